@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* digest.h - SHA-256 and HMAC-SHA-256, by libgcrypt. */
+#ifndef ST_BASE_DIGEST_H
+#define ST_BASE_DIGEST_H
+
+#include "systracker/base/cleanup.h"
+#include "systracker/base/error.h"
+
+#define ST_DIGEST_SIZE 32
+#define ST_KEY_SIZE 32
+
+/* Starts libgcrypt, once; every program calls it first.  Ends the program where it cannot. */
+void st_digest_init(void);
+
+/* SHA-256 of some bytes. */
+void st_digest(uint8_t out[ST_DIGEST_SIZE], const void *data, size_t length);
+
+/* The same in pieces, plain (key NULL) or HMAC.  May be used again after st_digest_final. */
+struct st_digester;
+struct st_digester *st_digester_new(const uint8_t key[ST_KEY_SIZE]);
+void st_digester_free(struct st_digester *d);
+ST_DEFINE_CLEANUP(struct st_digester *, st_digester_free)
+void st_digester_add(struct st_digester *d, const void *data, size_t length);
+void st_digester_final(struct st_digester *d, uint8_t out[ST_DIGEST_SIZE]);
+
+/* The id of content: SHA-256, or HMAC under `key` where that is not NULL. */
+void st_id_of(struct st_id *out, const uint8_t key[ST_KEY_SIZE], const void *data, size_t length);
+bool st_id_equal(const struct st_id *a, const struct st_id *b);
+
+/* CRC-32C (Castagnoli, RFC 3720 B.4) of some bytes; continues from `crc`, 0 at first. */
+uint32_t st_crc32c(uint32_t crc, const void *data, size_t length);
+
+#endif

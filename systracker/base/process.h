@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* process.h - other programs, without a shell.  st_run(): plugin.h. */
+#ifndef ST_BASE_PROCESS_H
+#define ST_BASE_PROCESS_H
+
+#include "systracker/base/buffer.h"
+#include "systracker/base/error.h"
+
+/* Unified diff of two contents by diff(1), through memfds.  `labels` (escaped already) stand in the
+ * header lines.  Appends; returns 0 same, 1 different, negative on error. */
+int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
+                    size_t new_length, const char *new_label, struct st_buffer *out,
+                    struct st_error *err);
+/* Whether content is binary by git's rule: a NUL among its first 8000 bytes. */
+bool st_is_binary(const void *data, size_t length);
+
+/* Sends our standard output through $SYSTRACKER_PAGER, $PAGER or less, where it is a terminal; the
+ * returned pid is waited for by st_pager_end.  -1: none. */
+pid_t st_pager_start(void);
+void st_pager_end(pid_t pid);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * walk.h - one walk over the tracked part of a root, for all plug-ins.
+ *
+ * An entry is looked at (`entry` is called) when its stat data differ from the index, when the
+ * index is not current, when it is unsettled or fresh, or when `forced` says so.  Regular files of
+ * which something is wanted are opened and read once, unless the index already knows their digest
+ * (and, for content, the store already has the object).  A file that changes while it is read is
+ * read again, at most three times, then reported as unreadable.
+ */
+#ifndef ST_SCAN_WALK_H
+#define ST_SCAN_WALK_H
+
+#include "systracker/base/meta.h"
+#include "systracker/scan/index.h"
+#include "systracker/scan/rules.h"
+
+/* Which plug-ins track what: bit i of a mask is the i-th plug-in added. */
+struct st_scope;
+struct st_scope *st_scope_new(void);
+void st_scope_free(struct st_scope *scope);
+ST_DEFINE_CLEANUP(struct st_scope *, st_scope_free)
+/* Takes the rules over (owned).  At most 32. */
+void st_scope_add(struct st_scope *scope, struct st_rules *rules);
+/* The lists that hold for all: excluded and generated (owned; may be NULL).  They compete by
+ * length with each plug-in's own rules; a generated path is counted. */
+void st_scope_set_excluded(struct st_scope *scope, struct st_rules *excluded);
+void st_scope_set_generated(struct st_scope *scope, struct st_rules *generated);
+/* Never looked at, whatever the rules: the store itself. */
+void st_scope_set_store(struct st_scope *scope, const char *path);
+
+struct st_scope_verdict {
+  uint32_t plugins;           /* who tracks it; 0: nobody */
+  bool generated;             /* because it is generated */
+  const struct st_rule *rule; /* that decided for the first plug-in that tracks it, or why not */
+};
+struct st_scope_verdict st_scope_match(const struct st_scope *scope, const char *path, bool is_dir);
+/* Whether a directory that nobody tracks has to be entered all the same. */
+bool st_scope_enter(const struct st_scope *scope, const char *path);
+void st_scope_roots(const struct st_scope *scope, struct st_strings *out);
+bool st_scope_names(const struct st_scope *scope, const char *path);
+void st_scope_digest(const struct st_scope *scope, struct st_digester *out);
+
+struct st_mount {
+  const char *path;   /* within the root */
+  const char *fstype; /* as mountinfo(5) says */
+  bool entered;
+};
+
+/* What the walk tells and asks; all but `want` are called from one thread. */
+struct st_walk_callbacks {
+  void *arg;
+  /* Union of what the plug-ins of the mask want; entry has no digest yet. */
+  unsigned (*want)(void *arg, uint32_t plugins, const struct st_entry *entry);
+  /* An entry to look at.  `entry->path` is valid during the call. */
+  int (*entry)(void *arg, uint32_t plugins, const struct st_entry *entry, struct st_error *err);
+  /* Content that was wanted: put it in the store, and set the id.  Called before `entry`. */
+  int (*content)(void *arg, const struct st_entry *entry, const void *data, size_t length,
+                 bool secret, struct st_id *ret, struct st_error *err);
+  /* Whether the store has the object. */
+  bool (*has)(void *arg, const struct st_id *id);
+  /* Whether the path must be looked at although nothing shows a change (rule (c)); may be NULL. */
+  bool (*forced)(void *arg, const char *path);
+  /* It was in the current index, and is gone with everything below. */
+  int (*gone)(void *arg, const char *path, struct st_error *err);
+  /* Not seen: what is known of the path (and all below, where it is a directory) stands. */
+  int (*unobserved)(void *arg, const char *path, const char *why, struct st_error *err);
+  int (*mount)(void *arg, const struct st_mount *mount, struct st_error *err);
+};
+
+struct st_walk_options {
+  int root; /* descriptor */
+  const struct st_scope *scope;
+  struct st_index *index; /* st_index_start was called */
+  bool current;           /* st_index_is_current */
+  bool full;              /* read every file again, whatever the index says */
+  const struct st_accounts *accounts;
+  const struct st_keys *keys;      /* for the digests of secrets */
+  const struct st_strings *mounts; /* mount points of the checkpoint before: missing ones are
+                                    * unobserved, not gone */
+  uint64_t max_content;            /* bytes: larger files are never handed to `content` */
+};
+
+struct st_walk_result {
+  uint64_t entries; /* seen */
+  uint64_t looked_at;
+  uint64_t read; /* files */
+  uint64_t read_bytes;
+  uint64_t generated; /* left out by that list */
+  uint64_t vanished;  /* between listing and looking: no error */
+  uint64_t unobserved;
+};
+
+int st_walk(const struct st_walk_options *options, const struct st_walk_callbacks *callbacks,
+            struct st_walk_result *ret, struct st_error *err);
+
+#endif

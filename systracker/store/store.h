@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * store.h - objects: contents, each kept once, named by st_id.
+ *
+ * On disk: packs/NAME.pack, append-only records that describe themselves (pack.h), and
+ * packs/objects.db, the index object -> pack and offset, which packs/ alone rebuild.
+ * Order: put, put, ..., sync, and only then may a catalog commit that names them.
+ */
+#ifndef ST_STORE_STORE_H
+#define ST_STORE_STORE_H
+
+#include "systracker/base/keys.h"
+
+struct st_store;
+
+enum st_store_flags {
+  ST_STORE_READ = 0,
+  ST_STORE_WRITE = 1, /* the caller holds the store's lock; makes packs/ where it is missing */
+};
+
+/* Opens packs/ in the store's directory (descriptor borrowed for the call).  `keys` (borrowed, may
+ * be NULL) are for secrets.  A writer first indexes records that a killed one left unindexed, and
+ * cuts off a torn record at a pack's end; anything else that is not as it should be is an error. */
+int st_store_open(struct st_store **ret, int dirfd, enum st_store_flags flags,
+                  const struct st_keys *keys, struct st_error *err);
+void st_store_close(struct st_store *store);
+ST_DEFINE_CLEANUP(struct st_store *, st_store_close)
+
+/* Keeps some content; does nothing where it is already there, intact.  A secret is keyed and
+ * sealed.  `previous` (may be NULL): the revision before, for a delta.  Every delta is decoded and
+ * compared before this returns. */
+int st_store_put(struct st_store *store, const void *data, size_t length, bool secret,
+                 const struct st_id *previous, struct st_id *ret, struct st_error *err);
+
+bool st_store_has(struct st_store *store, const struct st_id *id);
+/* Bytes of the content, without reading it; -1 when it is not there. */
+int64_t st_store_length(struct st_store *store, const struct st_id *id);
+
+/* Appends the content, proved against its id.  Missing, damaged, or sealed with a key that we do
+ * not have: an error that says which, and where. */
+int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
+                 struct st_error *err);
+
+/* Makes all that was put durable. */
+int st_store_sync(struct st_store *store, struct st_error *err);
+
+/* Sizes, for people. */
+struct st_store_size {
+  uint64_t objects, packs;
+  uint64_t raw, stored; /* bytes */
+};
+int st_store_size(struct st_store *store, struct st_store_size *ret, struct st_error *err);
+
+/* Reads every record of every pack and every object again.  Damage is passed to `found` (words,
+ * escaped) and, by a writer, quarantined: the object counts as missing and its record is left in
+ * place for study.  Returns the number of damaged objects and packs. */
+int st_store_verify(struct st_store *store, void (*found)(void *arg, const char *words), void *arg,
+                    struct st_error *err);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tracker.h - one host under watch: its configuration, plug-ins, store, catalog and root together;
+ * and what is done with them: a scan of the live system, a checkpoint.
+ */
+#ifndef ST_TRACKER_TRACKER_H
+#define ST_TRACKER_TRACKER_H
+
+#include "systracker/tracker/host.h"
+
+/* The core's own tables; columns in core.c. */
+#define ST_CORE_RULE "core_rule"     /* (plugin, kind, pattern) -> reason */
+#define ST_CORE_MOUNT "core_mount"   /* (path) -> fstype, entered */
+#define ST_CORE_PLUGIN "core_plugin" /* (name) -> version, result */
+#define ST_CORE_UNOBSERVED                                                                         \
+  "core_unobserved"                    /* (plugin, path) -> reason; plugin "" = every one;         \
+                                        * path "" = all that the plug-in keeps */
+#define ST_CORE_ACCOUNT "core_account" /* (kind, name) -> id */
+#define ST_CORE_TAG "core_tag"         /* (name) -> checkpoint; kept by the catalog */
+
+struct st_tracker_options {
+  const char *config; /* NULL: the default file */
+  const char *root;   /* NULL: "/" */
+  const char *store;  /* NULL: from the configuration; mandatory with another root */
+};
+
+enum st_tracker_mode {
+  ST_TRACKER_LOOK,  /* read only; a store there must be */
+  ST_TRACKER_WRITE, /* takes the lock; makes the store and the host's key at the first write */
+};
+
+struct st_tracker {
+  struct st_conf *conf;
+  struct st_host host;
+  char *root_path, *store_path;
+  int root, store_dir; /* descriptors */
+  int lock;            /* -1: none */
+  bool live_root;
+  struct st_keys keys;
+  struct st_store *store;
+  struct st_catalog *catalog;
+  /* Compiled from the configuration: */
+  struct st_scope *scope;
+  struct st_rules *secret, *identity, *excluded, *generated;
+  struct st_accounts *accounts; /* of the root, as they were when it was opened */
+};
+
+int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
+                    enum st_tracker_mode mode, struct st_error *err);
+void st_tracker_close(struct st_tracker *t);
+ST_DEFINE_CLEANUP(struct st_tracker *, st_tracker_close)
+
+/* Configuration and plug-ins alone are read: no store is needed (check-config, explain). */
+int st_tracker_open_config(struct st_tracker **ret, const struct st_tracker_options *options,
+                           struct st_error *err);
+
+struct st_scan_result {
+  struct st_walk_result walk;
+  bool incomplete;          /* something was not seen */
+  struct st_strings missed; /* words, one a thing not seen; "plug-in x: why", "why (path)" */
+};
+void st_scan_result_clear(struct st_scan_result *r);
+
+/* Looks at the live system; afterwards ST_LIVE can be read from t->catalog.  Changes nothing: works
+ * without the lock, keeps no content. */
+int st_tracker_scan(struct st_tracker *t, struct st_scan_result *ret, struct st_error *err);
+
+struct st_checkpoint_options {
+  const char *message; /* may be NULL */
+  const char *tag;     /* may be NULL */
+  bool full;           /* read every file again */
+};
+
+/* A scan that is committed.  Needs ST_TRACKER_WRITE. */
+int st_tracker_checkpoint(struct st_tracker *t, const struct st_checkpoint_options *options,
+                          struct st_scan_result *ret_scan, struct st_checkpoint *ret,
+                          struct st_error *err);
+
+/* Why a path is (not) looked at by a plug-in's rules, the lists included. */
+struct st_tracked {
+  const char *plugin;
+  bool tracked;
+  const struct st_rule *rule; /* NULL: no rule speaks of it */
+};
+/* For each plug-in in turn; the n-th, false past the end. */
+bool st_tracker_tracked(struct st_tracker *t, size_t n, const char *path, bool is_dir,
+                        struct st_tracked *ret);
+/* The list entry that the path falls under, or NULL. */
+const struct st_rule *st_tracker_listed(struct st_tracker *t, enum st_conf_list list,
+                                        const char *path, bool is_dir);
+
+/* The content of a regular file at a checkpoint (not ST_LIVE): from the store, if it is kept.  1:
+ * there was no such file, or its content is not kept (the error says so); a secret's is given only
+ * when `secrets`. */
+int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
+                       struct st_buffer *out, struct st_error *err);
+/* The same for the live system: read from the root, following no symlink. */
+int st_tracker_live_content(struct st_tracker *t, const char *path, size_t max,
+                            struct st_buffer *out, struct st_error *err);
+
+#endif
