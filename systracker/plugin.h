@@ -28,6 +28,9 @@
 extern "C" {
 #endif
 
+/* SysTracker itself is built with hidden symbols; these are the exception. */
+#pragma GCC visibility push(default)
+
 /* Grows when the meaning of something here changes; never when fields are added at an end. */
 #define ST_API_VERSION 1
 
@@ -299,6 +302,8 @@ static inline struct st_value st_id_value(const struct st_id *id)
 {
   return (struct st_value){.type = ST_ID, .u.id = *id};
 }
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
