@@ -35,6 +35,9 @@ struct st_scope_verdict {
   const struct st_rule *rule; /* that decided for the first plug-in that tracks it, or why not */
 };
 struct st_scope_verdict st_scope_match(const struct st_scope *scope, const char *path, bool is_dir);
+/* The same for the bit-th plug-in alone. */
+struct st_scope_verdict st_scope_match_plugin(const struct st_scope *scope, unsigned bit,
+                                              const char *path, bool is_dir);
 /* Whether a directory that nobody tracks has to be entered all the same. */
 bool st_scope_enter(const struct st_scope *scope, const char *path);
 void st_scope_roots(const struct st_scope *scope, struct st_strings *out);

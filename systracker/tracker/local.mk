@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+libsystracker_la_SOURCES += \
+	systracker/tracker/checkpoint.c \
+	systracker/tracker/collect.c \
+	systracker/tracker/content.c \
+	systracker/tracker/context.c \
+	systracker/tracker/core.c systracker/tracker/core.h \
+	systracker/tracker/facts.c systracker/tracker/facts.h \
+	systracker/tracker/host.c systracker/tracker/host.h \
+	systracker/tracker/observe.c systracker/tracker/observe.h \
+	systracker/tracker/plan.c systracker/tracker/plan.h \
+	systracker/tracker/rules.c systracker/tracker/rules.h \
+	systracker/tracker/tracker.c systracker/tracker/tracker.h
+
+EXTRA_DIST += systracker/tracker/host.syms

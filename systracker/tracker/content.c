@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* content.c - the bytes of a file, then and now; and which rules speak of a path. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/tracker/tracker.h"
+
+/* The first entry table that names an object for the path. */
+static int find_object(struct st_tracker *t, int64_t number, const char *path, struct st_id *ret,
+                       struct st_error *err)
+{
+  struct st_value key = st_path_value(path);
+  const struct st_catalog_table *table;
+  for (size_t n = 0; (table = st_catalog_table_at(t->catalog, n)); n++) {
+    if (!(table->declaration.flags & ST_TABLE_ENTRY))
+      continue;
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    if (st_catalog_fact(t->catalog, number, table, &key, &fact, err) < 0)
+      return -1;
+    for (size_t i = 1; fact->present && i < table->declaration.ncolumns; i++) {
+      if ((table->declaration.columns[i].flags & ST_OBJECT) && fact->values[i].type == ST_ID) {
+        *ret = fact->values[i].u.id;
+        return 1;
+      }
+    }
+  }
+  return 0;
+}
+
+/* Whether any entry table knows the path at all. */
+static int is_known(struct st_tracker *t, int64_t number, const char *path, struct st_error *err)
+{
+  struct st_value key = st_path_value(path);
+  const struct st_catalog_table *table;
+  for (size_t n = 0; (table = st_catalog_table_at(t->catalog, n)); n++) {
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    if (!(table->declaration.flags & ST_TABLE_ENTRY))
+      continue;
+    if (st_catalog_fact(t->catalog, number, table, &key, &fact, err) < 0)
+      return -1;
+    if (fact->present)
+      return 1;
+  }
+  return 0;
+}
+
+static int not_there(struct st_tracker *t, int64_t number, const char *path, struct st_error *err)
+{
+  int known = is_known(t, number, path, err);
+  if (known < 0)
+    return -1;
+  if (known)
+    st_refuse(err, "its content is not kept at checkpoint %lld (%s)", (long long)number,
+              st_quote(path));
+  else
+    st_refuse(err, "there was no such path at checkpoint %lld (%s)", (long long)number,
+              st_quote(path));
+  return 1;
+}
+
+int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
+                       struct st_buffer *out, struct st_error *err)
+{
+  struct st_id id;
+  int found = find_object(t, number, path, &id, err);
+  if (found <= 0)
+    return found < 0 ? found : not_there(t, number, path, err);
+  if (id.keyed && !secrets) {
+    st_refuse(err, "it is a secret (%s)", st_quote(path));
+    return 1;
+  }
+  return st_store_get(t->store, &id, out, err) < 0 ? st_wrap(err, "%s", st_quote(path)) : 0;
+}
+
+int st_tracker_live_content(struct st_tracker *t, const char *path, size_t max,
+                            struct st_buffer *out, struct st_error *err)
+{
+  struct stat st;
+  ST_AUTO_CLOSE int fd =
+      st_open_beneath(t->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
+  if (fd < 0)
+    return st_fail(err, -fd, "cannot open (%s)", st_quote(path));
+  if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+    return st_fail(err, 0, "is no regular file (%s)", st_quote(path));
+  return st_read_all(fd, max, out, err);
+}
+
+/* ---- Rules --------------------------------------------------------------------------------- */
+
+bool st_tracker_tracked(struct st_tracker *t, size_t n, const char *path, bool is_dir,
+                        struct st_tracked *ret)
+{
+  if (n >= t->host.count)
+    return false;
+  *ret = (struct st_tracked){.plugin = t->host.plugins[n].name};
+  struct st_scope_verdict v = st_scope_match_plugin(t->scope, t->host.plugins[n].bit, path, is_dir);
+  ret->tracked = v.plugins != 0;
+  ret->rule = v.rule;
+  return true;
+}
+
+const struct st_rule *st_tracker_listed(struct st_tracker *t, enum st_conf_list list,
+                                        const char *path, bool is_dir)
+{
+  const struct st_rules *lists[ST_CONF_NLISTS] = {
+      [ST_CONF_EXCLUDED] = t->excluded,
+      [ST_CONF_GENERATED] = t->generated,
+      [ST_CONF_SECRET] = t->secret,
+      [ST_CONF_IDENTITY] = t->identity,
+  };
+  return st_rules_match(lists[list], path, is_dir);
+}

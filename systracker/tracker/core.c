@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/tracker/core.h"
+
+#include <string.h>
+
+#include "systracker/base/escape.h"
+
+#define COLUMNS(a) .ncolumns = ST_COUNT(a), .columns = a
+
+static const struct st_column rule_columns[] = {
+    {"plugin", ST_TEXT, ST_KEY},
+    {"kind", ST_TEXT, ST_KEY},
+    {"pattern", ST_BYTES, ST_KEY},
+    {"reason", ST_TEXT, 0},
+};
+static const struct st_column mount_columns[] = {
+    {"path", ST_PATH, ST_KEY},
+    {"fstype", ST_TEXT, 0},
+    {"entered", ST_INTEGER, 0},
+};
+static const struct st_column plugin_columns[] = {
+    {"name", ST_TEXT, ST_KEY},
+    {"version", ST_TEXT, 0},
+    {"result", ST_TEXT, 0},
+};
+static const struct st_column unobserved_columns[] = {
+    {"plugin", ST_TEXT, ST_KEY},
+    {"path", ST_PATH, ST_KEY},
+    {"reason", ST_TEXT, 0},
+};
+static const struct st_column account_columns[] = {
+    {"kind", ST_TEXT, ST_KEY},
+    {"name", ST_BYTES, ST_KEY},
+    {"id", ST_INTEGER, 0},
+};
+
+static const struct st_table tables[] = {
+    {.name = "rule", COLUMNS(rule_columns)},
+    {.name = "mount", COLUMNS(mount_columns)},
+    {.name = "plugin", COLUMNS(plugin_columns)},
+    {.name = "unobserved", COLUMNS(unobserved_columns)},
+    {.name = "account", COLUMNS(account_columns)},
+    {0},
+};
+
+int st_core_declare(struct st_tracker *t, struct st_error *err)
+{
+  if (st_catalog_declare(t->catalog, "core", tables, err) < 0)
+    return -1;
+  for (size_t i = 0; i < t->host.count; i++) {
+    struct st_loaded *l = &t->host.plugins[i];
+    if (!l->open || st_catalog_declare(t->catalog, l->name, l->plugin->tables, err) == 0)
+      continue;
+    /* Its tables do not fit what it kept before: as good as absent, and said so. */
+    free(l->why);
+    l->why = st_strdup(st_error_text(err));
+    st_error_clear(err);
+    if (l->plugin->close)
+      l->plugin->close(l->self);
+    l->open = false;
+  }
+  return 0;
+}
+
+static int put(struct st_tracker *t, const char *table, const struct st_value *row,
+               struct st_error *err)
+{
+  return st_catalog_put(t->catalog, st_catalog_table(t->catalog, table), row, err);
+}
+
+static const char *const swept[] = {ST_CORE_RULE, ST_CORE_MOUNT, ST_CORE_PLUGIN, ST_CORE_UNOBSERVED,
+                                    ST_CORE_ACCOUNT};
+
+int st_core_begin(struct st_tracker *t, struct st_error *err)
+{
+  for (size_t i = 0; i < ST_COUNT(swept); i++) {
+    if (st_catalog_sweep(t->catalog, st_catalog_table(t->catalog, swept[i]), err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+int st_core_end(struct st_tracker *t, bool (*keep_mount)(void *, const struct st_fact_row *),
+                void *arg, struct st_error *err)
+{
+  for (size_t i = 0; i < ST_COUNT(swept); i++) {
+    const struct st_catalog_table *table = st_catalog_table(t->catalog, swept[i]);
+    bool mounts = strcmp(swept[i], ST_CORE_MOUNT) == 0;
+    if (st_catalog_swept(t->catalog, table, mounts ? keep_mount : NULL, arg, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* ---- Rules --------------------------------------------------------------------------------- */
+
+static int put_rule(struct st_tracker *t, const char *plugin, const char *kind, const char *pattern,
+                    const char *reason, struct st_error *err)
+{
+  struct st_value row[] = {
+      st_text_value(plugin), st_text_value(kind), st_string_value(ST_BYTES, pattern),
+      st_text_value(reason && st_is_utf8(reason, strlen(reason)) ? reason : "")};
+  return put(t, ST_CORE_RULE, row, err);
+}
+
+static int plugin_rules(struct st_tracker *t, const struct st_conf_plugin *p, struct st_error *err)
+{
+  for (size_t k = 0; st_conf_universal[k]; k++) {
+    const struct st_conf_option *o = st_conf_option(p, st_conf_universal[k]);
+    for (size_t i = 0; o && i < o->values.count; i++) {
+      if (put_rule(t, p->name, o->name, o->values.items[i], NULL, err) < 0)
+        return -1;
+    }
+  }
+  return 0;
+}
+
+int st_core_rules(struct st_tracker *t, struct st_error *err)
+{
+  static const char *const lists[ST_CONF_NLISTS] = {"excluded", "generated", "secret", "identity"};
+  for (size_t i = 0; i < t->conf->nplugins; i++) {
+    if (plugin_rules(t, &t->conf->plugins[i], err) < 0)
+      return -1;
+  }
+  for (size_t k = 0; k < ST_CONF_NLISTS; k++) {
+    for (size_t i = 0; i < t->conf->nlists[k]; i++) {
+      const struct st_conf_entry *e = &t->conf->lists[k][i];
+      if (put_rule(t, "", lists[k], e->pattern, e->reason, err) < 0)
+        return -1;
+    }
+  }
+  return 0;
+}
+
+/* ---- Accounts, mounts, plug-ins ---------------------------------------------------------------
+ */
+
+struct account_arg {
+  struct st_tracker *t;
+  struct st_error *err;
+};
+
+static int put_account(void *arg, bool group, const char *name, uint32_t id)
+{
+  struct account_arg *a = arg;
+  struct st_value row[] = {st_text_value(group ? "group" : "user"), st_string_value(ST_BYTES, name),
+                           st_integer(id)};
+  int r = put(a->t, ST_CORE_ACCOUNT, row, a->err);
+  return r < 0 ? r : 0;
+}
+
+int st_core_accounts(struct st_tracker *t, struct st_error *err)
+{
+  struct account_arg arg = {t, err};
+  return st_accounts_each(t->accounts, put_account, &arg);
+}
+
+int st_core_mount(struct st_tracker *t, const struct st_mount *mount, struct st_error *err)
+{
+  struct st_value row[] = {st_path_value(mount->path), st_text_value(mount->fstype),
+                           st_integer(mount->entered)};
+  return put(t, ST_CORE_MOUNT, row, err);
+}
+
+int st_core_plugin(struct st_tracker *t, const char *name, const char *version, const char *result,
+                   struct st_error *err)
+{
+  struct st_value row[] = {st_text_value(name), st_text_value(version), st_text_value(result)};
+  return put(t, ST_CORE_PLUGIN, row, err);
+}
+
+int st_core_unobserved(struct st_tracker *t, const char *plugin, const char *path,
+                       const char *reason, struct st_error *err)
+{
+  struct st_value row[] = {st_text_value(plugin), st_path_value(path), st_text_value(reason)};
+  return put(t, ST_CORE_UNOBSERVED, row, err);
+}
+
+static int add_mount(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  const struct st_value *path = &fact->values[0];
+  st_strings_take(arg, st_memdup(path->u.bytes.data, path->u.bytes.length));
+  return 0;
+}
+
+int st_core_known_mounts(struct st_tracker *t, struct st_strings *out, struct st_error *err)
+{
+  int64_t latest = st_catalog_latest(t->catalog);
+  if (latest == 0)
+    return 0;
+  return st_catalog_each(t->catalog, latest, st_catalog_table(t->catalog, ST_CORE_MOUNT), NULL,
+                         add_mount, out, err);
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/tracker/observe.h"
+
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/tracker/rules.h"
+
+/* A file as large is not held in memory at once, whatever a plug-in wants of it. */
+#define ST_MOST_CONTENT ((uint64_t)1 << 30)
+
+/* ---- Not seen ---------------------------------------------------------------------------------
+ */
+
+int st_observe_missed(struct st_observation *o, const char *plugin, const char *path,
+                      const char *why, struct st_error *err)
+{
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  if (*plugin)
+    st_buffer_printf(&words, "plug-in %s: ", plugin);
+  st_buffer_append_string(&words, why);
+  if (*path)
+    st_buffer_printf(&words, " (%s)", st_quote(path));
+  st_strings_take(&o->result->missed, st_buffer_steal(&words, NULL));
+  o->result->incomplete = true;
+  if (*path)
+    st_set_add(o->unobserved, path, strlen(path), 0);
+  const char *reason = st_is_utf8(why, strlen(why)) ? why : "unknown";
+  return st_core_unobserved(o->tracker, plugin, path, reason, err) < 0 ? -1 : 0;
+}
+
+/* Whether the path or a directory above it was not seen. */
+static bool is_unobserved(const struct st_observation *o, const char *path, size_t n)
+{
+  if (st_set_count(o->unobserved) == 0)
+    return false;
+  while (n > 0) {
+    if (st_set_get(o->unobserved, path, n, NULL))
+      return true;
+    while (n > 0 && path[--n] != '/')
+      ;
+  }
+  return st_set_get(o->unobserved, "/", 1, NULL);
+}
+
+/* ---- Tables of entries --------------------------------------------------------------------------
+ */
+
+typedef int table_fn(struct st_observation *o, struct st_part *part,
+                     const struct st_catalog_table *table, void *arg, struct st_error *err);
+
+static int each_entry_table(struct st_observation *o, struct st_part *part, table_fn *fn, void *arg,
+                            struct st_error *err)
+{
+  for (const struct st_table *t = part->plugin->plugin->tables; t->name; t++) {
+    if (!(t->flags & ST_TABLE_ENTRY))
+      continue;
+    ST_AUTO_FREE char *full = st_format("%s_%s", part->plugin->name, t->name);
+    int r = fn(o, part, st_catalog_table(o->tracker->catalog, full), arg, err);
+    if (r != 0)
+      return r;
+  }
+  return 0;
+}
+
+static int begin_sweep(struct st_observation *o, struct st_part *part,
+                       const struct st_catalog_table *table, void *arg, struct st_error *err)
+{
+  (void)part;
+  (void)arg;
+  return st_catalog_sweep(o->tracker->catalog, table, err);
+}
+
+static bool keep_unobserved(void *arg, const struct st_fact_row *fact)
+{
+  const struct st_value *path = &fact->values[0];
+  return is_unobserved(arg, path->u.bytes.data, path->u.bytes.length);
+}
+
+static int end_sweep(struct st_observation *o, struct st_part *part,
+                     const struct st_catalog_table *table, void *arg, struct st_error *err)
+{
+  (void)arg;
+  if (!part->failed)
+    return st_catalog_swept(o->tracker->catalog, table, keep_unobserved, o, err);
+  st_catalog_unsweep(o->tracker->catalog, table);
+  return 0;
+}
+
+static int each_swept_table(struct st_observation *o, table_fn *fn, struct st_error *err)
+{
+  for (size_t i = 0; o->sweeping && i < o->tracker->host.count; i++) {
+    if (o->parts[i].plugin->open && each_entry_table(o, &o->parts[i], fn, NULL, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* ---- What the walk asks and tells
+ * ------------------------------------------------------------------ */
+
+static unsigned want(void *arg, uint32_t plugins, const struct st_entry *entry)
+{
+  struct st_observation *o = arg;
+  unsigned wanted = 0;
+  for (size_t i = 0; i < o->tracker->host.count; i++) {
+    struct st_loaded *l = o->parts[i].plugin;
+    if ((plugins & (1U << l->bit)) && l->open)
+      wanted |= l->plugin->want ? l->plugin->want(l->self, entry) : ST_WANT_ENTRY;
+  }
+  if (entry->type == 'f' && (wanted & (ST_WANT_DIGEST | ST_WANT_CONTENT)) &&
+      st_rules_match(o->tracker->secret, entry->path, false))
+    wanted |= ST_WANT_SECRET;
+  return wanted;
+}
+
+/* The path's facts that were not said again have ended; of an unreadable file they stand. */
+static int end_unsaid(struct st_observation *o, struct st_part *part,
+                      const struct st_catalog_table *table, void *arg, struct st_error *err)
+{
+  (void)part;
+  const struct st_facts *facts = arg;
+  for (size_t i = 0; i < facts->count; i++) {
+    if (facts->rows[i].table == table)
+      return 0;
+  }
+  if (facts->entry->unreadable)
+    return 0;
+  struct st_value key = st_path_value(facts->entry->path);
+  return st_catalog_gone(o->tracker->catalog, table, &key, err) < 0 ? -1 : 0;
+}
+
+static int put_entry(struct st_observation *o, struct st_part *part, struct st_facts *facts,
+                     struct st_error *err)
+{
+  for (size_t i = 0; i < facts->count; i++) {
+    if (st_catalog_put(o->tracker->catalog, facts->rows[i].table, facts->rows[i].values, err) < 0)
+      return -1;
+  }
+  return each_entry_table(o, part, end_unsaid, facts, err);
+}
+
+static int ask(struct st_observation *o, struct st_part *part, const struct st_entry *entry,
+               struct st_error *err)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_loaded *l = part->plugin;
+  struct st_facts facts = {.tracker = o->tracker, .plugin = l, .entry = entry, .keep = o->keep};
+  int r;
+  if (l->plugin->entry(l->self, entry, &facts, &why) < 0) {
+    part->failed = true;
+    o->again = true;
+    st_wrap(&why, "%s", st_quote(entry->path));
+    r = st_observe_missed(o, l->name, "", st_error_text(&why), err);
+  } else {
+    r = put_entry(o, part, &facts, err);
+  }
+  st_facts_clear(&facts);
+  return r;
+}
+
+/* A path that this plug-in's rules do not track (any more) has no facts with it. */
+static int forget(struct st_observation *o, struct st_part *part, const struct st_entry *entry,
+                  struct st_error *err)
+{
+  struct st_facts nothing = {.tracker = o->tracker, .plugin = part->plugin};
+  struct st_entry seen = *entry;
+  seen.unreadable = false;
+  nothing.entry = &seen;
+  return each_entry_table(o, part, end_unsaid, &nothing, err);
+}
+
+static int entry(void *arg, uint32_t plugins, const struct st_entry *e, struct st_error *err)
+{
+  struct st_observation *o = arg;
+  struct st_entry seen = *e;
+  if (e->type != 'd' && st_set_get(o->unobserved, e->path, strlen(e->path), NULL)) {
+    seen.unreadable = true;
+    seen.has_digest = seen.has_object = false;
+  }
+  for (size_t i = 0; i < o->tracker->host.count; i++) {
+    struct st_part *part = &o->parts[i];
+    if (part->failed || !part->plugin->plugin->entry)
+      continue;
+    bool tracked = plugins & (1U << part->plugin->bit);
+    if ((tracked ? ask : forget)(o, part, &seen, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* The revision before: what any plug-in's fact of the path names today. */
+static int previous(struct st_tracker *t, const char *path, bool secret, struct st_id *ret,
+                    struct st_error *err)
+{
+  int64_t latest = st_catalog_latest(t->catalog);
+  struct st_value key = st_path_value(path);
+  const struct st_catalog_table *table;
+  for (size_t n = 0; latest > 0 && (table = st_catalog_table_at(t->catalog, n)); n++) {
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    if (!(table->declaration.flags & ST_TABLE_ENTRY))
+      continue;
+    for (size_t i = 1; i < table->declaration.ncolumns; i++) {
+      if (!(table->declaration.columns[i].flags & ST_OBJECT))
+        continue;
+      if (!fact && st_catalog_fact(t->catalog, latest, table, &key, &fact, err) < 0)
+        return -1;
+      if (fact->present && fact->values[i].type == ST_ID && fact->values[i].u.id.keyed == secret) {
+        *ret = fact->values[i].u.id;
+        return 1;
+      }
+    }
+  }
+  return 0;
+}
+
+/* 1: so much more would leave less than min_free. */
+static int lacks_space(struct st_tracker *t, uint64_t more, struct st_error *err)
+{
+  uint64_t space;
+  if (st_free_space(t->store_dir, &space, err) < 0)
+    return -1;
+  return space < t->conf->min_free || space - t->conf->min_free < more;
+}
+
+/* Over a limit: 1, and it is noted; the entry then counts as unreadable, and is tried again. */
+static int over_limit(struct st_observation *o, const struct st_entry *e, size_t length,
+                      struct st_error *err)
+{
+  struct st_tracker *t = o->tracker;
+  const char *why = NULL;
+  int lacks = lacks_space(t, length, err);
+  if (lacks < 0)
+    return -1;
+  if (lacks)
+    why = "not kept: less than min_free would be left";
+  else if (o->kept_bytes + length > t->conf->max_night)
+    why = "not kept: more new content than max_night allows";
+  if (!why)
+    return 0;
+  o->again = true;
+  return st_observe_missed(o, "", e->path, why, err) < 0 ? -1 : 1;
+}
+
+static int content(void *arg, const struct st_entry *e, const void *data, size_t length,
+                   bool secret, struct st_id *ret, struct st_error *err)
+{
+  struct st_observation *o = arg;
+  struct st_tracker *t = o->tracker;
+  struct st_id before;
+  st_id_of(ret, secret ? t->keys.id_key : NULL, data, length);
+  if (!o->keep || st_store_has(t->store, ret))
+    return 0;
+  int over = over_limit(o, e, length, err);
+  if (over != 0)
+    return over < 0 ? over : 0;
+  o->kept_bytes += length;
+  int known = previous(t, e->path, secret, &before, err);
+  if (known < 0)
+    return -1;
+  return st_store_put(t->store, data, length, secret, known ? &before : NULL, ret, err);
+}
+
+static bool has(void *arg, const struct st_id *id)
+{
+  struct st_observation *o = arg;
+  return st_store_has(o->tracker->store, id);
+}
+
+static bool forced(void *arg, const char *path)
+{
+  struct st_observation *o = arg;
+  return st_set_get(o->forced, path, strlen(path), NULL);
+}
+
+static int gone(void *arg, const char *path, struct st_error *err)
+{
+  struct st_observation *o = arg;
+  for (size_t i = 0; i < o->tracker->host.count; i++) {
+    struct st_part *part = &o->parts[i];
+    if (!part->failed &&
+        st_catalog_gone_below(o->tracker->catalog, part->plugin->name, path, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+static int unobserved(void *arg, const char *path, const char *why, struct st_error *err)
+{
+  return st_observe_missed(arg, "", path, why, err);
+}
+
+static int mount(void *arg, const struct st_mount *m, struct st_error *err)
+{
+  struct st_observation *o = arg;
+  return st_core_mount(o->tracker, m, err) < 0 ? -1 : 0;
+}
+
+/* ---- The scan
+ * --------------------------------------------------------------------------------------- */
+
+static int walk(struct st_observation *o, struct st_error *err)
+{
+  struct st_tracker *t = o->tracker;
+  ST_AUTO_STRINGS mounts = {0};
+  if (st_core_known_mounts(t, &mounts, err) < 0)
+    return -1;
+  struct st_walk_options options = {
+      .root = t->root,
+      .scope = t->scope,
+      .index = o->index,
+      .current = o->current,
+      .full = o->full,
+      .accounts = t->accounts,
+      .keys = &t->keys,
+      .mounts = &mounts,
+      .max_content = ST_MOST_CONTENT,
+  };
+  struct st_walk_callbacks callbacks = {o,      want, entry,      content, has,
+                                        forced, gone, unobserved, mount};
+  return st_walk(&options, &callbacks, &o->result->walk, err);
+}
+
+static int begin_parts(struct st_observation *o, struct st_error *err)
+{
+  struct st_host *host = &o->tracker->host;
+  o->parts = st_calloc(host->count + 1, sizeof(*o->parts));
+  for (size_t i = 0; i < host->count; i++) {
+    struct st_loaded *l = &host->plugins[i];
+    o->parts[i] = (struct st_part){.plugin = l, .failed = !l->open};
+    if (l->open)
+      continue;
+    if (st_observe_missed(o, l->name, "", l->why ? l->why : "is not in use", err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+static int end_parts(struct st_observation *o, struct st_error *err)
+{
+  for (size_t i = 0; i < o->tracker->host.count; i++) {
+    struct st_loaded *l = o->parts[i].plugin;
+    if (st_core_plugin(o->tracker, l->name, l->plugin ? l->plugin->version : "",
+                       o->parts[i].failed ? "failed" : "ok", err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+static int add_forced(void *arg, const char *path)
+{
+  st_set_add(arg, path, strlen(path), 0);
+  return 0;
+}
+
+/* What a manifest speaks of and the walk did not meet is absent, where somebody looks after it. */
+struct absent_arg {
+  struct st_observation *o;
+  struct st_error *err;
+};
+
+static int add_absent(void *arg, const char *path)
+{
+  struct absent_arg *a = arg;
+  struct st_observation *o = a->o;
+  if (st_index_was_put(o->index, path) || is_unobserved(o, path, strlen(path)) ||
+      st_scope_match(o->tracker->scope, path, false).plugins == 0)
+    return 0;
+  return gone(o, path, a->err);
+}
+
+static int open_index(struct st_observation *o, struct st_error *err)
+{
+  struct st_tracker *t = o->tracker;
+  uint8_t head[ST_DIGEST_SIZE];
+  if (st_index_open(&o->index, t->store_dir, err) < 0)
+    return -1;
+  st_catalog_head(t->catalog, head);
+  st_tracker_scope_digest(t, o->scope);
+  o->current = st_index_is_current(o->index, head, o->scope);
+  o->sweeping = !o->current;
+  return st_index_start(o->index, o->keep, err);
+}
+
+static int observe(struct st_observation *o, struct st_error *err)
+{
+  struct st_tracker *t = o->tracker;
+  if (begin_parts(o, err) < 0 || st_core_rules(t, err) < 0 || st_core_accounts(t, err) < 0)
+    return -1;
+  if (st_observe_collect(o, err) < 0 ||
+      st_catalog_manifest_paths(t->catalog, add_forced, o->forced, err) < 0)
+    return -1;
+  if (each_swept_table(o, begin_sweep, err) < 0 || walk(o, err) < 0 ||
+      each_swept_table(o, end_sweep, err) < 0)
+    return -1;
+  struct absent_arg absent = {o, err};
+  if (st_catalog_manifest_paths(t->catalog, add_absent, &absent, err) < 0 ||
+      st_observe_collect_again(o, err) < 0)
+    return -1;
+  return end_parts(o, err);
+}
+
+int st_observe(struct st_observation *o, struct st_error *err)
+{
+  o->unobserved = st_set_new();
+  o->forced = st_set_new();
+  if (open_index(o, err) < 0 || st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
+    return -1;
+  return st_core_end(o->tracker, keep_unobserved, o, err);
+}
+
+void st_observation_clear(struct st_observation *o)
+{
+  for (size_t i = 0; o->parts && i < o->tracker->host.count; i++)
+    st_facts_clear(&o->parts[i].collected);
+  free(o->parts);
+  st_set_free(o->unobserved);
+  st_set_free(o->forced);
+  st_index_close(o->index);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* rules.h - the configuration's patterns, compiled for the walk and for explain. */
+#ifndef ST_TRACKER_RULES_H
+#define ST_TRACKER_RULES_H
+
+#include "systracker/tracker/tracker.h"
+
+/* Fills t->scope, secret, identity, excluded and generated from t->conf. */
+int st_tracker_compile_rules(struct st_tracker *t, struct st_error *err);
+
+/* A digest of everything that decides what the plug-ins get to see: rules, lists, options, and the
+ * plug-ins with their versions.  Where it changes, every entry is looked at again. */
+void st_tracker_scope_digest(struct st_tracker *t, uint8_t out[ST_DIGEST_SIZE]);
+
+#endif

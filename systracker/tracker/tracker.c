@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/tracker/tracker.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/lock.h"
+#include "systracker/base/log.h"
+#include "systracker/tracker/core.h"
+#include "systracker/tracker/rules.h"
+
+/* ---- Configuration, root, plug-ins --------------------------------------------------------- */
+
+static int open_conf(struct st_tracker *t, const struct st_tracker_options *options,
+                     struct st_error *err)
+{
+  ST_AUTO_FREE char *installed = st_host_config_file();
+  const char *file = options->config ? options->config : installed;
+  if (st_conf_read(&t->conf, file, st_host_schema, &t->host, err) < 0)
+    return -1;
+  return st_log_open("systracker", t->conf->log, ST_LOG_INFO, err);
+}
+
+static bool same_directory(int fd, const char *path)
+{
+  struct stat a, b;
+  return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int open_root(struct st_tracker *t, const struct st_tracker_options *options,
+                     struct st_error *err)
+{
+  t->root_path = st_strdup(options->root ? options->root : "/");
+  t->root = open(t->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (t->root < 0)
+    return st_fail(err, errno, "cannot open the root (%s)", st_quote(t->root_path));
+  t->live_root = same_directory(t->root, "/");
+  if (!t->live_root && !options->store)
+    return st_fail(err, 0, "another root needs a store of its own: give --store (%s)",
+                   st_quote(t->root_path));
+  t->store_path = st_strdup(options->store ? options->store : t->conf->store);
+  return st_accounts_read(&t->accounts, t->root, err);
+}
+
+static int open_base(struct st_tracker *t, const struct st_tracker_options *options,
+                     struct st_error *err)
+{
+  if (open_conf(t, options, err) < 0 || open_root(t, options, err) < 0)
+    return -1;
+  if (st_host_open(&t->host, t->conf, t->root, t->live_root, err) < 0)
+    return -1;
+  return st_tracker_compile_rules(t, err);
+}
+
+/* ---- Store ----------------------------------------------------------------------------------- */
+
+static bool exists_at(int dir, const char *name)
+{
+  return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool is_empty(int dir)
+{
+  int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  bool empty = true;
+  for (struct dirent *e; d && empty && (e = readdir(d));)
+    empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+  if (d)
+    closedir(d);
+  return d && empty;
+}
+
+/* A folder that holds something else is never taken for a store. */
+static int check_store(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
+{
+  static const char *const ours[] = {"key", "hosts", "packs", "lock"};
+  for (size_t i = 0; i < ST_COUNT(ours); i++) {
+    if (exists_at(t->store_dir, ours[i]))
+      return 0;
+  }
+  if (mode == ST_TRACKER_WRITE && is_empty(t->store_dir))
+    return 0;
+  return st_fail(err, 0, "this is no store of SysTracker (%s)", st_quote(t->store_path));
+}
+
+static int make_store(const char *path, struct st_error *err)
+{
+  ST_AUTO_CLOSE int top = open(*path == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (top < 0)
+    return st_fail(err, errno, "cannot open the folder above the store");
+  return st_make_dirs(top, path, 0700, err);
+}
+
+static int open_store_dir(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
+{
+  struct stat st;
+  t->store_dir = open(t->store_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (t->store_dir < 0 && errno == ENOENT && mode == ST_TRACKER_WRITE) {
+    if (make_store(t->store_path, err) < 0)
+      return st_wrap(err, "cannot make the store");
+    t->store_dir = open(t->store_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  }
+  if (t->store_dir < 0 && errno == ENOENT)
+    return st_fail(err, 0, "there is no store yet: make a checkpoint first (%s)",
+                   st_quote(t->store_path));
+  if (t->store_dir < 0 || fstat(t->store_dir, &st) < 0)
+    return st_fail(err, errno, "cannot open the store (%s)", st_quote(t->store_path));
+  if (st.st_mode & (S_IRWXG | S_IRWXO) && fchmod(t->store_dir, 0700) < 0)
+    return st_fail(err, errno, "cannot close the store to others (%s)", st_quote(t->store_path));
+  return check_store(t, mode, err);
+}
+
+/* The host's key, made at the first write. */
+static int open_keys(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
+{
+  int r = st_keys_read(&t->keys, t->store_dir, err);
+  if (r != -ENOENT)
+    return r;
+  st_error_clear(err);
+  if (exists_at(t->store_dir, "hosts"))
+    return st_fail(err, 0, "the store has checkpoints, but the host's key is missing (%s/key)",
+                   st_quote(t->store_path));
+  if (mode != ST_TRACKER_WRITE)
+    return st_fail(err, 0, "there is no checkpoint yet (%s)", st_quote(t->store_path));
+  if (st_keys_make(&t->keys, err) < 0)
+    return -1;
+  return st_keys_write(&t->keys, t->store_dir, err);
+}
+
+static int get_object(void *arg, const struct st_id *id, struct st_buffer *out,
+                      struct st_error *err)
+{
+  return st_store_get(arg, id, out, err);
+}
+
+static int open_catalog(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
+{
+  bool write = mode == ST_TRACKER_WRITE;
+  if (st_store_open(&t->store, t->store_dir, write ? ST_STORE_WRITE : ST_STORE_READ, &t->keys,
+                    err) < 0)
+    return -1;
+  int r = st_catalog_open(&t->catalog, t->store_dir, t->keys.host_id,
+                          write ? ST_CATALOG_WRITE : ST_CATALOG_READ, err);
+  if (r < 0)
+    return r;
+  struct st_catalog_objects objects = {get_object, t->store};
+  st_catalog_set_objects(t->catalog, &objects);
+  return st_core_declare(t, err);
+}
+
+static int open_store(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
+{
+  if (open_store_dir(t, mode, err) < 0)
+    return -1;
+  if (mode == ST_TRACKER_WRITE && (t->lock = st_lock(t->store_dir, "lock", err)) < 0)
+    return -1;
+  if (open_keys(t, mode, err) < 0)
+    return -1;
+  return open_catalog(t, mode, err);
+}
+
+/* ---- Open and close -----------------------------------------------------------------------------
+ */
+
+static struct st_tracker *new_tracker(void)
+{
+  struct st_tracker *t = st_calloc(1, sizeof(*t));
+  t->root = t->store_dir = t->lock = -1;
+  return t;
+}
+
+int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
+                    enum st_tracker_mode mode, struct st_error *err)
+{
+  ST_CLEANUP(st_tracker_closep) struct st_tracker *t = new_tracker();
+  if (open_base(t, options, err) < 0 || open_store(t, mode, err) < 0)
+    return -1;
+  *ret = st_steal(&t);
+  return 0;
+}
+
+int st_tracker_open_config(struct st_tracker **ret, const struct st_tracker_options *options,
+                           struct st_error *err)
+{
+  ST_CLEANUP(st_tracker_closep) struct st_tracker *t = new_tracker();
+  struct st_tracker_options o = *options;
+  if (!o.store)
+    o.store = "/nonexistent";
+  if (open_base(t, &o, err) < 0)
+    return -1;
+  *ret = st_steal(&t);
+  return 0;
+}
+
+static void close_fd(int fd)
+{
+  if (fd >= 0)
+    close(fd);
+}
+
+void st_tracker_close(struct st_tracker *t)
+{
+  if (t->catalog)
+    st_catalog_close(t->catalog);
+  if (t->store)
+    st_store_close(t->store);
+  st_host_close(&t->host);
+  if (t->scope)
+    st_scope_free(t->scope);
+  if (t->secret)
+    st_rules_free(t->secret);
+  if (t->identity)
+    st_rules_free(t->identity);
+  if (t->accounts)
+    st_accounts_free(t->accounts);
+  if (t->conf)
+    st_conf_free(t->conf);
+  st_keys_wipe(&t->keys);
+  close_fd(t->lock);
+  close_fd(t->store_dir);
+  close_fd(t->root);
+  free(t->root_path);
+  free(t->store_path);
+  st_log_close();
+  free(t);
+}
