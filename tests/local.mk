@@ -1,1 +1,61 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# End-to-end tests.  They run the tree that `make install` gives, staged below the build folder.
+
+stage = $(abs_builddir)/stage
+
+SHELL_TESTS =
+
+# Faults, real systems, lints: `make check-real`.
+REAL_TESTS =
+
+TESTS += $(SHELL_TESTS)
+EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
+	GNUmakefile bootstrap .ci/run .clang-format
+
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = /bin/sh
+AM_TESTS_ENVIRONMENT = \
+	ST_SOURCE='$(abs_top_srcdir)' ST_BUILD='$(abs_builddir)' ST_STAGE='$(stage)' \
+	ST_SYSTRACKER='$(stage)$(bindir)/systracker' \
+	ST_CONFIG='$(stage)$(confdir)/systracker.conf' \
+	ST_MANDIR='$(stage)$(mandir)' ST_INCLUDEDIR='$(stage)$(includedir)' \
+	ST_UNITDIR='$(stage)$(systemdsystemunitdir)' \
+	ST_SYSCONFDIR='$(stage)$(sysconfdir)' ST_BINDIR='$(bindir)' ST_CC='$(CC)' \
+	ST_SANITIZERS='$(enable_sanitizers)' \
+	ST_CACHE="$${ST_CACHE:-$(abs_top_srcdir)/.cache}"; \
+	export ST_SOURCE ST_BUILD ST_STAGE ST_SYSTRACKER ST_CONFIG ST_MANDIR ST_INCLUDEDIR \
+		ST_UNITDIR ST_SYSCONFDIR ST_BINDIR ST_CC ST_SANITIZERS ST_CACHE;
+
+# Staged anew before each run, so that what is tested is what is installed.
+check_DATA = stage/done
+stage/done: stage-tree
+.PHONY: stage-tree
+stage-tree: all-am
+	@rm -rf stage && mkdir stage
+	@$(MAKE) $(AM_MAKEFLAGS) install DESTDIR='$(stage)' >stage.log 2>&1 || \
+		{ cat stage.log >&2; exit 1; }
+	@touch stage/done
+
+clean-local:
+	rm -rf stage stage.log
+
+# Everything in a build of its own under ASan and UBSan, warnings as errors.
+asan = $(abs_top_srcdir)/build-asan
+
+.PHONY: check-real check-sanitizers
+check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES)
+	@status=0; \
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(REAL_TESTS)' \
+		TEST_SUITE_LOG=real-suite.log || status=1; \
+	$(MAKE) $(AM_MAKEFLAGS) check-sanitizers || status=1; \
+	exit $$status
+
+check-sanitizers:
+	@if test -e '$(abs_top_srcdir)/config.status'; then \
+		echo 'SKIP: check-sanitizers: the source folder is configured in place; run make distclean'; \
+	else \
+		mkdir -p '$(asan)' && cd '$(asan)' && \
+		{ test -e Makefile || '$(abs_top_srcdir)/configure' --quiet \
+			--enable-sanitizers --enable-werror CFLAGS='-O1 -g'; } && \
+		$(MAKE) $(AM_MAKEFLAGS) check; \
+	fi
