@@ -3,7 +3,8 @@
 
 stage = $(abs_builddir)/stage
 
-SHELL_TESTS =
+SHELL_TESTS = \
+	tests/test-install.sh
 
 # Faults, real systems, lints: `make check-real`.
 REAL_TESTS =
