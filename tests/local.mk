@@ -3,8 +3,7 @@
 
 stage = $(abs_builddir)/stage
 
-SHELL_TESTS = \
-	tests/test-install.sh
+SHELL_TESTS =
 
 # Faults, real systems, lints: `make check-real`.
 REAL_TESTS =
