@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* readfile.h - one regular file read once for all: digest, and content where it is wanted. */
+#ifndef ST_SCAN_READFILE_H
+#define ST_SCAN_READFILE_H
+
+#include "systracker/base/keys.h"
+#include "systracker/base/meta.h"
+#include "systracker/scan/walk.h"
+
+enum st_read_result {
+  ST_READ_DONE,
+  ST_READ_VANISHED,   /* it is not there any more, or no regular file */
+  ST_READ_UNREADABLE, /* `why` says it */
+};
+
+struct st_file_read {
+  const uint8_t *key;    /* of a secret's digest, else NULL */
+  bool content;          /* wanted */
+  struct st_meta meta;   /* in: as it was seen; out: as it was when read */
+  struct st_id digest;   /* out */
+  struct st_buffer data; /* out, when wanted; the caller frees it */
+  char why[128];
+};
+
+/* Reads it; what changes while it is read is read again, three times at most. */
+enum st_read_result st_file_read(struct st_file_read *read, int dirfd, const char *name);
+
+#endif
