@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * status.h - dpkg's status file and the files of updates/: stanzas of "Field: value" lines, parted
+ * by empty ones (deb822(5)), read as dpkg reads them.
+ *
+ * Whatever dpkg refuses is refused here too, in words with the line's number: a status file that
+ * is cut off must not look like packages that are gone.
+ */
+#ifndef ST_DPKG_TRACK_STATUS_H
+#define ST_DPKG_TRACK_STATUS_H
+
+#include "systracker/plugin.h"
+
+/* One package; the strings lie in the text that was parsed. */
+struct package {
+  char *name;
+  char *architecture; /* "" when the stanza names none */
+  char *version;      /* NULL: none */
+  char *state;        /* want, flag and status, e.g. "install ok installed" */
+  bool installed;     /* its status is not not-installed */
+  bool coinstallable; /* Multi-Arch: same */
+  size_t line;        /* where its stanza begins */
+};
+
+struct packages {
+  struct package *items;
+  size_t count, size;
+};
+
+/* Adds the packages of a status file, sorted by name and architecture.  `text` has a NUL behind its
+ * `length` bytes, is written to, and must outlive the packages.  `what` names it in errors. */
+int packages_parse(struct packages *packages, char *text, size_t length, const char *what,
+                   struct st_error *err);
+
+/* Applies a file of updates/, one stanza (more are taken as well): it replaces the package's entry
+ * as dpkg does, also where the architecture of its only instance has changed. */
+int packages_update(struct packages *packages, char *text, size_t length, const char *what,
+                    struct st_error *err);
+
+/* Frees the array; the texts are the caller's. */
+void packages_free(struct packages *packages);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* standard_track - the metadata of every tracked entry. */
+#include <sys/sysmacros.h>
+#include <sys/types.h>
+
+#include "plugins/values.h"
+
+#define TABLE "entry"
+
+enum column { PATH, TYPE, MODE, UID, GID, OWNER, GROUP, MTIME, MTIME_NSEC, RDEV, TARGET, COLUMNS };
+
+static const struct st_column columns[COLUMNS] = {
+    [PATH] = {"path", ST_PATH, ST_KEY},
+    [TYPE] = {"type", ST_TEXT, 0}, /* one letter, find's %y */
+    [MODE] = {"mode", ST_INTEGER, ST_AS_MODE},
+    [UID] = {"uid", ST_INTEGER, 0},
+    [GID] = {"gid", ST_INTEGER, 0},
+    [OWNER] = {"owner", ST_TEXT, 0},
+    [GROUP] = {"group", ST_TEXT, 0},
+    [MTIME] = {"mtime", ST_INTEGER, ST_QUIET | ST_AS_TIME},
+    [MTIME_NSEC] = {"mtime_nsec", ST_INTEGER, ST_QUIET},
+    [RDEV] = {"rdev", ST_INTEGER, 0},
+    [TARGET] = {"target", ST_BYTES, 0},
+};
+
+static const struct st_table tables[] = {{TABLE, ST_TABLE_ENTRY, COLUMNS, columns}, {0}};
+
+/* ---- Seeing ---------------------------------------------------------------------------- */
+
+/* How many bytes the UTF-8 sequence at `s` has (RFC 3629), 0: none is there. */
+static size_t sequence_length(const unsigned char *s)
+{
+  static const struct {
+    unsigned char lead_low, lead_high, second_low, second_high;
+    size_t length;
+  } forms[] = {
+      {0x01, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+      {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+      {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+  };
+  for (size_t i = 0; i < COUNT(forms); i++) {
+    if (s[0] < forms[i].lead_low || s[0] > forms[i].lead_high)
+      continue;
+    if (forms[i].length > 1 && (s[1] < forms[i].second_low || s[1] > forms[i].second_high))
+      return 0;
+    for (size_t k = 2; k < forms[i].length; k++) {
+      if ((s[k] & 0xc0) != 0x80)
+        return 0;
+    }
+    return forms[i].length;
+  }
+  return 0;
+}
+
+/* The name of an account; one that is no UTF-8 cannot be a text, so its number alone speaks. */
+static struct st_value name_value(const char *name)
+{
+  for (const char *s = name; s && *s;) {
+    size_t n = sequence_length((const unsigned char *)s);
+    if (n == 0)
+      return st_null();
+    s += n;
+  }
+  return st_text_value(name);
+}
+
+static int entry(void *self, const struct st_entry *e, struct st_facts *out, struct st_error *err)
+{
+  (void)self;
+  /* Of a directory the time says only that something in it came or went: not a fact. */
+  bool timed = e->type != 'd';
+  bool device = e->type == 'b' || e->type == 'c';
+  const struct st_value row[COLUMNS] = {
+      [PATH] = st_path_value(e->path),
+      [TYPE] = st_bytes_value(ST_TEXT, &e->type, 1),
+      [MODE] = st_integer(e->mode),
+      [UID] = st_integer(e->uid),
+      [GID] = st_integer(e->gid),
+      [OWNER] = name_value(e->owner),
+      [GROUP] = name_value(e->group),
+      [MTIME] = timed ? st_integer(e->mtime) : st_null(),
+      [MTIME_NSEC] = timed ? st_integer(e->mtime_nsec) : st_null(),
+      [RDEV] = device ? st_integer((int64_t)e->rdev) : st_null(),
+      [TARGET] = st_string_value(ST_BYTES, e->type == 'l' ? e->target : NULL),
+  };
+  return st_fact(out, TABLE, row, COLUMNS, err);
+}
+
+static unsigned want(void *self, const struct st_entry *e)
+{
+  (void)self;
+  (void)e;
+  return ST_WANT_ENTRY;
+}
+
+/* ---- Saying ---------------------------------------------------------------------------- */
+
+static char type_of(const struct st_value *v)
+{
+  return v && v->type == ST_TEXT && v->u.bytes.length == 1 ? *(const char *)v->u.bytes.data : '?';
+}
+
+static const char *type_word(char type)
+{
+  switch (type) {
+  case 'f':
+    return "file";
+  case 'd':
+    return "directory";
+  case 'l':
+    return "symlink";
+  case 'c':
+    return "character device";
+  case 'b':
+    return "block device";
+  case 'p':
+    return "named pipe";
+  case 's':
+    return "socket";
+  default:
+    return "unknown";
+  }
+}
+
+static void say_device(struct st_text *out, const struct st_value *v)
+{
+  dev_t device = (dev_t)value_integer(v);
+  st_say(out, "%u:%u", major(device), minor(device));
+}
+
+static void say_account(struct st_text *out, const struct st_change *c, enum column name,
+                        enum column number)
+{
+  if (value_after(c, name))
+    say_value(out, value_after(c, name));
+  else
+    st_say(out, "%lld", (long long)value_integer(value_after(c, number)));
+}
+
+static void explain_added(const struct st_change *c, struct st_text *out)
+{
+  char type = type_of(value_after(c, TYPE));
+  st_say(out, "added (%s", type_word(type));
+  if (type == 'l') {
+    st_say(out, " to ");
+    say_value(out, value_after(c, TARGET));
+  } else {
+    st_say(out, ", mode %04llo", (unsigned long long)value_integer(value_after(c, MODE)));
+  }
+  if (type == 'b' || type == 'c') {
+    st_say(out, ", ");
+    say_device(out, value_after(c, RDEV));
+  }
+  st_say(out, ", ");
+  say_account(out, c, OWNER, UID);
+  st_say(out, ":");
+  say_account(out, c, GROUP, GID);
+  st_say(out, ")");
+}
+
+static void explain_bytes(const struct st_change *c, enum column column, const char *label,
+                          struct parts *parts)
+{
+  if (!value_differs(c, column))
+    return;
+  st_say(next_part(parts), "%s ", label);
+  say_value(parts->out, value_before(c, column));
+  st_say(parts->out, " → ");
+  say_value(parts->out, value_after(c, column));
+}
+
+/* The number is said only where the name does not say it already. */
+static void explain_account(const struct st_change *c, enum column name, enum column number,
+                            struct parts *parts)
+{
+  if (value_differs(c, name))
+    explain_bytes(c, name, columns[name].name, parts);
+  else if (value_differs(c, number))
+    st_say(next_part(parts), "%s %lld → %lld", columns[number].name,
+           (long long)value_integer(value_before(c, number)),
+           (long long)value_integer(value_after(c, number)));
+}
+
+static void explain_type(const struct st_change *c, struct parts *parts)
+{
+  if (value_differs(c, TYPE))
+    st_say(next_part(parts), "%s → %s", type_word(type_of(value_before(c, TYPE))),
+           type_word(type_of(value_after(c, TYPE))));
+}
+
+/* A symlink's mode means nothing. */
+static void explain_mode(const struct st_change *c, struct parts *parts)
+{
+  if (value_differs(c, MODE) && type_of(value_before(c, TYPE)) != 'l' &&
+      type_of(value_after(c, TYPE)) != 'l')
+    st_say(next_part(parts), "mode %04llo → %04llo",
+           (unsigned long long)value_integer(value_before(c, MODE)),
+           (unsigned long long)value_integer(value_after(c, MODE)));
+}
+
+static void explain_device(const struct st_change *c, struct parts *parts)
+{
+  if (!value_differs(c, RDEV))
+    return;
+  st_say(next_part(parts), "device ");
+  say_device(parts->out, value_before(c, RDEV));
+  st_say(parts->out, " → ");
+  say_device(parts->out, value_after(c, RDEV));
+}
+
+/* Times are left to the generic rendering, which knows whether they are asked for. */
+static int explain(void *self, const struct st_change *c, struct st_text *out, struct st_error *err)
+{
+  (void)self;
+  (void)err;
+  struct parts parts = {out, 0};
+  if (!c->before) {
+    explain_added(c, out);
+    return 0;
+  }
+  if (!c->after) {
+    st_say(out, "removed");
+    return 0;
+  }
+  explain_type(c, &parts);
+  explain_mode(c, &parts);
+  explain_account(c, OWNER, UID, &parts);
+  explain_account(c, GROUP, GID, &parts);
+  explain_device(c, &parts);
+  explain_bytes(c, TARGET, "link target", &parts);
+  return 0;
+}
+
+/* ---- The plug-in ----------------------------------------------------------------------- */
+
+static int open_plugin(const struct st_context *ctx, void **self, struct st_error *err)
+{
+  (void)ctx;
+  (void)err;
+  *self = NULL;
+  return 0;
+}
+
+static struct st_plugin plugin = {
+    .name = "standard_track",
+    .version = "1",
+    .description = "type, mode, owner, group, time, link target and device of every entry",
+    .tables = tables,
+    .open = open_plugin,
+    .want = want,
+    .entry = entry,
+    .explain = explain,
+};
+
+ST_REGISTER_PLUGIN(plugin)
