@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "systracker/base/cleanup.h"
+#include "systracker/base/set.h"
 #include "systracker/plugin.h"
 
 /* Allocation that cannot fail; sizes that overflow end the program too. */
@@ -53,16 +54,5 @@ void st_strings_free(struct st_strings *s);
 void st_strings_add(struct st_strings *s, const char *text); /* copies */
 void st_strings_take(struct st_strings *s, char *text);      /* owns from now on */
 bool st_strings_has(const struct st_strings *s, const char *text);
-
-/* A set of byte strings (open addressing); each may carry one number. */
-struct st_set;
-struct st_set *st_set_new(void);
-void st_set_free(struct st_set *s);
-ST_DEFINE_CLEANUP(struct st_set *, st_set_free)
-/* Adds a copy; true when it was not there.  Sets the number either way. */
-bool st_set_add(struct st_set *s, const void *data, size_t n, uint64_t number);
-/* Whether it is there; `ret_number` may be NULL. */
-bool st_set_get(const struct st_set *s, const void *data, size_t n, uint64_t *ret_number);
-size_t st_set_count(const struct st_set *s);
 
 #endif

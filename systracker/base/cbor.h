@@ -18,8 +18,10 @@ void st_cbor_text(struct st_buffer *out, const void *data, size_t length);
 void st_cbor_string(struct st_buffer *out, const char *s);
 void st_cbor_null(struct st_buffer *out);
 void st_cbor_bool(struct st_buffer *out, bool b);
-/* A value: null, integer, text, bytes (ST_BYTES), bytes under tag 64 + ... see doc/formats:
- * ST_PATH as a byte string; ST_ID as [keyed, bytes 32]. */
+/* A value: ST_NULL as null, ST_INTEGER as an integer, ST_TEXT as a text string, ST_BYTES and
+ * ST_PATH as byte strings, ST_ID as an array [keyed (0 or 1), byte string of 32].  The type is not
+ * written: whoever reads knows the column's.  Text that is no UTF-8 is refused when it is read, so
+ * whoever writes must see to it. */
 void st_cbor_value(struct st_buffer *out, const struct st_value *value);
 
 /* A place in borrowed bytes. */

@@ -15,13 +15,19 @@
 #include "systracker/base/buffer.h"
 #include "systracker/base/error.h"
 
+/* Whether the kernel has openat2(2) (Linux 5.6); without it every open below fails with -ENOSYS, so
+ * a program asks once at its start. */
+int st_check_kernel(struct st_error *err);
+
 /* Opens `path` (absolute or relative, taken below `root`) without following any symlink, its
  * last part included (flags get O_NOFOLLOW | O_CLOEXEC).  Returns the descriptor, or -errno. */
 int st_open_beneath(int root, const char *path, int flags, mode_t mode);
-/* The same, but symlinks are followed, inside the root (RESOLVE_IN_ROOT). */
+/* The same, but symlinks are followed, inside the root (RESOLVE_IN_ROOT); not in a path longer than
+ * PATH_MAX, which is opened in pieces. */
 int st_open_in(int root, const char *path, int flags, mode_t mode);
 /* Opens the directory that holds `path`, with O_PATH, following no symlink; `*ret_name` points at
- * the last part, inside `path`.  Longer than PATH_MAX works.  Returns the descriptor or -errno. */
+ * the last part, inside `path`, "" when that is the root itself.  Longer than PATH_MAX works.  "." or
+ * ".." as the last part, or a slash at the end, is -EINVAL.  Returns the descriptor or -errno. */
 int st_open_parent(int root, const char *path, const char **ret_name);
 
 /* Reads all of it, at most `max` bytes (more is an error), appending. */
@@ -37,6 +43,10 @@ int st_read_file(int dirfd, const char *name, size_t max, struct st_buffer *out,
 /* Replaces a file in one step: beside, synced, renamed, directory synced. */
 int st_write_file(int dirfd, const char *name, mode_t mode, const void *data, size_t length,
                   struct st_error *err);
+
+/* The same for a file that must not be there yet: -EEXIST. */
+int st_create_file(int dirfd, const char *name, mode_t mode, const void *data, size_t length,
+                   struct st_error *err);
 
 /* mkdir -p below dirfd with this mode; each part is no symlink. */
 int st_make_dirs(int dirfd, const char *path, mode_t mode, struct st_error *err);

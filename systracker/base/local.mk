@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
+	systracker/base/accounts.c systracker/base/accounts.h \
 	systracker/base/buffer.c systracker/base/buffer.h \
 	systracker/base/cbor.c systracker/base/cbor.h \
 	systracker/base/cleanup.h \
@@ -12,6 +13,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/log.c systracker/base/log.h \
 	systracker/base/meta.c systracker/base/meta.h \
 	systracker/base/process.c systracker/base/process.h \
+	systracker/base/set.c systracker/base/set.h \
 	systracker/base/text.c systracker/base/text.h
 
 # A unit test lies beside what it tests:

@@ -8,6 +8,7 @@
 #ifndef ST_BASE_META_H
 #define ST_BASE_META_H
 
+#include "systracker/base/accounts.h"
 #include "systracker/base/buffer.h"
 #include "systracker/base/error.h"
 
@@ -35,20 +36,5 @@ int st_read_link(int dirfd, const char *name, char **ret);
  * setuid, then the mode (not of symlinks), then mtime unless `keep_time`.  atime is left alone. */
 int st_meta_apply(int dirfd, const char *name, const struct st_meta *meta, bool keep_time,
                   struct st_error *err);
-
-/* Accounts of a root: names from its own etc/passwd and etc/group, never from NSS. */
-struct st_accounts;
-int st_accounts_read(struct st_accounts **ret, int root, struct st_error *err);
-void st_accounts_free(struct st_accounts *a);
-ST_DEFINE_CLEANUP(struct st_accounts *, st_accounts_free)
-/* NULL: no such id.  Borrowed. */
-const char *st_account_user(const struct st_accounts *a, uint32_t uid);
-const char *st_account_group(const struct st_accounts *a, uint32_t gid);
-/* false: no such name. */
-bool st_account_uid(const struct st_accounts *a, const char *name, uint32_t *ret);
-bool st_account_gid(const struct st_accounts *a, const char *name, uint32_t *ret);
-/* Calls fn for each account; group: false for users. */
-int st_accounts_each(const struct st_accounts *a,
-                     int (*fn)(void *arg, bool group, const char *name, uint32_t id), void *arg);
 
 #endif
