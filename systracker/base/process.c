@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "systracker/base/process.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+#define PROGRAM_PATH "/usr/sbin:/usr/bin:/sbin:/bin"
+#define DIFF_SECONDS 60
+
+extern char **environ;
+
+/* ---- Starting ------------------------------------------------------------------------ */
+
+static bool is_program(const char *path)
+{
+  struct stat st;
+  return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+/* Where the program is; NULL when it is nowhere.  malloc'ed. */
+static char *find_program(const char *name)
+{
+  if (strchr(name, '/'))
+    return *name == '/' && is_program(name) ? st_strdup(name) : NULL;
+  for (const char *dir = PROGRAM_PATH; *dir;) {
+    size_t n = strcspn(dir, ":");
+    ST_AUTO_FREE char *path = st_format("%.*s/%s", (int)n, dir, name);
+    if (is_program(path))
+      return st_steal(&path);
+    dir += n + (dir[n] == ':');
+  }
+  return NULL;
+}
+
+/* Signals as a program expects them: nothing ignored, nothing blocked, a group of its own. */
+static int set_attributes(posix_spawnattr_t *attr, bool own_group)
+{
+  sigset_t all, none;
+  sigfillset(&all);
+  sigemptyset(&none);
+  short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+  if (own_group)
+    flags |= POSIX_SPAWN_SETPGROUP;
+  int r = posix_spawnattr_setsigdefault(attr, &all);
+  if (!r)
+    r = posix_spawnattr_setsigmask(attr, &none);
+  if (!r)
+    r = posix_spawnattr_setpgroup(attr, 0);
+  return r ? r : posix_spawnattr_setflags(attr, flags);
+}
+
+/* What is open in the child: nothing, our pipe, nothing, and perhaps two more as 3 and 4. */
+static int set_files(posix_spawn_file_actions_t *files, int out, const int extra[2])
+{
+  int r = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+  if (!r)
+    r = posix_spawn_file_actions_adddup2(files, out, 1);
+  if (!r)
+    r = posix_spawn_file_actions_addopen(files, 2, "/dev/null", O_WRONLY, 0);
+  for (int i = 0; !r && extra && i < 2; i++)
+    r = posix_spawn_file_actions_adddup2(files, extra[i], 3 + i);
+#if __GLIBC_PREREQ(2, 34) /* what a library left open without close-on-exec */
+  if (!r)
+    r = posix_spawn_file_actions_addclosefrom_np(files, extra ? 5 : 3);
+#endif
+  return r;
+}
+
+/* Returns 0 or an errno value. */
+static int spawn(pid_t *ret, const char *path, char *const argv[], int out, const int extra[2])
+{
+  static char *const environment[] = {"PATH=" PROGRAM_PATH, "LC_ALL=C", "LANG=C", NULL};
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attr;
+  int r = posix_spawn_file_actions_init(&files);
+  if (r)
+    return r;
+  r = posix_spawnattr_init(&attr);
+  if (!r) {
+    r = set_files(&files, out, extra);
+    if (!r)
+      r = set_attributes(&attr, true);
+    if (!r)
+      r = posix_spawn(ret, path, &files, &attr, argv, environment);
+    posix_spawnattr_destroy(&attr);
+  }
+  posix_spawn_file_actions_destroy(&files);
+  return r;
+}
+
+/* ---- Waiting --------------------------------------------------------------------------- */
+
+static int64_t now_ms(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Waits for the descriptor until the deadline (0: none).  1 ready, 0 too late, -1 errno. */
+static int wait_for(int fd, int64_t deadline)
+{
+  for (;;) {
+    int64_t left = deadline ? deadline - now_ms() : -1;
+    if (deadline && left <= 0)
+      return 0;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int r = poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left);
+    if (r > 0)
+      return 1;
+    if (r < 0 && errno != EINTR)
+      return -1;
+  }
+}
+
+static int too_late(const char *name, struct st_error *err)
+{
+  return st_fail(err, 0, "%s took too long and was ended", st_quote(name));
+}
+
+/* Reads what it prints, to the end. */
+static int collect(int fd, const char *name, size_t max, int64_t deadline, struct st_buffer *out,
+                   struct st_error *err)
+{
+  for (;;) {
+    int r = wait_for(fd, deadline);
+    if (!r)
+      return too_late(name, err);
+    st_buffer_reserve(out, 65536);
+    ssize_t n = r < 0 ? -1 : read(fd, out->data + out->length, 65536);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return st_fail(err, errno, "cannot read what %s prints", st_quote(name));
+    if (!n)
+      return 0;
+    if ((size_t)n > max - out->length)
+      return st_fail(err, 0, "%s printed more than %zu bytes", st_quote(name), max);
+    out->length += (size_t)n;
+    out->data[out->length] = 0;
+  }
+}
+
+/* Its end, which may come long after it closed its output. */
+static int await_end(pid_t pid, const char *name, int64_t deadline, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot wait for %s", st_quote(name));
+  int r = wait_for(fd, deadline);
+  if (r < 0)
+    return st_fail(err, errno, "cannot wait for %s", st_quote(name));
+  return r ? 0 : too_late(name, err);
+}
+
+/* The exit status, 128 + N for a signal, or -1. */
+static int reap(pid_t pid)
+{
+  int status;
+  while (waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR)
+      return -1;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Runs it to its end; see st_run.  `extra`: two descriptors of 10 or more that it gets as 3 and 4,
+ * or NULL. */
+static int run(char *const argv[], const int extra[2], size_t max, unsigned seconds,
+               struct st_buffer *out, struct st_error *err)
+{
+  const char *name = argv[0];
+  int64_t deadline = seconds ? now_ms() + (int64_t)seconds * 1000 : 0;
+  ST_AUTO_FREE char *path = find_program(name);
+  if (!path)
+    return st_fail(err, ENOENT, "cannot run %s", st_quote(name));
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0)
+    return st_fail(err, errno, "cannot run %s", st_quote(name));
+  ST_AUTO_CLOSE int from = ends[0];
+  pid_t pid;
+  int r = spawn(&pid, path, argv, ends[1], extra);
+  close(ends[1]);
+  if (r)
+    return st_fail(err, r, "cannot run %s", st_quote(name));
+  r = collect(from, name, max, deadline, out, err);
+  if (!r)
+    r = await_end(pid, name, deadline, err);
+  if (r < 0)
+    kill(-pid, SIGKILL);
+  int status = reap(pid);
+  if (r < 0)
+    return -1;
+  return status < 0 ? st_fail(err, errno, "cannot wait for %s", st_quote(name)) : status;
+}
+
+int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t *length,
+           struct st_error *err)
+{
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  int status = run(argv, NULL, max, seconds, &out, err);
+  if (status >= 0)
+    *ret = st_buffer_steal(&out, length);
+  return status;
+}
+
+/* ---- diff -------------------------------------------------------------------------------- */
+
+/* A memory file with this content, its number out of the way of 3 and 4. */
+static int memory_file(const void *data, size_t length, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd = memfd_create("systracker", MFD_CLOEXEC);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot make a memory file");
+  if (st_write_all(fd, data, length, err) < 0)
+    return st_wrap(err, "a memory file");
+  int high = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+  return high < 0 ? st_fail(err, errno, "cannot make a memory file") : high;
+}
+
+/* Each line may stand there once from each side, with a sign and, being short, a hunk's head. */
+static size_t diff_limit(size_t a, size_t b)
+{
+  size_t sum;
+  if (__builtin_add_overflow(a, b, &sum) || __builtin_mul_overflow(sum, (size_t)8, &sum) ||
+      __builtin_add_overflow(sum, (size_t)65536, &sum))
+    return SIZE_MAX;
+  return sum;
+}
+
+int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
+                    size_t new_length, const char *new_label, struct st_buffer *out,
+                    struct st_error *err)
+{
+  if (old_length == new_length && (!new_length || !memcmp(old, new_, new_length)))
+    return 0;
+  ST_AUTO_CLOSE int before = memory_file(old, old_length, err);
+  ST_AUTO_CLOSE int after = before < 0 ? -1 : memory_file(new_, new_length, err);
+  if (after < 0)
+    return st_wrap(err, "cannot compare");
+  ST_AUTO_FREE char *from = st_strdup(old_label);
+  ST_AUTO_FREE char *to = st_strdup(new_label);
+  char *argv[] = {"diff", "-a", "-u", "-L", from, "-L", to, "--", "/dev/fd/3", "/dev/fd/4", NULL};
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  size_t limit = diff_limit(old_length, new_length);
+  int status = run(argv, (int[]){before, after}, limit, DIFF_SECONDS, &text, err);
+  if (status < 0)
+    return st_wrap(err, "cannot compare");
+  if (status > 1)
+    return st_fail(err, 0, "cannot compare: diff ended with status %d", status);
+  st_buffer_append(out, text.data, text.length);
+  return status;
+}
+
+bool st_is_binary(const void *data, size_t length)
+{
+  return length && memchr(data, 0, length < 8000 ? length : 8000);
+}
+
+/* ---- The pager ------------------------------------------------------------------------------ */
+
+/* The words of the pager's command, none where none is wanted. */
+static void pager_words(struct st_strings *words)
+{
+  const char *command = secure_getenv("SYSTRACKER_PAGER");
+  if (!command)
+    command = secure_getenv("PAGER");
+  if (!command)
+    command = "less";
+  ST_AUTO_FREE char *copy = st_strdup(command);
+  char *rest = NULL;
+  for (char *word = strtok_r(copy, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest))
+    st_strings_add(words, word);
+}
+
+/* Returns the pid, or -1: it could not be started, and then there is none. */
+static pid_t spawn_pager(char *const argv[], int in)
+{
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attr;
+  pid_t pid = -1;
+  if (posix_spawn_file_actions_init(&files))
+    return -1;
+  if (!posix_spawnattr_init(&attr)) {
+    if (posix_spawn_file_actions_adddup2(&files, in, 0) || set_attributes(&attr, false) ||
+        posix_spawnp(&pid, argv[0], &files, &attr, argv, environ))
+      pid = -1;
+    posix_spawnattr_destroy(&attr);
+  }
+  posix_spawn_file_actions_destroy(&files);
+  return pid;
+}
+
+pid_t st_pager_start(void)
+{
+  ST_AUTO_STRINGS words = {0};
+  if (!isatty(STDOUT_FILENO))
+    return -1;
+  pager_words(&words);
+  if (!words.count || !strcmp(words.items[0], "cat"))
+    return -1;
+  setenv("LESS", "FRX", 0);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0)
+    return -1;
+  fflush(stdout);
+  pid_t pid = spawn_pager(words.items, ends[0]);
+  if (pid > 0)
+    dup2(ends[1], STDOUT_FILENO);
+  close(ends[0]);
+  close(ends[1]);
+  return pid;
+}
+
+void st_pager_end(pid_t pid)
+{
+  if (pid <= 0)
+    return;
+  fflush(stdout);
+  int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (null >= 0)
+    dup2(null, STDOUT_FILENO); /* the pager sees the end of its input */
+  else
+    close(STDOUT_FILENO);
+  if (null >= 0)
+    close(null);
+  /* An interrupt is the pager's to handle, as long as it has the terminal. */
+  struct sigaction ignore = {.sa_handler = SIG_IGN}, saved;
+  sigaction(SIGINT, &ignore, &saved);
+  reap(pid);
+  sigaction(SIGINT, &saved, NULL);
+}
