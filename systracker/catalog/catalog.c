@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* catalog.c - one host's catalog: opened, checked, made, closed. */
+#include "systracker/catalog/internal.h"
+
+#include <fcntl.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+/* Derived, and made again from the rest where they are lost: leaf, node, manifest, expectation. */
+static const char schema[] =
+    "CREATE TABLE path (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);"
+    "CREATE TABLE declaration (id INTEGER PRIMARY KEY, plugin TEXT NOT NULL, name TEXT NOT NULL,"
+    " flags INTEGER NOT NULL, UNIQUE (plugin, name));"
+    "CREATE TABLE attribute (relation INTEGER NOT NULL, position INTEGER NOT NULL,"
+    " name TEXT NOT NULL, type INTEGER NOT NULL, flags INTEGER NOT NULL, since INTEGER NOT NULL,"
+    " PRIMARY KEY (relation, position)) WITHOUT ROWID;"
+    "CREATE TABLE checkpoint (number INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+    " epoch INTEGER NOT NULL, message TEXT, incomplete INTEGER NOT NULL, begun INTEGER NOT NULL,"
+    " ended INTEGER NOT NULL, state_root BLOB NOT NULL, header BLOB NOT NULL,"
+    " header_digest BLOB NOT NULL);"
+    "CREATE TABLE tag (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE leaf (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE node (prefix INTEGER PRIMARY KEY, leaves INTEGER NOT NULL, hash BLOB NOT NULL);"
+    "CREATE TABLE manifest (ref INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
+    " observed INTEGER NOT NULL);"
+    "CREATE TABLE expectation (path INTEGER NOT NULL, relation INTEGER NOT NULL,"
+    " manifest INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (path, relation, manifest))"
+    " WITHOUT ROWID;"
+    "CREATE INDEX \"expectation.manifest\" ON expectation (manifest);";
+
+/* What a reader that scans learns itself. */
+static const char live_schema[] =
+    "CREATE TEMP TABLE livemanifest (ref INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
+    " observed INTEGER NOT NULL);"
+    "CREATE TEMP TABLE liveexpectation (path BLOB NOT NULL, relation TEXT NOT NULL,"
+    " manifest INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (path, relation, manifest))"
+    " WITHOUT ROWID;"
+    "CREATE INDEX temp.\"liveexpectation.manifest\" ON liveexpectation (manifest);";
+
+static int none(struct st_catalog *c, struct st_error *err)
+{
+  st_fail(err, 0, "there is no checkpoint yet (%s)", c->name);
+  return -ENOENT;
+}
+
+/* ---- The file ---------------------------------------------------------------------------- */
+
+static int open_folder(struct st_catalog *c, int store_dirfd, struct st_error *err)
+{
+  ST_AUTO_FREE char *folder = st_format("hosts/%s", c->host_id);
+
+  if (c->writer && st_make_dirs(store_dirfd, folder, 0700, err) < 0)
+    return -1;
+  c->dir = st_open_beneath(store_dirfd, folder, O_RDONLY | O_DIRECTORY, 0);
+  if (c->dir == -ENOENT)
+    return none(c, err);
+  if (c->dir < 0)
+    return st_fail(err, -c->dir, "cannot open the catalog's folder (%s)", st_quote(folder));
+  return 0;
+}
+
+/* Makes the file for a writer with the right mode, which SQLite's own files then take over. */
+static int check_file(struct st_catalog *c, struct st_error *err)
+{
+  int flags = c->writer ? O_RDWR | O_CREAT : O_RDONLY;
+  ST_AUTO_CLOSE int fd = openat(c->dir, "catalog.db", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+  if (fd < 0 && errno == ENOENT)
+    return none(c, err);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot open the catalog (%s)", c->name);
+  return 0;
+}
+
+static int open_database(struct st_catalog *c, bool immutable, struct st_error *err)
+{
+  int flags = (c->writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_URI |
+              SQLITE_OPEN_NOMUTEX;
+  ST_AUTO_FREE char *uri =
+      st_format("file:/proc/self/fd/%d/catalog.db%s", c->dir, immutable ? "?immutable=1" : "");
+
+  sqlite3_close(c->db);
+  c->db = NULL;
+  if (sqlite3_open_v2(uri, &c->db, flags, NULL) != SQLITE_OK)
+    return st_sql_fail(c, "cannot open the catalog", err);
+  sqlite3_busy_timeout(c->db, 10000); /* ms; another program's checkpoint of the WAL is short */
+  sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
+  return 0;
+}
+
+/* Reads the header.  A file system that cannot be written to cannot hold the shared memory of the
+ * WAL either; without a WAL the file alone is the whole truth. */
+static int probe(struct st_catalog *c, int *ret, struct st_error *err)
+{
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  int64_t n;
+
+  if (st_sql_number(c, "SELECT count(*) FROM sqlite_master", 0, &n, &ignored) < 0) {
+    int code = sqlite3_errcode(c->db);
+    bool unwritable = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+
+    if (code == SQLITE_NOTADB)
+      return st_fail(err, 0, "is no catalog of SysTracker: nothing was changed (%s)", c->name);
+    if (c->writer || !unwritable || faccessat(c->dir, "catalog.db-wal", F_OK, 0) == 0)
+      return st_sql_fail(c, "cannot read the catalog", err);
+    if (open_database(c, true, err) < 0 ||
+        st_sql_number(c, "SELECT count(*) FROM sqlite_master", 0, &n, err) < 0)
+      return -1;
+  }
+  *ret = n != 0;
+  return 0;
+}
+
+static int make_schema(struct st_catalog *c, struct st_error *err)
+{
+  ST_AUTO_FREE char *sql =
+      st_format("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; %s"
+                "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+                schema, ST_CATALOG_APPLICATION, ST_CATALOG_SCHEMA);
+
+  return st_sql_exec(c, sql, err);
+}
+
+static int check_version(struct st_catalog *c, struct st_error *err)
+{
+  int64_t application, version;
+
+  if (st_sql_number(c, "PRAGMA application_id", 0, &application, err) < 0 ||
+      st_sql_number(c, "PRAGMA user_version", 0, &version, err) < 0)
+    return -1;
+  if (application != ST_CATALOG_APPLICATION)
+    return st_fail(err, 0, "is no catalog of SysTracker: nothing was changed (%s)", c->name);
+  if (version > ST_CATALOG_SCHEMA)
+    return st_fail(err, 0,
+                   "store was written by a newer SysTracker (schema %lld, this one knows %d): "
+                   "nothing was changed (%s)",
+                   (long long)version, ST_CATALOG_SCHEMA, c->name);
+  if (version < 1)
+    return st_fail(err, 0, "catalog has no schema version: nothing was changed (%s)", c->name);
+  return 0;
+}
+
+static int open_file(struct st_catalog *c, struct st_error *err)
+{
+  int filled = 0, r = check_file(c, err);
+
+  if (r < 0)
+    return r;
+  if (open_database(c, false, err) < 0 || probe(c, &filled, err) < 0)
+    return -1;
+  if (filled)
+    return check_version(c, err);
+  return c->writer ? make_schema(c, err) : none(c, err);
+}
+
+/* ---- Opened and closed ----------------------------------------------------------------------- */
+
+static int prepare_writer(struct st_catalog *c, struct st_error *err)
+{
+  if (st_sql_exec(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", err) < 0)
+    return -1;
+  if (st_catalog_declare(c, "core", st_core_tables, err) < 0)
+    return -1;
+  return st_chain_complete(c, err);
+}
+
+int st_catalog_open(struct st_catalog **ret, int store_dirfd, const char *host_id,
+                    enum st_catalog_flags flags, struct st_error *err)
+{
+  ST_CLEANUP(st_catalog_closep) struct st_catalog *c = st_calloc(1, sizeof(*c));
+  int r;
+
+  c->dir = -1;
+  c->writer = flags & ST_CATALOG_WRITE;
+  c->host_id = st_strdup(host_id);
+  c->name = st_format("hosts/%s/catalog.db", st_quote(host_id));
+  if ((r = open_folder(c, store_dirfd, err)) < 0 || (r = open_file(c, err)) < 0 ||
+      (r = st_tables_load(c, err)) < 0)
+    return r;
+  r = c->writer ? prepare_writer(c, err) : st_sql_exec(c, live_schema, err);
+  if (r < 0)
+    return r;
+  *ret = st_steal(&c);
+  return 0;
+}
+
+void st_catalog_close(struct st_catalog *c)
+{
+  if (!c)
+    return;
+  if (c->db) {
+    st_catalog_rollback(c);
+    st_tables_free(c);
+    st_owners_forget(c);
+    st_sql_forget(c);
+    sqlite3_close(c->db);
+  }
+  if (c->dir >= 0)
+    close(c->dir);
+  st_fact_free(c->last_path);
+  free(c->host_id);
+  free(c->name);
+  free(c);
+}
+
+void st_catalog_set_objects(struct st_catalog *c, const struct st_catalog_objects *objects)
+{
+  c->objects = *objects;
+}
+
+struct st_at st_at(struct st_catalog *c, int64_t number)
+{
+  if (number != ST_LIVE)
+    return (struct st_at){number, false};
+  if (c->overlay)
+    return (struct st_at){c->base, true};
+  if (c->scanning)
+    return (struct st_at){c->number, false};
+  return (struct st_at){st_catalog_latest(c), false};
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * changeset.c - the body of a changeset: what began and ended with a checkpoint.
+ *
+ * A CBOR sequence: for each table, by name, that has changes ["NAME"]; then the keys that ended,
+ * [0, key...], without those that began anew; then the rows that began, [1, key..., absent,
+ * values...], without the nulls at the end.  Keys ascend, column by column.  Nothing in it is bound
+ * to one catalog, and columns appended later change no byte of an older body.
+ */
+#include "systracker/catalog/internal.h"
+
+enum { ROW_ENDED, ROW_BEGUN };
+
+/* ---- Written -------------------------------------------------------------------------------- */
+
+struct writer {
+  struct st_catalog *c;
+  struct st_table_full *t;
+  int64_t number;
+  bool named; /* the table's name is written */
+  struct st_buffer bytes;
+  st_body_sink *sink;
+  void *arg;
+};
+
+static void order_by(struct st_buffer *sql, const struct st_table_full *t, size_t first)
+{
+  for (size_t i = 0; i < t->pub.nkeys; i++)
+    st_buffer_printf(sql, "%s%zu", i ? ", " : " ORDER BY ", first + i);
+}
+
+static void ended_sql(struct st_buffer *sql, const struct st_table_full *t)
+{
+  st_buffer_append_string(sql, "SELECT ");
+  st_table_select_key(sql, t);
+  st_buffer_printf(
+      sql, " FROM \"%s\" t WHERE t.until = ?1 AND NOT EXISTS (SELECT 1 FROM \"%s\" u WHERE ",
+      t->pub.name, t->pub.name);
+  for (size_t i = 0; i < t->pub.nkeys; i++)
+    st_buffer_printf(sql, "u.\"%s\" = t.\"%s\" AND ", t->pub.declaration.columns[i].name,
+                     t->pub.declaration.columns[i].name);
+  st_buffer_append_string(sql, "u.since = ?1)");
+  order_by(sql, t, 1);
+}
+
+static void begun_sql(struct st_buffer *sql, const struct st_table_full *t)
+{
+  st_buffer_append_string(sql, "SELECT ");
+  st_table_select(sql, t, false);
+  st_buffer_printf(sql, " FROM \"%s\" t WHERE t.since = ?1", t->pub.name);
+  order_by(sql, t, 3);
+}
+
+static void write_key(struct writer *w, const struct st_value *key)
+{
+  for (size_t i = 0; i < w->t->pub.nkeys; i++)
+    st_cbor_value(&w->bytes, &key[i]);
+}
+
+static void name_table(struct writer *w)
+{
+  if (w->named)
+    return;
+  w->named = true;
+  st_cbor_array(&w->bytes, 1);
+  st_cbor_string(&w->bytes, w->t->pub.name);
+}
+
+static void flush(struct writer *w)
+{
+  w->sink(w->arg, w->bytes.data, w->bytes.length);
+  st_buffer_clear(&w->bytes);
+}
+
+static int write_ended(struct writer *w, struct st_error *err)
+{
+  struct st_value key[ST_MAX_COLUMNS];
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+  int r;
+
+  ended_sql(&sql, w->t);
+  ST_AUTO_STATEMENT *s = st_sql_prepare(w->c, sql.data, err);
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, w->number);
+  while ((r = st_sql_step(w->c, s, err)) == 1) {
+    for (size_t i = 0; i < w->t->pub.nkeys; i++)
+      if (st_column_value(w->c, s, (int)i, w->t->pub.declaration.columns[i].type, &key[i], err) < 0)
+        return -1;
+    name_table(w);
+    st_cbor_array(&w->bytes, 1 + w->t->pub.nkeys);
+    st_cbor_integer(&w->bytes, ROW_ENDED);
+    write_key(w, key);
+    flush(w);
+  }
+  return r;
+}
+
+static void write_row(struct writer *w, const struct st_fact_row *row)
+{
+  size_t keys = w->t->pub.nkeys, n = row->present ? st_row_length(w->t, row->values) : keys;
+
+  name_table(w);
+  st_cbor_array(&w->bytes, 2 + n);
+  st_cbor_integer(&w->bytes, ROW_BEGUN);
+  write_key(w, row->values);
+  st_cbor_bool(&w->bytes, !row->present);
+  for (size_t i = keys; i < n; i++)
+    st_cbor_value(&w->bytes, &row->values[i]);
+  flush(w);
+}
+
+static int write_begun(struct writer *w, struct st_error *err)
+{
+  struct st_value values[ST_MAX_COLUMNS];
+  struct st_fact_row row = {.values = values};
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+  int r;
+
+  begun_sql(&sql, w->t);
+  ST_AUTO_STATEMENT *s = st_sql_prepare(w->c, sql.data, err);
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, w->number);
+  while ((r = st_sql_step(w->c, s, err)) == 1) {
+    if (st_fact_read(w->c, s, w->t, &row, err) < 0)
+      return -1;
+    write_row(w, &row);
+  }
+  return r;
+}
+
+int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
+                  struct st_error *err)
+{
+  struct writer w = {.c = c, .number = number, .sink = sink, .arg = arg};
+  int r = 0;
+
+  for (size_t i = 0; i < c->count && r == 0; i++) {
+    w.t = c->tables[i];
+    w.named = false;
+    if (w.t->stored && (r = write_ended(&w, err)) == 0)
+      r = write_begun(&w, err);
+  }
+  st_buffer_free(&w.bytes);
+  return r;
+}
+
+static void append(void *arg, const void *data, size_t length)
+{
+  st_buffer_append(arg, data, length);
+}
+
+int st_changeset_body(struct st_catalog *c, int64_t number, struct st_buffer *out,
+                      struct st_error *err)
+{
+  struct st_checkpoint cp;
+
+  if (st_catalog_checkpoint(c, number, &cp, err) < 0)
+    return -1;
+  st_checkpoint_clear(&cp);
+  return st_body_write(c, number, append, out, err);
+}
+
+/* ---- Read
+ * ------------------------------------------------------------------------------------------ */
+
+struct reader {
+  struct st_cbor in;
+  st_body_table_fn *table;
+  st_body_fn *fn;
+  void *arg;
+  char name[160];                /* of the present table */
+  const struct st_table_full *t; /* NULL: none was named yet */
+  struct st_value row[ST_MAX_COLUMNS];
+  struct st_value last[ST_MAX_COLUMNS]; /* the key before, in the same part */
+  int part;                             /* ROW_ENDED, ROW_BEGUN; -1: no row of the table yet */
+};
+
+static int out_of_order(struct st_error *err)
+{
+  return st_fail(err, 0, "changeset: rows are not in order");
+}
+
+static int read_table(struct reader *r, struct st_error *err)
+{
+  const char *name;
+  size_t length;
+
+  if (st_cbor_read_text(&r->in, &name, &length, err) < 0)
+    return -1;
+  if (length == 0 || length >= sizeof(r->name) || memchr(name, 0, length))
+    return st_fail(err, 0, "changeset: a table has no proper name");
+  if (r->t && r->part < 0)
+    return st_fail(err, 0, "changeset: a table without rows");
+
+  char before[sizeof(r->name)];
+  memcpy(before, r->name, sizeof(before));
+  memcpy(r->name, name, length);
+  r->name[length] = 0;
+  if (r->t && strcmp(r->name, before) <= 0)
+    return out_of_order(err);
+  r->t = st_full(r->table(r->arg, r->name));
+  r->part = -1;
+  return r->t ? 0 : st_fail(err, 0, "changeset: a table that was not declared");
+}
+
+static int read_key(struct reader *r, int part, struct st_error *err)
+{
+  size_t keys = r->t->pub.nkeys;
+
+  for (size_t i = 0; i < keys; i++)
+    if (st_cbor_read_value(&r->in, r->t->pub.declaration.columns[i].type, &r->row[i], err) < 0)
+      return -1;
+  if (st_key_check(r->t, r->row, err) < 0)
+    return -1;
+  if (part < r->part || (part == r->part && st_key_compare(r->t, r->last, r->row) >= 0))
+    return out_of_order(err);
+  r->part = part;
+  memcpy(r->last, r->row, keys * sizeof(*r->last));
+  return 0;
+}
+
+static int read_values(struct reader *r, size_t n, struct st_body_row *row, struct st_error *err)
+{
+  size_t keys = r->t->pub.nkeys;
+
+  if (st_cbor_read_bool(&r->in, &row->absent, err) < 0)
+    return -1;
+  for (size_t i = 0; i < n; i++)
+    if (st_cbor_read_value(&r->in, r->t->pub.declaration.columns[keys + i].type, &r->row[keys + i],
+                           err) < 0)
+      return -1;
+  if (n > 0 && (row->absent || r->row[keys + n - 1].type == ST_NULL))
+    return st_fail(err, 0, "changeset: a row that is longer than it has to be");
+  return st_row_check(r->t, r->row, err);
+}
+
+static int read_row(struct reader *r, uint64_t count, struct st_error *err)
+{
+  int64_t part;
+
+  if (!r->t)
+    return st_fail(err, 0, "changeset: a row of no table");
+  if (st_cbor_read_integer(&r->in, &part, err) < 0)
+    return -1;
+  size_t keys = r->t->pub.nkeys, values = r->t->pub.declaration.ncolumns - keys;
+  bool fits = part == ROW_ENDED   ? count == 1 + keys
+              : part == ROW_BEGUN ? count >= 2 + keys && count <= 2 + keys + values
+                                  : false;
+  if (!fits)
+    return st_fail(err, 0, "changeset: a row of the wrong form (%s)", r->name);
+  for (size_t i = 0; i < ST_MAX_COLUMNS; i++)
+    r->row[i] = st_null();
+
+  struct st_body_row row = {&r->t->pub, part == ROW_BEGUN, false, r->row};
+  if (read_key(r, (int)part, err) < 0)
+    return -1;
+  if (row.begun && read_values(r, (size_t)count - 2 - keys, &row, err) < 0)
+    return -1;
+  return r->fn(r->arg, &row, err);
+}
+
+/* A table's name stands alone in its array; no row does. */
+static int read_item(struct reader *r, struct st_error *err)
+{
+  uint64_t count;
+
+  if (st_cbor_read_array(&r->in, &count, err) < 0)
+    return -1;
+  return count == 1 ? read_table(r, err) : read_row(r, count, err);
+}
+
+int st_body_read(const void *data, size_t length, st_body_table_fn *table, st_body_fn *fn,
+                 void *arg, struct st_error *err)
+{
+  struct reader r = {.in = {data, length}, .table = table, .fn = fn, .arg = arg, .part = -1};
+  int result = 0;
+
+  while (result == 0 && !st_cbor_at_end(&r.in))
+    result = read_item(&r, err);
+  if (result == 0 && r.t && r.part < 0)
+    return st_fail(err, 0, "changeset: a table without rows");
+  return result;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * changeset.h - signed headers, and the bodies that they vouch for, as read from anywhere: our own
+ * chain, or bytes of a stranger.  Formats: doc/formats.
+ */
+#ifndef ST_CATALOG_CHANGESET_H
+#define ST_CATALOG_CHANGESET_H
+
+#include "systracker/base/cbor.h"
+#include "systracker/catalog/catalog.h"
+
+#define ST_HEADER_FORMAT "systracker-checkpoint"
+#define ST_HEADER_VERSION 1
+#define ST_HEADER_MAX 65536 /* bytes of a header with its signature */
+
+struct st_header {
+  uint8_t public_key[ST_PUBLIC_KEY_SIZE];
+  int64_t epoch, number, time;
+  uint8_t previous[ST_DIGEST_SIZE]; /* digest of the header before, zeros for the first */
+  uint8_t body[ST_DIGEST_SIZE];     /* digest of the uncompressed body */
+  uint8_t declarations[ST_DIGEST_SIZE];
+  uint8_t state_root[ST_DIGEST_SIZE];
+  bool incomplete;
+  const char *message; /* NULL: none; borrowed from the bytes, not terminated */
+  size_t message_length;
+  uint8_t digest[ST_DIGEST_SIZE]; /* of the header with its signature: what the next one names */
+};
+
+/* Appends the header's bytes and its signature; sets `digest`. */
+int st_header_write(struct st_header *h, const struct st_keys *keys, struct st_buffer *out,
+                    struct st_error *err);
+/* Reads a header with its signature behind it, and proves the signature by the header's own key:
+ * whose key that is, is the caller's to check. */
+int st_header_read(struct st_header *h, const void *data, size_t length, struct st_error *err);
+/* Whether `h` may stand after `previous` (NULL: nothing) in one chain. */
+int st_header_follows(const struct st_header *h, const struct st_header *previous,
+                      struct st_error *err);
+
+/* One row of a body. */
+struct st_body_row {
+  const struct st_catalog_table *table;
+  bool begun;  /* false: the fact of this key ended; there is nothing but the key */
+  bool absent; /* of a begun one: it is not there though expected */
+  const struct st_value *values; /* whole row; borrowed from the bytes */
+};
+
+/* The table of this name, or NULL. */
+typedef const struct st_catalog_table *st_body_table_fn(void *arg, const char *name);
+typedef int st_body_fn(void *arg, const struct st_body_row *row, struct st_error *err);
+
+/* Reads a body row by row.  Any bytes may be given: what is malformed, unknown, or not in the one
+ * canonical order is an error, and nothing is allocated by what they claim. */
+int st_body_read(const void *data, size_t length, st_body_table_fn *table, st_body_fn *fn,
+                 void *arg, struct st_error *err);
+
+/* The declarations in effect at a checkpoint, as CBOR: what a header's `declarations` is the digest
+ * of. */
+int st_changeset_declarations(struct st_catalog *c, int64_t number, struct st_buffer *out,
+                              struct st_error *err);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit.c - the open scan becomes a checkpoint: digests, header, signature, transaction, chain. */
+#include "systracker/catalog/internal.h"
+
+#include "systracker/base/escape.h"
+#include "systracker/base/log.h"
+
+static int count_rows(struct st_catalog *c, struct st_checkpoint *cp, struct st_error *err)
+{
+  for (size_t i = 0; i < c->count; i++) {
+    const struct st_table_full *t = c->tables[i];
+    int64_t begun, ended, both;
+
+    if (!t->stored)
+      continue;
+    ST_AUTO_BUFFER keys = ST_BUFFER_INIT;
+    for (size_t k = 0; k < t->pub.nkeys; k++)
+      st_buffer_printf(&keys, " AND u.\"%s\" = t.\"%s\"", t->pub.declaration.columns[k].name,
+                       t->pub.declaration.columns[k].name);
+    ST_AUTO_FREE char *sql_begun = st_format("SELECT count(*) FROM \"%s\" WHERE since = %lld",
+                                             t->pub.name, (long long)cp->number);
+    ST_AUTO_FREE char *sql_ended = st_format("SELECT count(*) FROM \"%s\" WHERE until = %lld",
+                                             t->pub.name, (long long)cp->number);
+    ST_AUTO_FREE char *sql_both = st_format(
+        "SELECT count(*) FROM \"%s\" t WHERE until = %lld AND EXISTS"
+        " (SELECT 1 FROM \"%s\" u WHERE u.since = %lld%s)",
+        t->pub.name, (long long)cp->number, t->pub.name, (long long)cp->number, keys.data);
+    if (st_sql_number(c, sql_begun, 0, &begun, err) < 0 ||
+        st_sql_number(c, sql_ended, 0, &ended, err) < 0 ||
+        st_sql_number(c, sql_both, 0, &both, err) < 0)
+      return -1;
+    cp->begun += begun;
+    cp->ended += ended - both;
+  }
+  return 0;
+}
+
+static void digest_piece(void *arg, const void *data, size_t length)
+{
+  st_digester_add(arg, data, length);
+}
+
+static int digest_body(struct st_catalog *c, int64_t number, uint8_t out[ST_DIGEST_SIZE],
+                       struct st_error *err)
+{
+  ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
+
+  if (st_body_write(c, number, digest_piece, d, err) < 0)
+    return -1;
+  st_digester_final(d, out);
+  return 0;
+}
+
+static void digest_declarations(struct st_catalog *c, int64_t number, uint8_t out[ST_DIGEST_SIZE])
+{
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+
+  st_tables_encode(c, number, &bytes);
+  st_digest(out, bytes.data, bytes.length);
+}
+
+/* The epoch and the state root of the checkpoint before: where nothing changed, they stand. */
+static int inherit(struct st_catalog *c, struct st_checkpoint *cp, struct st_header *h,
+                   struct st_error *err)
+{
+  struct st_checkpoint before;
+
+  cp->epoch = 1;
+  if (c->base == 0)
+    return 0;
+  if (st_catalog_checkpoint(c, c->base, &before, err) < 0)
+    return -1;
+  cp->epoch = before.epoch;
+  memcpy(cp->state_root, before.state_root, ST_DIGEST_SIZE);
+  memcpy(h->previous, before.header_digest, ST_DIGEST_SIZE);
+  st_checkpoint_clear(&before);
+  return 0;
+}
+
+static int make_header(struct st_catalog *c, const struct st_keys *keys, struct st_checkpoint *cp,
+                       struct st_buffer *out, struct st_error *err)
+{
+  struct st_header h = {
+      .number = cp->number,
+      .time = cp->time,
+      .incomplete = cp->incomplete,
+      .message = cp->message,
+      .message_length = cp->message ? strlen(cp->message) : 0,
+  };
+
+  if (inherit(c, cp, &h, err) < 0 || digest_body(c, cp->number, h.body, err) < 0)
+    return -1;
+  if (cp->begun + cp->ended > 0 && st_state_update(c, cp->number, cp->state_root, err) < 0)
+    return -1;
+  h.epoch = cp->epoch;
+  memcpy(h.public_key, keys->public_key, sizeof(h.public_key));
+  memcpy(h.state_root, cp->state_root, sizeof(h.state_root));
+  digest_declarations(c, cp->number, h.declarations);
+  if (st_header_write(&h, keys, out, err) < 0)
+    return -1;
+  memcpy(cp->header_digest, h.digest, sizeof(h.digest));
+  return out->length <= ST_HEADER_MAX ? 0 : st_refuse(err, "the message is too long");
+}
+
+static int store(struct st_catalog *c, const struct st_checkpoint *cp,
+                 const struct st_buffer *header, struct st_error *err)
+{
+  ST_AUTO_STATEMENT *s =
+      st_sql_prepare(c,
+                     "INSERT INTO checkpoint (number, time, epoch, message, incomplete, begun,"
+                     " ended, state_root, header, header_digest)"
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                     err);
+
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, cp->number);
+  sqlite3_bind_int64(s, 2, cp->time);
+  sqlite3_bind_int64(s, 3, cp->epoch);
+  sqlite3_bind_text(s, 4, cp->message, -1, SQLITE_STATIC);
+  sqlite3_bind_int(s, 5, cp->incomplete);
+  sqlite3_bind_int64(s, 6, cp->begun);
+  sqlite3_bind_int64(s, 7, cp->ended);
+  sqlite3_bind_blob(s, 8, cp->state_root, ST_DIGEST_SIZE, SQLITE_STATIC);
+  sqlite3_bind_blob64(s, 9, header->data, header->length, SQLITE_STATIC);
+  sqlite3_bind_blob(s, 10, cp->header_digest, ST_DIGEST_SIZE, SQLITE_STATIC);
+  return st_sql_run(c, s, err);
+}
+
+static int make(struct st_catalog *c, const struct st_keys *keys, struct st_checkpoint *cp,
+                struct st_error *err)
+{
+  ST_AUTO_BUFFER header = ST_BUFFER_INIT;
+
+  if (st_tags_put(c, err) < 0 || count_rows(c, cp, err) < 0 ||
+      make_header(c, keys, cp, &header, err) < 0 || store(c, cp, &header, err) < 0)
+    return -1;
+  return st_sql_exec(c, "COMMIT", err);
+}
+
+static int check(struct st_catalog *c, const struct st_keys *keys, const char *message,
+                 struct st_error *err)
+{
+  if (!c->scanning || !c->writer)
+    return st_fail(err, 0, "catalog: no scan is open that could be committed (%s)", c->name);
+  if (strcmp(keys->host_id, c->host_id) != 0)
+    return st_fail(err, 0, "catalog: the key is another host's (%s)", c->name);
+  if (message && !st_is_utf8(message, strlen(message)))
+    return st_refuse(err, "the message is not UTF-8");
+  return 0;
+}
+
+int st_catalog_commit(struct st_catalog *c, const struct st_keys *keys, int64_t time,
+                      const char *message, bool incomplete, struct st_checkpoint *ret,
+                      struct st_error *err)
+{
+  ST_AUTO_ERROR late = ST_ERROR_INIT;
+  struct st_checkpoint cp = {.time = time, .incomplete = incomplete, .number = c->number};
+
+  *ret = cp;
+  if (check(c, keys, message, err) < 0)
+    return -1;
+  cp.message = message ? st_strdup(message) : NULL;
+  if (make(c, keys, &cp, err) < 0) {
+    st_checkpoint_clear(&cp);
+    st_catalog_rollback(c);
+    return -1;
+  }
+  c->scanning = false;
+  st_owners_forget(c);
+  st_checkpoint_clear(&cp);
+  /* The checkpoint is made: what fails now is completed by the next writer. */
+  if (st_chain_complete(c, &late) < 0)
+    st_log(ST_LOG_WARNING, "%s", st_error_text(&late));
+  return st_catalog_checkpoint(c, c->number, ret, err);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * difference.c - what differs between two checkpoints, and the history of a path.
+ *
+ * Only keys whose rows began or ended between the two can differ, and paths of manifests that began
+ * or ended; each of these is then read at both ends by the one accessor, and compared.
+ */
+#include "systracker/catalog/internal.h"
+
+/* ---- Keys that may differ -------------------------------------------------------------------- */
+
+void st_keylist_free(struct st_keylist *list)
+{
+  for (size_t i = 0; i < list->count; i++)
+    st_fact_free(list->items[i].key);
+  free(list->items);
+  *list = (struct st_keylist){0};
+}
+
+void st_keylist_add(struct st_keylist *list, struct st_table_full *t, const struct st_value *key)
+{
+  if (list->count == list->size) {
+    list->size = list->size ? 2 * list->size : 64;
+    list->items = st_realloc(list->items, list->size, sizeof(*list->items));
+  }
+  list->items[list->count++] = (struct st_key){t, st_row_copy(t, key, t->pub.nkeys)};
+}
+
+static void changed_sql(struct st_buffer *sql, const struct st_table_full *t, bool stored,
+                        bool overlay)
+{
+  static const char *const columns[] = {"since", "until"};
+
+  for (size_t i = 0; stored && i < 2; i++) {
+    st_buffer_append_string(sql, i ? " UNION SELECT " : "SELECT ");
+    st_table_select_key(sql, t);
+    st_buffer_printf(sql, " FROM \"%s\" t WHERE t.%s > ?1 AND t.%s <= ?2", t->pub.name, columns[i],
+                     columns[i]);
+  }
+  if (!overlay)
+    return;
+  st_buffer_append_string(sql, stored ? " UNION SELECT " : "SELECT ");
+  for (size_t i = 0; i < t->pub.nkeys; i++)
+    st_buffer_printf(sql, "%s\"%s\"", i ? ", " : "", t->pub.declaration.columns[i].name);
+  st_buffer_printf(sql, " FROM temp.\"live.%s\"", t->pub.name);
+}
+
+int st_keylist_changed(struct st_keylist *list, struct st_catalog *c, struct st_table_full *t,
+                       int64_t after, int64_t upto, bool overlay, struct st_error *err)
+{
+  struct st_value key[ST_MAX_COLUMNS];
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+  int r;
+
+  changed_sql(&sql, t, t->stored > 0, overlay && t->live);
+  if (!sql.length)
+    return 0;
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);
+  if (!s)
+    return -1;
+  if (t->stored) {
+    sqlite3_bind_int64(s, 1, after);
+    sqlite3_bind_int64(s, 2, upto);
+  }
+  while ((r = st_sql_step(c, s, err)) == 1) {
+    for (size_t i = 0; i < t->pub.nkeys; i++)
+      if (st_column_value(c, s, (int)i, t->pub.declaration.columns[i].type, &key[i], err) < 0)
+        return -1;
+    st_keylist_add(list, t, key);
+  }
+  return r;
+}
+
+static int add_expected(void *arg, struct st_table_full *t, const struct st_value *path,
+                        struct st_error *err)
+{
+  (void)err;
+  st_keylist_add(arg, t, path);
+  return 0;
+}
+
+/* Entries first, by path and then table; the others by table and key. */
+static int compare_keys(const void *a, const void *b)
+{
+  const struct st_key *x = a, *y = b;
+  int r;
+
+  if (st_is_entry(x->t) != st_is_entry(y->t))
+    return st_is_entry(x->t) ? -1 : 1;
+  if (st_is_entry(x->t) && (r = st_value_compare(&x->key->values[0], &y->key->values[0])) != 0)
+    return r;
+  if ((r = strcmp(x->t->pub.name, y->t->pub.name)) != 0)
+    return r;
+  return st_key_compare(x->t, x->key->values, y->key->values);
+}
+
+static int collect(struct st_catalog *c, int64_t a, int64_t b, struct st_keylist *list,
+                   struct st_error *err)
+{
+  struct st_at x = st_at(c, a), y = st_at(c, b);
+  int64_t low = x.number < y.number ? x.number : y.number;
+  int64_t high = x.number < y.number ? y.number : x.number;
+  int r = 0;
+
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    r = st_keylist_changed(list, c, c->tables[i], low, high, x.overlay || y.overlay, err);
+  if (r == 0)
+    r = st_manifest_changes(c, a, b, add_expected, list, err);
+  if (list->count)
+    qsort(list->items, list->count, sizeof(*list->items), compare_keys);
+  return r;
+}
+
+/* ---- Differences -------------------------------------------------------------------------------
+ */
+
+/* Whether the two differ, as a change. */
+static bool make_change(const struct st_fact_row *before, const struct st_fact_row *after,
+                        struct st_change *ret)
+{
+  const struct st_table_full *t = st_full(after->table);
+
+  *ret = (struct st_change){
+      .table = t->pub.name,
+      .declaration = &t->pub.declaration,
+      .before = before->present ? before->values : NULL,
+      .after = after->present ? after->values : NULL,
+  };
+  if (!ret->before && !ret->after)
+    return false;
+  return !ret->before || !ret->after || st_row_differs(t, ret->before, ret->after);
+}
+
+static int compare_at(struct st_catalog *c, const struct st_key *key, int64_t a, int64_t b,
+                      st_change_fn *fn, void *arg, struct st_error *err)
+{
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *before = NULL, *after = NULL;
+  struct st_change change;
+
+  if (st_catalog_fact(c, a, &key->t->pub, key->key->values, &before, err) < 0 ||
+      st_catalog_fact(c, b, &key->t->pub, key->key->values, &after, err) < 0)
+    return -1;
+  return make_change(before, after, &change) ? fn(arg, &change, err) : 0;
+}
+
+int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn, void *arg,
+                       struct st_error *err)
+{
+  ST_CLEANUP(st_keylist_free) struct st_keylist list = {0};
+  int r = collect(c, a, b, &list, err);
+
+  for (size_t i = 0; i < list.count && r == 0; i++)
+    if (i == 0 || compare_keys(&list.items[i], &list.items[i - 1]) != 0)
+      r = compare_at(c, &list.items[i], a, b, fn, arg, err);
+  return r;
+}
+
+/* ---- The history of a path
+ * ------------------------------------------------------------------------ */
+
+struct numbers {
+  int64_t *items;
+  size_t count, size;
+};
+
+static void numbers_free(struct numbers *n)
+{
+  free(n->items);
+}
+
+static void add_number(void *arg, int64_t number)
+{
+  struct numbers *n = arg;
+
+  if (n->count == n->size) {
+    n->size = n->size ? 2 * n->size : 64;
+    n->items = st_realloc(n->items, n->size, sizeof(*n->items));
+  }
+  n->items[n->count++] = number;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+  return (x < y) - (x > y);
+}
+
+static int stored_history(struct st_catalog *c, const struct st_table_full *t, int64_t path,
+                          struct numbers *ret, struct st_error *err)
+{
+  ST_AUTO_FREE char *sql =
+      st_format("SELECT since, until FROM \"%s\" WHERE \"%s\" = %lld", t->pub.name,
+                t->pub.declaration.columns[0].name, (long long)path);
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql, err);
+  int r = s ? 0 : -1;
+
+  while (r == 0 && (r = st_sql_step(c, s, err)) == 1) {
+    add_number(ret, sqlite3_column_int64(s, 0));
+    if (sqlite3_column_type(s, 1) != SQLITE_NULL)
+      add_number(ret, sqlite3_column_int64(s, 1));
+    r = 0;
+  }
+  return r;
+}
+
+/* Checkpoints at which something of the path may have changed, newest first, with repetitions. */
+static int path_history(struct st_catalog *c, const struct st_value *path, struct numbers *ret,
+                        struct st_error *err)
+{
+  int64_t id;
+  int r = st_path_id(c, path, false, &id, err);
+
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    if (st_is_entry(c->tables[i]) && c->tables[i]->stored && id >= 0)
+      r = stored_history(c, c->tables[i], id, ret, err);
+  if (r == 0)
+    r = st_expected_history(c, path, add_number, ret, err);
+  if (ret->count)
+    qsort(ret->items, ret->count, sizeof(*ret->items), newest_first);
+  return r;
+}
+
+struct history {
+  st_history_fn *fn;
+  void *arg;
+  int64_t number;
+};
+
+static int tell_history(void *arg, const struct st_change *change, struct st_error *err)
+{
+  struct history *h = arg;
+
+  return h->fn(h->arg, h->number, change, err);
+}
+
+/* What came with one checkpoint. */
+static int history_at(struct st_catalog *c, struct st_value *path, struct history *h,
+                      struct st_error *err)
+{
+  int r = 0;
+
+  for (size_t i = 0; i < c->count && r == 0; i++) {
+    struct st_fact_row row = {.values = path};
+    struct st_key key = {c->tables[i], &row};
+
+    if (st_is_entry(c->tables[i]))
+      r = compare_at(c, &key, h->number - 1, h->number, tell_history, h, err);
+  }
+  return r;
+}
+
+int st_catalog_history(struct st_catalog *c, const char *path, st_history_fn *fn, void *arg,
+                       struct st_error *err)
+{
+  ST_CLEANUP(numbers_free) struct numbers numbers = {0};
+  struct st_value value = st_path_value(path);
+  struct history h = {.fn = fn, .arg = arg};
+  int64_t latest = st_catalog_latest(c);
+  int r = path_history(c, &value, &numbers, err);
+
+  for (size_t i = 0; i < numbers.count && r == 0; i++) {
+    h.number = numbers.items[i];
+    if (h.number <= latest && (i == 0 || h.number != numbers.items[i - 1]))
+      r = history_at(c, &value, &h, err);
+  }
+  return r;
+}

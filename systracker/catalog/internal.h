@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * internal.h - what the files of the catalog share.
+ *
+ * SQL names: the catalog's own tables have no underscore in their names, tables of facts always
+ * have one (PLUGIN_NAME), so that neither can take the other's.  Identifiers that come from
+ * declarations were checked (table.c) and are quoted all the same; values are always bound.
+ */
+#ifndef ST_CATALOG_INTERNAL_H
+#define ST_CATALOG_INTERNAL_H
+
+#include "config.h"
+
+#include <sqlite3.h>
+#include <string.h>
+
+#include "systracker/base/cbor.h"
+#include "systracker/base/digest.h"
+#include "systracker/base/set.h"
+#include "systracker/catalog/catalog.h"
+#include "systracker/catalog/changeset.h"
+
+#define ST_CATALOG_APPLICATION 0x53795472 /* "SyTr": tells a catalog from other SQLite files */
+#define ST_MAX_COLUMNS 64                 /* of one table */
+
+/* ---- Tables (table.c) ------------------------------------------------------------------ */
+
+/* Statements over one table, prepared when first needed. */
+enum st_table_statement {
+  ST_ROW_LAST,  /* key: the row that began last */
+  ST_ROW_AT,    /* key, number: the row in force */
+  ST_ROW_BEGIN, /* key, since, absent, values */
+  ST_ROW_END,   /* key, until */
+  ST_ROW_REOPEN,
+  ST_ROW_DELETE,
+  ST_LIVE_GET, /* key: the overlay's row */
+  ST_LIVE_SET, /* key, since, ended, absent, values */
+  ST_LIVE_DELETE,
+  ST_TABLE_STATEMENTS,
+};
+
+struct st_sweep {
+  struct st_set *seen; /* keys as CBOR */
+  int64_t put, known;
+};
+
+struct st_table_full {
+  struct st_catalog_table pub; /* first: a pointer to it is a pointer to us */
+  int64_t id;                  /* in the file; 0: not there */
+  size_t stored;               /* columns that the file's table has */
+  int64_t *since;              /* of each column: the first checkpoint that could hold it */
+  bool manifests;              /* some column is ST_MANIFEST */
+  bool live;                   /* its overlay table is made */
+  sqlite3_stmt *statements[ST_TABLE_STATEMENTS];
+  struct st_sweep *sweep; /* open, or NULL */
+};
+
+static inline struct st_table_full *st_full(const struct st_catalog_table *table)
+{
+  return (struct st_table_full *)table;
+}
+
+static inline bool st_is_entry(const struct st_table_full *t)
+{
+  return t->pub.declaration.flags & ST_TABLE_ENTRY;
+}
+
+/* ---- The catalog ------------------------------------------------------------------------ */
+
+/* Statements over the catalog's own tables; texts in sql.c. */
+enum st_fixed_statement {
+  ST_PATH_ID,
+  ST_PATH_ADD,
+  ST_EXPECT_GET,
+  ST_EXPECT_ADD,
+  ST_EXPECT_GET_LIVE,
+  ST_EXPECT_ADD_LIVE,
+  ST_EXPECT_PATHS,
+  ST_EXPECT_PATHS_LIVE,
+  ST_MANIFEST_REF,
+  ST_MANIFEST_ADD,
+  ST_MANIFEST_REF_LIVE,
+  ST_MANIFEST_ADD_LIVE,
+  ST_LEAF_SET,
+  ST_LEAF_DELETE,
+  ST_LEAF_RANGE,
+  ST_NODE_SET,
+  ST_FIXED_STATEMENTS,
+};
+
+/* The package whose fact names a manifest at some checkpoint. */
+struct st_owner {
+  const struct st_table_full *table;
+  struct st_fact_row *package; /* NULL: none does */
+};
+
+struct st_catalog {
+  sqlite3 *db;
+  int dir;    /* hosts/HOSTID */
+  char *name; /* "hosts/HOSTID/catalog.db", for messages */
+  char *host_id;
+  bool writer;
+  sqlite3_stmt *fixed[ST_FIXED_STATEMENTS];
+  struct st_table_full **tables; /* by name */
+  size_t count;
+  struct st_catalog_objects objects;
+
+  /* The scan that is open: a writer's is checkpoint `number` in a transaction; a reader's is the
+   * overlay over checkpoint `base`, and can be read until the next one. */
+  bool scanning, overlay;
+  int64_t base, number;
+  struct st_fact_row *last_path; /* the path looked up last, and its id */
+  int64_t last_path_id;
+
+  /* Manifests (manifest.c). */
+  bool manifests_checked; /* the derived index knows all that are named */
+  struct st_set *owned;   /* (number, manifest) -> place in owners */
+  struct st_owner *owners;
+  size_t nowners;
+};
+
+/* Where a number is to be read: in the stored rows at `number`, under the overlay where so. */
+struct st_at {
+  int64_t number;
+  bool overlay;
+};
+struct st_at st_at(struct st_catalog *c, int64_t number);
+
+/* ---- SQLite (sql.c) ---------------------------------------------------------------------- */
+
+/* "WHAT: SQLite's words (hosts/HOSTID/catalog.db)"; returns -1. */
+int st_sql_fail(struct st_catalog *c, const char *what, struct st_error *err);
+int st_sql_exec(struct st_catalog *c, const char *sql, struct st_error *err);
+/* A new statement, the caller's; NULL on error. */
+sqlite3_stmt *st_sql_prepare(struct st_catalog *c, const char *sql, struct st_error *err);
+/* A cached one; borrowed. */
+sqlite3_stmt *st_sql_fixed(struct st_catalog *c, enum st_fixed_statement which,
+                           struct st_error *err);
+void st_sql_forget(struct st_catalog *c);
+/* 1: a row, 0: done, negative: failed. */
+int st_sql_step(struct st_catalog *c, sqlite3_stmt *s, struct st_error *err);
+/* Steps a statement that yields no row, and resets it. */
+int st_sql_run(struct st_catalog *c, sqlite3_stmt *s, struct st_error *err);
+/* The one number that the SQL yields, `fallback` where it yields none or NULL. */
+int st_sql_number(struct st_catalog *c, const char *sql, int64_t fallback, int64_t *ret,
+                  struct st_error *err);
+
+static inline void st_sql_finalizep(sqlite3_stmt **s)
+{
+  sqlite3_finalize(*s);
+}
+
+static inline void st_sql_resetp(sqlite3_stmt **s)
+{
+  if (*s)
+    sqlite3_reset(*s);
+}
+
+/* A statement that is the scope's own, and one that is borrowed from a cache. */
+#define ST_AUTO_STATEMENT ST_CLEANUP(st_sql_finalizep) sqlite3_stmt
+#define ST_AUTO_RESET ST_CLEANUP(st_sql_resetp) sqlite3_stmt
+
+/* ---- Values, keys and rows (row.c) -------------------------------------------------------- */
+
+int st_value_compare(const struct st_value *a, const struct st_value *b);
+/* Whether they differ: ST_NULL never does. */
+bool st_value_differs(const struct st_value *a, const struct st_value *b);
+int st_key_compare(const struct st_table_full *t, const struct st_value *a,
+                   const struct st_value *b);
+/* Whether some value column differs. */
+bool st_row_differs(const struct st_table_full *t, const struct st_value *a,
+                    const struct st_value *b);
+/* Types as declared, no ST_NULL in the key, texts that are texts, or an error. */
+int st_key_check(const struct st_table_full *t, const struct st_value *key, struct st_error *err);
+int st_row_check(const struct st_table_full *t, const struct st_value *row, struct st_error *err);
+
+/* A copy with all its bytes in one piece of memory; `n` values are given, the rest ST_NULL. */
+struct st_fact_row *st_row_copy(const struct st_table_full *t, const struct st_value *values,
+                                size_t n);
+/* The key as a CBOR array. */
+void st_key_encode(const struct st_table_full *t, const struct st_value *key,
+                   struct st_buffer *out);
+/* How many values are left without the ST_NULLs at the end: what later columns do not change. */
+size_t st_row_length(const struct st_table_full *t, const struct st_value *row);
+
+int st_bind(sqlite3_stmt *s, int at, const struct st_value *value);
+/* A key, or the value columns, as the file holds them: paths by id, which is made when `make`. */
+int st_bind_key(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_table_full *t,
+                const struct st_value *key, bool make, struct st_error *err);
+int st_bind_values(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_table_full *t,
+                   const struct st_value *row, struct st_error *err);
+/* A value from a result's column, borrowed until the next step. */
+int st_column_value(struct st_catalog *c, sqlite3_stmt *s, int at, enum st_value_type type,
+                    struct st_value *ret, struct st_error *err);
+/* The path's id; -1 when there is none and it is not made. */
+int st_path_id(struct st_catalog *c, const struct st_value *path, bool make, int64_t *ret,
+               struct st_error *err);
+
+/* ---- Tables (table.c) ---------------------------------------------------------------------- */
+
+int st_tables_load(struct st_catalog *c, struct st_error *err);
+void st_tables_free(struct st_catalog *c);
+/* Forgets the prepared statements. */
+void st_table_forget(struct st_table_full *t);
+sqlite3_stmt *st_table_statement(struct st_catalog *c, struct st_table_full *t,
+                                 enum st_table_statement which, struct st_error *err);
+/* Appends `since, absent, all columns` as expressions over the row `t`, paths as bytes; a key that
+ * is one path is `p.path` when `joined`. */
+void st_table_select(struct st_buffer *sql, const struct st_table_full *t, bool joined);
+/* Appends `since, absent, all columns` of the overlay's table. */
+void st_table_select_live(struct st_buffer *sql, const struct st_table_full *t);
+/* Appends the key columns as expressions over `t`. */
+void st_table_select_key(struct st_buffer *sql, const struct st_table_full *t);
+int st_table_make_live(struct st_catalog *c, struct st_table_full *t, struct st_error *err);
+/* The canonical encoding of what was declared at `number`. */
+void st_tables_encode(struct st_catalog *c, int64_t number, struct st_buffer *out);
+
+/* ---- Facts (fact.c) -------------------------------------------------------------------------- */
+
+/* The stored row (absent ones too) in force, copied; NULL when there is none. */
+int st_stored_fact(struct st_catalog *c, struct st_at at, struct st_table_full *t,
+                   const struct st_value *key, struct st_fact_row **ret, struct st_error *err);
+/* Calls fn for each stored row in force, absent ones too, in key order; of entries those whose path
+ * lies in [low, high), where they are not NULL. */
+struct st_rows {
+  struct st_catalog *c;
+  struct st_table_full *t;
+  sqlite3_stmt *statement;
+  struct st_fact_row row; /* the present one; its values are borrowed until the next */
+};
+int st_rows_open(struct st_rows *rows, struct st_catalog *c, int64_t number,
+                 struct st_table_full *t, const struct st_value *low, const struct st_value *high,
+                 struct st_error *err);
+int st_rows_next(struct st_rows *rows, struct st_error *err); /* 1: there is one */
+void st_rows_close(struct st_rows *rows);
+/* A result of st_table_select: `values` are borrowed until the next step. */
+int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
+                 struct st_fact_row *fact, struct st_error *err);
+
+/* ---- Manifests (manifest.c) ------------------------------------------------------------------ */
+
+/* What the manifests in force say of a path; NULL: nothing. */
+int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
+                     const struct st_value *key, struct st_fact_row **ret, struct st_error *err);
+/* The package that has the manifest in force at `number`, the one that sorts last of several;
+ * `package` is NULL when there is none. */
+int st_owner(struct st_catalog *c, int64_t number, int64_t manifest, struct st_owner *ret,
+             struct st_error *err);
+/* Between two owners of one path. */
+bool st_owner_wins(const struct st_owner *a, const struct st_owner *over);
+/* Owners may have changed: a package's fact began or ended in the scan. */
+void st_owners_forget(struct st_catalog *c);
+/* Makes sure that the derived index knows every manifest that a fact names. */
+int st_manifests_check(struct st_catalog *c, struct st_error *err);
+/* Empties the derived index. */
+int st_manifests_forget(struct st_catalog *c, struct st_error *err);
+/* An expected row of the derived index as a fact at `number`. */
+int st_expected_read(struct st_catalog *c, int64_t number, struct st_table_full *t,
+                     const struct st_value *path, const void *data, size_t length,
+                     const struct st_owner *owner, struct st_fact_row **ret, struct st_error *err);
+/* The paths that a manifest speaks of, with the table; an unknown one has none. */
+typedef int st_expected_path_fn(void *arg, struct st_table_full *t, const struct st_value *path,
+                                struct st_error *err);
+int st_expected_paths(struct st_catalog *c, const struct st_id *manifest, st_expected_path_fn *fn,
+                      void *arg, struct st_error *err);
+/* Calls fn for the manifests that a package's fact names at only one of the two checkpoints. */
+int st_manifest_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_path_fn *fn,
+                        void *arg, struct st_error *err);
+/* Checkpoints at which a package that speaks of the path began or ended. */
+int st_expected_history(struct st_catalog *c, const struct st_value *path,
+                        void (*fn)(void *arg, int64_t number), void *arg, struct st_error *err);
+
+/* ---- The state tree (state.c) ------------------------------------------------------------------
+ */
+
+/* Brings the leaves of all keys that changed at `number` up to date; yields the root. */
+int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
+                    struct st_error *err);
+/* The root over all facts stored at `number`, from nothing but them. */
+int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
+                     struct st_error *err);
+
+/* ---- Checkpoints, changesets, the chain
+ * ---------------------------------------------------------- */
+
+/* Keys whose facts began or ended in (after, upto], under an overlay also those in it; sorted as
+ * st_catalog_changes is, each once (difference.c). */
+struct st_key {
+  struct st_table_full *t;
+  struct st_fact_row *key;
+};
+struct st_keylist {
+  struct st_key *items;
+  size_t count, size;
+};
+void st_keylist_free(struct st_keylist *list);
+void st_keylist_add(struct st_keylist *list, struct st_table_full *t, const struct st_value *key);
+int st_keylist_changed(struct st_keylist *list, struct st_catalog *c, struct st_table_full *t,
+                       int64_t after, int64_t upto, bool overlay, struct st_error *err);
+
+/* Puts what changed among the tags as facts into the open scan (checkpoint.c). */
+int st_tags_put(struct st_catalog *c, struct st_error *err);
+extern const struct st_table st_core_tables[];
+
+/* Streams the body in pieces (changeset.c). */
+typedef void st_body_sink(void *arg, const void *data, size_t length);
+int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
+                  struct st_error *err);
+
+/* Appends what the chain file lacks; anything else that differs is an error (chain.c). */
+int st_chain_complete(struct st_catalog *c, struct st_error *err);
+/* Calls fn with each record of the chain file: header and signature.  1: the file ends within a
+ * record. */
+typedef int st_chain_fn(void *arg, const void *data, size_t length, struct st_error *err);
+int st_chain_each(struct st_catalog *c, st_chain_fn *fn, void *arg, struct st_error *err);
+/* Each checkpoint's header, signature behind it, as the catalog has it. */
+typedef int st_header_fn(void *arg, int64_t number, const void *data, size_t length,
+                         struct st_error *err);
+int st_headers_each(struct st_catalog *c, int64_t after, st_header_fn *fn, void *arg,
+                    struct st_error *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* object.c - which objects of the store the facts name. */
+#include "systracker/catalog/internal.h"
+
+static int column_objects(struct st_catalog *c, const struct st_table_full *t, size_t column,
+                          int (*fn)(void *arg, const struct st_id *id), void *arg,
+                          struct st_error *err)
+{
+  const char *name = t->pub.declaration.columns[column].name;
+  ST_AUTO_FREE char *sql = st_format("SELECT DISTINCT \"%s\" FROM \"%s\" WHERE \"%s\" IS NOT NULL",
+                                     name, t->pub.name, name);
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql, err);
+  struct st_value id;
+  int r = s ? 0 : -1;
+
+  while (r == 0 && (r = st_sql_step(c, s, err)) == 1) {
+    if (st_column_value(c, s, 0, ST_ID, &id, err) < 0)
+      return -1;
+    r = fn(arg, &id.u.id);
+  }
+  return r;
+}
+
+int st_catalog_objects(struct st_catalog *c, int (*fn)(void *arg, const struct st_id *id),
+                       void *arg, struct st_error *err)
+{
+  int r = 0;
+
+  for (size_t i = 0; i < c->count; i++) {
+    const struct st_table_full *t = c->tables[i];
+
+    for (size_t k = 0; k < t->stored && r == 0; k++)
+      if (t->pub.declaration.columns[k].flags & (ST_OBJECT | ST_MANIFEST))
+        r = column_objects(c, t, k, fn, arg, err);
+  }
+  return r;
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * scan.c - what a scan saw, against what is known.
+ *
+ * A writer's scan is checkpoint latest + 1 in one transaction; a reader's lies in overlay tables.
+ * Whatever is said of a key, what the scan said of it before is taken back first: so saying a thing
+ * again, or taking it back, leaves no trace.
+ *
+ * ST_NULL is "not captured".  A row that differs in nothing captured stands as it is stored; where
+ * it has something that was not captured before, it is stored again, filled; where it differs, it
+ * is stored as it was seen, without carrying over what was not captured now.
+ */
+#include "systracker/catalog/internal.h"
+
+/* ---- Begun and forgotten ----------------------------------------------------------------------
+ */
+
+static void forget_cached(struct st_catalog *c)
+{
+  st_owners_forget(c);
+  st_fact_free(st_steal(&c->last_path));
+}
+
+int st_catalog_start(struct st_catalog *c, struct st_error *err)
+{
+  int r = 0;
+
+  st_catalog_rollback(c);
+  c->base = st_catalog_latest(c);
+  c->number = c->base + 1;
+  if (c->writer) {
+    if (st_sql_exec(c, "BEGIN IMMEDIATE", err) < 0)
+      return -1;
+  } else {
+    for (size_t i = 0; i < c->count && r == 0; i++)
+      r = st_table_make_live(c, c->tables[i], err);
+    c->overlay = r == 0;
+  }
+  c->scanning = r == 0;
+  return r;
+}
+
+void st_catalog_rollback(struct st_catalog *c)
+{
+  for (size_t i = 0; i < c->count; i++)
+    st_catalog_unsweep(c, &c->tables[i]->pub);
+  if (c->scanning && c->writer)
+    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+  c->manifests_checked = false; /* what was learned went with it */
+  c->scanning = c->overlay = false;
+  forget_cached(c);
+}
+
+static int check_open(struct st_catalog *c, struct st_error *err)
+{
+  return c->scanning ? 0 : st_fail(err, 0, "catalog: no scan is open (%s)", c->name);
+}
+
+/* ---- One key: taken back, ended, begun --------------------------------------------------------
+ */
+
+static int run_keyed(struct st_catalog *c, struct st_table_full *t, enum st_table_statement which,
+                     const struct st_value *key, struct st_error *err)
+{
+  sqlite3_stmt *s = st_table_statement(c, t, which, err);
+
+  if (!s)
+    return -1;
+  if (which == ST_LIVE_DELETE) {
+    for (size_t i = 0; i < t->pub.nkeys; i++)
+      st_bind(s, 1 + (int)i, &key[i]);
+  } else {
+    if (st_bind_key(c, s, 1, t, key, false, err) < 0)
+      return -1;
+    sqlite3_bind_int64(s, 1 + (int)t->pub.nkeys, c->number);
+  }
+  return st_sql_run(c, s, err);
+}
+
+/* What the stored row that began last says of itself. */
+struct last {
+  bool found, ended;
+  int64_t since, until;
+};
+
+static int read_last(struct st_catalog *c, struct st_table_full *t, const struct st_value *key,
+                     struct last *ret, struct st_error *err)
+{
+  ST_AUTO_RESET *s = st_table_statement(c, t, ST_ROW_LAST, err);
+  int until = 2 + (int)t->pub.declaration.ncolumns;
+  int r;
+
+  *ret = (struct last){0};
+  if (!s || st_bind_key(c, s, 1, t, key, false, err) < 0)
+    return -1;
+  if ((r = st_sql_step(c, s, err)) <= 0)
+    return r;
+  ret->found = true;
+  ret->since = sqlite3_column_int64(s, 0);
+  ret->ended = sqlite3_column_type(s, until) != SQLITE_NULL;
+  ret->until = sqlite3_column_int64(s, until);
+  return 0;
+}
+
+/* Takes back what this scan said of the key; yields the row that was open before it, or NULL. */
+static int take_back(struct st_catalog *c, struct st_table_full *t, const struct st_value *key,
+                     struct st_fact_row **ret, struct st_error *err)
+{
+  struct st_at before = {c->base, false};
+  struct last last;
+
+  if (c->overlay) {
+    if (run_keyed(c, t, ST_LIVE_DELETE, key, err) < 0)
+      return -1;
+    return st_stored_fact(c, before, t, key, ret, err);
+  }
+  *ret = NULL;
+  if (read_last(c, t, key, &last, err) < 0)
+    return -1;
+  if (last.found && last.since == c->number &&
+      (run_keyed(c, t, ST_ROW_DELETE, key, err) < 0 || read_last(c, t, key, &last, err) < 0))
+    return -1;
+  if (last.found && last.ended && last.until == c->number &&
+      run_keyed(c, t, ST_ROW_REOPEN, key, err) < 0)
+    return -1;
+  if (!last.found || (last.ended && last.until != c->number))
+    return 0;
+  return st_stored_fact(c, before, t, key, ret, err);
+}
+
+static int begin_live(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                      bool ended, bool absent, struct st_error *err)
+{
+  sqlite3_stmt *s = st_table_statement(c, t, ST_LIVE_SET, err);
+  int keys = (int)t->pub.nkeys;
+
+  if (!s)
+    return -1;
+  for (int i = 0; i < keys; i++)
+    st_bind(s, 1 + i, &row[i]);
+  sqlite3_bind_int64(s, keys + 1, c->number);
+  sqlite3_bind_int(s, keys + 2, ended);
+  sqlite3_bind_int(s, keys + 3, absent);
+  for (int i = keys; i < (int)t->pub.declaration.ncolumns; i++) {
+    struct st_value none = st_null();
+    st_bind(s, i + 4, ended || absent ? &none : &row[i]);
+  }
+  return st_sql_run(c, s, err);
+}
+
+static int end_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *key,
+                   struct st_error *err)
+{
+  if (c->overlay)
+    return begin_live(c, t, key, true, false, err);
+  return run_keyed(c, t, ST_ROW_END, key, err);
+}
+
+/* A row that begins now; `open`: another one is open and ends. */
+static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                     bool absent, bool open, struct st_error *err)
+{
+  int keys = (int)t->pub.nkeys;
+
+  if (c->overlay)
+    return begin_live(c, t, row, false, absent, err);
+  if (open && end_row(c, t, row, err) < 0)
+    return -1;
+  sqlite3_stmt *s = st_table_statement(c, t, ST_ROW_BEGIN, err);
+  if (!s)
+    return -1;
+  sqlite3_clear_bindings(s);
+  if (st_bind_key(c, s, 1, t, row, true, err) < 0)
+    return -1;
+  sqlite3_bind_int64(s, keys + 1, c->number);
+  sqlite3_bind_int(s, keys + 2, absent);
+  if (!absent && st_bind_values(c, s, keys + 3, t, row, err) < 0)
+    return -1;
+  return st_sql_run(c, s, err);
+}
+
+/* ---- Put and gone
+ * --------------------------------------------------------------------------------- */
+
+/* Whether the row has something that the old one did not capture; `merged` gets both together. */
+static bool fills(const struct st_table_full *t, const struct st_value *old,
+                  const struct st_value *row, struct st_value *merged)
+{
+  bool filled = false;
+
+  for (size_t i = 0; i < t->pub.declaration.ncolumns; i++) {
+    merged[i] = row[i].type == ST_NULL ? old[i] : row[i];
+    filled = filled || (old[i].type == ST_NULL && row[i].type != ST_NULL);
+  }
+  return filled;
+}
+
+/* Writes what follows from the row seen, the one stored, and the one expected (either may be
+ * NULL).  Returns 1 when something was written. */
+static int settle(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                  const struct st_fact_row *old, const struct st_fact_row *expected,
+                  struct st_error *err)
+{
+  struct st_value merged[ST_MAX_COLUMNS];
+  int r = 0;
+
+  if (expected && !st_row_differs(t, row, expected->values)) {
+    if (!old)
+      return 0;
+    r = end_row(c, t, row, err);
+  } else if (!old || !old->present || st_row_differs(t, row, old->values)) {
+    r = begin_row(c, t, row, false, old != NULL, err);
+  } else if (fills(t, old->values, row, merged)) {
+    r = begin_row(c, t, merged, false, true, err);
+  } else {
+    return 0;
+  }
+  return r < 0 ? r : 1;
+}
+
+/* The open sweep learns of a key that was put; `known`: it was in force before. */
+static void note_put(struct st_table_full *t, const struct st_value *key, bool known)
+{
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+
+  if (!t->sweep)
+    return;
+  st_key_encode(t, key, &bytes);
+  if (!st_set_add(t->sweep->seen, bytes.data, bytes.length, 0))
+    return;
+  t->sweep->put++;
+  t->sweep->known += known;
+}
+
+int st_catalog_put(struct st_catalog *c, const struct st_catalog_table *table,
+                   const struct st_value *row, struct st_error *err)
+{
+  struct st_table_full *t = st_full(table);
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *old = NULL, *expected = NULL;
+
+  if (check_open(c, err) < 0 || st_row_check(t, row, err) < 0 ||
+      take_back(c, t, row, &old, err) < 0 ||
+      st_expected_fact(c, ST_LIVE, t, row, &expected, err) < 0)
+    return -1;
+  note_put(t, row, old && old->present);
+  int r = settle(c, t, row, old, expected, err);
+  if (r > 0 && t->manifests)
+    st_owners_forget(c);
+  return r;
+}
+
+int st_catalog_gone(struct st_catalog *c, const struct st_catalog_table *table,
+                    const struct st_value *key, struct st_error *err)
+{
+  struct st_table_full *t = st_full(table);
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *old = NULL, *expected = NULL;
+  int r;
+
+  if (check_open(c, err) < 0 || st_key_check(t, key, err) < 0 ||
+      take_back(c, t, key, &old, err) < 0 ||
+      st_expected_fact(c, ST_LIVE, t, key, &expected, err) < 0)
+    return -1;
+  if (expected ? old && !old->present : !old)
+    return 0;
+  if (expected)
+    r = begin_row(c, t, key, true, old != NULL, err);
+  else
+    r = end_row(c, t, key, err);
+  if (t->manifests)
+    st_owners_forget(c);
+  return r < 0 ? r : 1;
+}
+
+/* ---- Many keys at once
+ * ------------------------------------------------------------------------------- */
+
+static int remember(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  st_keylist_add(arg, st_full(fact->table), fact->values);
+  return 0;
+}
+
+static int all_gone(struct st_catalog *c, const struct st_keylist *list, struct st_error *err)
+{
+  int r = 0;
+
+  for (size_t i = 0; i < list->count && r >= 0; i++)
+    r = st_catalog_gone(c, &list->items[i].t->pub, list->items[i].key->values, err);
+  return r < 0 ? r : 0;
+}
+
+int st_catalog_gone_below(struct st_catalog *c, const char *plugin, const char *path,
+                          struct st_error *err)
+{
+  ST_CLEANUP(st_keylist_free) struct st_keylist list = {0};
+  int r = check_open(c, err);
+
+  for (size_t i = 0; i < c->count && r == 0; i++) {
+    struct st_table_full *t = c->tables[i];
+
+    if (st_is_entry(t) && (!plugin || strcmp(t->pub.plugin, plugin) == 0))
+      r = st_catalog_each(c, ST_LIVE, &t->pub, path, remember, &list, err);
+  }
+  return r < 0 ? r : all_gone(c, &list, err);
+}
+
+int st_catalog_sweep(struct st_catalog *c, const struct st_catalog_table *table,
+                     struct st_error *err)
+{
+  struct st_table_full *t = st_full(table);
+
+  if (check_open(c, err) < 0)
+    return -1;
+  st_catalog_unsweep(c, table);
+  t->sweep = st_calloc(1, sizeof(*t->sweep));
+  t->sweep->seen = st_set_new();
+  return 0;
+}
+
+void st_catalog_unsweep(struct st_catalog *c, const struct st_catalog_table *table)
+{
+  struct st_table_full *t = st_full(table);
+
+  (void)c;
+  if (!t->sweep)
+    return;
+  st_set_free(t->sweep->seen);
+  free(st_steal(&t->sweep));
+}
+
+void st_catalog_sweep_count(struct st_catalog *c, const struct st_catalog_table *table,
+                            int64_t *ret_put, int64_t *ret_known)
+{
+  const struct st_sweep *sweep = st_full(table)->sweep;
+
+  (void)c;
+  *ret_put = sweep ? sweep->put : 0;
+  *ret_known = sweep ? sweep->known : 0;
+}
+
+struct unseen {
+  struct st_sweep *sweep;
+  struct st_keylist list;
+  bool (*keep)(void *arg, const struct st_fact_row *fact);
+  void *arg;
+};
+
+static int remember_unseen(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  struct unseen *u = arg;
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+
+  st_key_encode(st_full(fact->table), fact->values, &bytes);
+  if (st_set_get(u->sweep->seen, bytes.data, bytes.length, NULL))
+    return 0;
+  return u->keep && u->keep(u->arg, fact) ? 0 : remember(&u->list, fact, err);
+}
+
+int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
+                     bool (*keep)(void *arg, const struct st_fact_row *fact), void *arg,
+                     struct st_error *err)
+{
+  struct unseen u = {.sweep = st_full(table)->sweep, .keep = keep, .arg = arg};
+
+  if (!u.sweep)
+    return st_fail(err, 0, "catalog: no sweep is open (%s)", table->name);
+  int r = st_catalog_each(c, ST_LIVE, table, NULL, remember_unseen, &u, err);
+  if (r == 0)
+    r = all_gone(c, &u.list, err);
+  st_keylist_free(&u.list);
+  st_catalog_unsweep(c, table);
+  return r;
+}
+
+/* ---- Whether anything changed
+ * ----------------------------------------------------------------------- */
+
+static bool table_changed(struct st_catalog *c, const struct st_table_full *t)
+{
+  ST_AUTO_FREE char *sql =
+      c->overlay ? st_format("SELECT 1 FROM temp.\"live.%s\" LIMIT 1", t->pub.name)
+                 : st_format("SELECT EXISTS (SELECT 1 FROM \"%s\" WHERE since = %lld) OR"
+                             " EXISTS (SELECT 1 FROM \"%s\" WHERE until = %lld)",
+                             t->pub.name, (long long)c->number, t->pub.name, (long long)c->number);
+  int64_t n = 0;
+
+  if (c->overlay ? !t->live : !t->stored)
+    return false;
+  return st_sql_number(c, sql, 0, &n, NULL) == 0 && n != 0;
+}
+
+bool st_catalog_changed(struct st_catalog *c)
+{
+  for (size_t i = 0; c->scanning && i < c->count; i++)
+    if (table_changed(c, c->tables[i]))
+      return true;
+  return false;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sql.c - statements: prepared once, stepped, their failures in words. */
+#include "systracker/catalog/internal.h"
+
+#include "systracker/base/escape.h"
+
+static const char *const texts[ST_FIXED_STATEMENTS] = {
+    [ST_PATH_ID] = "SELECT id FROM path WHERE path = ?1",
+    [ST_PATH_ADD] = "INSERT INTO path (path) VALUES (?1)",
+    [ST_EXPECT_GET] = "SELECT manifest, row FROM expectation WHERE path = ?1 AND relation = ?2",
+    [ST_EXPECT_ADD] = "INSERT OR REPLACE INTO expectation (path, relation, manifest, row)"
+                      " VALUES (?1, ?2, ?3, ?4)",
+    [ST_EXPECT_GET_LIVE] =
+        "SELECT manifest, row FROM temp.liveexpectation WHERE path = ?1 AND relation = ?2",
+    [ST_EXPECT_ADD_LIVE] =
+        "INSERT OR REPLACE INTO temp.liveexpectation (path, relation, manifest, row)"
+        " VALUES (?1, ?2, ?3, ?4)",
+    [ST_EXPECT_PATHS] = "SELECT d.plugin || '_' || d.name, p.path FROM expectation e"
+                        " JOIN path p ON p.id = e.path JOIN declaration d ON d.id = e.relation"
+                        " WHERE e.manifest = ?1 ORDER BY 1, 2",
+    [ST_EXPECT_PATHS_LIVE] =
+        "SELECT relation, path FROM temp.liveexpectation WHERE manifest = ?1 ORDER BY 1, 2",
+    [ST_MANIFEST_REF] = "SELECT ref FROM manifest WHERE id = ?1",
+    [ST_MANIFEST_ADD] = "INSERT INTO manifest (id, observed) VALUES (?1, ?2)",
+    [ST_MANIFEST_REF_LIVE] = "SELECT ref FROM temp.livemanifest WHERE id = ?1",
+    [ST_MANIFEST_ADD_LIVE] =
+        "INSERT INTO temp.livemanifest (ref, id, observed) VALUES"
+        " ((SELECT ifnull(max(ref), 1 << 40) + 1 FROM temp.livemanifest), ?1, ?2)",
+    [ST_LEAF_SET] = "INSERT OR REPLACE INTO leaf (key, value) VALUES (?1, ?2)",
+    [ST_LEAF_DELETE] = "DELETE FROM leaf WHERE key = ?1",
+    [ST_LEAF_RANGE] = "SELECT key, value FROM leaf WHERE key >= ?1 AND key <= ?2 ORDER BY key",
+    [ST_NODE_SET] = "INSERT OR REPLACE INTO node (prefix, leaves, hash) VALUES (?1, ?2, ?3)",
+};
+
+int st_sql_fail(struct st_catalog *c, const char *what, struct st_error *err)
+{
+  return st_fail(err, 0, "%s: %s (%s)", what, sqlite3_errmsg(c->db), c->name);
+}
+
+int st_sql_exec(struct st_catalog *c, const char *sql, struct st_error *err)
+{
+  if (sqlite3_exec(c->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+    return st_sql_fail(c, "catalog", err);
+  return 0;
+}
+
+sqlite3_stmt *st_sql_prepare(struct st_catalog *c, const char *sql, struct st_error *err)
+{
+  sqlite3_stmt *s = NULL;
+
+  if (sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK) {
+    st_sql_fail(c, "catalog", err);
+    return NULL;
+  }
+  return s;
+}
+
+sqlite3_stmt *st_sql_fixed(struct st_catalog *c, enum st_fixed_statement which,
+                           struct st_error *err)
+{
+  if (!c->fixed[which])
+    c->fixed[which] = st_sql_prepare(c, texts[which], err);
+  return c->fixed[which];
+}
+
+void st_sql_forget(struct st_catalog *c)
+{
+  for (size_t i = 0; i < ST_FIXED_STATEMENTS; i++) {
+    sqlite3_finalize(c->fixed[i]);
+    c->fixed[i] = NULL;
+  }
+}
+
+int st_sql_step(struct st_catalog *c, sqlite3_stmt *s, struct st_error *err)
+{
+  switch (sqlite3_step(s)) {
+  case SQLITE_ROW:
+    return 1;
+  case SQLITE_DONE:
+    return 0;
+  default:
+    return st_sql_fail(c, "catalog", err);
+  }
+}
+
+int st_sql_run(struct st_catalog *c, sqlite3_stmt *s, struct st_error *err)
+{
+  int r = st_sql_step(c, s, err);
+
+  sqlite3_reset(s);
+  return r < 0 ? r : 0;
+}
+
+int st_sql_number(struct st_catalog *c, const char *sql, int64_t fallback, int64_t *ret,
+                  struct st_error *err)
+{
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql, err);
+  int r = s ? st_sql_step(c, s, err) : -1;
+
+  *ret = fallback;
+  if (r == 1 && sqlite3_column_type(s, 0) != SQLITE_NULL)
+    *ret = sqlite3_column_int64(s, 0);
+  return r < 0 ? r : 0;
+}

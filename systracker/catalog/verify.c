@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* verify.c - everything the catalog claims, proved again. */
+#include "systracker/catalog/internal.h"
+
+struct verify {
+  struct st_catalog *c;
+  void (*found)(void *arg, const char *words);
+  void *arg;
+  int damage;
+  /* Along the chain: */
+  struct st_header previous;
+  bool any;
+  struct st_buffer file; /* digests of the chain file's records */
+  size_t records;
+};
+
+static void ST_PRINTF(2, 3) report(struct verify *v, const char *fmt, ...)
+{
+  va_list ap;
+
+  va_start(ap, fmt);
+  ST_AUTO_FREE char *words = st_vformat(fmt, ap);
+  va_end(ap);
+  v->damage++;
+  v->found(v->arg, words);
+}
+
+static int check_database(struct verify *v, struct st_error *err)
+{
+  ST_AUTO_STATEMENT *s = st_sql_prepare(v->c, "PRAGMA integrity_check(100)", err);
+  int r;
+
+  if (!s)
+    return -1;
+  while ((r = st_sql_step(v->c, s, err)) == 1) {
+    const char *words = (const char *)sqlite3_column_text(s, 0);
+    if (words && strcmp(words, "ok") != 0)
+      report(v, "%s: %s", v->c->name, words);
+  }
+  return r;
+}
+
+/* ---- Each checkpoint ------------------------------------------------------------------------- */
+
+static void digest_piece(void *arg, const void *data, size_t length)
+{
+  st_digester_add(arg, data, length);
+}
+
+static int check_body(struct verify *v, const struct st_header *h, struct st_error *err)
+{
+  ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
+  ST_AUTO_BUFFER declarations = ST_BUFFER_INIT;
+  uint8_t digest[ST_DIGEST_SIZE];
+
+  if (st_body_write(v->c, h->number, digest_piece, d, err) < 0)
+    return -1;
+  st_digester_final(d, digest);
+  if (memcmp(digest, h->body, sizeof(digest)) != 0)
+    report(v, "checkpoint %lld: its facts are not those that were signed", (long long)h->number);
+  st_tables_encode(v->c, h->number, &declarations);
+  st_digest(digest, declarations.data, declarations.length);
+  if (memcmp(digest, h->declarations, sizeof(digest)) != 0)
+    report(v, "checkpoint %lld: its tables are not those that were signed", (long long)h->number);
+  return 0;
+}
+
+/* What the row of the checkpoint says beside its header. */
+static int check_row(struct verify *v, const struct st_header *h, struct st_error *err)
+{
+  struct st_checkpoint cp;
+
+  if (st_catalog_checkpoint(v->c, h->number, &cp, err) < 0)
+    return -1;
+  size_t length = cp.message ? strlen(cp.message) : 0;
+  bool same = cp.time == h->time && cp.epoch == h->epoch && cp.incomplete == h->incomplete &&
+              !cp.message == !h->message && length == h->message_length &&
+              (!length || memcmp(cp.message, h->message, length) == 0) &&
+              memcmp(cp.state_root, h->state_root, ST_DIGEST_SIZE) == 0 &&
+              memcmp(cp.header_digest, h->digest, ST_DIGEST_SIZE) == 0;
+  st_checkpoint_clear(&cp);
+  if (!same)
+    report(v, "checkpoint %lld: is listed otherwise than it was signed", (long long)h->number);
+  return 0;
+}
+
+static void check_file_record(struct verify *v, const struct st_header *h)
+{
+  size_t at = v->records * ST_DIGEST_SIZE;
+
+  v->records++;
+  if (at >= v->file.length)
+    report(v, "chain: lacks checkpoint %lld", (long long)h->number);
+  else if (memcmp(v->file.data + at, h->digest, ST_DIGEST_SIZE) != 0)
+    report(v, "chain: its record %zu is not checkpoint %lld of the catalog", v->records,
+           (long long)h->number);
+}
+
+static void check_links(struct verify *v, const struct st_header *h)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  char host_id[ST_HOST_ID_SIZE];
+
+  st_host_id(host_id, h->public_key);
+  if (strcmp(host_id, v->c->host_id) != 0)
+    report(v, "checkpoint %lld: signed by host %s", (long long)h->number, host_id);
+  if (st_header_follows(h, v->any ? &v->previous : NULL, &why) < 0)
+    report(v, "%s", st_error_text(&why));
+}
+
+static int check_checkpoint(void *arg, int64_t number, const void *data, size_t length,
+                            struct st_error *err)
+{
+  struct verify *v = arg;
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_header h;
+
+  (void)err;
+  if (st_header_read(&h, data, length, &why) < 0) {
+    report(v, "checkpoint %lld: %s", (long long)number, st_error_text(&why));
+    v->records++;
+    return 0;
+  }
+  if (h.number != number)
+    report(v, "checkpoint %lld: its header is that of %lld", (long long)number,
+           (long long)h.number);
+  check_links(v, &h);
+  check_file_record(v, &h);
+  v->any = true;
+  v->previous = h; /* its message is not looked at again */
+  if (h.number == number && (check_row(v, &h, &why) < 0 || check_body(v, &h, &why) < 0))
+    report(v, "checkpoint %lld: cannot be read: %s", (long long)number, st_error_text(&why));
+  return 0;
+}
+
+/* ---- The whole
+ * ----------------------------------------------------------------------------------- */
+
+static int digest_record(void *arg, const void *data, size_t length, struct st_error *err)
+{
+  uint8_t digest[ST_DIGEST_SIZE];
+
+  (void)err;
+  st_digest(digest, data, length);
+  st_buffer_append(arg, digest, sizeof(digest));
+  return 0;
+}
+
+static int check_chain(struct verify *v, struct st_error *err)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  int r = st_chain_each(v->c, digest_record, &v->file, &why);
+
+  if (r != 0)
+    report(v, "chain: %s", r < 0 ? st_error_text(&why) : "ends within a record");
+  if (st_headers_each(v->c, 0, check_checkpoint, v, err) < 0)
+    return -1;
+  if (v->file.length > v->records * ST_DIGEST_SIZE)
+    report(v, "chain: has records after the catalog's latest checkpoint");
+  return 0;
+}
+
+static void check_state(struct verify *v)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  int64_t latest = st_catalog_latest(v->c);
+  uint8_t root[ST_DIGEST_SIZE];
+  struct st_checkpoint cp;
+
+  if (latest == 0)
+    return;
+  if (st_catalog_checkpoint(v->c, latest, &cp, &why) < 0 ||
+      st_state_compute(v->c, latest, root, &why) < 0)
+    report(v, "checkpoint %lld: cannot be read: %s", (long long)latest, st_error_text(&why));
+  else if (memcmp(root, cp.state_root, sizeof(root)) != 0)
+    report(v, "checkpoint %lld: its state root is not that of its facts", (long long)latest);
+  st_checkpoint_clear(&cp);
+}
+
+int st_catalog_verify(struct st_catalog *c, void (*found)(void *arg, const char *words), void *arg,
+                      struct st_error *err)
+{
+  struct verify v = {.c = c, .found = found, .arg = arg};
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+
+  if (check_database(&v, &why) < 0)
+    report(&v, "%s", st_error_text(&why));
+  int r = check_chain(&v, err);
+  if (r == 0)
+    check_state(&v);
+  st_buffer_free(&v.file);
+  return r < 0 ? r : v.damage;
+}
