@@ -145,7 +145,8 @@ int st_read_in_root(const struct st_context *ctx, const char *path, size_t max, 
 /* Runs a program of the running system, found in /usr/sbin:/usr/bin:/sbin:/bin, without a shell,
  * with an empty standard input, LC_ALL=C and a clean environment.  Its standard output goes to
  * `*ret` (malloc'ed, NUL behind), at most `max` bytes (more is an error), at most `seconds` long
- * (0: as long as it takes).  Returns the exit status, 128 + N for a signal, or a negative number. */
+ * (0: as long as it takes).  Returns the exit status, 128 + N for a signal, or a negative number:
+ * -ENOENT when it is not installed. */
 int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t *length,
            struct st_error *err);
 

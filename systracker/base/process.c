@@ -185,8 +185,10 @@ static int run(char *const argv[], const int extra[2], size_t max, unsigned seco
   const char *name = argv[0];
   int64_t deadline = seconds ? now_ms() + (int64_t)seconds * 1000 : 0;
   ST_AUTO_FREE char *path = find_program(name);
-  if (!path)
-    return st_fail(err, ENOENT, "cannot run %s", st_quote(name));
+  if (!path) {
+    st_fail(err, ENOENT, "cannot run %s", st_quote(name));
+    return -ENOENT;
+  }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0)
     return st_fail(err, errno, "cannot run %s", st_quote(name));
