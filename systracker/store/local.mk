@@ -1,1 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+libsystracker_la_SOURCES += \
+	systracker/store/catchup.c \
+	systracker/store/delta.c systracker/store/delta.h \
+	systracker/store/internal.h \
+	systracker/store/object.c \
+	systracker/store/objectindex.c systracker/store/objectindex.h \
+	systracker/store/pack.c systracker/store/pack.h \
+	systracker/store/packs.c systracker/store/packs.h \
+	systracker/store/record.c systracker/store/record.h \
+	systracker/store/store.c systracker/store/store.h \
+	systracker/store/verify.c
+
+if HAVE_CMOCKA
+check_PROGRAMS += systracker/store/test-record systracker/store/test-store
+systracker_store_test_record_SOURCES = systracker/store/test-record.c
+systracker_store_test_record_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_record_LDADD = $(UNIT_LDADD)
+systracker_store_test_store_SOURCES = systracker/store/test-store.c
+systracker_store_test_store_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_store_LDADD = $(UNIT_LDADD)
+TESTS += systracker/store/test-record systracker/store/test-store
+endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "systracker/store/delta.h"
+
+#include <string.h>
+#include <zstd.h>
+
+enum {
+  LEVEL = 3,
+  LEVEL_SMALL = 19, /* of small deltas: a fifth shorter, and there are few */
+  WINDOW_LOG_MIN = 10,
+  WINDOW_LOG_MAX = 31,
+  MAGIC_SIZE = 4,
+};
+#define SMALL (64U << 10)        /* new content and prefix together */
+#define LONG_PREFIX (256U << 10) /* above this low levels miss most of a prefix */
+
+static const uint8_t magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};
+
+struct st_zstd {
+  ZSTD_CCtx *c;
+  ZSTD_DCtx *d;
+  struct st_buffer frame; /* one with its magic again */
+};
+
+unsigned st_delta_base_step(unsigned step)
+{
+  unsigned place = 1;
+  while (step / place % 6 == 0)
+    place *= 6;
+  return step - place;
+}
+
+unsigned st_delta_depth(unsigned step)
+{
+  unsigned sum = 0;
+  for (; step > 0; step /= 6)
+    sum += step % 6;
+  return sum;
+}
+
+struct st_zstd *st_zstd_new(void)
+{
+  struct st_zstd *z = st_calloc(1, sizeof *z);
+  z->c = ZSTD_createCCtx();
+  z->d = ZSTD_createDCtx();
+  if (!z->c || !z->d)
+    abort(); /* no memory, as in st_malloc */
+  return z;
+}
+
+void st_zstd_free(struct st_zstd *z)
+{
+  ZSTD_freeCCtx(z->c);
+  ZSTD_freeDCtx(z->d);
+  st_buffer_free(&z->frame);
+  free(z);
+}
+
+/* A window that reaches from the end of the content to the start of its prefix. */
+static int window_log(uint64_t bytes)
+{
+  int log = WINDOW_LOG_MIN;
+  while (log < WINDOW_LOG_MAX && (1ULL << log) < bytes)
+    log++;
+  return log;
+}
+
+static void set_prefix(ZSTD_CCtx *c, size_t length, const struct st_buffer *prefix)
+{
+  uint64_t both = (uint64_t)length + prefix->length;
+  ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log(both));
+  if (both <= SMALL)
+    ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, LEVEL_SMALL);
+  if (prefix->length > LONG_PREFIX)
+    ZSTD_CCtx_setParameter(c, ZSTD_c_enableLongDistanceMatching, 1);
+  ZSTD_CCtx_refPrefix(c, prefix->data, prefix->length);
+}
+
+int st_zstd_encode(struct st_zstd *z, const void *data, size_t length,
+                   const struct st_buffer *prefix, struct st_buffer *out, struct st_error *err)
+{
+  ZSTD_CCtx_reset(z->c, ZSTD_reset_session_and_parameters);
+  ZSTD_CCtx_setParameter(z->c, ZSTD_c_compressionLevel, LEVEL);
+  ZSTD_CCtx_setParameter(z->c, ZSTD_c_checksumFlag, 0);
+  ZSTD_CCtx_setParameter(z->c, ZSTD_c_contentSizeFlag, 0);
+  ZSTD_CCtx_setParameter(z->c, ZSTD_c_dictIDFlag, 0);
+  if (prefix)
+    set_prefix(z->c, length, prefix);
+  size_t room = ZSTD_compressBound(length);
+  st_buffer_clear(&z->frame);
+  st_buffer_reserve(&z->frame, room);
+  size_t n = ZSTD_compress2(z->c, z->frame.data, room, data, length);
+  if (ZSTD_isError(n))
+    return st_fail(err, 0, "cannot compress: %s", ZSTD_getErrorName(n));
+  if (n < MAGIC_SIZE || memcmp(z->frame.data, magic, MAGIC_SIZE) != 0)
+    return st_fail(err, 0, "cannot compress: the frame is none");
+  st_buffer_append(out, z->frame.data + MAGIC_SIZE, n - MAGIC_SIZE);
+  return 0;
+}
+
+int st_zstd_decode(struct st_zstd *z, const void *frame, size_t length,
+                   const struct st_buffer *prefix, size_t raw, struct st_buffer *out,
+                   struct st_error *err)
+{
+  st_buffer_clear(&z->frame);
+  st_buffer_append(&z->frame, magic, MAGIC_SIZE);
+  st_buffer_append(&z->frame, frame, length);
+  ZSTD_DCtx_reset(z->d, ZSTD_reset_session_and_parameters);
+  /* One call into a buffer of the right size: no window is allocated, whatever the frame says. */
+  ZSTD_DCtx_setParameter(z->d, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+  if (prefix)
+    ZSTD_DCtx_refPrefix(z->d, prefix->data, prefix->length);
+  st_buffer_reserve(out, raw);
+  size_t n =
+      ZSTD_decompressDCtx(z->d, out->data + out->length, raw, z->frame.data, z->frame.length);
+  if (ZSTD_isError(n))
+    return st_fail(err, 0, "cannot decompress: %s", ZSTD_getErrorName(n));
+  if (n != raw)
+    return st_fail(err, 0, "cannot decompress: %zu bytes where %zu were expected", n, raw);
+  out->length += raw;
+  out->data[out->length] = 0;
+  return 0;
+}

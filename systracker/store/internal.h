@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* internal.h - what the files of the store share: the open store, and steps of its work. */
+#ifndef ST_STORE_INTERNAL_H
+#define ST_STORE_INTERNAL_H
+
+#include "systracker/store/delta.h"
+#include "systracker/store/objectindex.h"
+#include "systracker/store/packs.h"
+#include "systracker/store/store.h"
+
+struct st_store {
+  bool write;
+  const struct st_keys *keys; /* borrowed; NULL: secrets cannot be read or kept */
+  struct st_packs packs;
+  struct st_object_index *index;
+  struct st_zstd *zstd;
+};
+
+/* Brings the index up to what lies in the packs (catchup.c); a writer's is durable then, and a torn
+ * record at the end of the last pack is cut off.  1: a reader's index is of other packs. */
+int st_store_catch_up(struct st_store *store, struct st_error *err);
+
+/* What reading an object came to. */
+enum st_read {
+  ST_READ_OK = 0,
+  ST_READ_DAMAGED = -1,
+  ST_READ_LOCKED = -2, /* it needs a key, or a version of SysTracker, that we do not have */
+};
+
+/* Appends the content of a row's object, proved by its id (object.c).  A writer quarantines what it
+ * finds damaged. */
+enum st_read st_store_read_row(struct st_store *store, const struct st_object_row *row,
+                               struct st_buffer *out, struct st_error *err);
+
+/* After a failed write: forgets the objects that were appended and are not durable. */
+void st_store_drop_lost(struct st_store *store);
+
+/* Whether the row's record lies within its pack. */
+bool st_store_holds(struct st_store *store, const struct st_object_row *row);
+
+#endif

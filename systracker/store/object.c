@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+/* object.c - one object: from content to record, and back. */
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/log.h"
+#include "systracker/store/internal.h"
+
+/* Deltas that one read may decode.  A chain has 15 at most; the rest is for bases whose ids begin
+ * alike, which somebody would have to make on purpose. */
+#define READS_MAX 64
+#define CANDIDATES_MAX 4
+
+/* ---- Reading ----------------------------------------------------------------------------------
+ */
+
+/* One reading of an object and its chain. */
+struct reading {
+  struct st_store *store;
+  unsigned left; /* records that it may still read */
+};
+
+static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
+                             struct st_buffer *out, struct st_error *err);
+
+static enum st_read damaged(struct st_error *err, const char *why)
+{
+  st_fail(err, 0, "%s", why);
+  return ST_READ_DAMAGED;
+}
+
+static enum st_read locked(struct st_error *err, const char *why)
+{
+  st_fail(err, 0, "%s", why);
+  return ST_READ_LOCKED;
+}
+
+/* "object ID of pack NAME at OFFSET"; a secret's id is never shown. */
+static void wrap_place(const struct st_object_row *row, struct st_error *err)
+{
+  char hex[2 * ST_DIGEST_SIZE + 1] = "(secret)", name[ST_PACK_NAME_SIZE];
+  if (!row->record.id.keyed)
+    st_hex(hex, row->record.id.digest, ST_DIGEST_SIZE);
+  st_pack_name(name, row->pack);
+  st_wrap(err, "object %s of pack %s at %llu", hex, name, (unsigned long long)row->offset);
+}
+
+/* Whether bytes are the content of an id; a secret's needs our key. */
+static bool proves(const struct st_store *store, const struct st_id *id, const char *data, size_t n)
+{
+  struct st_id is;
+  st_id_of(&is, id->keyed ? store->keys->id_key : NULL, data, n);
+  return st_id_equal(&is, id);
+}
+
+static enum st_read unseal(const struct st_store *store, const struct st_record *record,
+                           const char *payload, struct st_buffer *out, struct st_error *err)
+{
+  uint8_t aad[ST_RECORD_AAD_SIZE];
+  if (!store->keys)
+    return locked(err, "it is a secret, and there is no key");
+  if (memcmp(payload, store->keys->seal_id, sizeof store->keys->seal_id) != 0)
+    return locked(err, "it is a secret of another key");
+  st_record_aad(aad, record);
+  return st_unseal(store->keys, aad, sizeof aad, payload, record->stored, out, err) < 0
+             ? ST_READ_DAMAGED
+             : ST_READ_OK;
+}
+
+static enum st_read decode_whole(struct st_store *store, const struct st_record *record,
+                                 const char *payload, size_t length, struct st_buffer *out,
+                                 struct st_error *err)
+{
+  size_t start = out->length;
+  if (record->encoding == ST_ENCODING_RAW) {
+    if (length != record->raw)
+      return damaged(err, "its length is wrong");
+    if (length > 0)
+      st_buffer_append(out, payload, length);
+  } else if (st_zstd_decode(store->zstd, payload, length, NULL, record->raw, out, err) < 0) {
+    return ST_READ_DAMAGED;
+  }
+  if (proves(store, &record->id, out->data + start, record->raw))
+    return ST_READ_OK;
+  return damaged(err, "its content is not what its id says");
+}
+
+static enum st_read decode_on(struct reading *g, const struct st_record *record,
+                              const struct st_object_row *base, unsigned depth, const char *payload,
+                              size_t length, struct st_buffer *out, struct st_error *err)
+{
+  ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
+  size_t start = out->length;
+  if (base->record.step >= record->step || depth >= ST_DELTA_DEPTH_MAX)
+    return damaged(err, "its base is no earlier step");
+  enum st_read r = read_row(g, base, depth + 1, &prefix, err);
+  if (r != ST_READ_OK) {
+    st_wrap(err, "its base");
+    return r;
+  }
+  if (st_zstd_decode(g->store->zstd, payload, length, &prefix, record->raw, out, err) < 0)
+    return ST_READ_DAMAGED;
+  if (proves(g->store, &record->id, out->data + start, record->raw))
+    return ST_READ_OK;
+  return damaged(err, "its content is not what its id says");
+}
+
+/* A base is named by the first bytes of its id: the content proves which one it is. */
+static enum st_read decode_delta(struct reading *g, const struct st_record *record, unsigned depth,
+                                 const char *payload, size_t length, struct st_buffer *out,
+                                 struct st_error *err)
+{
+  struct st_object_row bases[CANDIDATES_MAX];
+  size_t start = out->length;
+  int n = st_object_index_find_base(g->store->index, record->id.keyed, record->base, bases,
+                                    CANDIDATES_MAX, err);
+  if (n < 0)
+    return ST_READ_LOCKED;
+  enum st_read r = n == 0 ? damaged(err, "its base is missing") : ST_READ_DAMAGED;
+  for (int i = 0; i < n && r != ST_READ_OK; i++) {
+    out->length = start;
+    r = decode_on(g, record, &bases[i], depth, payload, length, out, err);
+  }
+  return r;
+}
+
+static enum st_read decode(struct reading *g, const struct st_record *record, unsigned depth,
+                           const char *payload, struct st_buffer *out, struct st_error *err)
+{
+  ST_AUTO_BUFFER plain = ST_BUFFER_INIT;
+  size_t length = record->stored;
+  if (record->encoding > ST_ENCODING_DELTA)
+    return locked(err, "only a newer version of SysTracker can read it");
+  if (record->sealed) {
+    enum st_read r = unseal(g->store, record, payload, &plain, err);
+    if (r != ST_READ_OK)
+      return r;
+    payload = plain.data;
+    length = plain.length;
+  }
+  return record->has_base ? decode_delta(g, record, depth, payload, length, out, err)
+                          : decode_whole(g->store, record, payload, length, out, err);
+}
+
+static enum st_read read_record(struct reading *g, const struct st_object_row *row, unsigned depth,
+                                struct st_buffer *out, struct st_error *err)
+{
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+  struct st_record record;
+  if (g->left-- == 0) {
+    g->left = 0;
+    return damaged(err, "it has too many bases");
+  }
+  if (st_packs_read(&g->store->packs, row->pack, row->offset, row->record.stored, &record, &bytes,
+                    err) < 0)
+    return ST_READ_DAMAGED;
+  if (!st_id_equal(&record.id, &row->record.id))
+    return damaged(err, "another record is there");
+  size_t head = bytes.length - ST_RECORD_CRC_SIZE - record.stored;
+  return decode(g, &record, depth, bytes.data + head, out, err);
+}
+
+/* Keeps the index right about what was met; that it cannot be written now loses nothing. */
+static void note(struct st_store *store, const struct st_object_row *row, enum st_read r,
+                 const struct st_error *err)
+{
+  if (!store->write || r == ST_READ_LOCKED)
+    return;
+  if (r == ST_READ_DAMAGED)
+    st_object_index_mark(store->index, &row->record.id, st_error_text(err), NULL);
+  else if (row->damaged)
+    st_object_index_mark(store->index, &row->record.id, NULL, NULL);
+}
+
+static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
+                             struct st_buffer *out, struct st_error *err)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  size_t start = out->length;
+  enum st_read r = read_record(g, row, depth, out, &why);
+  note(g->store, row, r, &why);
+  if (r == ST_READ_OK)
+    return r;
+  out->length = start;
+  if (out->data)
+    out->data[start] = 0;
+  wrap_place(row, &why);
+  st_fail(err, 0, "%s", st_error_text(&why));
+  return r;
+}
+
+enum st_read st_store_read_row(struct st_store *store, const struct st_object_row *row,
+                               struct st_buffer *out, struct st_error *err)
+{
+  struct reading g = {.store = store, .left = READS_MAX};
+  return read_row(&g, row, 0, out, err);
+}
+
+static int fail_missing(const struct st_id *id, struct st_error *err)
+{
+  char hex[2 * ST_DIGEST_SIZE + 1] = "(secret)";
+  if (!id->keyed)
+    st_hex(hex, id->digest, ST_DIGEST_SIZE);
+  st_fail(err, 0, "object %s is not in the store", hex);
+  return -ENOENT;
+}
+
+int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
+                 struct st_error *err)
+{
+  struct st_object_row row;
+  int r = st_object_index_find(store->index, id, &row, err);
+  if (r < 0)
+    return r;
+  if (r == 0)
+    return fail_missing(id, err);
+  return st_store_read_row(store, &row, out, err) == ST_READ_OK ? 0 : -1;
+}
+
+/* ---- Keeping ----------------------------------------------------------------------------------
+ */
+
+/* Content on its way into a record. */
+struct keeping {
+  struct st_store *store;
+  const void *data;
+  struct st_record record;
+  struct st_buffer payload;
+};
+
+static void keeping_free(struct keeping *k)
+{
+  st_buffer_free(&k->payload);
+}
+
+/* The one object whose id begins so. */
+static bool find_only(struct st_store *store, uint8_t keyed, const uint8_t *prefix,
+                      struct st_object_row *ret)
+{
+  struct st_object_row rows[2];
+  if (st_object_index_find_base(store->index, keyed, prefix, rows, 2, NULL) != 1)
+    return false;
+  *ret = rows[0];
+  return !ret->damaged;
+}
+
+/* The record, on the chain of the revision before, that the next step is based on.  Records that
+ * were written again after damage may have cut the chain short: then there is none. */
+static bool find_base(struct st_store *store, const struct st_id *previous, bool secret,
+                      struct st_object_row *ret, unsigned *ret_step)
+{
+  struct st_object_row row;
+  if ((previous->keyed == 1) != secret || !find_only(store, secret, previous->digest, &row) ||
+      !st_id_equal(&row.record.id, previous))
+    return false;
+  unsigned step = row.record.step + 1U;
+  if (step >= ST_DELTA_STEPS)
+    return false;
+  unsigned want = st_delta_base_step(step);
+  while (row.record.step > want) {
+    unsigned from = row.record.step;
+    if (!row.record.has_base || !find_only(store, secret, row.record.base, &row) ||
+        row.record.step >= from)
+      return false;
+  }
+  *ret = row;
+  *ret_step = step;
+  return row.record.step == want;
+}
+
+/* A delta is worth its chain when it saves a quarter. */
+static bool saves_enough(size_t delta, size_t plain)
+{
+  return delta <= plain - plain / 4;
+}
+
+static bool decodes_back(struct keeping *k, const struct st_buffer *frame,
+                         const struct st_buffer *prefix)
+{
+  ST_AUTO_BUFFER back = ST_BUFFER_INIT;
+  size_t n = k->record.raw;
+  return st_zstd_decode(k->store->zstd, frame->data, frame->length, prefix, n, &back, NULL) == 0 &&
+         back.length == n && memcmp(back.data, k->data, n) == 0;
+}
+
+/* Whatever is wrong with the base: the content is kept whole instead. */
+static void try_delta(struct keeping *k, const struct st_id *previous)
+{
+  ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER frame = ST_BUFFER_INIT;
+  struct st_object_row base;
+  unsigned step;
+  if (!find_base(k->store, previous, k->record.id.keyed, &base, &step) ||
+      st_store_read_row(k->store, &base, &prefix, NULL) != ST_READ_OK || prefix.length == 0)
+    return;
+  if (st_zstd_encode(k->store->zstd, k->data, k->record.raw, &prefix, &frame, NULL) < 0 ||
+      !saves_enough(frame.length, k->payload.length))
+    return;
+  if (!decodes_back(k, &frame, &prefix)) {
+    st_log(ST_LOG_WARNING, "a delta did not decode to what it was made from, and is not kept");
+    return;
+  }
+  k->record.encoding = ST_ENCODING_DELTA;
+  k->record.has_base = true;
+  k->record.step = (uint8_t)step;
+  memcpy(k->record.base, base.record.id.digest, ST_RECORD_BASE_SIZE);
+  st_buffer_free(&k->payload);
+  k->payload = frame;
+  frame = ST_BUFFER_INIT;
+}
+
+static int encode_whole(struct keeping *k, struct st_error *err)
+{
+  size_t n = k->record.raw;
+  if (n == 0)
+    return 0;
+  k->record.encoding = ST_ENCODING_ZSTD;
+  if (st_zstd_encode(k->store->zstd, k->data, n, NULL, &k->payload, err) < 0)
+    return -1;
+  if (k->payload.length < n)
+    return 0;
+  k->record.encoding = ST_ENCODING_RAW;
+  st_buffer_clear(&k->payload);
+  st_buffer_append(&k->payload, k->data, n);
+  return 0;
+}
+
+static int seal(struct keeping *k, struct st_error *err)
+{
+  ST_AUTO_BUFFER sealed = ST_BUFFER_INIT;
+  uint8_t aad[ST_RECORD_AAD_SIZE];
+  k->record.sealed = true;
+  st_record_aad(aad, &k->record);
+  if (st_seal(k->store->keys, aad, sizeof aad, k->payload.data, k->payload.length, &sealed, err) <
+      0)
+    return -1;
+  st_buffer_free(&k->payload);
+  k->payload = sealed;
+  sealed = ST_BUFFER_INIT;
+  return 0;
+}
+
+static int append(struct keeping *k, struct st_error *err)
+{
+  k->record.stored = k->payload.length;
+  struct st_object_row row = {.record = k->record};
+  if (st_packs_append(&k->store->packs, &k->record, k->payload.data, &row.pack, &row.offset, err) <
+      0) {
+    st_store_drop_lost(k->store);
+    return -1;
+  }
+  return st_object_index_add(k->store->index, &row, err);
+}
+
+static int check_put(const struct st_store *store, size_t length, bool secret, struct st_error *err)
+{
+  if (!store->write)
+    return st_fail(err, 0, "cannot keep an object: the store was opened for reading");
+  if (length > ST_RECORD_RAW_MAX)
+    return st_fail(err, 0, "cannot keep %zu bytes as one object: %llu are the most", length,
+                   ST_RECORD_RAW_MAX);
+  if (secret && !store->keys)
+    return st_fail(err, 0, "cannot keep a secret: there is no key");
+  return 0;
+}
+
+int st_store_put(struct st_store *store, const void *data, size_t length, bool secret,
+                 const struct st_id *previous, struct st_id *ret, struct st_error *err)
+{
+  if (check_put(store, length, secret, err) < 0)
+    return -1;
+  ST_CLEANUP(keeping_free)
+  struct keeping k = {.store = store, .data = length > 0 ? data : "", .record = {.raw = length}};
+  st_id_of(&k.record.id, secret ? store->keys->id_key : NULL, k.data, length);
+  *ret = k.record.id;
+  struct st_object_row row;
+  int known = st_object_index_find(store->index, ret, &row, err);
+  if (known < 0 || (known > 0 && !row.damaged && st_store_holds(store, &row)))
+    return known < 0 ? -1 : 0;
+  if (encode_whole(&k, err) < 0)
+    return -1;
+  /* Written again after damage: whole, so that no chain can come to loop. */
+  if (previous && !known)
+    try_delta(&k, previous);
+  if (secret && seal(&k, err) < 0)
+    return -1;
+  return append(&k, err);
+}

@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "systracker/store/objectindex.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILE_NAME "objects.db"
+#define APPLICATION_ID 0x53546f62 /* "STob" */
+#define SCHEMA_VERSION 1
+#define BUSY_MILLISECONDS 30000
+#define ID_SIZE (1 + ST_DIGEST_SIZE)
+
+/* The checks say what read_row() takes, so that quick_check finds a row that it would not. */
+#define PACK_COLUMNS                                                                               \
+  "(number INTEGER PRIMARY KEY,"                                                                   \
+  " identity BLOB NOT NULL CHECK (typeof(identity) = 'blob' AND length(identity) = 16),"           \
+  " indexed INTEGER NOT NULL CHECK (typeof(indexed) = 'integer' AND indexed >= 0))"
+#define OBJECT_COLUMNS                                                                             \
+  "(id BLOB PRIMARY KEY CHECK (typeof(id) = 'blob' AND length(id) = 33 AND id < x'02'),"           \
+  " pack INTEGER NOT NULL CHECK (pack BETWEEN 1 AND 4294967295),"                                  \
+  " offset INTEGER NOT NULL CHECK (typeof(offset) = 'integer' AND offset >= 0),"                   \
+  " stored INTEGER NOT NULL CHECK (stored BETWEEN 0 AND 1073741860),"                              \
+  " raw INTEGER NOT NULL CHECK (raw BETWEEN 0 AND 1073741824),"                                    \
+  " encoding INTEGER NOT NULL CHECK (encoding BETWEEN 0 AND 15),"                                  \
+  " step INTEGER NOT NULL CHECK (step BETWEEN 0 AND 215),"                                         \
+  " base BLOB CHECK (base IS NULL OR (typeof(base) = 'blob' AND length(base) = 8)),"               \
+  " damaged TEXT) WITHOUT ROWID"
+
+#define CREATE_PACK "CREATE TABLE pack" PACK_COLUMNS
+#define CREATE_OBJECT "CREATE TABLE object" OBJECT_COLUMNS
+#define CREATE_REPLACED                                                                            \
+  "CREATE TABLE replaced(pack INTEGER NOT NULL, offset INTEGER NOT NULL, id BLOB NOT NULL,"        \
+  " PRIMARY KEY (pack, offset)) WITHOUT ROWID"
+
+static const char schema[] = "BEGIN IMMEDIATE;" CREATE_PACK ";" CREATE_OBJECT ";" CREATE_REPLACED
+                             ";PRAGMA application_id = 1398042466;"
+                             "PRAGMA user_version = 1;"
+                             "COMMIT;";
+_Static_assert(APPLICATION_ID == 1398042466, "the schema's application_id");
+
+static const char fresh_schema[] = "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
+                                   "CREATE TEMP TABLE fresh" OBJECT_COLUMNS ";";
+
+static const char commit_sql[] =
+    "INSERT OR REPLACE INTO main.replaced SELECT o.pack, o.offset, o.id FROM main.object o"
+    " JOIN temp.fresh f ON f.id = o.id WHERE o.pack <> f.pack OR o.offset <> f.offset;"
+    "INSERT OR REPLACE INTO main.object SELECT * FROM temp.fresh;"
+    "INSERT OR REPLACE INTO main.pack SELECT * FROM temp.fresh_pack;"
+    "DELETE FROM temp.fresh;"
+    "DELETE FROM temp.fresh_pack;"
+    "COMMIT;";
+
+enum statement {
+  FIND,
+  FIND_FRESH,
+  FIND_BASE,
+  NEXT,
+  PACK,
+  LAST_PACK,
+  ADD,
+  COVER,
+  DROP,
+  MARK,
+  MARK_FRESH,
+  EXPLAINS,
+  TOTALS,
+  NSTATEMENTS,
+};
+
+#define ROW "id, pack, offset, stored, raw, encoding, step, base, damaged"
+
+static const char *const sql[NSTATEMENTS] = {
+    [FIND] = "SELECT " ROW " FROM main.object WHERE id = ?1",
+    [FIND_FRESH] = "SELECT " ROW " FROM temp.fresh WHERE id = ?1",
+    [FIND_BASE] = "SELECT id FROM main.object WHERE id BETWEEN ?1 AND ?2"
+                  " UNION SELECT id FROM temp.fresh WHERE id BETWEEN ?1 AND ?2 LIMIT ?3",
+    [NEXT] = "SELECT min(id) FROM (SELECT min(id) AS id FROM main.object WHERE id > ?1"
+             " UNION ALL SELECT min(id) FROM temp.fresh WHERE id > ?1)",
+    [PACK] = "SELECT identity, indexed FROM main.pack WHERE number = ?1",
+    [LAST_PACK] = "SELECT max(number) FROM main.pack",
+    [ADD] = "INSERT OR REPLACE INTO temp.fresh (" ROW ")"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)",
+    [COVER] = "INSERT OR REPLACE INTO temp.fresh_pack VALUES (?1, ?2, ?3)",
+    [DROP] = "DELETE FROM temp.fresh WHERE pack = ?1 AND offset >= ?2",
+    [MARK] = "UPDATE main.object SET damaged = ?2 WHERE id = ?1 AND damaged IS NOT ?2",
+    [MARK_FRESH] = "UPDATE temp.fresh SET damaged = ?2 WHERE id = ?1 AND damaged IS NOT ?2",
+    [EXPLAINS] = "SELECT EXISTS (SELECT 1 FROM main.object WHERE pack = ?1 AND offset >= ?2"
+                 " AND offset < ?3) OR EXISTS (SELECT 1 FROM main.replaced WHERE pack = ?1"
+                 " AND offset >= ?2 AND offset < ?3)",
+    [TOTALS] = "SELECT count(*), coalesce(sum(raw), 0) FROM (SELECT raw FROM main.object WHERE"
+               " damaged IS NULL UNION ALL SELECT raw FROM temp.fresh f WHERE damaged IS NULL AND"
+               " NOT EXISTS (SELECT 1 FROM main.object o WHERE o.id = f.id AND o.damaged IS NULL))",
+};
+
+struct st_object_index {
+  sqlite3 *db;
+  sqlite3_stmt *statements[NSTATEMENTS];
+  bool write;
+};
+
+/* ---- Errors and statements --------------------------------------------------------------------
+ */
+
+static bool is_damage(int code)
+{
+  return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+}
+
+static int fail_damaged(struct st_error *err, const char *why)
+{
+  return st_fail(err, 0,
+                 "packs/objects.db is damaged: %s (it is made again from the packs when something "
+                 "is next written to the store)",
+                 why);
+}
+
+static int fail_db(struct st_object_index *ix, struct st_error *err)
+{
+  int code = sqlite3_extended_errcode(ix->db);
+  if (is_damage(code))
+    return fail_damaged(err, sqlite3_errmsg(ix->db));
+  return st_fail(err, 0, "packs/objects.db: %s", sqlite3_errmsg(ix->db));
+}
+
+static void reset(sqlite3_stmt **s)
+{
+  if (*s)
+    sqlite3_reset(*s);
+}
+#define AUTO_STATEMENT ST_CLEANUP(reset) sqlite3_stmt
+
+/* A prepared statement, ready for its values; NULL: failed. */
+static sqlite3_stmt *prepare(struct st_object_index *ix, enum statement n, struct st_error *err)
+{
+  sqlite3_stmt **s = &ix->statements[n];
+  if (!*s &&
+      sqlite3_prepare_v3(ix->db, sql[n], -1, SQLITE_PREPARE_PERSISTENT, s, NULL) != SQLITE_OK) {
+    fail_db(ix, err);
+    return NULL;
+  }
+  sqlite3_clear_bindings(*s);
+  return *s;
+}
+
+/* 1: a row; 0: done. */
+static int step(struct st_object_index *ix, sqlite3_stmt *s, struct st_error *err)
+{
+  int r = sqlite3_step(s);
+  if (r == SQLITE_ROW || r == SQLITE_DONE)
+    return r == SQLITE_ROW;
+  return fail_db(ix, err);
+}
+
+static int execute(struct st_object_index *ix, const char *text, struct st_error *err)
+{
+  return sqlite3_exec(ix->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail_db(ix, err);
+}
+
+static void id_bytes(uint8_t out[ID_SIZE], const struct st_id *id)
+{
+  out[0] = id->keyed;
+  memcpy(out + 1, id->digest, ST_DIGEST_SIZE);
+}
+
+static void bind_id(sqlite3_stmt *s, int n, const struct st_id *id)
+{
+  uint8_t bytes[ID_SIZE];
+  id_bytes(bytes, id);
+  sqlite3_bind_blob(s, n, bytes, sizeof bytes, SQLITE_TRANSIENT);
+}
+
+static bool column_bytes(sqlite3_stmt *s, int n, void *out, size_t size)
+{
+  const void *data = sqlite3_column_blob(s, n);
+  if (!data || (size_t)sqlite3_column_bytes(s, n) != size)
+    return false;
+  memcpy(out, data, size);
+  return true;
+}
+
+static bool column_id(sqlite3_stmt *s, int n, struct st_id *ret)
+{
+  uint8_t bytes[ID_SIZE];
+  if (!column_bytes(s, n, bytes, sizeof bytes) || bytes[0] > 1)
+    return false;
+  ret->keyed = bytes[0];
+  memcpy(ret->digest, bytes + 1, ST_DIGEST_SIZE);
+  return true;
+}
+
+/* ---- Opening ----------------------------------------------------------------------------------
+ */
+
+void st_object_index_close(struct st_object_index *ix)
+{
+  for (int i = 0; i < NSTATEMENTS; i++)
+    sqlite3_finalize(ix->statements[i]);
+  sqlite3_close(ix->db);
+  free(ix);
+}
+
+/* SQLite wants a name; the folder's own is asked of the kernel, so that no symlink is followed. */
+static int database_path(int dirfd, char out[PATH_MAX], struct st_error *err)
+{
+  char link[64];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", dirfd);
+  ssize_t n = readlink(link, out, PATH_MAX);
+  if (n < 0)
+    return st_fail(err, errno, "cannot find the path of the store's folder packs");
+  if ((size_t)n + sizeof "/" FILE_NAME > PATH_MAX)
+    return st_fail(err, ENAMETOOLONG, "the path of the store's folder packs");
+  memcpy(out + n, "/" FILE_NAME, sizeof "/" FILE_NAME);
+  return 0;
+}
+
+enum state { GOOD, EMPTY, UNUSABLE, DAMAGED };
+
+static bool ask(struct st_object_index *ix, const char *text, int64_t *ret)
+{
+  sqlite3_stmt *s = NULL;
+  bool ok =
+      sqlite3_prepare_v2(ix->db, text, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW;
+  if (ok)
+    *ret = sqlite3_column_int64(s, 0);
+  sqlite3_finalize(s);
+  return ok;
+}
+
+static bool quick_check(struct st_object_index *ix)
+{
+  int64_t ok;
+  return ask(ix, "SELECT quick_check = 'ok' FROM pragma_quick_check(1)", &ok) && ok;
+}
+
+/* Why a file cannot be asked what it is. */
+static int examine_failure(struct st_object_index *ix, struct st_error *err)
+{
+  int code = sqlite3_errcode(ix->db);
+  if (is_damage(code))
+    return DAMAGED;
+  if (!ix->write && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY))
+    return UNUSABLE; /* a killed writer's journal, which only a writer may roll back */
+  return fail_db(ix, err);
+}
+
+/* Whether the tables are the ones of our schema, to the letter. */
+static bool has_our_tables(struct st_object_index *ix)
+{
+  static const char *const tables[] = {CREATE_PACK, CREATE_OBJECT, CREATE_REPLACED};
+  for (size_t i = 0; i < ST_COUNT(tables); i++) {
+    sqlite3_stmt *s = NULL;
+    bool ok = sqlite3_prepare_v2(ix->db, "SELECT 1 FROM main.sqlite_master WHERE sql = ?1", -1, &s,
+                                 NULL) == SQLITE_OK &&
+              sqlite3_bind_text(s, 1, tables[i], -1, SQLITE_STATIC) == SQLITE_OK &&
+              sqlite3_step(s) == SQLITE_ROW;
+    sqlite3_finalize(s);
+    if (!ok)
+      return false;
+  }
+  return true;
+}
+
+/* What kind of file it is; negative when it cannot be said, or is a newer one. */
+static int examine(struct st_object_index *ix, struct st_error *err)
+{
+  int64_t application, tables, version;
+  if (!ask(ix, "PRAGMA application_id", &application) ||
+      !ask(ix, "SELECT count(*) FROM sqlite_master", &tables) ||
+      !ask(ix, "PRAGMA user_version", &version))
+    return examine_failure(ix, err);
+  if (tables == 0 && application == 0)
+    return EMPTY;
+  if (application != APPLICATION_ID || version < 1)
+    return DAMAGED;
+  if (version > SCHEMA_VERSION)
+    return st_fail(err, 0,
+                   "packs/objects.db has schema %lld: a newer version of SysTracker made it",
+                   (long long)version);
+  return tables != 3 || !has_our_tables(ix) || (ix->write && !quick_check(ix)) ? DAMAGED : GOOD;
+}
+
+static struct st_object_index *connect(const char *path, bool write, struct st_error *err)
+{
+  struct st_object_index *ix = st_calloc(1, sizeof *ix);
+  int flags = (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOFOLLOW;
+  if (!path)
+    flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY;
+  ix->write = write;
+  if (sqlite3_open_v2(path ? path : ":memory:", &ix->db, flags, NULL) != SQLITE_OK) {
+    st_fail(err, 0, "cannot open packs/objects.db: %s", sqlite3_errmsg(ix->db));
+    st_object_index_close(ix);
+    return NULL;
+  }
+  sqlite3_busy_timeout(ix->db, BUSY_MILLISECONDS);
+  return ix;
+}
+
+static int open_memory(struct st_object_index **ret, struct st_error *err)
+{
+  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(NULL, false, err);
+  if (!ix || execute(ix, schema, err) < 0)
+    return -1;
+  *ret = st_steal(&ix);
+  return 0;
+}
+
+static int open_reader(struct st_object_index **ret, int dirfd, const char *path,
+                       struct st_error *err)
+{
+  struct stat st;
+  if (fstatat(dirfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+    return open_memory(ret, err);
+  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(path, false, err);
+  if (!ix)
+    return -1;
+  switch (examine(ix, err)) {
+  case GOOD:
+    *ret = st_steal(&ix);
+    return 0;
+  case EMPTY:
+  case UNUSABLE:
+    return open_memory(ret, err);
+  case DAMAGED:
+    return fail_damaged(err, "it is no index of objects");
+  default:
+    return -1;
+  }
+}
+
+/* The file is there before SQLite opens it, so that nobody else may ever read it. */
+static int make_file(int dirfd, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd = openat(dirfd, FILE_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  return fd < 0 ? st_fail(err, errno, "cannot make packs/objects.db") : 0;
+}
+
+static int remove_file(int dirfd, struct st_error *err)
+{
+  static const char *const names[] = {FILE_NAME, FILE_NAME "-journal"};
+  for (size_t i = 0; i < ST_COUNT(names); i++) {
+    if (unlinkat(dirfd, names[i], 0) < 0 && errno != ENOENT)
+      return st_fail(err, errno, "cannot remove the damaged packs/%s", names[i]);
+  }
+  return 0;
+}
+
+/* 1: what is there is damaged. */
+static int try_writer(struct st_object_index **ret, int dirfd, const char *path,
+                      struct st_error *err)
+{
+  if (make_file(dirfd, err) < 0)
+    return -1;
+  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(path, true, err);
+  if (!ix)
+    return -1;
+  int state = examine(ix, err);
+  if (state < 0)
+    return -1;
+  if (state == DAMAGED)
+    return 1;
+  if (state == EMPTY && execute(ix, schema, err) < 0)
+    return -1;
+  *ret = st_steal(&ix);
+  return 0;
+}
+
+static int open_writer(struct st_object_index **ret, int dirfd, const char *path,
+                       struct st_error *err)
+{
+  int r = try_writer(ret, dirfd, path, err);
+  if (r <= 0)
+    return r;
+  st_log(ST_LOG_WARNING, "packs/objects.db is damaged, and is made again from the packs");
+  if (remove_file(dirfd, err) < 0)
+    return -1;
+  r = try_writer(ret, dirfd, path, err);
+  return r > 0 ? fail_damaged(err, "just made") : r;
+}
+
+int st_object_index_open(struct st_object_index **ret, int dirfd, enum st_object_index_mode mode,
+                         struct st_error *err)
+{
+  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = NULL;
+  char path[PATH_MAX];
+  int r;
+  if (mode == ST_OBJECT_INDEX_MEMORY)
+    r = open_memory(&ix, err);
+  else if ((r = database_path(dirfd, path, err)) == 0)
+    r = mode == ST_OBJECT_INDEX_WRITE ? open_writer(&ix, dirfd, path, err)
+                                      : open_reader(&ix, dirfd, path, err);
+  if (r < 0 || execute(ix, "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;", err) < 0 ||
+      execute(ix, fresh_schema, err) < 0)
+    return -1;
+  *ret = st_steal(&ix);
+  return 0;
+}
+
+/* ---- Finding ----------------------------------------------------------------------------------
+ */
+
+static bool read_row(sqlite3_stmt *s, struct st_object_row *ret)
+{
+  *ret = (struct st_object_row){0};
+  struct st_record *r = &ret->record;
+  int64_t pack = sqlite3_column_int64(s, 1), offset = sqlite3_column_int64(s, 2);
+  int64_t stored = sqlite3_column_int64(s, 3), raw = sqlite3_column_int64(s, 4);
+  int64_t encoding = sqlite3_column_int64(s, 5), number = sqlite3_column_int64(s, 6);
+  if (!column_id(s, 0, &r->id) || pack < 1 || pack > UINT32_MAX || offset < 0 || stored < 0 ||
+      stored > (int64_t)ST_RECORD_RAW_MAX + ST_SEAL_OVERHEAD || raw < 0 ||
+      raw > (int64_t)ST_RECORD_RAW_MAX || encoding < 0 || encoding > 15 || number < 0 ||
+      number > 215)
+    return false;
+  r->has_base = sqlite3_column_type(s, 7) != SQLITE_NULL;
+  if (r->has_base && !column_bytes(s, 7, r->base, sizeof r->base))
+    return false;
+  ret->pack = (uint32_t)pack;
+  ret->offset = (uint64_t)offset;
+  ret->damaged = sqlite3_column_type(s, 8) != SQLITE_NULL;
+  r->stored = (uint64_t)stored;
+  r->raw = (uint64_t)raw;
+  r->encoding = (uint8_t)encoding;
+  r->step = (uint8_t)number;
+  r->sealed = r->id.keyed;
+  return true;
+}
+
+static int find_in(struct st_object_index *ix, enum statement n, const struct st_id *id,
+                   struct st_object_row *ret, struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, n, err);
+  if (!s)
+    return -1;
+  bind_id(s, 1, id);
+  int r = step(ix, s, err);
+  if (r > 0 && !read_row(s, ret))
+    return fail_damaged(err, "a row makes no sense");
+  return r;
+}
+
+int st_object_index_find(struct st_object_index *ix, const struct st_id *id,
+                         struct st_object_row *ret, struct st_error *err)
+{
+  int durable = find_in(ix, FIND, id, ret, err);
+  if (durable < 0 || (durable > 0 && !ret->damaged))
+    return durable;
+  struct st_object_row fresh;
+  int r = find_in(ix, FIND_FRESH, id, &fresh, err);
+  if (r > 0)
+    *ret = fresh;
+  return r != 0 ? r : durable;
+}
+
+int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,
+                              const uint8_t prefix[ST_RECORD_BASE_SIZE], struct st_object_row *ret,
+                              int max, struct st_error *err)
+{
+  struct st_id low = {.keyed = keyed}, high = {.keyed = keyed};
+  memset(high.digest, 0xff, sizeof high.digest);
+  memcpy(low.digest, prefix, ST_RECORD_BASE_SIZE);
+  memcpy(high.digest, prefix, ST_RECORD_BASE_SIZE);
+  AUTO_STATEMENT *s = prepare(ix, FIND_BASE, err);
+  if (!s)
+    return -1;
+  bind_id(s, 1, &low);
+  bind_id(s, 2, &high);
+  sqlite3_bind_int(s, 3, max);
+  int count = 0, r;
+  while ((r = step(ix, s, err)) > 0 && count < max) {
+    struct st_id id;
+    if (!column_id(s, 0, &id))
+      return fail_damaged(err, "a row makes no sense");
+    if (st_object_index_find(ix, &id, &ret[count], err) > 0)
+      count++;
+  }
+  return r < 0 ? r : count;
+}
+
+int st_object_index_next(struct st_object_index *ix, const struct st_id *after, struct st_id *ret,
+                         struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, NEXT, err);
+  if (!s)
+    return -1;
+  if (after)
+    bind_id(s, 1, after);
+  else
+    sqlite3_bind_zeroblob(s, 1, 0);
+  if (step(ix, s, err) < 0)
+    return -1;
+  if (sqlite3_column_type(s, 0) == SQLITE_NULL)
+    return 0;
+  return column_id(s, 0, ret) ? 1 : fail_damaged(err, "a row makes no sense");
+}
+
+int st_object_index_totals(struct st_object_index *ix, uint64_t *ret_objects, uint64_t *ret_raw,
+                           struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, TOTALS, err);
+  if (!s || step(ix, s, err) < 0)
+    return -1;
+  *ret_objects = (uint64_t)sqlite3_column_int64(s, 0);
+  *ret_raw = (uint64_t)sqlite3_column_int64(s, 1);
+  return 0;
+}
+
+/* ---- Packs ------------------------------------------------------------------------------------
+ */
+
+int st_object_index_pack(struct st_object_index *ix, uint32_t number,
+                         uint8_t ret_identity[ST_PACK_IDENTITY_SIZE], uint64_t *ret_indexed,
+                         struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, PACK, err);
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, number);
+  int r = step(ix, s, err);
+  if (r <= 0)
+    return r;
+  int64_t indexed = sqlite3_column_int64(s, 1);
+  if (!column_bytes(s, 0, ret_identity, ST_PACK_IDENTITY_SIZE) || indexed < 0)
+    return fail_damaged(err, "a row makes no sense");
+  *ret_indexed = (uint64_t)indexed;
+  return 1;
+}
+
+int st_object_index_last_pack(struct st_object_index *ix, uint32_t *ret, struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, LAST_PACK, err);
+  if (!s || step(ix, s, err) < 0)
+    return -1;
+  *ret = (uint32_t)sqlite3_column_int64(s, 0);
+  return 0;
+}
+
+int st_object_index_forget(struct st_object_index *ix, uint32_t number, struct st_error *err)
+{
+  ST_AUTO_FREE char *text = st_format("BEGIN IMMEDIATE;"
+                                      "DELETE FROM main.object WHERE pack = %u;"
+                                      "DELETE FROM main.replaced WHERE pack = %u;"
+                                      "DELETE FROM main.pack WHERE number = %u;"
+                                      "COMMIT;",
+                                      number, number, number);
+  if (execute(ix, text, err) == 0)
+    return 0;
+  execute(ix, "ROLLBACK", NULL);
+  return -1;
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------
+ */
+
+int st_object_index_add(struct st_object_index *ix, const struct st_object_row *row,
+                        struct st_error *err)
+{
+  const struct st_record *r = &row->record;
+  AUTO_STATEMENT *s = prepare(ix, ADD, err);
+  if (!s)
+    return -1;
+  bind_id(s, 1, &r->id);
+  sqlite3_bind_int64(s, 2, row->pack);
+  sqlite3_bind_int64(s, 3, (int64_t)row->offset);
+  sqlite3_bind_int64(s, 4, (int64_t)r->stored);
+  sqlite3_bind_int64(s, 5, (int64_t)r->raw);
+  sqlite3_bind_int(s, 6, r->encoding);
+  sqlite3_bind_int(s, 7, r->step);
+  if (r->has_base)
+    sqlite3_bind_blob(s, 8, r->base, sizeof r->base, SQLITE_TRANSIENT);
+  return step(ix, s, err);
+}
+
+int st_object_index_cover(struct st_object_index *ix, const struct st_pack *pack, uint64_t indexed,
+                          struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, COVER, err);
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, pack->number);
+  sqlite3_bind_blob(s, 2, pack->identity, sizeof pack->identity, SQLITE_TRANSIENT);
+  sqlite3_bind_int64(s, 3, (int64_t)indexed);
+  return step(ix, s, err);
+}
+
+int st_object_index_drop(struct st_object_index *ix, uint32_t pack, uint64_t offset,
+                         struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, DROP, err);
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, pack);
+  sqlite3_bind_int64(s, 2, (int64_t)offset);
+  return step(ix, s, err);
+}
+
+int st_object_index_commit(struct st_object_index *ix, struct st_error *err)
+{
+  if (execute(ix, "BEGIN IMMEDIATE", err) < 0)
+    return -1;
+  if (execute(ix, commit_sql, err) == 0)
+    return 0;
+  if (!sqlite3_get_autocommit(ix->db))
+    execute(ix, "ROLLBACK", NULL);
+  return -1;
+}
+
+static int mark_in(struct st_object_index *ix, enum statement n, const struct st_id *id,
+                   const char *why, struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, n, err);
+  if (!s)
+    return -1;
+  bind_id(s, 1, id);
+  if (why)
+    sqlite3_bind_text(s, 2, why, -1, SQLITE_TRANSIENT);
+  return step(ix, s, err);
+}
+
+int st_object_index_mark(struct st_object_index *ix, const struct st_id *id, const char *why,
+                         struct st_error *err)
+{
+  if (!ix->write)
+    return 0;
+  int r = mark_in(ix, MARK, id, why, err);
+  return r < 0 ? r : mark_in(ix, MARK_FRESH, id, why, err);
+}
+
+int st_object_index_explains(struct st_object_index *ix, uint32_t pack, uint64_t from, uint64_t to,
+                             struct st_error *err)
+{
+  AUTO_STATEMENT *s = prepare(ix, EXPLAINS, err);
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, pack);
+  sqlite3_bind_int64(s, 2, (int64_t)from);
+  sqlite3_bind_int64(s, 3, (int64_t)to);
+  return step(ix, s, err) < 0 ? -1 : sqlite3_column_int(s, 0);
+}

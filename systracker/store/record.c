@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "systracker/store/record.h"
+
+#include <string.h>
+
+enum {
+  FORMAT = 1,
+  FORMAT_MASK = 0x0f,
+  KEYED = 0x10,
+  ENCODING_MASK = 0x0f,
+  HAS_BASE = 0x40,
+  SEALED = 0x80,
+  STEP_MAX = 215,
+  NUMBER_MAX = 5, /* bytes of a length: 35 bits */
+};
+
+static size_t put_number(uint8_t *out, uint64_t n)
+{
+  size_t used = 0;
+  for (; n >= 0x80; n >>= 7)
+    out[used++] = (uint8_t)n | 0x80;
+  out[used++] = (uint8_t)n;
+  return used;
+}
+
+/* Returns the bytes used, 0 when there are too few, -1 when it is malformed. */
+static int get_number(const uint8_t *data, size_t length, uint64_t *ret)
+{
+  uint64_t n = 0;
+  for (size_t i = 0; i < NUMBER_MAX; i++) {
+    if (i == length)
+      return 0;
+    n |= (uint64_t)(data[i] & 0x7f) << (7 * i);
+    if (data[i] & 0x80)
+      continue;
+    if (i > 0 && data[i] == 0)
+      return -1;
+    *ret = n;
+    return (int)i + 1;
+  }
+  return -1;
+}
+
+static uint8_t encoding_byte(const struct st_record *r)
+{
+  return (uint8_t)(r->encoding | (r->has_base ? HAS_BASE : 0) | (r->sealed ? SEALED : 0));
+}
+
+size_t st_record_encode(uint8_t out[ST_RECORD_HEAD_MAX], const struct st_record *record)
+{
+  size_t n = 0;
+  out[n++] = 'S';
+  out[n++] = 'T';
+  out[n++] = FORMAT | (record->id.keyed ? KEYED : 0);
+  out[n++] = encoding_byte(record);
+  n += put_number(out + n, record->raw);
+  n += put_number(out + n, record->stored);
+  memcpy(out + n, record->id.digest, ST_DIGEST_SIZE);
+  n += ST_DIGEST_SIZE;
+  if (!record->has_base)
+    return n;
+  out[n++] = record->step;
+  memcpy(out + n, record->base, ST_RECORD_BASE_SIZE);
+  return n + ST_RECORD_BASE_SIZE;
+}
+
+/* The four bytes at the front, as many of them as there are. */
+static bool decode_front(const uint8_t *data, size_t length, struct st_record *r)
+{
+  static const uint8_t magic[] = {'S', 'T'};
+  if (memcmp(data, magic, length < 2 ? length : 2) != 0)
+    return false;
+  if (length > 2) {
+    if ((data[2] & FORMAT_MASK) != FORMAT || (data[2] & ~(FORMAT_MASK | KEYED)))
+      return false;
+    r->id.keyed = data[2] & KEYED ? 1 : 0;
+  }
+  if (length > 3) {
+    if (data[3] & ~(ENCODING_MASK | HAS_BASE | SEALED))
+      return false;
+    r->encoding = data[3] & ENCODING_MASK;
+    r->has_base = data[3] & HAS_BASE;
+    r->sealed = data[3] & SEALED;
+    return r->sealed == (r->id.keyed == 1) && r->has_base == (r->encoding == ST_ENCODING_DELTA);
+  }
+  return true;
+}
+
+static bool lengths_fit(const struct st_record *r)
+{
+  uint64_t most = r->raw + (r->sealed ? ST_SEAL_OVERHEAD : 0);
+  return r->stored <= most && (!r->sealed || r->stored >= ST_SEAL_OVERHEAD);
+}
+
+int st_record_decode(const uint8_t *data, size_t length, struct st_record *ret)
+{
+  *ret = (struct st_record){0};
+  if (!decode_front(data, length, ret))
+    return -1;
+  if (length < 4)
+    return 0;
+  size_t n = 4;
+  int used = get_number(data + n, length - n, &ret->raw);
+  if (used <= 0)
+    return used;
+  if (ret->raw > ST_RECORD_RAW_MAX)
+    return -1;
+  n += (size_t)used;
+  used = get_number(data + n, length - n, &ret->stored);
+  if (used <= 0)
+    return used;
+  n += (size_t)used;
+  if (!lengths_fit(ret))
+    return -1;
+  size_t rest = ST_DIGEST_SIZE + (ret->has_base ? 1 + ST_RECORD_BASE_SIZE : 0);
+  if (length - n < rest)
+    return 0;
+  memcpy(ret->id.digest, data + n, ST_DIGEST_SIZE);
+  if (ret->has_base) {
+    ret->step = data[n + ST_DIGEST_SIZE];
+    memcpy(ret->base, data + n + ST_DIGEST_SIZE + 1, ST_RECORD_BASE_SIZE);
+    if (ret->step < 1 || ret->step > STEP_MAX)
+      return -1;
+  }
+  return (int)(n + rest);
+}
+
+uint64_t st_record_size(const struct st_record *record)
+{
+  uint8_t head[ST_RECORD_HEAD_MAX];
+  return st_record_encode(head, record) + record->stored + ST_RECORD_CRC_SIZE;
+}
+
+void st_record_aad(uint8_t out[ST_RECORD_AAD_SIZE], const struct st_record *record)
+{
+  out[0] = record->id.keyed;
+  memcpy(out + 1, record->id.digest, ST_DIGEST_SIZE);
+  out[33] = encoding_byte(record);
+  out[34] = record->step;
+}

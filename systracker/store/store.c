@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "systracker/store/internal.h"
+
+void st_store_close(struct st_store *store)
+{
+  st_packs_close(&store->packs);
+  if (store->index)
+    st_object_index_close(store->index);
+  if (store->zstd)
+    st_zstd_free(store->zstd);
+  free(store);
+}
+
+static int open_index(struct st_store *store, struct st_error *err)
+{
+  enum st_object_index_mode mode = store->write ? ST_OBJECT_INDEX_WRITE : ST_OBJECT_INDEX_READ;
+  if (st_object_index_open(&store->index, store->packs.dirfd, mode, err) < 0)
+    return -1;
+  int r = st_store_catch_up(store, err);
+  if (r <= 0)
+    return r;
+  st_object_index_close(st_steal(&store->index));
+  if (st_object_index_open(&store->index, store->packs.dirfd, ST_OBJECT_INDEX_MEMORY, err) < 0)
+    return -1;
+  return st_store_catch_up(store, err);
+}
+
+int st_store_open(struct st_store **ret, int dirfd, enum st_store_flags flags,
+                  const struct st_keys *keys, struct st_error *err)
+{
+  ST_CLEANUP(st_store_closep) struct st_store *store = st_calloc(1, sizeof *store);
+  store->write = flags & ST_STORE_WRITE;
+  store->keys = keys;
+  int r = st_packs_open(&store->packs, dirfd, store->write, err);
+  if (r < 0)
+    return r;
+  store->zstd = st_zstd_new();
+  if (open_index(store, err) < 0)
+    return -1;
+  *ret = st_steal(&store);
+  return 0;
+}
+
+bool st_store_holds(struct st_store *store, const struct st_object_row *row)
+{
+  return st_packs_hold(&store->packs, row->pack, row->offset, st_record_size(&row->record));
+}
+
+/* An object that counts as there. */
+static bool find_intact(struct st_store *store, const struct st_id *id, struct st_object_row *ret)
+{
+  return st_object_index_find(store->index, id, ret, NULL) > 0 && !ret->damaged &&
+         st_store_holds(store, ret);
+}
+
+bool st_store_has(struct st_store *store, const struct st_id *id)
+{
+  struct st_object_row row;
+  return find_intact(store, id, &row);
+}
+
+int64_t st_store_length(struct st_store *store, const struct st_id *id)
+{
+  struct st_object_row row;
+  return find_intact(store, id, &row) ? (int64_t)row.record.raw : -1;
+}
+
+/* Packs that were appended to, all of them synced now. */
+static int cover_packs(struct st_store *store, struct st_error *err)
+{
+  struct st_packs *packs = &store->packs;
+  for (uint32_t n = packs->first; n != 0 && n <= packs->last; n++) {
+    struct st_pack *pack;
+    if (st_packs_get(packs, n, &pack, err) < 0 ||
+        st_object_index_cover(store->index, pack, pack->size, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+int st_store_sync(struct st_store *store, struct st_error *err)
+{
+  struct st_packs *packs = &store->packs;
+  if (st_packs_sync(packs, err) < 0) {
+    st_store_drop_lost(store);
+    return -1;
+  }
+  if (cover_packs(store, err) < 0 || st_object_index_commit(store->index, err) < 0)
+    return -1;
+  packs->first = 0;
+  return 0;
+}
+
+void st_store_drop_lost(struct st_store *store)
+{
+  const struct st_packs *packs = &store->packs;
+  if (packs->refused && packs->current)
+    st_object_index_drop(store->index, packs->current->number, packs->synced, NULL);
+}
+
+int st_store_size(struct st_store *store, struct st_store_size *ret, struct st_error *err)
+{
+  ST_AUTO_FREE uint32_t *numbers = NULL;
+  size_t count;
+  *ret = (struct st_store_size){0};
+  if (st_object_index_totals(store->index, &ret->objects, &ret->raw, err) < 0 ||
+      st_packs_list(&store->packs, &numbers, &count, err) < 0)
+    return -1;
+  ret->packs = count;
+  ret->stored = store->packs.pending.length;
+  for (size_t i = 0; i < count; i++) {
+    struct st_pack *pack;
+    if (st_packs_get(&store->packs, numbers[i], &pack, err) < 0 || st_pack_refresh(pack, err) < 0)
+      return -1;
+    ret->stored += pack->size;
+  }
+  return 0;
+}
