@@ -40,3 +40,6 @@ remove-plugins:
 	cd '$(DESTDIR)$(plugindir)' 2>/dev/null || exit 0; \
 	rm -f $(patsubst %.la,%.so,$(notdir $(plugin_LTLIBRARIES)))
 .PHONY: drop-plugin-archives remove-plugins
+
+EXTRA_DIST += tests/example-plugin/hello_track.c tests/fixtures/abi1-x86_64/hello_track.so \
+	tests/test-plugin-abi.sh
