@@ -6,9 +6,7 @@ stage = $(abs_builddir)/stage
 SHELL_TESTS =
 
 # Faults, real systems, lints: `make check-real`.
-REAL_TESTS = \
-	tests/real/test-kill.sh \
-	tests/real/test-nights.sh
+REAL_TESTS =
 
 TESTS += $(SHELL_TESTS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \

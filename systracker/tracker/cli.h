@@ -14,12 +14,12 @@
 struct st_cli {
   struct st_tracker_options tracker;
   bool json, quiet;
-  bool colour;   /* standard output is a terminal and NO_COLOR is not set */
-  bool terminal; /* standard output is a terminal */
-  const char *verb;
+  bool colour;        /* standard output is a terminal and NO_COLOR is not set */
+  bool terminal;      /* standard output is a terminal */
+  bool help, version; /* asked for before the verb */
 };
 
-/* One option of a verb; values of `letter` above 255 have no short form. */
+/* One option of a verb; values of `letter` above 255 have no short form (use 256 to 999). */
 struct st_cli_option {
   const char *name;     /* long, without dashes */
   int letter;           /* short, and what `set` gets */
@@ -35,20 +35,41 @@ struct st_cli_verb {
 };
 
 /* Parses a verb's arguments, the global options among them; --help prints and ends with 0.
- * `argv[0]` is the verb.  Returns the index of the first operand; `*ret_dashes` (may be NULL): how
- * many operands came before "--", or -1 when there was none. */
+ * `argv[0]` is the verb.  Moves the operands to the end of argv, in their order, and returns the
+ * index of the first; `*ret_dashes` (may be NULL): how many operands came before "--", or -1 when
+ * there was none. */
 int st_cli_parse(struct st_cli *cli, const struct st_cli_verb *verb, int argc, char **argv,
                  void *arg, int *ret_dashes, struct st_error *err);
-/* The options before the verb; returns the verb's index in argv. */
+/* The options before the verb (--help and --version only set their flags); returns the verb's index
+ * in argv, argc when there is none. */
 int st_cli_global(struct st_cli *cli, int argc, char **argv, struct st_error *err);
+/* What --help of the verb prints; NULL: the global options alone. */
+void st_cli_help(FILE *out, const struct st_cli_verb *verb);
+/* An error unless the operands are between `least` and `most` (-1: any number). */
+int st_cli_operands(const struct st_cli_verb *verb, int count, int least, int most,
+                    struct st_error *err);
+/* A path as it was typed, as a path within the root: what is relative starts from the working
+ * directory, which is an error with another root than the running system's.  Malloc'ed. */
+int st_cli_path(const struct st_cli *cli, const char *text, char **ret, struct st_error *err);
 
-/* Prints "systracker: MESSAGE" and returns the exit status that the error carries. */
+/* Prints "systracker: MESSAGE", clears the error and returns the exit status that it carried. */
 int st_cli_fail(struct st_error *err);
+/* The last thing a program does: what could not be written turns the status into trouble. */
+int st_cli_end(int status);
+
+/* Starts a pager for text on a terminal; give what it returned to st_cli_pager_end. */
+pid_t st_cli_pager(const struct st_cli *cli);
+void st_cli_pager_end(pid_t pid);
 
 /* One JSON object as a line; takes the reference. */
 int st_cli_json(json_t *object);
 /* A string of escaped bytes (escape.h). */
 json_t *st_json_bytes(const void *data, size_t length);
 json_t *st_json_path(const char *path);
+/* A text of people's own (a message, a pattern), escaped; NULL becomes null. */
+json_t *st_json_text(const char *text);
+/* Words whose paths are escaped already. */
+json_t *st_json_words(const char *words);
+json_t *st_json_words_each(const struct st_strings *words);
 
 #endif

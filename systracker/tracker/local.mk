@@ -13,3 +13,11 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/tracker.c systracker/tracker/tracker.h
 
 EXTRA_DIST += systracker/tracker/host.syms
+
+libsystracker_la_SOURCES += \
+	systracker/tracker/cli.c systracker/tracker/cli.h \
+	systracker/tracker/render.c systracker/tracker/render.h \
+	systracker/tracker/render-internal.h \
+	systracker/tracker/render-json.c \
+	systracker/tracker/render-patch.c \
+	systracker/tracker/render-words.c

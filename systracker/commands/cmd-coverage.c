@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd-coverage.c - what a restore of the latest checkpoint could not bring back. */
+#include "systracker/commands/command.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "systracker/base/set.h"
+
+#define LARGEST 10
+
+static const struct st_cli_verb verb = {
+    .name = "coverage",
+    .usage = "",
+    .summary = "what a restore could not bring back: files not kept, trees out of scope, packages",
+};
+
+struct file {
+  char *path;
+  uint64_t size;
+};
+
+/* A folder of the first two levels, and what lies in it whose content is not kept. */
+struct tree {
+  char *path;
+  uint64_t files, bytes;
+};
+
+struct coverage {
+  struct st_tracker *t;
+  int64_t number;
+  struct st_set *kept;  /* paths whose content is in the store */
+  struct st_set *sizes; /* path -> bytes, of the files that a table knows by size */
+  uint64_t kept_files, expected_files, files, bytes, packages;
+  struct tree *trees;
+  size_t ntrees;
+  struct file largest[LARGEST + 1]; /* descending; the last place is for sorting in */
+  struct st_strings mounts, unobserved;
+};
+
+static void coverage_clear(struct coverage *c)
+{
+  st_set_free(c->kept);
+  st_set_free(c->sizes);
+  for (size_t i = 0; i < c->ntrees; i++)
+    free(c->trees[i].path);
+  free(c->trees);
+  for (size_t i = 0; i < ST_COUNT(c->largest); i++)
+    free(c->largest[i].path);
+  st_strings_free(&c->mounts);
+  st_strings_free(&c->unobserved);
+}
+
+/* ---- Counting
+ * ------------------------------------------------------------------------------------ */
+
+/* The table's column of that name and type, or -1. */
+static int column_of(const struct st_table *d, const char *name, enum st_value_type type)
+{
+  for (size_t i = 1; i < d->ncolumns; i++)
+    if (d->columns[i].type == type && (!name || strcmp(d->columns[i].name, name) == 0))
+      return (int)i;
+  return -1;
+}
+
+static int on_content(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  struct coverage *c = arg;
+  const struct st_table *d = &fact->table->declaration;
+  const struct st_value *path = &fact->values[0];
+  int size = column_of(d, "size", ST_INTEGER);
+  for (size_t i = 1; i < d->ncolumns; i++)
+    if ((d->columns[i].flags & ST_OBJECT) && fact->values[i].type == ST_ID &&
+        st_store_has(c->t->store, &fact->values[i].u.id))
+      st_set_add(c->kept, path->u.bytes.data, path->u.bytes.length, 0);
+  if (size >= 0 && fact->values[size].type == ST_INTEGER && fact->values[size].u.integer >= 0)
+    st_set_add(c->sizes, path->u.bytes.data, path->u.bytes.length,
+               (uint64_t)fact->values[size].u.integer);
+  return 0;
+}
+
+/* "/usr/lib" of "/usr/lib/x/y", "/etc" of "/etc/hosts". */
+static size_t tree_length(const char *path)
+{
+  const char *second = strchr(path + 1, '/');
+  const char *third = second ? strchr(second + 1, '/') : NULL;
+  return third ? (size_t)(third - path) : second ? (size_t)(second - path) : 1;
+}
+
+/* Paths come in order, but a tree may come again after one below it. */
+static void count_tree(struct coverage *c, const char *path, uint64_t size)
+{
+  size_t n = tree_length(path), i = c->ntrees;
+  while (i > 0 &&
+         !(strlen(c->trees[i - 1].path) == n && memcmp(c->trees[i - 1].path, path, n) == 0))
+    i--;
+  if (i == 0) {
+    c->trees = st_realloc(c->trees, c->ntrees + 1, sizeof(*c->trees));
+    c->trees[c->ntrees++] = (struct tree){.path = st_memdup(path, n)};
+    i = c->ntrees;
+  }
+  c->trees[i - 1].files++;
+  c->trees[i - 1].bytes += size;
+}
+
+static void note_largest(struct coverage *c, const char *path, uint64_t size)
+{
+  struct file *last = &c->largest[LARGEST];
+  if (c->largest[LARGEST - 1].path && c->largest[LARGEST - 1].size >= size)
+    return;
+  *last = (struct file){st_strdup(path), size};
+  for (size_t i = LARGEST; i > 0; i--) {
+    struct file *a = &c->largest[i - 1], *b = &c->largest[i];
+    if (a->path && a->size >= b->size)
+      break;
+    struct file swapped = *a;
+    *a = *b;
+    *b = swapped;
+  }
+  free(last->path);
+  *last = (struct file){0};
+}
+
+/* One regular file of the host. */
+static void count_file(struct coverage *c, const struct st_value *path, bool expected)
+{
+  uint64_t size = 0;
+  ST_AUTO_FREE char *name = st_memdup(path->u.bytes.data, path->u.bytes.length);
+  if (st_set_get(c->kept, path->u.bytes.data, path->u.bytes.length, NULL)) {
+    c->kept_files++;
+    return;
+  }
+  if (expected) {
+    c->expected_files++;
+    return;
+  }
+  st_set_get(c->sizes, path->u.bytes.data, path->u.bytes.length, &size);
+  c->files++;
+  c->bytes += size;
+  count_tree(c, name, size);
+  note_largest(c, name, size);
+}
+
+static int on_entry(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  int type = column_of(&fact->table->declaration, "type", ST_TEXT);
+  const struct st_value *v = type >= 0 ? &fact->values[type] : NULL;
+  if (v && v->type == ST_TEXT && v->u.bytes.length == 1 && *(const char *)v->u.bytes.data == 'f')
+    count_file(arg, &fact->values[0], fact->expected);
+  return 0;
+}
+
+static int on_package(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)fact;
+  (void)err;
+  ((struct coverage *)arg)->packages++;
+  return 0;
+}
+
+static int on_mount(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  struct coverage *c = arg;
+  const struct st_column *columns = fact->table->declaration.columns;
+  if (fact->values[2].type == ST_INTEGER && fact->values[2].u.integer != 0)
+    return 0;
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  st_render_value(&columns[0], &fact->values[0], &words);
+  st_buffer_append_string(&words, " (");
+  st_render_value(&columns[1], &fact->values[1], &words);
+  st_buffer_append_string(&words, ")");
+  st_strings_add(&c->mounts, words.data);
+  return 0;
+}
+
+static int on_unobserved(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  struct coverage *c = arg;
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  for (size_t i = 0; i < 3; i++) {
+    const struct st_value *v = &fact->values[i];
+    if (v->type == ST_NULL || v->u.bytes.length == 0)
+      continue;
+    st_buffer_append_string(&words, words.length == 0 ? "" : i == 2 ? ": " : " ");
+    st_render_value(&fact->table->declaration.columns[i], v, &words);
+  }
+  st_strings_add(&c->unobserved, words.data ? words.data : "");
+  return 0;
+}
+
+/* Runs fn over the facts of a table; nothing where there is no such table. */
+static int each(struct coverage *c, const struct st_catalog_table *table, st_fact_fn *fn,
+                struct st_error *err)
+{
+  return table ? st_catalog_each(c->t->catalog, c->number, table, NULL, fn, c, err) : 0;
+}
+
+static int gather(struct coverage *c, struct st_error *err)
+{
+  struct st_catalog *catalog = c->t->catalog;
+  const struct st_catalog_table *table;
+  /* First what is kept, then the files: a file's entry is counted by what was learnt. */
+  for (size_t n = 0; (table = st_catalog_table_at(catalog, n)); n++) {
+    unsigned flags = table->declaration.flags;
+    if ((flags & ST_TABLE_ENTRY) && each(c, table, on_content, err) < 0)
+      return -1;
+    if ((flags & ST_TABLE_PACKAGES) && each(c, table, on_package, err) < 0)
+      return -1;
+  }
+  for (size_t n = 0; (table = st_catalog_table_at(catalog, n)); n++)
+    if ((table->declaration.flags & ST_TABLE_ENTRY) &&
+        column_of(&table->declaration, "type", ST_TEXT) >= 0 && each(c, table, on_entry, err) < 0)
+      return -1;
+  if (each(c, st_catalog_table(catalog, ST_CORE_MOUNT), on_mount, err) < 0 ||
+      each(c, st_catalog_table(catalog, ST_CORE_UNOBSERVED), on_unobserved, err) < 0)
+    return -1;
+  return 0;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+  const struct tree *x = a, *y = b;
+  return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : strcmp(x->path, y->path);
+}
+
+/* ---- Words
+ * ----------------------------------------------------------------------------------------- */
+
+static void print_sized(uint64_t bytes, const char *path, uint64_t files)
+{
+  ST_AUTO_FREE char *size = st_format_size(bytes);
+  printf("  %12s  %s", size, st_quote(path));
+  if (files > 0)
+    printf("  (%" PRIu64 ")", files);
+  putchar('\n');
+}
+
+static void print_files(const struct coverage *c)
+{
+  ST_AUTO_FREE char *size = st_format_size(c->bytes);
+  printf("files whose content is kept: %" PRIu64 "\n", c->kept_files);
+  if (c->expected_files > 0)
+    printf("files that are as their package has them: %" PRIu64 "\n", c->expected_files);
+  printf("files whose content is not kept: %" PRIu64 " (%s)\n", c->files, size);
+  for (size_t i = 0; i < c->ntrees; i++)
+    print_sized(c->trees[i].bytes, c->trees[i].path, c->trees[i].files);
+  if (c->files > 0)
+    printf("the largest of them:\n");
+  for (size_t i = 0; i < LARGEST && c->largest[i].path; i++)
+    print_sized(c->largest[i].size, c->largest[i].path, 0);
+}
+
+static void print_strings(const char *heading, const struct st_strings *strings)
+{
+  if (strings->count > 0)
+    printf("%s\n", heading);
+  for (size_t i = 0; i < strings->count; i++)
+    printf("  %s\n", strings->items[i]);
+}
+
+static void print_words(const struct coverage *c)
+{
+  const struct st_conf *conf = c->t->conf;
+  print_files(c);
+  printf("packages installed: %" PRIu64 "; their package files are not kept in this version\n",
+         c->packages);
+  print_strings("mounts that are not entered:", &c->mounts);
+  if (conf->nlists[ST_CONF_EXCLUDED] > 0)
+    printf("excluded by the configuration:\n");
+  for (size_t i = 0; i < conf->nlists[ST_CONF_EXCLUDED]; i++) {
+    const struct st_conf_entry *e = &conf->lists[ST_CONF_EXCLUDED][i];
+    printf("  %s: %s\n", st_quote(e->pattern), st_quote(e->reason));
+  }
+  print_strings("not seen:", &c->unobserved);
+}
+
+/* ---- JSON
+ * ------------------------------------------------------------------------------------------- */
+
+static json_t *sized_json(const char *path, uint64_t bytes)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "path", st_json_path(path));
+  json_object_set_new(o, "bytes", json_integer((json_int_t)bytes));
+  return o;
+}
+
+static json_t *excluded_json(const struct st_conf *conf)
+{
+  json_t *array = json_array();
+  for (size_t i = 0; i < conf->nlists[ST_CONF_EXCLUDED]; i++) {
+    const struct st_conf_entry *e = &conf->lists[ST_CONF_EXCLUDED][i];
+    json_t *o = json_object();
+    json_object_set_new(o, "pattern", st_json_text(e->pattern));
+    json_object_set_new(o, "reason", st_json_text(e->reason));
+    json_array_append_new(array, o);
+  }
+  return array;
+}
+
+static void print_json(const struct coverage *c)
+{
+  json_t *o = json_object(), *trees = json_array(), *largest = json_array();
+  for (size_t i = 0; i < c->ntrees; i++) {
+    json_t *tree = sized_json(c->trees[i].path, c->trees[i].bytes);
+    json_object_set_new(tree, "files", json_integer((json_int_t)c->trees[i].files));
+    json_array_append_new(trees, tree);
+  }
+  for (size_t i = 0; i < LARGEST && c->largest[i].path; i++)
+    json_array_append_new(largest, sized_json(c->largest[i].path, c->largest[i].size));
+  json_object_set_new(o, "checkpoint", json_integer(c->number));
+  json_object_set_new(o, "kept_files", json_integer((json_int_t)c->kept_files));
+  json_object_set_new(o, "expected_files", json_integer((json_int_t)c->expected_files));
+  json_object_set_new(o, "not_kept_files", json_integer((json_int_t)c->files));
+  json_object_set_new(o, "not_kept_bytes", json_integer((json_int_t)c->bytes));
+  json_object_set_new(o, "trees", trees);
+  json_object_set_new(o, "largest", largest);
+  json_object_set_new(o, "packages", json_integer((json_int_t)c->packages));
+  json_object_set_new(o, "packages_kept", json_integer(0));
+  json_object_set_new(o, "mounts_not_entered", st_json_words_each(&c->mounts));
+  json_object_set_new(o, "excluded", excluded_json(c->t->conf));
+  json_object_set_new(o, "unobserved", st_json_words_each(&c->unobserved));
+  st_cli_json(o);
+}
+
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
+{
+  int first = st_cli_parse(cli, &verb, argc, argv, NULL, NULL, err);
+  if (first < 0 || st_cli_operands(&verb, argc - first, 0, 0, err) < 0)
+    return -1;
+  ST_AUTO_TRACKER *t = NULL;
+  if (st_tracker_open(&t, &cli->tracker, ST_TRACKER_LOOK, err) < 0)
+    return -1;
+  int64_t latest = cmd_latest(t, err);
+  if (latest < 0)
+    return -1;
+  ST_CLEANUP(coverage_clear)
+  struct coverage c = {.t = t, .number = latest, .kept = st_set_new(), .sizes = st_set_new()};
+  if (gather(&c, err) < 0)
+    return -1;
+  if (c.ntrees > 0)
+    qsort(c.trees, c.ntrees, sizeof(*c.trees), by_bytes);
+  pid_t pager = st_cli_pager(cli);
+  if (cli->json)
+    print_json(&c);
+  else
+    print_words(&c);
+  st_cli_pager_end(pager);
+  return c.unobserved.count > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+}
+
+const struct st_command cmd_coverage = {&verb, run};

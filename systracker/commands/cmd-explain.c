@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/commands/command.h"
+
+#include <inttypes.h>
+
+#include "systracker/base/file.h"
+#include "systracker/base/meta.h"
+
+static const struct st_cli_verb verb = {
+    .name = "explain",
+    .usage = "PATH",
+    .summary = "whether a path is tracked, by which rule, and what is known and kept of it",
+};
+
+static const char *const list_names[ST_CONF_NLISTS] = {
+    [ST_CONF_EXCLUDED] = "excluded",
+    [ST_CONF_GENERATED] = "generated",
+    [ST_CONF_SECRET] = "secret",
+    [ST_CONF_IDENTITY] = "identity",
+};
+
+struct explained {
+  struct st_tracker *t;
+  const char *path;
+  bool is_dir;
+  int64_t latest; /* 0: no checkpoint */
+};
+
+/* As it is now; where it is gone, as it was. */
+static bool is_directory(const struct explained *e)
+{
+  struct st_meta meta;
+  const char *name;
+  ST_AUTO_CLOSE int parent = st_open_parent(e->t->root, e->path, &name);
+  if (parent >= 0 && st_meta_read(parent, name, &meta) == 0)
+    return meta.type == 'd';
+  return false;
+}
+
+/* Plug-ins that look at entries at all. */
+static bool has_entries(struct st_tracker *t, const char *plugin)
+{
+  const struct st_loaded *l = st_host_find(&t->host, plugin);
+  for (const struct st_table *d = l && l->plugin ? l->plugin->tables : NULL; d && d->name; d++)
+    if (d->flags & ST_TABLE_ENTRY)
+      return true;
+  return false;
+}
+
+/* ---- Words --------------------------------------------------------------------------------------
+ */
+
+static void print_rule(const struct st_rule *rule)
+{
+  if (!rule) {
+    printf("no rule speaks of it\n");
+    return;
+  }
+  printf("%s (%s)", st_quote(rule->pattern), st_quote(rule->origin));
+  if (rule->reason)
+    printf(": %s", st_quote(rule->reason));
+  putchar('\n');
+}
+
+static void print_rules(const struct explained *e)
+{
+  struct st_tracked tracked;
+  for (size_t n = 0; st_tracker_tracked(e->t, n, e->path, e->is_dir, &tracked); n++) {
+    if (!has_entries(e->t, tracked.plugin))
+      continue;
+    printf("  %s by %s: ", tracked.tracked ? "tracked" : "not tracked", tracked.plugin);
+    print_rule(tracked.rule);
+  }
+  for (int list = 0; list < ST_CONF_NLISTS; list++) {
+    const struct st_rule *rule =
+        st_tracker_listed(e->t, (enum st_conf_list)list, e->path, e->is_dir);
+    if (rule) {
+      printf("  listed as %s: ", list_names[list]);
+      print_rule(rule);
+    }
+  }
+}
+
+static bool fact_is_secret(const struct st_fact_row *fact)
+{
+  const struct st_change change = {
+      .table = fact->table->name, .declaration = &fact->table->declaration, .after = fact->values};
+  return st_change_is_secret(&change);
+}
+
+static void print_fact(struct st_tracker *t, const struct st_fact_row *fact, bool secret)
+{
+  const struct st_table *d = &fact->table->declaration;
+  printf("  %s, since checkpoint %" PRId64 "%s:", fact->table->name, fact->since,
+         fact->expected ? " (as its package expects)" : "");
+  const char *between = " ";
+  for (size_t i = 1; i < d->ncolumns; i++) {
+    const struct st_value *v = &fact->values[i];
+    if (v->type == ST_NULL || (d->columns[i].flags & ST_DERIVED) ||
+        (v->type == ST_ID && (d->columns[i].flags & ST_OBJECT)))
+      continue;
+    if (secret && v->type != ST_TEXT)
+      continue;
+    ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+    st_render_value(&d->columns[i], v, &words);
+    printf("%s%s %s", between, d->columns[i].name, words.data);
+    between = ", ";
+  }
+  (void)t;
+  putchar('\n');
+}
+
+/* ---- Facts
+ * --------------------------------------------------------------------------------------- */
+
+/* What all entry tables say of the path at the latest checkpoint. */
+struct known {
+  struct st_fact_row *facts[64];
+  size_t count;
+  bool secret;         /* any of them is */
+  bool kept;           /* its content is in the store */
+  int64_t kept_length; /* bytes; of secrets not told */
+};
+
+static void known_clear(struct known *k)
+{
+  for (size_t i = 0; i < k->count; i++)
+    st_fact_free(k->facts[i]);
+}
+
+static void look_for_object(struct explained *e, const struct st_fact_row *fact, struct known *k)
+{
+  const struct st_table *d = &fact->table->declaration;
+  for (size_t i = 0; i < d->ncolumns; i++) {
+    const struct st_value *v = &fact->values[i];
+    if (!(d->columns[i].flags & ST_OBJECT) || v->type != ST_ID ||
+        !st_store_has(e->t->store, &v->u.id))
+      continue;
+    k->kept = true;
+    k->kept_length = st_store_length(e->t->store, &v->u.id);
+  }
+}
+
+static int gather(struct explained *e, struct known *k, struct st_error *err)
+{
+  struct st_value key = st_path_value(e->path);
+  const struct st_catalog_table *table;
+  for (size_t n = 0;
+       k->count < ST_COUNT(k->facts) && (table = st_catalog_table_at(e->t->catalog, n)); n++) {
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    if (!(table->declaration.flags & ST_TABLE_ENTRY))
+      continue;
+    if (st_catalog_fact(e->t->catalog, e->latest, table, &key, &fact, err) < 0)
+      return -1;
+    if (!fact->present)
+      continue;
+    k->secret |= fact_is_secret(fact);
+    look_for_object(e, fact, k);
+    k->facts[k->count++] = st_steal(&fact);
+  }
+  return 0;
+}
+
+static bool shows_ids(const struct st_table *d)
+{
+  for (size_t i = 0; i < d->ncolumns; i++)
+    if (d->columns[i].type == ST_ID)
+      return true;
+  return false;
+}
+
+static void print_known(struct explained *e, const struct known *k)
+{
+  for (size_t i = 0; i < k->count; i++)
+    print_fact(e->t, k->facts[i], k->secret && shows_ids(&k->facts[i]->table->declaration));
+  if (k->count == 0)
+    printf("  nothing is known of it at checkpoint %" PRId64 "\n", e->latest);
+  ST_AUTO_FREE char *size = st_format_size(k->kept_length > 0 ? (uint64_t)k->kept_length : 0);
+  if (k->kept && k->secret)
+    printf("  content: kept, sealed\n");
+  else if (k->kept)
+    printf("  content: kept (%s)\n", size);
+  else if (k->count > 0 && !e->is_dir)
+    printf("  content: not kept\n");
+  ST_AUTO_FREE char *unobserved = st_catalog_unobserved(e->t->catalog, e->latest, e->path);
+  if (unobserved)
+    printf("  not seen at checkpoint %" PRId64 ": %s\n", e->latest, unobserved);
+}
+
+/* ---- JSON
+ * ----------------------------------------------------------------------------------------- */
+
+static void set_rule(json_t *o, const struct st_rule *rule)
+{
+  json_object_set_new(o, "pattern", st_json_text(rule ? rule->pattern : NULL));
+  json_object_set_new(o, "origin", st_json_text(rule ? rule->origin : NULL));
+  json_object_set_new(o, "reason", st_json_text(rule ? rule->reason : NULL));
+}
+
+static json_t *plugins_json(const struct explained *e)
+{
+  json_t *array = json_array();
+  struct st_tracked tracked;
+  for (size_t n = 0; st_tracker_tracked(e->t, n, e->path, e->is_dir, &tracked); n++) {
+    if (!has_entries(e->t, tracked.plugin))
+      continue;
+    json_t *o = json_object();
+    json_object_set_new(o, "plugin", st_json_text(tracked.plugin));
+    json_object_set_new(o, "tracked", json_boolean(tracked.tracked));
+    set_rule(o, tracked.rule);
+    json_array_append_new(array, o);
+  }
+  return array;
+}
+
+static json_t *lists_json(const struct explained *e)
+{
+  json_t *array = json_array();
+  for (int list = 0; list < ST_CONF_NLISTS; list++) {
+    const struct st_rule *rule =
+        st_tracker_listed(e->t, (enum st_conf_list)list, e->path, e->is_dir);
+    if (!rule)
+      continue;
+    json_t *o = json_object();
+    json_object_set_new(o, "list", json_string(list_names[list]));
+    set_rule(o, rule);
+    json_array_append_new(array, o);
+  }
+  return array;
+}
+
+static json_t *fact_json(const struct known *k, const struct st_fact_row *fact)
+{
+  const struct st_table *d = &fact->table->declaration;
+  const struct st_change change = {fact->table->name, d, NULL, fact->values};
+  json_t *o = json_object();
+  json_object_set_new(o, "table", json_string(fact->table->name));
+  json_object_set_new(o, "since", json_integer(fact->since));
+  json_object_set_new(o, "expected", json_boolean(fact->expected));
+  if (k->secret && shows_ids(d)) {
+    json_object_set_new(o, "secret", json_true());
+    return o;
+  }
+  json_t *row = st_render_json(NULL, &change, true), *columns = json_object();
+  const char *name;
+  json_t *pair;
+  json_object_foreach(json_object_get(row, "columns"), name, pair)
+      json_object_set(columns, name, json_array_get(pair, 1));
+  json_decref(row);
+  json_object_set_new(o, "columns", columns);
+  return o;
+}
+
+static void set_known(struct explained *e, const struct known *k, json_t *o)
+{
+  json_t *facts = json_array();
+  for (size_t i = 0; i < k->count; i++)
+    json_array_append_new(facts, fact_json(k, k->facts[i]));
+  ST_AUTO_FREE char *unobserved = st_catalog_unobserved(e->t->catalog, e->latest, e->path);
+  json_object_set_new(o, "checkpoint", json_integer(e->latest));
+  json_object_set_new(o, "facts", facts);
+  json_object_set_new(o, "secret", json_boolean(k->secret));
+  json_object_set_new(o, "kept", json_boolean(k->kept));
+  json_object_set_new(o, "unobserved", unobserved ? st_json_words(unobserved) : json_null());
+}
+
+/* ----------------------------------------------------------------------------------------------------
+ */
+
+static int explain(struct st_cli *cli, struct explained *e, struct st_error *err)
+{
+  ST_CLEANUP(known_clear) struct known known = {0};
+  if (e->latest > 0 && gather(e, &known, err) < 0)
+    return -1;
+  if (cli->json) {
+    json_t *o = json_object();
+    json_object_set_new(o, "path", st_json_path(e->path));
+    json_object_set_new(o, "plugins", plugins_json(e));
+    json_object_set_new(o, "lists", lists_json(e));
+    if (e->latest > 0)
+      set_known(e, &known, o);
+    return st_cli_json(o);
+  }
+  printf("%s\n", st_quote(e->path));
+  print_rules(e);
+  if (e->latest > 0)
+    print_known(e, &known);
+  else
+    printf("  there is no checkpoint yet\n");
+  return 0;
+}
+
+/* Rules can be told without a store; why there are no facts is said. */
+static int open_any(struct st_cli *cli, struct explained *e, struct st_error *err)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (st_tracker_open(&e->t, &cli->tracker, ST_TRACKER_LOOK, &why) >= 0) {
+    e->latest = st_catalog_latest(e->t->catalog);
+    return 0;
+  }
+  if (st_tracker_open_config(&e->t, &cli->tracker, err) < 0)
+    return -1;
+  fprintf(stderr, "systracker: only the rules are told: %s\n", st_error_text(&why));
+  return 0;
+}
+
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
+{
+  int first = st_cli_parse(cli, &verb, argc, argv, NULL, NULL, err);
+  if (first < 0 || st_cli_operands(&verb, argc - first, 1, 1, err) < 0)
+    return -1;
+  ST_AUTO_FREE char *path = NULL;
+  struct explained e = {0};
+  if (st_cli_path(cli, argv[first], &path, err) < 0 || open_any(cli, &e, err) < 0)
+    return -1;
+  e.path = path;
+  e.is_dir = is_directory(&e);
+  int r = explain(cli, &e, err);
+  st_tracker_close(e.t);
+  return r < 0 ? -1 : ST_EXIT_OK;
+}
+
+const struct st_command cmd_explain = {&verb, run};

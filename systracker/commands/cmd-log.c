@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/commands/command.h"
+
+#include <inttypes.h>
+
+enum { OPT_TIMES = 256 };
+
+struct log_options {
+  int64_t limit; /* 0: none */
+  bool times;
+};
+
+static const struct st_cli_option options[] = {
+    {"number", 'n', "N", "show the newest N alone"},
+    {"times", OPT_TIMES, NULL, "of paths: show changes of times alone, too"},
+    {NULL, 0, NULL, NULL},
+};
+
+static int set(void *arg, int letter, const char *value, struct st_error *err)
+{
+  struct log_options *o = arg;
+  if (letter == OPT_TIMES) {
+    o->times = true;
+    return 0;
+  }
+  return st_parse_number(value, &o->limit, err) < 0 ? st_wrap(err, "--number") : 0;
+}
+
+static const struct st_cli_verb verb = {
+    .name = "log",
+    .usage = "[PATH...]",
+    .summary = "the checkpoints, newest first, or the history of these paths",
+    .options = options,
+    .set = set,
+};
+
+/* ---- Checkpoints ---------------------------------------------------------------------------- */
+
+static void print_checkpoint(const struct st_checkpoint *cp)
+{
+  ST_AUTO_FREE char *time = st_format_time(cp->time);
+  printf("%4" PRId64 "  %s  ", cp->number, time);
+  if (cp->begun == 0 && cp->ended == 0)
+    printf("nothing changed");
+  else
+    printf("%" PRId64 " began, %" PRId64 " ended", cp->begun, cp->ended);
+  if (cp->incomplete)
+    printf("  incomplete");
+  if (cp->tags)
+    printf("  (%s)", st_quote(cp->tags));
+  if (cp->message)
+    printf("  %s", st_quote(cp->message));
+  putchar('\n');
+}
+
+static int log_checkpoints(struct st_cli *cli, struct st_tracker *t, int64_t limit,
+                           struct st_error *err)
+{
+  int64_t latest = st_catalog_latest(t->catalog);
+  for (int64_t n = latest; n > 0 && (limit == 0 || latest - n < limit); n--) {
+    ST_AUTO_CHECKPOINT cp = {0};
+    int r = st_catalog_checkpoint(t->catalog, n, &cp, err);
+    if (r == -ENOENT) { /* pruned */
+      st_error_clear(err);
+      continue;
+    }
+    if (r < 0)
+      return -1;
+    if (cli->json)
+      st_cli_json(cmd_checkpoint_json(&cp));
+    else
+      print_checkpoint(&cp);
+  }
+  return 0;
+}
+
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+struct history {
+  struct st_cli *cli;
+  struct st_tracker *t;
+  const struct log_options *options;
+  const char *path;
+  int64_t number, shown; /* the checkpoint whose lines are printed now; how many checkpoints */
+};
+
+static int print_history_json(struct history *h, int64_t number, const struct st_change *change,
+                              const char *time)
+{
+  json_t *o = st_render_json(h->t, change, h->options->times);
+  json_object_set_new(o, "checkpoint", json_integer(number));
+  json_object_set_new(o, "time", json_string(time));
+  json_object_set_new(o, "path", st_json_path(h->path));
+  return st_cli_json(o);
+}
+
+static int print_history_words(struct history *h, int64_t number, const struct st_change *change,
+                               const char *time, struct st_error *err)
+{
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  if (st_render_words(h->t, change, h->options->times, &words, err) < 0)
+    return -1;
+  const char *kind = !change->before ? "began" : !change->after ? "ended" : "changed";
+  printf("%4" PRId64 "  %s  %s  %s %s%s%s\n", number, time, st_quote(h->path),
+         change->declaration->name, kind, words.length > 0 && change->after ? ": " : "",
+         words.length > 0 && change->after ? words.data : "");
+  return 0;
+}
+
+static int on_history(void *arg, int64_t number, const struct st_change *change,
+                      struct st_error *err)
+{
+  struct history *h = arg;
+  if (!h->options->times && !st_change_is_loud(change))
+    return 0;
+  if (number != h->number && h->options->limit > 0 && h->shown >= h->options->limit)
+    return 1;
+  h->shown += number != h->number;
+  h->number = number;
+  ST_AUTO_CHECKPOINT cp = {0};
+  if (st_catalog_checkpoint(h->t->catalog, number, &cp, err) < 0)
+    return -1;
+  ST_AUTO_FREE char *time = h->cli->json ? st_format_time_utc(cp.time) : st_format_time(cp.time);
+  if (h->cli->json)
+    return print_history_json(h, number, change, time);
+  return print_history_words(h, number, change, time, err);
+}
+
+static int log_paths(struct st_cli *cli, struct st_tracker *t, const struct log_options *o,
+                     const struct st_strings *paths, struct st_error *err)
+{
+  for (size_t i = 0; i < paths->count; i++) {
+    struct history h = {.cli = cli, .t = t, .options = o, .path = paths->items[i]};
+    if (st_catalog_history(t->catalog, h.path, on_history, &h, err) < 0)
+      return -1;
+    if (h.shown == 0 && !cli->json && !cli->quiet)
+      printf("nothing is known of %s\n", st_quote(h.path));
+  }
+  return 0;
+}
+
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
+{
+  ST_AUTO_STRINGS paths = {0};
+  struct log_options o = {0};
+  int first = st_cli_parse(cli, &verb, argc, argv, &o, NULL, err);
+  if (first < 0 || cmd_paths(cli, argv + first, argc - first, &paths, err) < 0)
+    return -1;
+  ST_AUTO_TRACKER *t = NULL;
+  if (st_tracker_open(&t, &cli->tracker, ST_TRACKER_LOOK, err) < 0 || cmd_latest(t, err) < 0)
+    return -1;
+  pid_t pager = st_cli_pager(cli);
+  int r =
+      paths.count > 0 ? log_paths(cli, t, &o, &paths, err) : log_checkpoints(cli, t, o.limit, err);
+  st_cli_pager_end(pager);
+  return r < 0 ? -1 : ST_EXIT_OK;
+}
+
+const struct st_command cmd_log = {&verb, run};

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* command.h - the verbs that are built in: one cmd-VERB.c each, joined by main.c. */
+#ifndef ST_COMMANDS_COMMAND_H
+#define ST_COMMANDS_COMMAND_H
+
+#include "systracker/base/escape.h"
+#include "systracker/base/text.h"
+#include "systracker/tracker/cli.h"
+#include "systracker/tracker/render.h"
+
+struct st_command {
+  const struct st_cli_verb *verb;
+  /* `argv[0]` is the verb.  Returns the exit status, or a negative number with an error. */
+  int (*run)(struct st_cli *cli, int argc, char **argv, struct st_error *err);
+};
+
+extern const struct st_command cmd_cat, cmd_check_config, cmd_checkpoint, cmd_coverage, cmd_diff,
+    cmd_explain, cmd_log, cmd_show, cmd_status, cmd_tag, cmd_verify;
+
+/* Helpers that several verbs share: command.c. */
+
+/* The store there is, as a writer: unlike ST_TRACKER_WRITE alone it never makes a new one. */
+int cmd_open_to_write(struct st_tracker **ret, const struct st_cli *cli, struct st_error *err);
+/* The latest checkpoint's number; none yet is an error that says what to do. */
+int64_t cmd_latest(struct st_tracker *t, struct st_error *err);
+/* Paths as they were typed, as paths within the root. */
+int cmd_paths(const struct st_cli *cli, char **argv, int count, struct st_strings *ret,
+              struct st_error *err);
+/* What was not seen, on standard error. */
+void cmd_say_missed(const struct st_scan_result *scan);
+/* "1 fact", "2 facts": malloc'ed. */
+char *cmd_count(int64_t n, const char *one, const char *many);
+/* The pairs that every line about a checkpoint has. */
+json_t *cmd_checkpoint_json(const struct st_checkpoint *cp);
+
+#define ST_AUTO_CHECKPOINT ST_CLEANUP(st_checkpoint_clear) struct st_checkpoint
+#define ST_AUTO_SCAN ST_CLEANUP(st_scan_result_clear) struct st_scan_result
+#define ST_AUTO_TRACKER ST_CLEANUP(st_tracker_closep) struct st_tracker
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* render-patch.c - contents as unified diffs. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/process.h"
+#include "systracker/tracker/render-internal.h"
+
+/* The first ST_OBJECT column that is set on some side; -1: none. */
+static int object_column(const struct st_change *change)
+{
+  const struct st_table *d = change->declaration;
+  for (size_t i = 0; i < d->ncolumns; i++)
+    if ((d->columns[i].flags & ST_OBJECT) && st_column_differs(change, i) &&
+        ((change->before && change->before[i].type == ST_ID) ||
+         (change->after && change->after[i].type == ST_ID)))
+      return (int)i;
+  return -1;
+}
+
+static void say(struct st_buffer *why, const char *words)
+{
+  if (why->length == 0)
+    st_buffer_append_string(why, words);
+}
+
+/* From the live file; what changed or went since the scan is no error. */
+static int read_live(const struct st_patch_sides *sides, const struct st_change *change,
+                     struct st_buffer *out, struct st_buffer *why)
+{
+  if (!st_change_is_entry(change)) {
+    say(why, "the live content is not kept");
+    return 0;
+  }
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  const struct st_value *key = &st_change_row(change)[0];
+  ST_AUTO_FREE char *path = st_memdup(key->u.bytes.data, key->u.bytes.length);
+  if (st_tracker_live_content(sides->t, path, ST_PATCH_MAX, out, &err) == 0)
+    return 1;
+  say(why, st_error_text(&err));
+  return 0;
+}
+
+/* One side's content: 1 it is there (nothing for a side without a row), 0 it is not to be had. */
+static int read_side(const struct st_patch_sides *sides, const struct st_change *change, int column,
+                     bool after, struct st_buffer *out, struct st_buffer *why)
+{
+  const struct st_value *row = after ? change->after : change->before;
+  if (!row)
+    return 1;
+  const struct st_value *v = &row[column];
+  if (v->type != ST_ID)
+    return 0;
+  if (!st_store_has(sides->t->store, &v->u.id)) {
+    if (after && sides->live)
+      return read_live(sides, change, out, why);
+    say(why, "its content is missing from the store");
+    return 0;
+  }
+  if (st_store_length(sides->t->store, &v->u.id) > (int64_t)ST_PATCH_MAX) {
+    say(why, "too large to compare line by line");
+    return 0;
+  }
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  if (st_store_get(sides->t->store, &v->u.id, out, &err) == 0)
+    return 1;
+  say(why, st_error_text(&err));
+  return 0;
+}
+
+/* "a/etc/hosts at 3", "b/etc/hosts live", "/dev/null". */
+static char *label(const struct st_patch_sides *sides, const struct st_change *change, bool after)
+{
+  if (!(after ? change->after : change->before))
+    return st_strdup("/dev/null");
+  ST_AUTO_BUFFER name = ST_BUFFER_INIT;
+  if (!st_change_is_entry(change))
+    st_buffer_printf(&name, "/%s/", change->table);
+  st_render_key(change, &name);
+  int64_t number = after ? sides->b : sides->a;
+  if (after && sides->live)
+    return st_format("b%s live", name.data);
+  return st_format("%c%s at %" PRId64, after ? 'b' : 'a', name.data, number);
+}
+
+int st_render_patch(const struct st_patch_sides *sides, const struct st_change *change,
+                    struct st_buffer *out, struct st_buffer *why, struct st_error *err)
+{
+  int column = object_column(change);
+  if (column < 0 || st_change_is_secret(change))
+    return 0;
+  ST_AUTO_BUFFER old = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER new_ = ST_BUFFER_INIT;
+  if (!read_side(sides, change, column, false, &old, why) ||
+      !read_side(sides, change, column, true, &new_, why))
+    return 0;
+  if (st_is_binary(old.data, old.length) || st_is_binary(new_.data, new_.length))
+    return 0;
+  ST_AUTO_FREE char *a = label(sides, change, false);
+  ST_AUTO_FREE char *b = label(sides, change, true);
+  int r = st_unified_diff(old.data, old.length, a, new_.data, new_.length, b, out, err);
+  return r < 0 ? r : 1;
+}
+
+static const char *line_colour(const char *line, size_t length)
+{
+  if (length >= 4 && (memcmp(line, "--- ", 4) == 0 || memcmp(line, "+++ ", 4) == 0))
+    return "\033[1m";
+  switch (length > 0 ? line[0] : ' ') {
+  case '@':
+    return "\033[36m";
+  case '+':
+    return "\033[32m";
+  case '-':
+    return "\033[31m";
+  default:
+    return NULL;
+  }
+}
+
+static void print_line(const struct st_cli *cli, const char *line, size_t length)
+{
+  const char *colour = cli->colour ? line_colour(line, length) : NULL;
+  ST_AUTO_BUFFER safe = ST_BUFFER_INIT;
+  st_escape_content(&safe, line, length);
+  printf("%s%s%s\n", colour ? colour : "", safe.data ? safe.data : "", colour ? "\033[m" : "");
+}
+
+void st_print_patch(const struct st_cli *cli, const struct st_buffer *patch)
+{
+  if (patch->length == 0)
+    return;
+  if (!cli->terminal) {
+    fwrite(patch->data, 1, patch->length, stdout);
+    return;
+  }
+  const char *line = patch->data, *end = patch->data + patch->length;
+  while (line && line < end) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    print_line(cli, line, (size_t)((newline ? newline : end) - line));
+    line = newline ? newline + 1 : end;
+  }
+}

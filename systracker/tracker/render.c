@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* render.c - all differences between two states, printed: the changes of one path under one
+ * heading. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/tracker/render-internal.h"
+
+/* What is known of one path, or of one key of another table, and differs. */
+struct group {
+  struct st_held_change *items;
+  size_t count, size;
+  bool entry;
+  char *path;  /* of an entry */
+  bool secret; /* nothing of its content, digest or size is shown */
+  char letter; /* A D M T */
+};
+
+struct render {
+  struct st_tracker *t;
+  const struct st_cli *cli;
+  const struct st_render_options *options;
+  struct st_patch_sides sides;
+  bool manifests; /* some table can name a manifest, so facts may be expected ones */
+  struct group group;
+  int64_t added, deleted, changed, retyped;
+  int64_t packaged; /* paths of packages, not shown one by one */
+};
+
+/* ---- Groups -----------------------------------------------------------------------------------
+ */
+
+static void group_clear(struct group *g)
+{
+  for (size_t i = 0; i < g->count; i++)
+    st_held_change_clear(&g->items[i]);
+  free(g->path);
+  *g = (struct group){.items = g->items, .size = g->size};
+}
+
+static void group_add(struct group *g, const struct st_change *change, const char *path)
+{
+  if (g->count == g->size) {
+    g->size = g->size ? 2 * g->size : 4;
+    g->items = st_realloc(g->items, g->size, sizeof(*g->items));
+  }
+  if (g->count == 0) {
+    g->entry = path != NULL;
+    g->path = path ? st_strdup(path) : NULL;
+  }
+  st_held_change_set(&g->items[g->count++], change);
+}
+
+/* Secrets by the digests that were taken, and by the rules of today: a file that was declared a
+ * secret only later is one in old checkpoints, too. */
+static bool group_is_secret(const struct render *r)
+{
+  const struct group *g = &r->group;
+  for (size_t i = 0; i < g->count; i++)
+    if (st_change_is_secret(&g->items[i].change))
+      return true;
+  return g->path && r->t->secret && st_rules_match(r->t->secret, g->path, false);
+}
+
+static bool has_ids(const struct st_table *d)
+{
+  for (size_t i = 0; i < d->ncolumns; i++)
+    if (d->columns[i].type == ST_ID)
+      return true;
+  return false;
+}
+
+/* The column that says what kind of file an entry is, or -1. */
+static int type_column(const struct st_table *d)
+{
+  for (size_t i = 1; (d->flags & ST_TABLE_ENTRY) && i < d->ncolumns; i++)
+    if (strcmp(d->columns[i].name, "type") == 0)
+      return (int)i;
+  return -1;
+}
+
+/* Whether a table that says what kind of file it is knows the path at b: then a row that began or
+ * ended elsewhere says that it is watched otherwise, not that it came or went. */
+static int path_stays(struct render *r, struct st_error *err)
+{
+  struct st_catalog *c = r->t->catalog;
+  struct st_value key = st_path_value(r->group.path);
+  const struct st_catalog_table *table;
+  for (size_t n = 0; (table = st_catalog_table_at(c, n)); n++) {
+    if (type_column(&table->declaration) < 0)
+      continue;
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    if (st_catalog_fact(c, r->sides.b, table, &key, &fact, err) < 0)
+      return -1;
+    if (fact->present)
+      return 1;
+  }
+  return 0;
+}
+
+static char change_letter(const struct st_change *change)
+{
+  int type = type_column(change->declaration);
+  if (!change->before)
+    return 'A';
+  if (!change->after)
+    return 'D';
+  return type >= 0 && st_column_differs(change, (size_t)type) ? 'T' : 'M';
+}
+
+static int group_letter(struct render *r, char *ret, struct st_error *err)
+{
+  const struct group *g = &r->group;
+  for (size_t i = 0; i < g->count; i++)
+    if (!g->entry || type_column(g->items[i].change.declaration) >= 0) {
+      *ret = change_letter(&g->items[i].change);
+      return 0;
+    }
+  int stays = path_stays(r, err);
+  if (stays < 0)
+    return -1;
+  *ret = change_letter(&g->items[0].change);
+  for (size_t i = 0; i < g->count; i++)
+    if (stays || change_letter(&g->items[i].change) != *ret)
+      *ret = 'M';
+  return 0;
+}
+
+static bool group_is_loud(const struct group *g)
+{
+  for (size_t i = 0; i < g->count; i++)
+    if (st_change_is_loud(&g->items[i].change))
+      return true;
+  return false;
+}
+
+/* ---- Files of packages --------------------------------------------------------------------------
+ */
+
+static bool any_manifests(struct st_catalog *c)
+{
+  const struct st_catalog_table *table;
+  for (size_t n = 0; (table = st_catalog_table_at(c, n)); n++)
+    for (size_t i = 0; i < table->declaration.ncolumns; i++)
+      if (table->declaration.columns[i].flags & ST_MANIFEST)
+        return true;
+  return false;
+}
+
+/* Whether the side of the change is just what a package declares: 1, or nothing at all: 2. */
+static int side_expected(struct render *r, const struct st_change *change, bool after,
+                         struct st_error *err)
+{
+  const struct st_value *row = after ? change->after : change->before;
+  const struct st_catalog_table *table = st_catalog_table(r->t->catalog, change->table);
+  int64_t number = after ? r->sides.b : r->sides.a;
+  if (!table || number == 0)
+    return 2;
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+  if (st_catalog_fact(r->t->catalog, number, table, st_change_row(change), &fact, err) < 0)
+    return -1;
+  if (!row)
+    return fact->since > 0 ? 0 : 2; /* stored as absent: a deviation */
+  return fact->expected;
+}
+
+/* Whether the package's own line says all there is to say of the path. */
+static int group_is_packaged(struct render *r, struct st_error *err)
+{
+  const struct group *g = &r->group;
+  if (!g->entry || !r->manifests)
+    return 0;
+  for (size_t i = 0; i < g->count; i++) {
+    int before = side_expected(r, &g->items[i].change, false, err);
+    int after = before <= 0 ? 0 : side_expected(r, &g->items[i].change, true, err);
+    if (before < 0 || after < 0)
+      return -1;
+    if (before == 0 || after == 0 || (before == 2 && after == 2))
+      return 0;
+  }
+  return 1;
+}
+
+/* ---- Lines
+ * ---------------------------------------------------------------------------------------- */
+
+/* Whether checksums speak of the path, so that "content changed" need not be said. */
+static bool has_plain_digest(const struct group *g)
+{
+  for (size_t i = 0; i < g->count; i++) {
+    const struct st_change *change = &g->items[i].change;
+    for (size_t c = 0; c < change->declaration->ncolumns; c++)
+      if (change->declaration->columns[c].type == ST_ID &&
+          !(change->declaration->columns[c].flags & ST_OBJECT) && st_column_differs(change, c))
+        return true;
+  }
+  return false;
+}
+
+/* The group's words: one string a change. */
+static int group_words(struct render *r, bool patched, struct st_strings *ret, struct st_error *err)
+{
+  const struct group *g = &r->group;
+  bool digest = g->entry && has_plain_digest(g);
+  if (g->secret && g->letter != 'A' && g->letter != 'D')
+    for (size_t i = 0; i < g->count && ret->count == 0; i++)
+      if (has_ids(g->items[i].change.declaration))
+        st_strings_add(ret, "content changed");
+  for (size_t i = 0; i < g->count; i++) {
+    const struct st_change *change = &g->items[i].change;
+    bool ids = has_ids(change->declaration);
+    ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+    if (ids && (g->secret || (patched && g->entry)))
+      continue;
+    if (ids && (patched || digest))
+      st_render_columns(change, r->options->times, ST_SKIP_OBJECTS, &words);
+    else if (st_render_words(r->t, change, r->options->times, &words, err) < 0)
+      return -1;
+    if (words.length > 0 && !st_strings_has(ret, words.data))
+      st_strings_add(ret, words.data);
+  }
+  return 0;
+}
+
+/* "/etc/hosts"; "package bash amd64". */
+static void group_name(const struct group *g, struct st_buffer *out)
+{
+  const struct st_change *change = &g->items[0].change;
+  if (!g->entry)
+    st_buffer_printf(out, "%s ", change->declaration->name);
+  st_render_key(change, out);
+}
+
+static const char *letter_colour(const struct render *r, char letter)
+{
+  if (!r->cli->colour)
+    return "";
+  return letter == 'A' ? "\033[32m" : letter == 'D' ? "\033[31m" : "\033[33m";
+}
+
+static int print_stat(struct render *r, const char *name, struct st_error *err)
+{
+  ST_AUTO_STRINGS words = {0};
+  const struct group *g = &r->group;
+  if (g->letter != 'D' && group_words(r, false, &words, err) < 0)
+    return -1;
+  printf("%s%c%s %s", letter_colour(r, g->letter), g->letter, r->cli->colour ? "\033[m" : "", name);
+  for (size_t i = 0; i < words.count; i++)
+    printf("%s%s", i == 0 ? ": " : ", ", words.items[i]);
+  putchar('\n');
+  return 0;
+}
+
+static const char *letter_word(char letter)
+{
+  return letter == 'A'   ? "added"
+         : letter == 'D' ? "deleted"
+         : letter == 'T' ? "retyped"
+                         : "changed";
+}
+
+/* The group's unified diffs; returns 1 when there was one. */
+static int group_patch(struct render *r, struct st_buffer *out, struct st_buffer *why,
+                       struct st_error *err)
+{
+  const struct group *g = &r->group;
+  int found = 0;
+  for (size_t i = 0; r->options->patch && !g->secret && !found && i < g->count; i++)
+    found = st_render_patch(&r->sides, &g->items[i].change, out, why, err);
+  return found;
+}
+
+static int print_full(struct render *r, const char *name, struct st_error *err)
+{
+  const struct group *g = &r->group;
+  ST_AUTO_STRINGS words = {0};
+  ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER why = ST_BUFFER_INIT;
+  int patched = group_patch(r, &patch, &why, err);
+  if (patched < 0 || group_words(r, patched && patch.length > 0, &words, err) < 0)
+    return -1;
+  printf("%s%s%s %s\n", letter_colour(r, g->letter), letter_word(g->letter),
+         r->cli->colour ? "\033[m" : "", name);
+  for (size_t i = 0; i < words.count; i++)
+    printf("  %s\n", words.items[i]);
+  if (why.length > 0)
+    printf("  no line by line comparison: %s\n", why.data);
+  st_print_patch(r->cli, &patch);
+  return 0;
+}
+
+/* ---- JSON
+ * ------------------------------------------------------------------------------------------ */
+
+static int print_json_name(struct render *r, struct st_error *err)
+{
+  const struct group *g = &r->group;
+  ST_AUTO_STRINGS words = {0};
+  const char letter[] = {g->letter, 0};
+  if (!r->options->name_only && group_words(r, false, &words, err) < 0)
+    return -1;
+  json_t *o = json_object();
+  if (g->entry) {
+    json_object_set_new(o, "path", st_json_path(g->path));
+  } else {
+    json_object_set_new(o, "table", json_string(g->items[0].change.table));
+    json_object_set_new(o, "key", st_key_json(&g->items[0].change));
+  }
+  json_object_set_new(o, "status", json_string(letter));
+  if (g->secret)
+    json_object_set_new(o, "secret", json_true());
+  if (!r->options->name_only)
+    json_object_set_new(o, "words", st_json_words_each(&words));
+  return st_cli_json(o);
+}
+
+static int print_json_change(struct render *r, const struct st_change *change, struct st_error *err)
+{
+  if (!r->options->times && !st_change_is_loud(change))
+    return 0;
+  json_t *o = st_render_json(r->t, change, r->options->times);
+  if (r->group.secret && has_ids(change->declaration)) {
+    json_object_set_new(o, "secret", json_true());
+    json_object_del(o, "columns");
+  } else if (r->options->patch) {
+    ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
+    ST_AUTO_BUFFER why = ST_BUFFER_INIT;
+    int found = st_render_patch(&r->sides, change, &patch, &why, err);
+    if (found < 0) {
+      json_decref(o);
+      return -1;
+    }
+    if (patch.length > 0)
+      json_object_set_new(o, "diff", st_json_bytes(patch.data, patch.length));
+  }
+  return st_cli_json(o);
+}
+
+static int print_json(struct render *r, struct st_error *err)
+{
+  const struct group *g = &r->group;
+  if (r->options->stat || r->options->name_only)
+    return print_json_name(r, err);
+  for (size_t i = 0; i < g->count; i++)
+    if (print_json_change(r, &g->items[i].change, err) < 0)
+      return -1;
+  return 0;
+}
+
+/* ---- All
+ * -------------------------------------------------------------------------------------------- */
+
+static void count_group(struct render *r)
+{
+  switch (r->group.letter) {
+  case 'A':
+    r->added++;
+    break;
+  case 'D':
+    r->deleted++;
+    break;
+  case 'T':
+    r->retyped++;
+    break;
+  default:
+    r->changed++;
+  }
+}
+
+static int print_group(struct render *r, struct st_error *err)
+{
+  if (r->cli->json)
+    return print_json(r, err);
+  ST_AUTO_BUFFER name = ST_BUFFER_INIT;
+  group_name(&r->group, &name);
+  if (r->options->name_only)
+    return puts(name.data) < 0 ? -1 : 0;
+  return r->options->stat ? print_stat(r, name.data, err) : print_full(r, name.data, err);
+}
+
+/* The group is complete: shows it, where there is anything to show. */
+static int flush_group(struct render *r, struct st_error *err)
+{
+  struct group *g = &r->group;
+  if (g->count == 0)
+    return 0;
+  int result = 0;
+  if (r->options->times || group_is_loud(g)) {
+    int packaged = r->options->files ? 0 : group_is_packaged(r, err);
+    if (packaged > 0) {
+      r->packaged++;
+    } else if (packaged < 0 || group_letter(r, &g->letter, err) < 0) {
+      result = -1;
+    } else {
+      g->secret = group_is_secret(r);
+      count_group(r);
+      result = print_group(r, err);
+    }
+  }
+  group_clear(g);
+  return result;
+}
+
+/* Tags are labels, and what was not seen is no difference: both are told elsewhere. */
+static bool is_ignored(const char *table)
+{
+  return strcmp(table, ST_CORE_TAG) == 0 || strcmp(table, ST_CORE_UNOBSERVED) == 0;
+}
+
+static bool is_wanted(const struct st_render_options *options, const char *path)
+{
+  if (!options->paths || options->paths->count == 0)
+    return true;
+  for (size_t i = 0; path && i < options->paths->count; i++)
+    if (st_path_below(path, options->paths->items[i]))
+      return true;
+  return false;
+}
+
+static int on_change(void *arg, const struct st_change *change, struct st_error *err)
+{
+  struct render *r = arg;
+  ST_AUTO_FREE char *path = NULL;
+  if (st_change_is_entry(change)) {
+    const struct st_value *key = &st_change_row(change)[0];
+    path = st_memdup(key->u.bytes.data, key->u.bytes.length);
+  }
+  if (is_ignored(change->table) || !is_wanted(r->options, path))
+    return 0;
+  bool same = r->group.count > 0 && r->group.path && path && strcmp(r->group.path, path) == 0;
+  if (!same && flush_group(r, err) < 0)
+    return -1;
+  group_add(&r->group, change, path);
+  return 0;
+}
+
+static void print_sum(const struct render *r)
+{
+  int64_t all = r->added + r->deleted + r->changed + r->retyped;
+  const struct {
+    int64_t n;
+    const char *word;
+  } parts[] = {{r->added, "added"},
+               {r->deleted, "deleted"},
+               {r->changed, "changed"},
+               {r->retyped, "retyped"}};
+  const char *between = ":";
+  printf("%" PRId64 " %s", all, all == 1 ? "differs" : "differ");
+  for (size_t i = 0; i < ST_COUNT(parts); i++)
+    if (parts[i].n > 0) {
+      printf("%s %" PRId64 " %s", between, parts[i].n, parts[i].word);
+      between = ",";
+    }
+  if (r->packaged > 0)
+    printf("; and %" PRId64 " of packages (--files shows them)", r->packaged);
+  putchar('\n');
+}
+
+int64_t st_render_changes(struct st_tracker *t, const struct st_cli *cli, int64_t a, int64_t b,
+                          const struct st_render_options *options, struct st_error *err)
+{
+  struct render r = {
+      .t = t,
+      .cli = cli,
+      .options = options,
+      .sides = {.t = t, .a = a, .b = b, .live = b == ST_LIVE},
+      .manifests = any_manifests(t->catalog),
+  };
+  int result = st_catalog_changes(t->catalog, a, b, on_change, &r, err);
+  if (result >= 0)
+    result = flush_group(&r, err);
+  group_clear(&r.group);
+  free(r.group.items);
+  if (result < 0)
+    return -1;
+  int64_t count = r.added + r.deleted + r.changed + r.retyped + r.packaged;
+  if (count > 0 && !cli->json && !options->name_only && (options->stat || r.packaged > 0))
+    print_sum(&r);
+  return count;
+}
