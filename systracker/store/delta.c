@@ -11,17 +11,18 @@ enum {
   LEVEL_SMALL = 19, /* of small deltas: a fifth shorter, and there are few */
   WINDOW_LOG_MIN = 10,
   WINDOW_LOG_MAX = 31,
-  MAGIC_SIZE = 4,
+  HEADER_SIZE = 6, /* magic, descriptor, window */
 };
 #define SMALL (64U << 10)        /* new content and prefix together */
 #define LONG_PREFIX (256U << 10) /* above this low levels miss most of a prefix */
 
-static const uint8_t magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};
+/* Magic, and a descriptor that says: no checksum, content size or dictionary, not one segment. */
+static const uint8_t front[5] = {0x28, 0xb5, 0x2f, 0xfd, 0};
 
 struct st_zstd {
   ZSTD_CCtx *c;
   ZSTD_DCtx *d;
-  struct st_buffer frame; /* one with its magic again */
+  struct st_buffer frame; /* one with its header */
 };
 
 unsigned st_delta_base_step(unsigned step)
@@ -94,19 +95,26 @@ int st_zstd_encode(struct st_zstd *z, const void *data, size_t length,
   size_t n = ZSTD_compress2(z->c, z->frame.data, room, data, length);
   if (ZSTD_isError(n))
     return st_fail(err, 0, "cannot compress: %s", ZSTD_getErrorName(n));
-  if (n < MAGIC_SIZE || memcmp(z->frame.data, magic, MAGIC_SIZE) != 0)
-    return st_fail(err, 0, "cannot compress: the frame is none");
-  st_buffer_append(out, z->frame.data + MAGIC_SIZE, n - MAGIC_SIZE);
+  if (n < HEADER_SIZE || memcmp(z->frame.data, front, sizeof front) != 0)
+    return st_fail(err, 0, "cannot compress: the frame's header is another one than expected");
+  st_buffer_append(out, z->frame.data + HEADER_SIZE, n - HEADER_SIZE);
   return 0;
 }
 
-int st_zstd_decode(struct st_zstd *z, const void *frame, size_t length,
+/* The frame's header again (RFC 8878, 3.1.1.1), with a window that holds all there is. */
+static void put_header(struct st_buffer *out, uint64_t bytes)
+{
+  st_buffer_append(out, front, sizeof front);
+  st_buffer_append_byte(out, (uint8_t)((window_log(bytes) - WINDOW_LOG_MIN) << 3));
+}
+
+int st_zstd_decode(struct st_zstd *z, const void *blocks, size_t length,
                    const struct st_buffer *prefix, size_t raw, struct st_buffer *out,
                    struct st_error *err)
 {
   st_buffer_clear(&z->frame);
-  st_buffer_append(&z->frame, magic, MAGIC_SIZE);
-  st_buffer_append(&z->frame, frame, length);
+  put_header(&z->frame, raw + (prefix ? prefix->length : 0));
+  st_buffer_append(&z->frame, blocks, length);
   ZSTD_DCtx_reset(z->d, ZSTD_reset_session_and_parameters);
   /* One call into a buffer of the right size: no window is allocated, whatever the frame says. */
   ZSTD_DCtx_setParameter(z->d, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);

@@ -28,12 +28,12 @@ struct st_zstd *st_zstd_new(void);
 void st_zstd_free(struct st_zstd *z);
 ST_DEFINE_CLEANUP(struct st_zstd *, st_zstd_free)
 
-/* Appends a frame without its magic; `prefix` may be NULL. */
+/* Appends the blocks of a frame, without its header (pack.h); `prefix` may be NULL. */
 int st_zstd_encode(struct st_zstd *z, const void *data, size_t length,
                    const struct st_buffer *prefix, struct st_buffer *out, struct st_error *err);
 
-/* Appends what such a frame decodes to: exactly `raw` bytes, or it is an error. */
-int st_zstd_decode(struct st_zstd *z, const void *frame, size_t length,
+/* Appends what such blocks decode to: exactly `raw` bytes, or it is an error. */
+int st_zstd_decode(struct st_zstd *z, const void *blocks, size_t length,
                    const struct st_buffer *prefix, size_t raw, struct st_buffer *out,
                    struct st_error *err);
 

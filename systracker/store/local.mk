@@ -12,12 +12,16 @@ libsystracker_la_SOURCES += \
 	systracker/store/verify.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += systracker/store/test-record systracker/store/test-store
+check_PROGRAMS += systracker/store/test-damage systracker/store/test-record \
+	systracker/store/test-store
+systracker_store_test_damage_SOURCES = systracker/store/test-damage.c systracker/store/test-scratch.h
+systracker_store_test_damage_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_damage_LDADD = $(UNIT_LDADD)
 systracker_store_test_record_SOURCES = systracker/store/test-record.c
 systracker_store_test_record_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_record_LDADD = $(UNIT_LDADD)
-systracker_store_test_store_SOURCES = systracker/store/test-store.c
+systracker_store_test_store_SOURCES = systracker/store/test-store.c systracker/store/test-scratch.h
 systracker_store_test_store_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_store_LDADD = $(UNIT_LDADD)
-TESTS += systracker/store/test-record systracker/store/test-store
+TESTS += systracker/store/test-damage systracker/store/test-record systracker/store/test-store
 endif

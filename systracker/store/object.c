@@ -108,13 +108,14 @@ static enum st_read decode_on(struct reading *g, const struct st_record *record,
 }
 
 /* A base is named by the first bytes of its id: the content proves which one it is. */
-static enum st_read decode_delta(struct reading *g, const struct st_record *record, unsigned depth,
+static enum st_read decode_delta(struct reading *g, const struct st_object_row *row,
+                                 const struct st_record *record, unsigned depth,
                                  const char *payload, size_t length, struct st_buffer *out,
                                  struct st_error *err)
 {
   struct st_object_row bases[CANDIDATES_MAX];
   size_t start = out->length;
-  int n = st_object_index_find_base(g->store->index, record->id.keyed, record->base, bases,
+  int n = st_object_index_find_base(g->store->index, record->id.keyed, record->base, row, bases,
                                     CANDIDATES_MAX, err);
   if (n < 0)
     return ST_READ_LOCKED;
@@ -126,21 +127,22 @@ static enum st_read decode_delta(struct reading *g, const struct st_record *reco
   return r;
 }
 
-static enum st_read decode(struct reading *g, const struct st_record *record, unsigned depth,
-                           const char *payload, struct st_buffer *out, struct st_error *err)
+static enum st_read decode(struct reading *g, const struct st_object_row *row,
+                           const struct st_record *record, unsigned depth, const char *payload,
+                           struct st_buffer *out, struct st_error *err)
 {
   ST_AUTO_BUFFER plain = ST_BUFFER_INIT;
   size_t length = record->stored;
   if (record->encoding > ST_ENCODING_DELTA)
     return locked(err, "only a newer version of SysTracker can read it");
-  if (record->sealed) {
+  if (record->id.keyed) {
     enum st_read r = unseal(g->store, record, payload, &plain, err);
     if (r != ST_READ_OK)
       return r;
     payload = plain.data;
     length = plain.length;
   }
-  return record->has_base ? decode_delta(g, record, depth, payload, length, out, err)
+  return record->has_base ? decode_delta(g, row, record, depth, payload, length, out, err)
                           : decode_whole(g->store, record, payload, length, out, err);
 }
 
@@ -159,7 +161,7 @@ static enum st_read read_record(struct reading *g, const struct st_object_row *r
   if (!st_id_equal(&record.id, &row->record.id))
     return damaged(err, "another record is there");
   size_t head = bytes.length - ST_RECORD_CRC_SIZE - record.stored;
-  return decode(g, &record, depth, bytes.data + head, out, err);
+  return decode(g, row, &record, depth, bytes.data + head, out, err);
 }
 
 /* Keeps the index right about what was met; that it cannot be written now loses nothing. */
@@ -240,7 +242,7 @@ static bool find_only(struct st_store *store, uint8_t keyed, const uint8_t *pref
                       struct st_object_row *ret)
 {
   struct st_object_row rows[2];
-  if (st_object_index_find_base(store->index, keyed, prefix, rows, 2, NULL) != 1)
+  if (st_object_index_find_base(store->index, keyed, prefix, NULL, rows, 2, NULL) != 1)
     return false;
   *ret = rows[0];
   return !ret->damaged;
@@ -331,7 +333,6 @@ static int seal(struct keeping *k, struct st_error *err)
 {
   ST_AUTO_BUFFER sealed = ST_BUFFER_INIT;
   uint8_t aad[ST_RECORD_AAD_SIZE];
-  k->record.sealed = true;
   st_record_aad(aad, &k->record);
   if (st_seal(k->store->keys, aad, sizeof aad, k->payload.data, k->payload.length, &sealed, err) <
       0)

@@ -26,9 +26,10 @@
   " offset INTEGER NOT NULL CHECK (typeof(offset) = 'integer' AND offset >= 0),"                   \
   " stored INTEGER NOT NULL CHECK (stored BETWEEN 0 AND 1073741860),"                              \
   " raw INTEGER NOT NULL CHECK (raw BETWEEN 0 AND 1073741824),"                                    \
-  " encoding INTEGER NOT NULL CHECK (encoding BETWEEN 0 AND 15),"                                  \
+  " encoding INTEGER NOT NULL CHECK (encoding BETWEEN 0 AND 7),"                                   \
   " step INTEGER NOT NULL CHECK (step BETWEEN 0 AND 215),"                                         \
-  " base BLOB CHECK (base IS NULL OR (typeof(base) = 'blob' AND length(base) = 8)),"               \
+  " base BLOB CHECK ((base IS NULL) = (encoding <> 2) AND (base IS NULL OR typeof(base) = "        \
+  "'blob' AND length(base) = 4)),"                                                                 \
   " damaged TEXT) WITHOUT ROWID"
 
 #define CREATE_PACK "CREATE TABLE pack" PACK_COLUMNS
@@ -77,8 +78,10 @@ enum statement {
 static const char *const sql[NSTATEMENTS] = {
     [FIND] = "SELECT " ROW " FROM main.object WHERE id = ?1",
     [FIND_FRESH] = "SELECT " ROW " FROM temp.fresh WHERE id = ?1",
-    [FIND_BASE] = "SELECT id FROM main.object WHERE id BETWEEN ?1 AND ?2"
-                  " UNION SELECT id FROM temp.fresh WHERE id BETWEEN ?1 AND ?2 LIMIT ?3",
+    [FIND_BASE] = "SELECT id FROM (SELECT id, pack, offset FROM main.object"
+                  " WHERE id BETWEEN ?1 AND ?2 UNION ALL SELECT id, pack, offset FROM temp.fresh"
+                  " WHERE id BETWEEN ?1 AND ?2) GROUP BY id"
+                  " ORDER BY min(pack > ?4 OR (pack = ?4 AND offset > ?5)), id LIMIT ?3",
     [NEXT] = "SELECT min(id) FROM (SELECT min(id) AS id FROM main.object WHERE id > ?1"
              " UNION ALL SELECT min(id) FROM temp.fresh WHERE id > ?1)",
     [PACK] = "SELECT identity, indexed FROM main.pack WHERE number = ?1",
@@ -412,10 +415,12 @@ static bool read_row(sqlite3_stmt *s, struct st_object_row *ret)
   int64_t encoding = sqlite3_column_int64(s, 5), number = sqlite3_column_int64(s, 6);
   if (!column_id(s, 0, &r->id) || pack < 1 || pack > UINT32_MAX || offset < 0 || stored < 0 ||
       stored > (int64_t)ST_RECORD_RAW_MAX + ST_SEAL_OVERHEAD || raw < 0 ||
-      raw > (int64_t)ST_RECORD_RAW_MAX || encoding < 0 || encoding > 15 || number < 0 ||
+      raw > (int64_t)ST_RECORD_RAW_MAX || encoding < 0 || encoding > 7 || number < 0 ||
       number > 215)
     return false;
   r->has_base = sqlite3_column_type(s, 7) != SQLITE_NULL;
+  if (r->has_base != (encoding == ST_ENCODING_DELTA))
+    return false;
   if (r->has_base && !column_bytes(s, 7, r->base, sizeof r->base))
     return false;
   ret->pack = (uint32_t)pack;
@@ -425,7 +430,6 @@ static bool read_row(sqlite3_stmt *s, struct st_object_row *ret)
   r->raw = (uint64_t)raw;
   r->encoding = (uint8_t)encoding;
   r->step = (uint8_t)number;
-  r->sealed = r->id.keyed;
   return true;
 }
 
@@ -456,8 +460,9 @@ int st_object_index_find(struct st_object_index *ix, const struct st_id *id,
 }
 
 int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,
-                              const uint8_t prefix[ST_RECORD_BASE_SIZE], struct st_object_row *ret,
-                              int max, struct st_error *err)
+                              const uint8_t prefix[ST_RECORD_BASE_SIZE],
+                              const struct st_object_row *delta, struct st_object_row *ret, int max,
+                              struct st_error *err)
 {
   struct st_id low = {.keyed = keyed}, high = {.keyed = keyed};
   memset(high.digest, 0xff, sizeof high.digest);
@@ -469,6 +474,8 @@ int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,
   bind_id(s, 1, &low);
   bind_id(s, 2, &high);
   sqlite3_bind_int(s, 3, max);
+  sqlite3_bind_int64(s, 4, delta ? delta->pack : UINT32_MAX);
+  sqlite3_bind_int64(s, 5, delta ? (int64_t)delta->offset : 0);
   int count = 0, r;
   while ((r = step(ix, s, err)) > 0 && count < max) {
     struct st_id id;

@@ -8,7 +8,7 @@
  *
  *   pack      number, identity, indexed (bytes of the file that the index covers)
  *   object    id (kind of id and digest, 33 bytes), pack, offset, stored, raw, encoding, step,
- *             base (8 bytes or NULL), damaged (why, or NULL).  The depth follows from the step.
+ *             base (4 bytes or NULL), damaged (why, or NULL).  The depth follows from the step.
  *   replaced  pack, offset, id: records that were damaged, and whose object was written again
  *
  * What is not durable yet, and what a reader found behind the index, lies in temporary tables of
@@ -43,10 +43,12 @@ ST_DEFINE_CLEANUP(struct st_object_index *, st_object_index_close)
 /* 1: found; 0: not there.  An undamaged row goes before a damaged one. */
 int st_object_index_find(struct st_object_index *ix, const struct st_id *id,
                          struct st_object_row *ret, struct st_error *err);
-/* Those objects, `max` at most, whose ids begin so; returns how many. */
+/* Those objects, `max` at most, whose ids begin so, and first those that lie before `delta` (may be
+ * NULL), which they may be the base of; returns how many. */
 int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,
-                              const uint8_t prefix[ST_RECORD_BASE_SIZE], struct st_object_row *ret,
-                              int max, struct st_error *err);
+                              const uint8_t prefix[ST_RECORD_BASE_SIZE],
+                              const struct st_object_row *delta, struct st_object_row *ret, int max,
+                              struct st_error *err);
 /* The object with the next id after this one (NULL: the first): 1, or 0 past the end. */
 int st_object_index_next(struct st_object_index *ix, const struct st_id *after, struct st_id *ret,
                          struct st_error *err);

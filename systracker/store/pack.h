@@ -12,22 +12,29 @@
  *           12 16  identity: random bytes
  *           28  4  CRC-32C of bytes 0-27
  *   Record   0  2  "ST"
- *            2  1  bits 0-3 version: 1; bit 4 kind of id: 0 SHA-256, 1 HMAC (a secret); others 0
- *            3  1  bits 0-3 encoding: 0 raw, 1 zstd, 2 zstd with the base as prefix
+ *            2  1  bits 0-2 encoding: 0 raw, 1 zstd, 2 zstd with the base as prefix
  *                  (3 list of chunks, 4 zstd with a dictionary: to come);
- *                  bit 6: has step and base; bit 7: sealed; others 0
- *            4  .  raw length, at most 2^30: LEB128, shortest form
- *            .  .  stored length of the payload, at most raw length + 36: LEB128, shortest form
- *            . 32  id of the content
- *           (.  1  step, 1 to 215        with bit 6 alone
- *            .  8  base: the first bytes of its id, which is of the same kind)
+ *                  bit 3 kind of id: 0 SHA-256, 1 HMAC, of a secret; bits 4-7 version: 1
+ *            3  .  raw length, at most 2^30: LEB128, shortest form
+ *            .  .  stored length of the payload, at most raw length, and of a secret 36 more:
+ * LEB128 . 32  id of the content
+ *           (.  1  step, 1 to 215        encoding 2 alone
+ *            .  4  base: the first bytes of its id, which is of the same kind)
  *            .  .  payload
  *            .  4  CRC-32C of the pack's identity followed by all of the record before this
  *
- * A zstd payload is one frame (RFC 8878) without its four bytes of magic, without checksum, content
- * size and dictionary id: the id proves the content.  A secret's payload, and no other, is sealed
- * after it was compressed (keys.h: key id 8, nonce 12, ciphertext, tag 16); authenticated along are
- * 35 bytes: kind of id, id, the record's byte 3, step (0 without base).
+ * A zstd payload is the blocks of one frame (RFC 8878) without the frame's header, which would be
+ * 28 b5 2f fd 00 and a window descriptor for any window that reaches over prefix and content: there
+ * is no checksum, content size or dictionary id, as the id proves the content.  A delta of one
+ * edited line is some 40 bytes, so that every byte of the head counts.
+ *
+ * A secret's payload, and no other, is sealed after it was compressed (keys.h: key id 8, nonce 12,
+ * ciphertext, tag 16); authenticated along are 35 bytes: kind of id, id, the record's byte 2, step
+ * (0 without base).
+ *
+ * Four bytes name a base well enough: a delta is only made where one object's id begins so, what
+ * comes to the store later lies behind the delta and is tried later, and the content proves the
+ * choice.
  *
  * The identity in the CRC makes records provable only in their own pack: bytes of some tracked file
  * that look like records are never taken for ours.

@@ -8,7 +8,7 @@
 struct st_packs {
   int dirfd; /* of packs/; owned */
   bool write;
-  uint64_t full; /* bytes at which a pack is not appended to any more: ST_PACK_FULL */
+  uint64_t full;          /* bytes at which a pack is not appended to any more: ST_PACK_FULL */
   struct st_pack **items; /* open ones, in no order */
   size_t count;
   struct st_pack *current; /* appended to, one of the items; NULL: a new one will be made */

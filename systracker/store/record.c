@@ -6,14 +6,13 @@
 #include <string.h>
 
 enum {
-  FORMAT = 1,
-  FORMAT_MASK = 0x0f,
-  KEYED = 0x10,
-  ENCODING_MASK = 0x0f,
-  HAS_BASE = 0x40,
-  SEALED = 0x80,
+  FORMAT = 0x10,
+  FORMAT_MASK = 0xf0,
+  ENCODING_MASK = 0x07,
+  KEYED = 0x08,
   STEP_MAX = 215,
   NUMBER_MAX = 5, /* bytes of a length: 35 bits */
+  FRONT_SIZE = 3,
 };
 
 static size_t put_number(uint8_t *out, uint64_t n)
@@ -43,9 +42,9 @@ static int get_number(const uint8_t *data, size_t length, uint64_t *ret)
   return -1;
 }
 
-static uint8_t encoding_byte(const struct st_record *r)
+static uint8_t type_byte(const struct st_record *r)
 {
-  return (uint8_t)(r->encoding | (r->has_base ? HAS_BASE : 0) | (r->sealed ? SEALED : 0));
+  return (uint8_t)(FORMAT | r->encoding | (r->id.keyed ? KEYED : 0));
 }
 
 size_t st_record_encode(uint8_t out[ST_RECORD_HEAD_MAX], const struct st_record *record)
@@ -53,8 +52,7 @@ size_t st_record_encode(uint8_t out[ST_RECORD_HEAD_MAX], const struct st_record 
   size_t n = 0;
   out[n++] = 'S';
   out[n++] = 'T';
-  out[n++] = FORMAT | (record->id.keyed ? KEYED : 0);
-  out[n++] = encoding_byte(record);
+  out[n++] = type_byte(record);
   n += put_number(out + n, record->raw);
   n += put_number(out + n, record->stored);
   memcpy(out + n, record->id.digest, ST_DIGEST_SIZE);
@@ -66,32 +64,24 @@ size_t st_record_encode(uint8_t out[ST_RECORD_HEAD_MAX], const struct st_record 
   return n + ST_RECORD_BASE_SIZE;
 }
 
-/* The four bytes at the front, as many of them as there are. */
+/* The bytes at the front, as many of them as there are. */
 static bool decode_front(const uint8_t *data, size_t length, struct st_record *r)
 {
   static const uint8_t magic[] = {'S', 'T'};
-  if (memcmp(data, magic, length < 2 ? length : 2) != 0)
+  if (memcmp(data, magic, length < sizeof magic ? length : sizeof magic) != 0)
     return false;
-  if (length > 2) {
-    if ((data[2] & FORMAT_MASK) != FORMAT || (data[2] & ~(FORMAT_MASK | KEYED)))
-      return false;
-    r->id.keyed = data[2] & KEYED ? 1 : 0;
-  }
-  if (length > 3) {
-    if (data[3] & ~(ENCODING_MASK | HAS_BASE | SEALED))
-      return false;
-    r->encoding = data[3] & ENCODING_MASK;
-    r->has_base = data[3] & HAS_BASE;
-    r->sealed = data[3] & SEALED;
-    return r->sealed == (r->id.keyed == 1) && r->has_base == (r->encoding == ST_ENCODING_DELTA);
-  }
-  return true;
+  if (length < FRONT_SIZE)
+    return true;
+  r->encoding = data[2] & ENCODING_MASK;
+  r->id.keyed = data[2] & KEYED ? 1 : 0;
+  r->has_base = r->encoding == ST_ENCODING_DELTA;
+  return (data[2] & FORMAT_MASK) == FORMAT;
 }
 
 static bool lengths_fit(const struct st_record *r)
 {
-  uint64_t most = r->raw + (r->sealed ? ST_SEAL_OVERHEAD : 0);
-  return r->stored <= most && (!r->sealed || r->stored >= ST_SEAL_OVERHEAD);
+  uint64_t sealing = r->id.keyed ? ST_SEAL_OVERHEAD : 0;
+  return r->stored >= sealing && r->stored <= r->raw + sealing;
 }
 
 int st_record_decode(const uint8_t *data, size_t length, struct st_record *ret)
@@ -99,9 +89,9 @@ int st_record_decode(const uint8_t *data, size_t length, struct st_record *ret)
   *ret = (struct st_record){0};
   if (!decode_front(data, length, ret))
     return -1;
-  if (length < 4)
+  if (length < FRONT_SIZE)
     return 0;
-  size_t n = 4;
+  size_t n = FRONT_SIZE;
   int used = get_number(data + n, length - n, &ret->raw);
   if (used <= 0)
     return used;
@@ -137,6 +127,6 @@ void st_record_aad(uint8_t out[ST_RECORD_AAD_SIZE], const struct st_record *reco
 {
   out[0] = record->id.keyed;
   memcpy(out + 1, record->id.digest, ST_DIGEST_SIZE);
-  out[33] = encoding_byte(record);
+  out[33] = type_byte(record);
   out[34] = record->step;
 }

@@ -7,10 +7,9 @@
 
 /* More in one object is not kept yet; the chunk lists to come will lift this. */
 #define ST_RECORD_RAW_MAX (1ULL << 30)
-#define ST_RECORD_HEAD_MAX 55 /* bytes before the payload */
-#define ST_RECORD_HEAD_MIN 38
+#define ST_RECORD_HEAD_MAX 50 /* bytes before the payload */
 #define ST_RECORD_CRC_SIZE 4
-#define ST_RECORD_BASE_SIZE 8
+#define ST_RECORD_BASE_SIZE 4
 #define ST_RECORD_AAD_SIZE 35
 
 enum st_encoding {
@@ -22,7 +21,7 @@ enum st_encoding {
 struct st_record {
   struct st_id id;
   uint8_t encoding; /* enum st_encoding, or one that a newer version knows */
-  bool sealed, has_base;
+  bool has_base;    /* a delta: step and base are set */
   uint8_t step;
   uint8_t base[ST_RECORD_BASE_SIZE];
   uint64_t raw, stored; /* bytes: of the content, of the payload */
