@@ -281,6 +281,62 @@ static bool is_canonical(const uint8_t s[32])
   return false;
 }
 
+static void release_point(gcry_mpi_point_t *p)
+{
+  gcry_mpi_point_release(*p);
+}
+
+/* Whether a coordinate fills its limbs, negated too. */
+static bool is_wide(gcry_mpi_t n, gcry_mpi_t p)
+{
+  const unsigned most = 256 - 8 * sizeof(unsigned long);
+  ST_CLEANUP(release_mpi) gcry_mpi_t negative = gcry_mpi_new(256);
+  gcry_mpi_sub(negative, p, n);
+  return gcry_mpi_get_nbits(n) > most && gcry_mpi_get_nbits(negative) > most;
+}
+
+/* Whether the key is a point of order 8 (those of order 1, 2 and 4 have a coordinate of 0): anybody
+ * can sign for such a key. */
+static bool is_small_order(const uint8_t public_key[ST_PUBLIC_KEY_SIZE])
+{
+  static const char *const ys[] = {
+      "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+      "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  };
+  uint8_t y[ST_PUBLIC_KEY_SIZE];
+  char text[2 * ST_PUBLIC_KEY_SIZE + 1];
+  memcpy(y, public_key, sizeof y);
+  y[31] &= 0x7f; /* the sign of x */
+  st_hex(text, y, sizeof y);
+  return !strcmp(text, ys[0]) || !strcmp(text, ys[1]);
+}
+
+/* libgcrypt (1.10 at least) ends the program, with "mulm_25519: different sizes", when a point of
+ * the key has a coordinate that is so near to 0 that it takes fewer machine words.  No honest key
+ * has (one in 2^61 would), but a key that arrives from elsewhere is whatever somebody chose. */
+static int check_public_key(const uint8_t public_key[ST_PUBLIC_KEY_SIZE], struct st_error *err)
+{
+  AUTO_SEXP parameters = NULL;
+  ST_CLEANUP(release_context) gcry_ctx_t curve = NULL;
+  gcry_error_t e = gcry_sexp_build(&parameters, NULL, "(ecc(curve Ed25519)(flags eddsa))");
+  if (!e)
+    e = gcry_mpi_ec_new(&curve, parameters, NULL);
+  if (e)
+    return gcry_fail(err, "cannot set up the key", e);
+  ST_CLEANUP(release_mpi)
+  gcry_mpi_t encoded = gcry_mpi_set_opaque_copy(NULL, public_key, 8 * ST_PUBLIC_KEY_SIZE);
+  ST_CLEANUP(release_mpi) gcry_mpi_t x = gcry_mpi_new(256);
+  ST_CLEANUP(release_mpi) gcry_mpi_t y = gcry_mpi_new(256);
+  ST_CLEANUP(release_mpi) gcry_mpi_t p = gcry_mpi_ec_get_mpi("p", curve, 1);
+  ST_CLEANUP(release_point) gcry_mpi_point_t point = gcry_mpi_point_new(256);
+  if (gcry_mpi_ec_decode_point(point, encoded, curve))
+    return st_fail(err, 0, "the public key is malformed");
+  gcry_mpi_point_get(x, y, NULL, point); /* affine: decoded with z = 1 */
+  if (!is_wide(x, p) || !is_wide(y, p) || is_small_order(public_key))
+    return st_fail(err, 0, "the public key is malformed");
+  return 0;
+}
+
 int st_verify_signature(const uint8_t public_key[ST_PUBLIC_KEY_SIZE], const void *data,
                         size_t length, const uint8_t signature[ST_SIGNATURE_SIZE],
                         struct st_error *err)
@@ -290,7 +346,7 @@ int st_verify_signature(const uint8_t public_key[ST_PUBLIC_KEY_SIZE], const void
   AUTO_SEXP sig = NULL;
   if (!is_canonical(signature + 32))
     return st_fail(err, 0, "the signature is wrong");
-  if (message_sexp(&message, data, length, err) < 0)
+  if (check_public_key(public_key, err) < 0 || message_sexp(&message, data, length, err) < 0)
     return -1;
   gcry_error_t e =
       gcry_sexp_build(&key, NULL, "(public-key(ecc(curve Ed25519)(flags eddsa)(q %b)))",

@@ -16,9 +16,57 @@ libsystracker_la_SOURCES += \
 	systracker/base/set.c systracker/base/set.h \
 	systracker/base/text.c systracker/base/text.h
 
-# A unit test lies beside what it tests:
-#   check_PROGRAMS += systracker/base/test-escape
-#   systracker_base_test_escape_SOURCES = systracker/base/test-escape.c
-#   systracker_base_test_escape_CFLAGS = $(UNIT_CFLAGS)
-#   systracker_base_test_escape_LDADD = $(UNIT_LDADD)
-#   TESTS += systracker/base/test-escape
+# A unit test lies beside what it tests.
+if HAVE_CMOCKA
+BASE_TESTS = \
+	systracker/base/test-buffer \
+	systracker/base/test-cbor \
+	systracker/base/test-digest \
+	systracker/base/test-error \
+	systracker/base/test-escape \
+	systracker/base/test-file \
+	systracker/base/test-keys \
+	systracker/base/test-lock \
+	systracker/base/test-log \
+	systracker/base/test-meta \
+	systracker/base/test-process \
+	systracker/base/test-text
+check_PROGRAMS += $(BASE_TESTS)
+TESTS += $(BASE_TESTS)
+systracker_base_test_buffer_SOURCES = systracker/base/test-buffer.c systracker/base/test-scratch.h
+systracker_base_test_buffer_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_buffer_LDADD = $(UNIT_LDADD)
+systracker_base_test_cbor_SOURCES = systracker/base/test-cbor.c systracker/base/test-scratch.h
+systracker_base_test_cbor_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_cbor_LDADD = $(UNIT_LDADD)
+systracker_base_test_digest_SOURCES = systracker/base/test-digest.c systracker/base/test-scratch.h
+systracker_base_test_digest_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_digest_LDADD = $(UNIT_LDADD)
+systracker_base_test_error_SOURCES = systracker/base/test-error.c systracker/base/test-scratch.h
+systracker_base_test_error_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_error_LDADD = $(UNIT_LDADD)
+systracker_base_test_escape_SOURCES = systracker/base/test-escape.c systracker/base/test-scratch.h
+systracker_base_test_escape_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_escape_LDADD = $(UNIT_LDADD)
+systracker_base_test_file_SOURCES = systracker/base/test-file.c systracker/base/test-scratch.h
+systracker_base_test_file_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_file_LDADD = $(UNIT_LDADD)
+systracker_base_test_keys_SOURCES = systracker/base/test-keys.c systracker/base/test-scratch.h
+systracker_base_test_keys_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_keys_LDADD = $(UNIT_LDADD)
+systracker_base_test_lock_SOURCES = systracker/base/test-lock.c systracker/base/test-scratch.h
+systracker_base_test_lock_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_lock_LDADD = $(UNIT_LDADD)
+systracker_base_test_log_SOURCES = systracker/base/test-log.c systracker/base/test-scratch.h
+systracker_base_test_log_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_log_LDADD = $(UNIT_LDADD)
+systracker_base_test_meta_SOURCES = systracker/base/test-meta.c systracker/base/test-scratch.h
+systracker_base_test_meta_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_meta_LDADD = $(UNIT_LDADD)
+systracker_base_test_process_SOURCES = systracker/base/test-process.c systracker/base/test-scratch.h
+systracker_base_test_process_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_process_LDADD = $(UNIT_LDADD)
+systracker_base_test_text_SOURCES = systracker/base/test-text.c systracker/base/test-scratch.h
+systracker_base_test_text_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_text_LDADD = $(UNIT_LDADD)
+endif
