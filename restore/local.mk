@@ -1,1 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+program_PROGRAMS += restore/systracker-restore
+restore_systracker_restore_SOURCES = restore/main.c \
+	restore/apply.c restore/apply.h \
+	restore/gather.c restore/gather.h \
+	restore/journal.c restore/journal.h \
+	restore/live.c restore/live.h \
+	restore/login.c restore/login.h \
+	restore/plan.c restore/plan.h \
+	restore/preflight.c restore/preflight.h \
+	restore/report.c restore/report.h \
+	restore/run.c restore/run.h \
+	restore/session.c restore/session.h \
+	restore/state.c restore/state.h \
+	restore/world.c restore/world.h
+restore_systracker_restore_LDFLAGS = $(HOST_LDFLAGS)
+restore_systracker_restore_LDADD = libsystracker.la
+
+dist_man_MANS += restore/systracker-restore.8 restore/systracker-undo.8
+
+# restore and undo are one program under two names, in the build tree too.
+all-local: restore/systracker-undo
+restore/systracker-undo: restore/systracker-restore
+	$(AM_V_GEN)cd restore && rm -f systracker-undo && $(LN_S) systracker-restore systracker-undo
+CLEANFILES += restore/systracker-undo
+install-exec-hook: install-systracker-undo
+install-systracker-undo:
+	cd $(DESTDIR)$(programdir) && rm -f systracker-undo && $(LN_S) systracker-restore systracker-undo
+uninstall-hook: uninstall-systracker-undo
+uninstall-systracker-undo:
+	rm -f $(DESTDIR)$(programdir)/systracker-undo
+.PHONY: install-systracker-undo uninstall-systracker-undo
+
+if HAVE_CMOCKA
+check_PROGRAMS += restore/test-plan restore/test-journal restore/test-login
+restore_test_plan_SOURCES = restore/test-plan.c restore/plan.c restore/state.c
+restore_test_plan_CFLAGS = $(UNIT_CFLAGS)
+restore_test_plan_LDADD = $(UNIT_LDADD)
+restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c restore/plan.c restore/state.c
+restore_test_journal_CFLAGS = $(UNIT_CFLAGS)
+restore_test_journal_LDADD = $(UNIT_LDADD)
+restore_test_login_SOURCES = restore/test-login.c restore/login.c
+restore_test_login_CFLAGS = $(UNIT_CFLAGS)
+restore_test_login_LDADD = $(UNIT_LDADD)
+TESTS += restore/test-plan restore/test-journal restore/test-login
+endif

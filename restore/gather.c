@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/gather.h"
+
+#include <string.h>
+
+#include "restore/live.h"
+#include "restore/report.h"
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+void st_gathered_free(struct st_gathered *g)
+{
+  st_wishes_free(&g->wishes);
+  st_plan_clear(&g->plugins);
+  st_plan_clear(&g->packages);
+}
+
+/* ---- A state from facts ---------------------------------------------------------------------- */
+
+/* The column's value; NULL where the fact, the column or the value is not there. */
+static const struct st_value *column(const struct st_fact_row *fact, const char *name)
+{
+  if (!fact || !fact->present)
+    return NULL;
+  const struct st_table *d = &fact->table->declaration;
+  for (size_t i = 0; i < d->ncolumns; i++) {
+    if (strcmp(d->columns[i].name, name) == 0)
+      return fact->values[i].type == ST_NULL ? NULL : &fact->values[i];
+  }
+  return NULL;
+}
+
+static bool integer(const struct st_fact_row *fact, const char *name, int64_t *ret)
+{
+  const struct st_value *v = column(fact, name);
+  if (!v || v->type != ST_INTEGER)
+    return false;
+  *ret = v->u.integer;
+  return true;
+}
+
+static char *string(const struct st_fact_row *fact, const char *name)
+{
+  const struct st_value *v = column(fact, name);
+  bool bytes = v && (v->type == ST_TEXT || v->type == ST_BYTES || v->type == ST_PATH);
+  return bytes ? st_memdup(v->u.bytes.data, v->u.bytes.length) : NULL;
+}
+
+static void fill_id(const struct st_fact_row *fact, const char *name, struct st_state *s)
+{
+  const struct st_value *v = column(fact, name);
+  if (!v || v->type != ST_ID)
+    return;
+  s->digest = v->u.id;
+  s->known |= ST_KNOWN_DIGEST;
+}
+
+static void fill_metadata(const struct st_fact_row *fact, struct st_state *s)
+{
+  int64_t n;
+  ST_AUTO_FREE char *type = string(fact, "type");
+  s->type = type ? *type : 0;
+  if (integer(fact, "mode", &n)) {
+    s->mode = (uint32_t)n;
+    s->known |= ST_KNOWN_MODE;
+  }
+  if (integer(fact, "uid", &n)) {
+    s->uid = (uint32_t)n;
+    s->known |= ST_KNOWN_OWNER;
+  }
+  if (integer(fact, "gid", &n)) {
+    s->gid = (uint32_t)n;
+    s->known |= ST_KNOWN_GROUP;
+  }
+  s->owner = string(fact, "owner");
+  s->group = string(fact, "group");
+  if (integer(fact, "mtime", &s->mtime)) {
+    s->mtime_nsec = integer(fact, "mtime_nsec", &n) ? (uint32_t)n : 0;
+    s->known |= ST_KNOWN_TIME;
+  }
+  s->rdev = integer(fact, "rdev", &n) ? (uint64_t)n : 0;
+  s->target = string(fact, "target");
+}
+
+static int fact_of(struct st_tracker *t, int64_t number, const char *table, const char *path,
+                   struct st_fact_row **ret, struct st_error *err)
+{
+  const struct st_catalog_table *found = st_catalog_table(t->catalog, table);
+  struct st_value key = st_path_value(path);
+  return found ? st_catalog_fact(t->catalog, number, found, &key, ret, err) : 0;
+}
+
+static int fill_content(struct st_tracker *t, int64_t number, const char *path, struct st_state *s,
+                        struct st_error *err)
+{
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *digest = NULL, *kept = NULL;
+  if (fact_of(t, number, "checksum_track_file", path, &digest, err) < 0 ||
+      fact_of(t, number, "config_track_file", path, &kept, err) < 0)
+    return -1;
+  int64_t size;
+  s->size = integer(digest, "size", &size) && size > 0 ? (uint64_t)size : 0;
+  fill_id(digest, "digest", s);
+  s->kept = column(kept, "object") != NULL;
+  if (s->kept)
+    fill_id(kept, "object", s);
+  if (s->type == 0 && ((digest && digest->present) || (kept && kept->present)))
+    s->type = 'f'; /* not tracked by standard_track: content alone is known */
+  return 0;
+}
+
+static int state_of(struct st_tracker *t, int64_t number, const char *path, struct st_state *ret,
+                    struct st_error *err)
+{
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *entry = NULL;
+  if (fact_of(t, number, "standard_track_entry", path, &entry, err) < 0)
+    return -1;
+  if (entry && entry->present)
+    fill_metadata(entry, ret);
+  if (ret->type == 0 || ret->type == 'f') {
+    if (fill_content(t, number, path, ret, err) < 0)
+      return -1;
+  }
+  /* Kept for another path or time is as good. */
+  if (ret->type == 'f' && (ret->known & ST_KNOWN_DIGEST) && !ret->kept)
+    ret->kept = st_store_has(t->store, &ret->digest);
+  return 0;
+}
+
+/* The digest of the live file in the kind of the other state's; a file that cannot be read now
+ * stays without one. */
+static void digest_like(struct st_world *w, const char *path, const struct st_state *other,
+                        struct st_state *live)
+{
+  if (live->type != 'f' || other->type != 'f' || !(other->known & ST_KNOWN_DIGEST))
+    return;
+  if ((live->known & ST_KNOWN_DIGEST) && live->digest.keyed == other->digest.keyed)
+    return;
+  const uint8_t *key = other->digest.keyed ? w->tracker->keys.id_key : NULL;
+  st_live_digest(w->tracker->root, path, key, live, NULL);
+}
+
+static int add_wish(struct st_world *w, const char *path, struct st_wishes *out,
+                    struct st_error *err)
+{
+  struct st_wish *wish = st_wishes_add(out, path, true);
+  if (state_of(w->tracker, w->checkpoint, path, &wish->target, err) < 0 ||
+      state_of(w->tracker, ST_LIVE, path, &wish->live, err) < 0)
+    return -1;
+  bool bare = wish->live.type != 0 && !(wish->live.known & ST_KNOWN_MODE);
+  if (bare && !(wish->target.known & ST_KNOWN_MODE)) {
+    /* Nobody tracks its metadata; an undo has to know them all the same. */
+    struct st_id digest = wish->live.digest;
+    unsigned known = wish->live.known;
+    st_state_clear(&wish->live);
+    if (st_live_state(w->tracker->root, path, NULL, &wish->live, err) < 0)
+      return -1;
+    wish->live.digest = digest;
+    wish->live.known |= known;
+  }
+  digest_like(w, path, &wish->target, &wish->live);
+  return 0;
+}
+
+/* The directories above that are missing, or are none. */
+static int add_parents(struct st_world *w, const char *path, struct st_set *seen,
+                       struct st_wishes *out, struct st_error *err)
+{
+  ST_AUTO_FREE char *parent = st_strdup(path);
+  for (char *slash; (slash = strrchr(parent, '/')) && slash != parent;) {
+    *slash = 0;
+    if (!st_set_add(seen, parent, strlen(parent), 0))
+      return 0;
+    struct st_state live;
+    if (st_live_state(w->tracker->root, parent, NULL, &live, err) < 0)
+      return -1;
+    if (live.type == 'd') {
+      st_state_clear(&live);
+      return 0;
+    }
+    struct st_wish *wish = st_wishes_add(out, parent, false);
+    wish->live = live;
+    if (state_of(w->tracker, w->checkpoint, parent, &wish->target, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* ---- What differs ---------------------------------------------------------------------------- */
+
+struct gathering {
+  struct st_world *world;
+  const struct st_strings *selection;
+  struct st_strings changed; /* paths, in order */
+  struct st_gathered *out;
+};
+
+static bool is_selected(const struct st_strings *selection, const char *path)
+{
+  for (size_t i = 0; i < selection->count; i++) {
+    if (st_path_below(path, selection->items[i]))
+      return true;
+  }
+  return selection->count == 0;
+}
+
+static void gather_entry(struct gathering *g, const struct st_change *change)
+{
+  const struct st_value *key = change->before ? change->before : change->after;
+  ST_AUTO_FREE char *path = st_memdup(key->u.bytes.data, key->u.bytes.length);
+  size_t n = g->changed.count;
+  if (n > 0 && strcmp(g->changed.items[n - 1], path) == 0)
+    return;
+  if (is_selected(g->selection, path))
+    st_strings_take(&g->changed, st_steal(&path));
+}
+
+/* What is no entry belongs to a whole restore alone. */
+static int gather_other(struct gathering *g, const struct st_change *change, struct st_error *err)
+{
+  struct st_tracker *t = g->world->tracker;
+  const struct st_catalog_table *table = st_catalog_table(t->catalog, change->table);
+  if (g->selection->count > 0 || !table || strcmp(table->plugin, "core") == 0)
+    return 0;
+  struct st_change back = *change;
+  back.before = change->after;
+  back.after = change->before;
+  bool packages = change->declaration->flags & ST_TABLE_PACKAGES;
+  return st_tracker_plan(t, &back, packages ? &g->out->packages : &g->out->plugins, err);
+}
+
+static int gather_change(void *arg, const struct st_change *change, struct st_error *err)
+{
+  struct gathering *g = arg;
+  if (!(change->declaration->flags & ST_TABLE_ENTRY))
+    return gather_other(g, change, err);
+  gather_entry(g, change);
+  return 0;
+}
+
+/* Whether the plan is going to put this file's content back. */
+static bool is_put_back(const struct st_wishes *wishes, const char *path)
+{
+  const struct st_wish *w = st_wishes_find(wishes, path);
+  return w && w->selected && w->target.type == 'f' && w->target.kept &&
+         (st_state_differences(&w->target, &w->live) & ST_DIFFERS_SUBSTANCE);
+}
+
+static void fix_accounts(struct st_world *world, const struct st_wishes *wishes)
+{
+  world->users_fixed = is_put_back(wishes, "/etc/passwd");
+  world->groups_fixed = is_put_back(wishes, "/etc/group");
+}
+
+static int make_wishes(struct gathering *g, struct st_error *err)
+{
+  struct st_wishes *out = &g->out->wishes;
+  ST_CLEANUP(st_set_freep) struct st_set *seen = st_set_new();
+  for (size_t i = 0; i < g->changed.count; i++) {
+    if (add_wish(g->world, g->changed.items[i], out, err) < 0)
+      return -1;
+    const struct st_wish *w = &out->items[out->count - 1];
+    if (w->target.type != 0 && w->live.type == 0 &&
+        add_parents(g->world, g->changed.items[i], seen, out, err) < 0)
+      return -1;
+  }
+  st_wishes_sort(out);
+  fix_accounts(g->world, out);
+  return 0;
+}
+
+int st_gather_checkpoint(struct st_world *world, const struct st_strings *paths,
+                         struct st_gathered *ret, struct st_error *err)
+{
+  struct gathering g = {.world = world, .selection = paths, .out = ret};
+  int r = st_catalog_changes(world->tracker->catalog, world->checkpoint, ST_LIVE, gather_change, &g,
+                             err);
+  if (r >= 0)
+    r = make_wishes(&g, err);
+  st_strings_free(&g.changed);
+  return r < 0 ? -1 : 0;
+}
+
+static int found_one(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)arg;
+  (void)fact;
+  (void)err;
+  return 1;
+}
+
+int st_gather_check_path(struct st_world *world, const char *path, struct st_error *err)
+{
+  struct st_catalog *c = world->tracker->catalog;
+  const struct st_catalog_table *table;
+  for (size_t n = 0; (table = st_catalog_table_at(c, n)); n++) {
+    if (!(table->declaration.flags & ST_TABLE_ENTRY))
+      continue;
+    int r = st_catalog_each(c, world->checkpoint, table, path, found_one, NULL, err);
+    if (r == 0)
+      r = st_catalog_each(c, ST_LIVE, table, path, found_one, NULL, err);
+    if (r != 0)
+      return r < 0 ? -1 : 0;
+  }
+  return st_refuse(
+      err, "%s is tracked neither at checkpoint %lld nor now: `systracker explain` says why",
+      st_quote(path), (long long)world->checkpoint);
+}
+
+/* ---- From a journal -------------------------------------------------------------------------- */
+
+static int live_of(struct st_world *w, const char *path, const struct st_state *like,
+                   const struct st_state *else_like, struct st_state *ret, struct st_error *err)
+{
+  if (st_live_state(w->tracker->root, path, w->tracker->accounts, ret, err) < 0)
+    return -1;
+  digest_like(w, path, like->type == 'f' ? like : else_like, ret);
+  return 0;
+}
+
+int st_gather_journal(struct st_world *world, const struct st_journal *j, bool back,
+                      struct st_wishes *ret, struct st_error *err)
+{
+  for (size_t i = 0; i < j->actions.count; i++) {
+    const struct st_action *a = &j->actions.items[i];
+    const struct st_state *target = back ? &a->before : &a->after;
+    struct st_wish *w = st_wishes_add(ret, a->path, true);
+    st_state_copy(&w->target, target);
+    if (live_of(world, a->path, target, back ? &a->after : &a->before, &w->live, err) < 0)
+      return -1;
+    /* A directory's time is put back where it is made anew, and is otherwise nobody's matter. */
+    if (w->live.type == 'd' && w->target.type == 'd')
+      w->target.known &= ~(unsigned)ST_KNOWN_TIME;
+  }
+  st_wishes_sort(ret);
+  fix_accounts(world, ret);
+  return 0;
+}
+
+/* In what the live state is not what the action left; 0 also where it was never carried out. */
+static int conflict_of(struct st_world *w, const struct st_action *a, bool interrupted,
+                       unsigned *ret, struct st_error *err)
+{
+  struct st_state live;
+  *ret = 0;
+  if (live_of(w, a->path, &a->after, &a->before, &live, err) < 0)
+    return -1;
+  unsigned mask = interrupted ? ST_DIFFERS_SUBSTANCE : ~0U;
+  if (live.type == 'd')
+    mask &= ~(unsigned)ST_DIFFERS_TIME;
+  unsigned d = st_state_differences(&a->after, &live) & mask;
+  bool between = interrupted && live.type == 0 && a->kind == ST_ACTION_REPLACE;
+  if (d != 0 && !between) {
+    digest_like(w, a->path, &a->before, &live);
+    *ret = (st_state_differences(&a->before, &live) & mask) ? d : 0;
+  }
+  st_state_clear(&live);
+  return 0;
+}
+
+int st_gather_conflicts(struct st_world *world, const struct st_journal *j, struct st_strings *ret,
+                        struct st_error *err)
+{
+  for (size_t i = 0; i < j->actions.count; i++) {
+    const struct st_action *a = &j->actions.items[i];
+    unsigned d;
+    if (conflict_of(world, a, j->state == ST_JOURNAL_APPLYING, &d, err) < 0)
+      return -1;
+    if (d == 0)
+      continue;
+    ST_AUTO_FREE char *words = st_report_differences(d);
+    st_strings_take(ret, st_format("%s: changed since (%s)", st_quote(a->path), words));
+  }
+  return 0;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/journal.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/text.h"
+
+#define MAGIC "systracker-restore"
+#define VERSION 1
+#define HEADER_MEMBERS 10
+#define MAX_PLAN (1UL << 30) /* bytes */
+#define SYNC_EVERY 64        /* actions */
+
+void st_journal_clear(struct st_journal *j)
+{
+  st_actions_free(&j->actions);
+  for (size_t i = 0; i < j->ntouched; i++)
+    free(j->touched[i].path);
+  free(j->touched);
+  st_plan_clear(&j->plugins);
+  *j = (struct st_journal){0};
+}
+
+void st_journal_touch(struct st_journal *j, const char *path, int64_t mtime, uint32_t nsec)
+{
+  j->touched = st_realloc(j->touched, j->ntouched + 1, sizeof(*j->touched));
+  j->touched[j->ntouched++] = (struct st_touched){st_strdup(path), mtime, nsec};
+}
+
+/* ---- Writing it down ------------------------------------------------------------------------- */
+
+static void encode_header(struct st_buffer *out, const struct st_journal *j)
+{
+  st_cbor_array(out, HEADER_MEMBERS);
+  st_cbor_string(out, MAGIC);
+  st_cbor_integer(out, VERSION);
+  st_cbor_integer(out, j->time);
+  st_cbor_integer(out, j->checkpoint);
+  st_cbor_integer(out, j->undoes);
+  st_cbor_bool(out, j->undoable);
+  st_cbor_bytes(out, j->token, sizeof(j->token));
+  st_cbor_integer(out, (int64_t)j->actions.count);
+  st_cbor_integer(out, (int64_t)j->ntouched);
+  st_cbor_integer(out, (int64_t)j->plugins.count);
+}
+
+void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
+{
+  size_t start = out->length;
+  encode_header(out, j);
+  for (size_t i = 0; i < j->actions.count; i++) {
+    const struct st_action *a = &j->actions.items[i];
+    st_cbor_array(out, 4);
+    st_cbor_integer(out, a->kind);
+    st_cbor_bytes(out, a->path, strlen(a->path));
+    st_state_encode(out, &a->before);
+    st_state_encode(out, &a->after);
+  }
+  for (size_t i = 0; i < j->ntouched; i++) {
+    st_cbor_array(out, 3);
+    st_cbor_bytes(out, j->touched[i].path, strlen(j->touched[i].path));
+    st_cbor_integer(out, j->touched[i].mtime);
+    st_cbor_integer(out, j->touched[i].mtime_nsec);
+  }
+  for (size_t i = 0; i < j->plugins.count; i++) {
+    const struct st_plan_item *item = &j->plugins.items[i];
+    st_cbor_array(out, 3);
+    st_cbor_string(out, item->plugin);
+    st_cbor_string(out, item->words);
+    st_cbor_bytes(out, item->data, item->length);
+  }
+  uint8_t digest[ST_DIGEST_SIZE];
+  st_digest(digest, out->data + start, out->length - start);
+  st_cbor_bytes(out, digest, sizeof(digest));
+}
+
+/* ---- Reading it ------------------------------------------------------------------------------ */
+
+static int expect_array(struct st_cbor *in, uint64_t count, struct st_error *err)
+{
+  uint64_t n;
+  if (st_cbor_read_array(in, &n, err) < 0)
+    return -1;
+  if (n != count)
+    return st_fail(err, 0, "an array has %llu members instead of %llu", (unsigned long long)n,
+                   (unsigned long long)count);
+  return 0;
+}
+
+static int decode_path(struct st_cbor *in, char **ret, struct st_error *err)
+{
+  const void *data;
+  size_t length;
+  if (st_cbor_read_bytes(in, &data, &length, err) < 0)
+    return -1;
+  if (memchr(data, 0, length))
+    return st_fail(err, 0, "a path holds a NUL");
+  ST_AUTO_FREE char *path = st_memdup(data, length);
+  ST_AUTO_FREE char *normal = NULL;
+  if (st_normal_path(path, &normal, err) < 0)
+    return -1;
+  if (strcmp(path, normal) != 0)
+    return st_fail(err, 0, "a path is not in its normal form (%s)", st_quote(path));
+  *ret = st_steal(&path);
+  return 0;
+}
+
+static int decode_text(struct st_cbor *in, char **ret, struct st_error *err)
+{
+  const char *data;
+  size_t length;
+  if (st_cbor_read_text(in, &data, &length, err) < 0)
+    return -1;
+  *ret = st_memdup(data, length);
+  return 0;
+}
+
+/* Its two states must be such that the action leads from one to the other. */
+static bool action_makes_sense(const struct st_action *a)
+{
+  switch (a->kind) {
+  case ST_ACTION_DELETE:
+    return a->before.type != 0 && a->after.type == 0;
+  case ST_ACTION_CREATE:
+    return a->before.type == 0 && a->after.type != 0;
+  case ST_ACTION_REPLACE:
+    return a->before.type != 0 && a->after.type != 0;
+  case ST_ACTION_METADATA:
+    return a->before.type != 0 && a->before.type == a->after.type;
+  default:
+    return false;
+  }
+}
+
+static int decode_action(struct st_cbor *in, struct st_actions *out, struct st_error *err)
+{
+  int64_t kind;
+  ST_AUTO_FREE char *path = NULL;
+  if (expect_array(in, 4, err) < 0 || st_cbor_read_integer(in, &kind, err) < 0 ||
+      decode_path(in, &path, err) < 0)
+    return -1;
+  if (kind < 0 || kind > ST_ACTION_METADATA)
+    return st_fail(err, 0, "an action is of an unknown kind");
+  struct st_action *a = st_actions_add(out, (enum st_action_kind)kind, path);
+  if (st_state_decode(in, &a->before, err) < 0 || st_state_decode(in, &a->after, err) < 0)
+    return -1;
+  if (!action_makes_sense(a))
+    return st_fail(err, 0, "an action does not fit its states (%s)", st_quote(path));
+  return 0;
+}
+
+static int decode_touched(struct st_cbor *in, struct st_journal *j, struct st_error *err)
+{
+  int64_t mtime, nsec;
+  ST_AUTO_FREE char *path = NULL;
+  if (expect_array(in, 3, err) < 0 || decode_path(in, &path, err) < 0 ||
+      st_cbor_read_integer(in, &mtime, err) < 0 || st_cbor_read_integer(in, &nsec, err) < 0)
+    return -1;
+  if (nsec < 0 || nsec > 999999999)
+    return st_fail(err, 0, "a time is out of range");
+  st_journal_touch(j, path, mtime, (uint32_t)nsec);
+  return 0;
+}
+
+static int decode_plugin(struct st_cbor *in, struct st_plan *out, struct st_error *err)
+{
+  ST_AUTO_FREE char *plugin = NULL, *words = NULL;
+  const void *data;
+  size_t length;
+  if (expect_array(in, 3, err) < 0 || decode_text(in, &plugin, err) < 0 ||
+      decode_text(in, &words, err) < 0 || st_cbor_read_bytes(in, &data, &length, err) < 0)
+    return -1;
+  out->items = st_realloc(out->items, out->count + 1, sizeof(*out->items));
+  out->items[out->count++] = (struct st_plan_item){
+      .plugin = st_steal(&plugin),
+      .words = st_steal(&words),
+      .possible = true,
+      .data = st_memdup(data, length),
+      .length = length,
+  };
+  return 0;
+}
+
+struct counts {
+  int64_t actions, touched, plugins;
+};
+
+static int decode_version(struct st_cbor *in, struct st_error *err)
+{
+  const char *magic;
+  size_t length;
+  int64_t version;
+  if (expect_array(in, HEADER_MEMBERS, err) < 0 ||
+      st_cbor_read_text(in, &magic, &length, err) < 0 ||
+      st_cbor_read_integer(in, &version, err) < 0)
+    return -1;
+  if (length != strlen(MAGIC) || memcmp(magic, MAGIC, length) != 0)
+    return st_fail(err, 0, "it is no journal of a restore");
+  if (version != VERSION)
+    return st_fail(err, 0, "its format %lld is not known to this version", (long long)version);
+  return 0;
+}
+
+static int decode_header(struct st_cbor *in, struct st_journal *j, struct counts *n,
+                         struct st_error *err)
+{
+  if (decode_version(in, err) < 0 || st_cbor_read_integer(in, &j->time, err) < 0 ||
+      st_cbor_read_integer(in, &j->checkpoint, err) < 0 ||
+      st_cbor_read_integer(in, &j->undoes, err) < 0 ||
+      st_cbor_read_bool(in, &j->undoable, err) < 0 ||
+      st_cbor_read_fixed(in, j->token, sizeof(j->token), err) < 0 ||
+      st_cbor_read_integer(in, &n->actions, err) < 0 ||
+      st_cbor_read_integer(in, &n->touched, err) < 0 ||
+      st_cbor_read_integer(in, &n->plugins, err) < 0)
+    return -1;
+  if (n->actions < 0 || n->touched < 0 || n->plugins < 0)
+    return st_fail(err, 0, "a count is out of range");
+  return 0;
+}
+
+static int decode_body(struct st_cbor *in, struct st_journal *j, struct st_error *err)
+{
+  struct counts n;
+  if (decode_header(in, j, &n, err) < 0)
+    return -1;
+  for (int64_t i = 0; i < n.actions; i++) {
+    if (decode_action(in, &j->actions, err) < 0)
+      return -1;
+  }
+  for (int64_t i = 0; i < n.touched; i++) {
+    if (decode_touched(in, j, err) < 0)
+      return -1;
+  }
+  for (int64_t i = 0; i < n.plugins; i++) {
+    if (decode_plugin(in, &j->plugins, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* The digest at the end is looked at first: what is damaged is not interpreted at all. */
+static int check_digest(const uint8_t *data, size_t length, size_t *ret_body, struct st_error *err)
+{
+  static const uint8_t head[] = {0x58, ST_DIGEST_SIZE}; /* a byte string of 32 */
+  size_t trailer = sizeof(head) + ST_DIGEST_SIZE;
+  if (length < trailer)
+    return st_fail(err, 0, "it is cut off");
+  const uint8_t *end = data + length - trailer;
+  uint8_t digest[ST_DIGEST_SIZE];
+  st_digest(digest, data, length - trailer);
+  if (memcmp(end, head, sizeof(head)) != 0 ||
+      memcmp(end + sizeof(head), digest, sizeof(digest)) != 0)
+    return st_fail(err, 0, "its checksum does not fit: it is damaged or cut off");
+  *ret_body = length - trailer;
+  return 0;
+}
+
+int st_journal_decode(const void *data, size_t length, struct st_journal *ret, struct st_error *err)
+{
+  struct st_cbor in = {.data = data};
+  if (check_digest(data, length, &in.length, err) < 0)
+    return -1;
+  int r = decode_body(&in, ret, err);
+  if (r == 0 && !st_cbor_at_end(&in))
+    r = st_fail(err, 0, "something follows where it should end");
+  if (r < 0)
+    st_journal_clear(ret);
+  return r;
+}
+
+/* ---- In the store ---------------------------------------------------------------------------- */
+
+static const char *const state_names[] = {"planned", "applying", "applied", "verified", "undone"};
+
+const char *st_journal_state_name(enum st_journal_state state)
+{
+  return state_names[state];
+}
+
+static char *folder_name(int64_t number)
+{
+  return st_format("%04lld", (long long)number);
+}
+
+static int open_journals(int store_dir, struct st_error *err)
+{
+  if (st_make_dirs(store_dir, "journal", 0700, err) < 0)
+    return -1;
+  int fd = openat(store_dir, "journal", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return fd < 0 ? st_fail(err, errno, "cannot open the store's journal") : fd;
+}
+
+static int open_journal(int store_dir, int64_t number, struct st_error *err)
+{
+  ST_AUTO_FREE char *path = st_format("journal/%04lld", (long long)number);
+  int fd = st_open_beneath(store_dir, path, O_RDONLY | O_DIRECTORY, 0);
+  return fd < 0 ? st_fail(err, -fd, "cannot open the store's %s", path) : fd;
+}
+
+int st_journal_newest(int store_dir, int64_t *ret, struct st_error *err)
+{
+  *ret = 0;
+  int fd = openat(store_dir, "journal", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return errno == ENOENT ? 0 : st_fail(err, errno, "cannot open the store's journal");
+  ST_AUTO_CLOSEDIR DIR *d = fdopendir(fd);
+  if (!d) {
+    close(fd);
+    return st_fail(err, errno, "cannot list the store's journal");
+  }
+  for (struct dirent *e; (e = readdir(d));) {
+    int64_t number;
+    if (st_parse_number(e->d_name, &number, NULL) == 0 && number > *ret)
+      *ret = number;
+  }
+  return 0;
+}
+
+static int write_state(int dir, enum st_journal_state state, struct st_error *err)
+{
+  ST_AUTO_FREE char *text = st_format("%s\n", state_names[state]);
+  return st_write_file(dir, "state", 0600, text, strlen(text), err);
+}
+
+static int fill_folder(int dir, const struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_BUFFER plan = ST_BUFFER_INIT;
+  st_journal_encode(&plan, j);
+  if (plan.length > MAX_PLAN)
+    return st_refuse(err, "the plan is too large to be journalled: restore fewer paths at once");
+  if (st_write_file(dir, "plan", 0600, plan.data, plan.length, err) < 0 ||
+      st_write_file(dir, "done", 0600, "", 0, err) < 0)
+    return -1;
+  return write_state(dir, ST_JOURNAL_PLANNED, err);
+}
+
+/* What a killed writer left: nothing refers to it. */
+static void remove_unfinished(int journals, const char *name)
+{
+  static const char *const files[] = {"plan", "done", "state"};
+  ST_AUTO_CLOSE int dir = openat(journals, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  for (size_t i = 0; dir >= 0 && i < ST_COUNT(files); i++)
+    unlinkat(dir, files[i], 0);
+  unlinkat(journals, name, AT_REMOVEDIR);
+}
+
+int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err)
+{
+  int64_t newest;
+  if (st_journal_newest(store_dir, &newest, err) < 0)
+    return -1;
+  ST_AUTO_CLOSE int journals = open_journals(store_dir, err);
+  if (journals < 0)
+    return -1;
+  ST_AUTO_FREE char *name = folder_name(newest + 1);
+  ST_AUTO_FREE char *beside = st_format("%s.new", name);
+  remove_unfinished(journals, beside);
+  if (mkdirat(journals, beside, 0700) < 0)
+    return st_fail(err, errno, "cannot make the store's journal/%s", beside);
+  ST_AUTO_CLOSE int dir = openat(journals, beside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (dir < 0)
+    return st_fail(err, errno, "cannot open the store's journal/%s", beside);
+  if (fill_folder(dir, j, err) < 0)
+    return st_wrap(err, "cannot write the journal");
+  if (fsync(dir) < 0 || renameat(journals, beside, journals, name) < 0 || fsync(journals) < 0)
+    return st_fail(err, errno, "cannot write the store's journal/%s", name);
+  j->number = newest + 1;
+  j->state = ST_JOURNAL_PLANNED;
+  return 0;
+}
+
+int st_journal_set_state(int store_dir, struct st_journal *j, enum st_journal_state state,
+                         struct st_error *err)
+{
+  ST_AUTO_CLOSE int dir = open_journal(store_dir, j->number, err);
+  if (dir < 0)
+    return -1;
+  if (write_state(dir, state, err) < 0)
+    return st_wrap(err, "cannot write the journal");
+  j->state = state;
+  return 0;
+}
+
+static int read_state(int dir, enum st_journal_state *ret, struct st_error *err)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  if (st_read_file(dir, "state", 64, &text, err) < 0)
+    return -1;
+  for (size_t i = 0; i < ST_COUNT(state_names); i++) {
+    size_t n = strlen(state_names[i]);
+    if (text.length == n + 1 && memcmp(text.data, state_names[i], n) == 0) {
+      *ret = (enum st_journal_state)i;
+      return 0;
+    }
+  }
+  return st_fail(err, 0, "its state is unknown to this version");
+}
+
+/* ---- Progress -------------------------------------------------------------------------------- */
+
+/* A record of `done`: the action's index and the CRC-32C of these four bytes, little-endian. */
+#define DONE_RECORD 8
+
+static void put_le32(uint8_t *out, uint32_t n)
+{
+  for (int i = 0; i < 4; i++)
+    out[i] = (uint8_t)(n >> (8 * i));
+}
+
+int st_journal_note(int fd, uint32_t action, struct st_error *err)
+{
+  uint8_t record[DONE_RECORD];
+  put_le32(record, action);
+  put_le32(record + 4, st_crc32c(0, record, 4));
+  if (st_write_all(fd, record, sizeof(record), err) < 0 ||
+      ((action + 1) % SYNC_EVERY == 0 && fdatasync(fd) < 0 &&
+       st_fail(err, errno, "cannot sync it") < 0))
+    return st_wrap(err, "cannot note the restore's progress in the journal");
+  return 0;
+}
+
+int st_journal_open_done(int store_dir, const struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_CLOSE int dir = open_journal(store_dir, j->number, err);
+  if (dir < 0)
+    return -1;
+  int fd = openat(dir, "done", O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  return fd < 0 ? st_fail(err, errno, "cannot open the journal's progress") : fd;
+}
+
+/* How far it came; for people.  What is to be done is seen from the entries themselves. */
+static int64_t count_done(int dir)
+{
+  ST_AUTO_BUFFER done = ST_BUFFER_INIT;
+  if (st_read_file(dir, "done", MAX_PLAN, &done, NULL) < 0)
+    return 0;
+  int64_t n = 0;
+  for (size_t at = 0; done.length - at >= DONE_RECORD; at += DONE_RECORD) {
+    uint8_t crc[4];
+    put_le32(crc, st_crc32c(0, done.data + at, 4));
+    n += memcmp(crc, done.data + at + 4, 4) == 0;
+  }
+  return n;
+}
+
+static int read_folder(int dir, struct st_journal *ret, struct st_error *err)
+{
+  ST_AUTO_BUFFER plan = ST_BUFFER_INIT;
+  if (st_read_file(dir, "plan", MAX_PLAN, &plan, err) < 0)
+    return -1;
+  if (st_journal_decode(plan.data, plan.length, ret, err) < 0)
+    return -1;
+  return read_state(dir, &ret->state, err);
+}
+
+int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struct st_error *err)
+{
+  *ret = (struct st_journal){0};
+  ST_AUTO_CLOSE int dir = open_journal(store_dir, number, err);
+  if (dir < 0)
+    return -1;
+  if (read_folder(dir, ret, err) < 0) {
+    st_journal_clear(ret);
+    return st_wrap(err, "cannot read journal %lld", (long long)number);
+  }
+  ret->number = number;
+  ret->done = count_done(dir);
+  return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * journal.h - what a restore is about to do, written down before the first change, so that it can
+ * be continued after a kill, and undone.
+ *
+ * STORE/journal/NNNN/ (0700): `plan`, complete before anything changes and never written again;
+ * `done`, appended to while it goes; `state`, one word.  Made as NNNN.new, synced, renamed.
+ * Formats: doc/formats.
+ */
+#ifndef ST_RESTORE_JOURNAL_H
+#define ST_RESTORE_JOURNAL_H
+
+#include "restore/plan.h"
+#include "systracker/tracker/plan.h"
+
+enum st_journal_state {
+  ST_JOURNAL_PLANNED,  /* nothing changed yet */
+  ST_JOURNAL_APPLYING, /* interrupted, unless it is running */
+  ST_JOURNAL_APPLIED,
+  ST_JOURNAL_VERIFIED, /* applied, and found as planned */
+  ST_JOURNAL_UNDONE,
+};
+
+#define ST_JOURNAL_TOKEN_SIZE 8
+
+/* A directory whose entries are touched, and its mtime before, which is put back at the end. */
+struct st_touched {
+  char *path;
+  int64_t mtime;
+  uint32_t mtime_nsec;
+};
+
+struct st_journal {
+  int64_t number; /* 1, 2, 3 ... */
+  enum st_journal_state state;
+  int64_t time;                         /* seconds since 1970 */
+  int64_t checkpoint;                   /* that was restored; 0: this is an undo */
+  int64_t undoes;                       /* the journal that this one undoes; 0: none */
+  bool undoable;                        /* what was overwritten is in the store */
+  uint8_t token[ST_JOURNAL_TOKEN_SIZE]; /* part of the names of files beside */
+  struct st_actions actions;            /* only what is to be done */
+  struct st_touched *touched;
+  size_t ntouched;
+  struct st_plan plugins; /* the plug-ins' own part, possible items */
+  int64_t done;           /* actions that `done` names; filled by reading */
+};
+#define ST_AUTO_JOURNAL ST_CLEANUP(st_journal_clear) struct st_journal
+void st_journal_clear(struct st_journal *j);
+void st_journal_touch(struct st_journal *j, const char *path, int64_t mtime, uint32_t nsec);
+
+/* The file `plan`. */
+void st_journal_encode(struct st_buffer *out, const struct st_journal *j);
+/* Anything that is not exactly as st_journal_encode writes it is an error in words. */
+int st_journal_decode(const void *data, size_t length, struct st_journal *ret,
+                      struct st_error *err);
+
+/* Writes a new journal, in state planned; sets its number. */
+int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err);
+int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struct st_error *err);
+int st_journal_set_state(int store_dir, struct st_journal *j, enum st_journal_state state,
+                         struct st_error *err);
+const char *st_journal_state_name(enum st_journal_state state);
+/* The number of the newest, 0: none. */
+int st_journal_newest(int store_dir, int64_t *ret, struct st_error *err);
+
+/* Progress: the file `done`, opened for appending. */
+int st_journal_open_done(int store_dir, const struct st_journal *j, struct st_error *err);
+/* Notes that an action was carried out; synced now and then. */
+int st_journal_note(int fd, uint32_t action, struct st_error *err);
+
+#endif

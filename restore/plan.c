@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/plan.h"
+
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+/* ---- Wishes ---------------------------------------------------------------------------------- */
+
+void st_wishes_free(struct st_wishes *w)
+{
+  for (size_t i = 0; i < w->count; i++) {
+    free(w->items[i].path);
+    st_state_clear(&w->items[i].target);
+    st_state_clear(&w->items[i].live);
+  }
+  free(w->items);
+  *w = (struct st_wishes){0};
+}
+
+struct st_wish *st_wishes_add(struct st_wishes *w, const char *path, bool selected)
+{
+  if (w->count == w->size) {
+    w->size = w->size ? 2 * w->size : 64;
+    w->items = st_realloc(w->items, w->size, sizeof(*w->items));
+  }
+  struct st_wish *wish = &w->items[w->count++];
+  *wish = (struct st_wish){.path = st_strdup(path), .selected = selected};
+  return wish;
+}
+
+static int compare_wishes(const void *a, const void *b)
+{
+  const struct st_wish *x = a, *y = b;
+  int c = strcmp(x->path, y->path);
+  return c ? c : (int)y->selected - (int)x->selected;
+}
+
+void st_wishes_sort(struct st_wishes *w)
+{
+  if (w->count == 0)
+    return;
+  qsort(w->items, w->count, sizeof(*w->items), compare_wishes);
+  size_t kept = 1;
+  for (size_t i = 1; i < w->count; i++) {
+    if (strcmp(w->items[i].path, w->items[kept - 1].path) != 0) {
+      w->items[kept++] = w->items[i];
+      continue;
+    }
+    free(w->items[i].path);
+    st_state_clear(&w->items[i].target);
+    st_state_clear(&w->items[i].live);
+  }
+  w->count = kept;
+}
+
+static int compare_path_to_wish(const void *key, const void *item)
+{
+  return strcmp(key, ((const struct st_wish *)item)->path);
+}
+
+struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path)
+{
+  if (w->count == 0)
+    return NULL;
+  return bsearch(path, w->items, w->count, sizeof(*w->items), compare_path_to_wish);
+}
+
+/* ---- Actions --------------------------------------------------------------------------------- */
+
+void st_actions_free(struct st_actions *a)
+{
+  for (size_t i = 0; i < a->count; i++) {
+    free(a->items[i].path);
+    free(a->items[i].why);
+    st_state_clear(&a->items[i].before);
+    st_state_clear(&a->items[i].after);
+  }
+  free(a->items);
+  *a = (struct st_actions){0};
+}
+
+struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path)
+{
+  if (a->count == a->size) {
+    a->size = a->size ? 2 * a->size : 64;
+    a->items = st_realloc(a->items, a->size, sizeof(*a->items));
+  }
+  struct st_action *action = &a->items[a->count++];
+  *action = (struct st_action){.kind = kind, .path = st_strdup(path)};
+  return action;
+}
+
+size_t st_actions_count(const struct st_actions *a, enum st_action_kind kind)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < a->count; i++)
+    n += a->items[i].kind == kind;
+  return n;
+}
+
+bool st_is_account_file(const char *path)
+{
+  static const char *const files[] = {"/etc/passwd",  "/etc/group",  "/etc/shadow",
+                                      "/etc/gshadow", "/etc/subuid", "/etc/subgid"};
+  for (size_t i = 0; i < ST_COUNT(files); i++) {
+    if (strcmp(path, files[i]) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* ---- One path -------------------------------------------------------------------------------- */
+
+/* What is decided about one wish. */
+struct verdict {
+  enum { NOTHING, LEFT, DO, NOTE, CANNOT } what;
+  enum st_action_kind kind; /* of DO */
+  char *why;                /* of NOTE and CANNOT */
+};
+
+struct planner {
+  struct st_wishes *wishes;
+  struct verdict *verdicts; /* one a wish */
+  const struct st_plan_options *options;
+  const struct st_plan_world *world;
+};
+
+static void say(struct verdict *v, int what, char *why)
+{
+  free(v->why);
+  *v = (struct verdict){.what = what, .why = why};
+}
+
+static void act(struct verdict *v, enum st_action_kind kind)
+{
+  free(v->why);
+  *v = (struct verdict){.what = DO, .kind = kind};
+}
+
+static bool is_act(const struct verdict *v, enum st_action_kind kind)
+{
+  return v->what == DO && v->kind == kind;
+}
+
+/* Owners by name where the name exists on the target, by number otherwise. */
+static void resolve_owners(const struct st_plan_world *world, struct st_state *s)
+{
+  uint32_t id;
+  if (s->owner && world->uid(world->arg, s->owner, &id))
+    s->uid = id;
+  if (s->group && world->gid(world->arg, s->group, &id))
+    s->gid = id;
+}
+
+/* What the target does not know stays as it is. */
+static void complete(struct st_state *target, const struct st_state *live)
+{
+  unsigned missing = live->known & ~target->known;
+  if (missing & ST_KNOWN_MODE)
+    target->mode = live->mode;
+  if (missing & ST_KNOWN_OWNER)
+    target->uid = live->uid;
+  if (missing & ST_KNOWN_GROUP)
+    target->gid = live->gid;
+  target->known |= missing & (ST_KNOWN_MODE | ST_KNOWN_OWNER | ST_KNOWN_GROUP);
+}
+
+static void decide_deletion(const struct planner *p, const struct st_wish *w, struct verdict *v)
+{
+  if (!p->options->exact) {
+    v->what = LEFT;
+    return;
+  }
+  bool intended;
+  char *why = p->world->forbidden(p->world->arg, w->path, w->live.type == 'd', true, &intended);
+  if (why)
+    say(v, intended ? NOTE : CANNOT, why);
+  else
+    act(v, ST_ACTION_DELETE);
+}
+
+static const char *impossible(const struct st_wish *w, unsigned d)
+{
+  const struct st_state *t = &w->target;
+  if (t->type == 'f' && (d & ST_DIFFERS_SUBSTANCE) && !t->kept)
+    return "its content is not kept";
+  if ((d & ST_DIFFERS_TYPE) && (t->known & 7) != (ST_KNOWN_MODE | ST_KNOWN_OWNER | ST_KNOWN_GROUP))
+    return "its owner and mode were not recorded";
+  if (t->type == 'l' && (d & ST_DIFFERS_SUBSTANCE) && !(t->target && *t->target))
+    return "its target was not recorded";
+  return NULL;
+}
+
+static void decide_change(const struct planner *p, struct st_wish *w, struct verdict *v)
+{
+  unsigned d = st_state_differences(&w->target, &w->live);
+  if (d == 0)
+    return;
+  bool intended;
+  char *why = p->world->forbidden(p->world->arg, w->path, w->target.type == 'd', false, &intended);
+  if (why) {
+    say(v, intended ? NOTE : CANNOT, why);
+    return;
+  }
+  if (w->target.type == 's') {
+    say(v, NOTE, st_strdup("sockets are not restored: who listens makes them"));
+    return;
+  }
+  complete(&w->target, &w->live);
+  const char *cannot = impossible(w, d);
+  if (cannot)
+    say(v, CANNOT, st_strdup(cannot));
+  else if (w->live.type == 0)
+    act(v, ST_ACTION_CREATE);
+  else
+    act(v, d & ST_DIFFERS_SUBSTANCE ? ST_ACTION_REPLACE : ST_ACTION_METADATA);
+}
+
+static void decide(const struct planner *p, struct st_wish *w, struct verdict *v)
+{
+  resolve_owners(p->world, &w->target);
+  if (!w->selected)
+    return;
+  if (w->target.type != 0)
+    decide_change(p, w, v);
+  else if (w->live.type != 0)
+    decide_deletion(p, w, v);
+}
+
+/* ---- Directories that go --------------------------------------------------------------------- */
+
+static char *join(const char *directory, const char *name)
+{
+  return st_format("%s/%s", strcmp(directory, "/") == 0 ? "" : directory, name);
+}
+
+/* The first name in the live directory that the plan does not delete, as a path; NULL: none. */
+static int find_remaining(const struct planner *p, const char *path, char **ret,
+                          struct st_error *err)
+{
+  ST_AUTO_STRINGS names = {0};
+  if (p->world->children(p->world->arg, path, &names, err) < 0)
+    return -1;
+  for (size_t i = 0; i < names.count; i++) {
+    ST_AUTO_FREE char *child = join(path, names.items[i]);
+    struct st_wish *w = st_wishes_find(p->wishes, child);
+    if (!w || !is_act(&p->verdicts[w - p->wishes->items], ST_ACTION_DELETE)) {
+      *ret = st_steal(&child);
+      return 0;
+    }
+  }
+  return 0;
+}
+
+static int settle_directory(const struct planner *p, const struct st_wish *w, struct verdict *v,
+                            struct st_error *err)
+{
+  bool goes =
+      is_act(v, ST_ACTION_DELETE) || (is_act(v, ST_ACTION_REPLACE) && w->target.type != 'd');
+  if (!goes || w->live.type != 'd')
+    return 0;
+  ST_AUTO_FREE char *remaining = NULL;
+  if (find_remaining(p, w->path, &remaining, err) < 0)
+    return -1;
+  if (!remaining)
+    return 0;
+  if (v->kind == ST_ACTION_DELETE)
+    say(v, CANNOT, st_format("the directory still holds %s", st_quote(remaining)));
+  else if (!p->options->exact)
+    say(v, CANNOT,
+        st_format("it is a directory now that holds %s: --exact would delete it",
+                  st_quote(remaining)));
+  else
+    say(v, CANNOT, st_format("it is a directory now that still holds %s", st_quote(remaining)));
+  return 0;
+}
+
+/* ---- Directories above ----------------------------------------------------------------------- */
+
+/* Whether the directory above the wish will be there; decides to make one where it is needed. */
+static bool has_parent(const struct planner *p, const char *path, char **ret_parent)
+{
+  const char *slash = strrchr(path, '/');
+  if (!slash || slash == path)
+    return true;
+  ST_AUTO_FREE char *parent = st_memdup(path, (size_t)(slash - path));
+  struct st_wish *w = st_wishes_find(p->wishes, parent);
+  bool there = true;
+  if (w) {
+    struct verdict *v = &p->verdicts[w - p->wishes->items];
+    if (!w->selected && w->live.type == 0 && w->target.type == 'd' && v->what == NOTHING) {
+      decide_change(p, w, v);
+      if (v->what == DO && !has_parent(p, parent, ret_parent))
+        say(v, CANNOT, st_strdup("the directory above it is missing"));
+    }
+    bool made = v->what == DO && v->kind != ST_ACTION_DELETE;
+    there = made ? w->target.type == 'd' : w->live.type == 'd' && v->what != DO;
+  }
+  if (!there && !*ret_parent)
+    *ret_parent = st_steal(&parent);
+  return there;
+}
+
+static void settle_parent(const struct planner *p, const struct st_wish *w, struct verdict *v)
+{
+  if (v->what != DO || v->kind == ST_ACTION_DELETE)
+    return;
+  ST_AUTO_FREE char *missing = NULL;
+  if (!has_parent(p, w->path, &missing))
+    say(v, CANNOT,
+        st_format("%s is not a directory now, and is not made one",
+                  st_quote(missing ? missing : w->path)));
+}
+
+/* ---- The order ------------------------------------------------------------------------------- */
+
+static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
+{
+  const struct verdict *v = &p->verdicts[i];
+  const struct st_wish *w = &p->wishes->items[i];
+  enum st_action_kind kind = v->what == NOTE     ? ST_ACTION_NOTE
+                             : v->what == CANNOT ? ST_ACTION_CANNOT
+                                                 : v->kind;
+  struct st_action *a = st_actions_add(ret, kind, w->path);
+  st_state_copy(&a->before, &w->live);
+  st_state_copy(&a->after, &w->target);
+  a->why = v->why ? st_strdup(v->why) : NULL;
+}
+
+/* Files of accounts, and the directories that have to be made for them. */
+static bool comes_first(const struct st_wish *w)
+{
+  return st_is_account_file(w->path) || (strcmp(w->path, "/etc") == 0 && w->target.type == 'd');
+}
+
+static void put_in_order(const struct planner *p, struct st_actions *ret)
+{
+  size_t n = p->wishes->count;
+  for (size_t i = n; i-- > 0;) {
+    if (is_act(&p->verdicts[i], ST_ACTION_DELETE))
+      hand_over(p, i, ret);
+  }
+  for (int first = 1; first >= 0; first--) {
+    for (size_t i = 0; i < n; i++) {
+      const struct verdict *v = &p->verdicts[i];
+      if (v->what == DO && v->kind != ST_ACTION_DELETE &&
+          comes_first(&p->wishes->items[i]) == (bool)first)
+        hand_over(p, i, ret);
+    }
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (p->verdicts[i].what == NOTE || p->verdicts[i].what == CANNOT)
+      hand_over(p, i, ret);
+    ret->left += p->verdicts[i].what == LEFT;
+  }
+}
+
+static int settle(const struct planner *p, struct st_error *err)
+{
+  struct st_wish *items = p->wishes->items;
+  size_t n = p->wishes->count;
+  for (size_t i = 0; i < n; i++)
+    decide(p, &items[i], &p->verdicts[i]);
+  /* Children sort after their directory: from the end, they are settled before it. */
+  for (size_t i = n; i-- > 0;) {
+    if (settle_directory(p, &items[i], &p->verdicts[i], err) < 0)
+      return -1;
+  }
+  for (size_t i = 0; i < n; i++)
+    settle_parent(p, &items[i], &p->verdicts[i]);
+  return 0;
+}
+
+int st_restore_plan(struct st_wishes *wishes, const struct st_plan_options *options,
+                    const struct st_plan_world *world, struct st_actions *ret, struct st_error *err)
+{
+  struct planner p = {wishes, st_calloc(wishes->count + 1, sizeof(struct verdict)), options, world};
+  int r = settle(&p, err);
+  if (r == 0)
+    put_in_order(&p, ret);
+  for (size_t i = 0; i < wishes->count; i++)
+    free(p.verdicts[i].why);
+  free(p.verdicts);
+  return r;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * plan.h - from what should be and what is, to what is to be done: a pure function.
+ *
+ * It reads no file and no catalog.  What it must know of the host it asks through st_plan_world.
+ */
+#ifndef ST_RESTORE_PLAN_H
+#define ST_RESTORE_PLAN_H
+
+#include "restore/state.h"
+
+/* One path, as it should be and as it is. */
+struct st_wish {
+  char *path;
+  struct st_state target, live;
+  bool selected; /* false: a directory above one, made only where it is needed */
+};
+
+struct st_wishes {
+  struct st_wish *items;
+  size_t count, size;
+};
+#define ST_AUTO_WISHES ST_CLEANUP(st_wishes_free) struct st_wishes
+void st_wishes_free(struct st_wishes *w);
+/* Adds one; `path` is copied, the states are the caller's to fill. */
+struct st_wish *st_wishes_add(struct st_wishes *w, const char *path, bool selected);
+/* Sorts by path and joins what was added twice (selected wins). */
+void st_wishes_sort(struct st_wishes *w);
+struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path);
+
+enum st_action_kind {
+  ST_ACTION_DELETE,
+  ST_ACTION_CREATE,   /* nothing was there */
+  ST_ACTION_REPLACE,  /* other content, target, device or type */
+  ST_ACTION_METADATA, /* owner, mode, time */
+  ST_ACTION_NOTE,     /* said, not done, and nothing is missing by that */
+  ST_ACTION_CANNOT,   /* said, not done: the restore is incomplete */
+};
+
+struct st_action {
+  enum st_action_kind kind;
+  char *path;
+  struct st_state before, after;
+  char *why; /* of NOTE and CANNOT: words, escaped */
+};
+
+struct st_actions {
+  struct st_action *items;
+  size_t count, size;
+  size_t left; /* live paths that the target does not have, left without `exact` */
+};
+#define ST_AUTO_ACTIONS ST_CLEANUP(st_actions_free) struct st_actions
+void st_actions_free(struct st_actions *a);
+struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path);
+/* How many are to be done, or cannot be. */
+size_t st_actions_count(const struct st_actions *a, enum st_action_kind kind);
+static inline bool st_action_is_done(const struct st_action *a)
+{
+  return a->kind <= ST_ACTION_METADATA;
+}
+
+/* What the plan must know of the host. */
+struct st_plan_world {
+  void *arg;
+  /* Why the path may not be touched (deleted, if `deleting`): words, malloc'ed; NULL: it may.
+   * `*ret_intended`: that is how it should be (a rule), and nothing is missing by it. */
+  char *(*forbidden)(void *arg, const char *path, bool is_dir, bool deleting, bool *ret_intended);
+  /* Names in the live directory, tracked or not. */
+  int (*children)(void *arg, const char *path, struct st_strings *ret, struct st_error *err);
+  /* The ids that these names have now; false: no such name. */
+  bool (*uid)(void *arg, const char *name, uint32_t *ret);
+  bool (*gid)(void *arg, const char *name, uint32_t *ret);
+};
+
+struct st_plan_options {
+  bool exact; /* delete what the target does not have */
+};
+
+/* The plan, in the order in which it is carried out: deletions, deepest first; accounts; the others
+ * by path, so that directories come before what they hold; then what is only said.  `wishes` are
+ * sorted; they are completed (ids by name, what the target does not know). */
+int st_restore_plan(struct st_wishes *wishes, const struct st_plan_options *options,
+                    const struct st_plan_world *world, struct st_actions *ret,
+                    struct st_error *err);
+
+/* Whether the path is one of the files that say who has an account: put back before all others. */
+bool st_is_account_file(const char *path);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/preflight.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "restore/live.h"
+#include "restore/login.h"
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/text.h"
+
+#define MOST_KEPT ((uint64_t)1 << 30) /* bytes of one file that undo keeps */
+
+/* One run over a plan. */
+struct check {
+  const struct st_preflight *p;
+  struct st_journal *journal;
+  struct st_strings *refusals;
+  struct st_set *made;    /* directories that the plan makes */
+  struct st_set *touched; /* directories whose entries it touches */
+  struct {
+    uint64_t mount, needed;
+  } * space; /* bytes of new content, a file system each */
+  size_t nspace;
+  uint64_t kept; /* bytes that undo keeps, before compression */
+};
+
+static void refuse(struct check *c, const char *path, const char *why)
+{
+  st_strings_take(c->refusals, st_format("%s: %s", st_quote(path), why));
+}
+
+static int root_of(const struct check *c)
+{
+  return c->p->world->tracker->root;
+}
+
+static char *parent_of(const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  return slash == path ? st_strdup("/") : st_memdup(path, (size_t)(slash - path));
+}
+
+/* ---- Accounts -------------------------------------------------------------------------------- */
+
+/* An account file that would go, or become something else than a file. */
+static void check_account(struct check *c, const struct st_action *a)
+{
+  bool vital = !st_root_can_log_in(a->path, "", 0);
+  if (vital && a->after.type != 'f' && a->before.type == 'f')
+    refuse(c, a->path, "without it root could not log in: leave it out, or restore it by hand");
+}
+
+/* ---- Places ---------------------------------------------------------------------------------- */
+
+static void need_space(struct check *c, uint64_t mount, uint64_t bytes)
+{
+  size_t i = 0;
+  while (i < c->nspace && c->space[i].mount != mount)
+    i++;
+  if (i == c->nspace) {
+    c->space = st_realloc(c->space, ++c->nspace, sizeof(*c->space));
+    c->space[i].mount = mount;
+    c->space[i].needed = 0;
+  }
+  if (__builtin_add_overflow(c->space[i].needed, bytes, &c->space[i].needed))
+    c->space[i].needed = UINT64_MAX;
+}
+
+static void check_space(struct check *c, int fd, const char *path, uint64_t needed)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  uint64_t available, least = c->p->world->tracker->conf->min_free, sum;
+  if (st_free_space(fd, &available, &why) < 0) {
+    refuse(c, path, st_error_text(&why));
+    return;
+  }
+  if (!__builtin_add_overflow(needed, least, &sum) && sum <= available)
+    return;
+  ST_AUTO_FREE char *need = st_format_size(needed), *have = st_format_size(available),
+                    *spare = st_format_size(least);
+  ST_AUTO_FREE char *words =
+      st_format("too little space: %s needed, %s free, of which %s are to stay so (min_free)", need,
+                have, spare);
+  refuse(c, path, words);
+}
+
+/* The mount that the scan saw is still the one that the directory lies on. */
+static const char *check_mount(struct check *c, const char *path, uint64_t mount_id)
+{
+  const char *top = st_world_mount_of(c->p->world, path);
+  struct st_meta meta;
+  ST_AUTO_CLOSE int fd = -1;
+  if (strcmp(top, "/") != 0) {
+    fd = st_open_beneath(root_of(c), top, O_PATH | O_DIRECTORY, 0);
+    if (fd < 0)
+      return "its mount point is not there any more";
+  }
+  if (st_meta_read(fd >= 0 ? fd : root_of(c), "", &meta) < 0)
+    return "its mount point cannot be looked at";
+  return meta.mount_id == mount_id ? NULL : "another file system was mounted above it meanwhile";
+}
+
+static bool is_read_only(int fd)
+{
+  struct statvfs v;
+  return fstatvfs(fd, &v) == 0 && (v.f_flag & ST_RDONLY);
+}
+
+/* The directory above, or the nearest one above that which the plan does not make itself. */
+static char *existing_parent(const struct check *c, const char *path)
+{
+  char *parent = parent_of(path);
+  while (st_set_get(c->made, parent, strlen(parent), NULL)) {
+    char *above = parent_of(parent);
+    free(parent);
+    parent = above;
+  }
+  return parent;
+}
+
+/* The directory above, as it is before the restore. */
+static void check_parent(struct check *c, const struct st_action *a)
+{
+  ST_AUTO_FREE char *parent = existing_parent(c, a->path);
+  struct st_meta meta;
+  ST_AUTO_CLOSE int fd = st_open_beneath(root_of(c), parent, O_PATH | O_DIRECTORY, 0);
+  if (fd < 0 || st_meta_read(fd, "", &meta) < 0) {
+    if (c->p->unchanged)
+      refuse(c, a->path, "its directory cannot be opened without following a symlink");
+    return;
+  }
+  if (is_read_only(fd))
+    refuse(c, a->path, "the file system is mounted read-only: remount it for writing");
+  const char *why = check_mount(c, parent, meta.mount_id);
+  if (why)
+    refuse(c, a->path, why);
+  if (a->after.type == 'f' && a->kind != ST_ACTION_METADATA)
+    need_space(c, meta.mount_id, a->after.size);
+  if (a->kind != ST_ACTION_METADATA && st_set_add(c->touched, parent, strlen(parent), 0))
+    st_journal_touch(c->journal, parent, meta.mtime, meta.mtime_nsec);
+}
+
+/* ---- Contents -------------------------------------------------------------------------------- */
+
+static bool needs_content(const struct st_action *a)
+{
+  return a->after.type == 'f' && a->kind != ST_ACTION_METADATA && a->kind != ST_ACTION_DELETE;
+}
+
+/* The object is read and proved, and forgotten again. */
+static void check_object(struct check *c, struct st_action *a)
+{
+  if (!needs_content(a))
+    return;
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  if (st_store_get(c->p->store, &a->after.digest, &content, &why) < 0) {
+    ST_AUTO_FREE char *words = st_format(
+        "its content cannot be read: %s; `systracker verify` says what is damaged, leaving this "
+        "path out restores the others",
+        st_error_text(&why));
+    refuse(c, a->path, words);
+    return;
+  }
+  a->after.size = content.length;
+  if (!st_root_can_log_in(a->path, content.data ? content.data : "", content.length))
+    refuse(c, a->path, "root could not log in with it: leave it out, or restore it by hand");
+  if (a->after.digest.keyed && content.data)
+    explicit_bzero(content.data, content.length);
+}
+
+/* Nobody changed it since the scan. */
+static void check_live(struct check *c, struct st_action *a)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_state live;
+  if (st_live_state(root_of(c), a->path, NULL, &live, &why) < 0) {
+    refuse(c, a->path, st_error_text(&why));
+    return;
+  }
+  unsigned d = st_state_differences(&a->before, &live);
+  if (live.type == 'd')
+    d &= ~(unsigned)ST_DIFFERS_TIME;
+  if (d != 0 && c->p->unchanged)
+    refuse(c, a->path, "it changed while the restore was being prepared: run it again");
+  a->before.size = live.size;
+  st_state_clear(&live);
+}
+
+/* ---- What undo needs ------------------------------------------------------------------------- */
+
+static bool loses_content(const struct st_action *a)
+{
+  return a->before.type == 'f' && a->kind != ST_ACTION_METADATA;
+}
+
+static void check_kept(struct check *c, const struct st_action *a)
+{
+  if (!c->p->keep || !loses_content(a))
+    return;
+  struct st_state live;
+  if (st_live_state(root_of(c), a->path, NULL, &live, NULL) < 0)
+    return;
+  if (live.type == 'f' && live.size > MOST_KEPT)
+    refuse(c, a->path,
+           "it is larger than 1 GiB, which undo does not keep: --no-undo goes on "
+           "without, or move it away");
+  else if (live.type == 'f')
+    c->kept += live.size;
+  st_state_clear(&live);
+}
+
+static bool is_secret(const struct check *c, const struct st_action *a)
+{
+  if (a->before.known & ST_KNOWN_DIGEST)
+    return a->before.digest.keyed;
+  return st_rules_match(c->p->world->tracker->secret, a->path, false) != NULL;
+}
+
+static int put_content(struct check *c, struct st_action *a, struct st_error *err)
+{
+  struct st_state live;
+  if (st_live_state(root_of(c), a->path, NULL, &live, err) < 0)
+    return -1;
+  uint64_t size = live.size;
+  bool regular = live.type == 'f';
+  st_state_clear(&live);
+  if (!regular)
+    return st_fail(err, 0, "it is no regular file any more");
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  if (st_live_read(root_of(c), a->path, size, &content, err) < 0)
+    return -1;
+  const struct st_id *previous = needs_content(a) ? &a->after.digest : NULL;
+  struct st_id id;
+  bool secret = is_secret(c, a);
+  int r = st_store_put(c->p->store, content.data ? content.data : "", content.length, secret,
+                       previous && previous->keyed == secret ? previous : NULL, &id, err);
+  if (secret && content.data)
+    explicit_bzero(content.data, content.length);
+  if (r < 0)
+    return -1;
+  if ((a->before.known & ST_KNOWN_DIGEST) && !st_id_equal(&id, &a->before.digest))
+    return st_fail(err, 0, "it changed while the restore was being prepared: run it again");
+  a->before.digest = id;
+  a->before.known |= ST_KNOWN_DIGEST;
+  a->before.size = size;
+  a->before.kept = true;
+  return 0;
+}
+
+static void keep_contents(struct check *c)
+{
+  for (size_t i = 0; i < c->journal->actions.count; i++) {
+    struct st_action *a = &c->journal->actions.items[i];
+    if (!loses_content(a))
+      continue;
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    if (put_content(c, a, &why) < 0) {
+      ST_AUTO_FREE char *words =
+          st_format("what is there now cannot be kept for undo: %s", st_error_text(&why));
+      refuse(c, a->path, words);
+    }
+  }
+}
+
+/* A directory that goes is made again by undo with the time that it has now. */
+static void note_directory_time(struct check *c, struct st_action *a)
+{
+  if (a->before.type != 'd' || a->after.type == 'd')
+    return;
+  struct st_state live;
+  if (st_live_state(root_of(c), a->path, NULL, &live, NULL) < 0)
+    return;
+  if (live.type == 'd') {
+    a->before.mtime = live.mtime;
+    a->before.mtime_nsec = live.mtime_nsec;
+    a->before.known |= ST_KNOWN_TIME;
+  }
+  st_state_clear(&live);
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+static void check_action(struct check *c, struct st_action *a)
+{
+  check_account(c, a);
+  if (c->p->unchanged)
+    check_live(c, a);
+  check_object(c, a);
+  check_parent(c, a);
+  check_kept(c, a);
+  if (c->p->unchanged)
+    note_directory_time(c, a);
+}
+
+static void check_all_space(struct check *c)
+{
+  struct st_journal *j = c->journal;
+  for (size_t i = 0; i < j->ntouched && c->nspace > 0; i++) {
+    struct st_meta meta;
+    ST_AUTO_CLOSE int fd = st_open_beneath(root_of(c), j->touched[i].path, O_RDONLY, 0);
+    if (fd < 0 || st_meta_read(fd, "", &meta) < 0)
+      continue;
+    for (size_t k = 0; k < c->nspace; k++) {
+      if (c->space[k].mount != meta.mount_id)
+        continue;
+      check_space(c, fd, j->touched[i].path, c->space[k].needed);
+      c->space[k] = c->space[--c->nspace];
+      break;
+    }
+  }
+  if (c->kept > 0)
+    check_space(c, c->p->world->tracker->store_dir, "the store", c->kept);
+}
+
+int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_strings *refusals,
+                 struct st_error *err)
+{
+  ST_CLEANUP(st_set_freep) struct st_set *made = st_set_new(), *touched = st_set_new();
+  struct check c = {.p = p, .journal = j, .refusals = refusals, .made = made, .touched = touched};
+  for (size_t i = 0; i < j->actions.count; i++) {
+    const struct st_action *a = &j->actions.items[i];
+    if (a->after.type == 'd' && a->before.type != 'd')
+      st_set_add(made, a->path, strlen(a->path), 0);
+  }
+  for (size_t i = 0; i < j->ntouched; i++)
+    st_set_add(touched, j->touched[i].path, strlen(j->touched[i].path), 0);
+  for (size_t i = 0; i < j->actions.count; i++)
+    check_action(&c, &j->actions.items[i]);
+  check_all_space(&c);
+  free(c.space);
+  if (p->dry_run || !p->keep || refusals->count > 0)
+    return 0;
+  keep_contents(&c);
+  return st_store_sync(p->store, err);
+}

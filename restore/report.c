@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/report.h"
+
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/text.h"
+
+static const char *const action_words[] = {"delete",   "create", "replace",
+                                           "metadata", "leave",  "cannot"};
+
+static const struct {
+  unsigned bit;
+  const char *name;
+} difference_names[] = {
+    {ST_DIFFERS_TYPE, "type"},     {ST_DIFFERS_CONTENT, "content"}, {ST_DIFFERS_TARGET, "target"},
+    {ST_DIFFERS_DEVICE, "device"}, {ST_DIFFERS_MODE, "mode"},       {ST_DIFFERS_OWNER, "owner"},
+    {ST_DIFFERS_GROUP, "group"},   {ST_DIFFERS_TIME, "time"},
+};
+
+char *st_report_differences(unsigned differences)
+{
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  for (size_t i = 0; i < ST_COUNT(difference_names); i++) {
+    if (differences & difference_names[i].bit)
+      st_buffer_printf(&out, "%s%s", out.length ? ", " : "", difference_names[i].name);
+  }
+  return st_buffer_steal(&out, NULL);
+}
+
+/* ---- In words -------------------------------------------------------------------------------- */
+
+static const char *type_name(char type)
+{
+  switch (type) {
+  case 'f':
+    return "file";
+  case 'd':
+    return "directory";
+  case 'l':
+    return "symlink";
+  case 'c':
+    return "character device";
+  case 'b':
+    return "block device";
+  case 'p':
+    return "fifo";
+  case 's':
+    return "socket";
+  default:
+    return "nothing";
+  }
+}
+
+static void say_account(struct st_buffer *out, const char *name, uint32_t id)
+{
+  if (name)
+    st_escape(out, name, strlen(name));
+  else
+    st_buffer_printf(out, "%lu", (unsigned long)id);
+}
+
+static void say_state(struct st_buffer *out, const struct st_state *s)
+{
+  st_buffer_append_string(out, type_name(s->type));
+  if (s->type != 'l' && (s->known & ST_KNOWN_MODE))
+    st_buffer_printf(out, " %04o", s->mode);
+  if (s->known & ST_KNOWN_OWNER) {
+    st_buffer_append_byte(out, ' ');
+    say_account(out, s->owner, s->uid);
+    st_buffer_append_byte(out, ':');
+    say_account(out, s->group, s->gid);
+  }
+  if (s->type == 'l' && s->target) {
+    st_buffer_append_string(out, " to ");
+    st_escape(out, s->target, strlen(s->target));
+  }
+}
+
+static void say_pair(struct st_buffer *out, unsigned bit, const struct st_state *a,
+                     const struct st_state *b)
+{
+  switch (bit) {
+  case ST_DIFFERS_TYPE:
+    st_buffer_printf(out, " %s → %s", type_name(a->type), type_name(b->type));
+    break;
+  case ST_DIFFERS_TARGET:
+    st_buffer_append_byte(out, ' ');
+    st_escape(out, a->target, strlen(a->target));
+    st_buffer_append_string(out, " → ");
+    st_escape(out, b->target, strlen(b->target));
+    break;
+  case ST_DIFFERS_MODE:
+    st_buffer_printf(out, " %04o → %04o", a->mode, b->mode);
+    break;
+  case ST_DIFFERS_OWNER:
+  case ST_DIFFERS_GROUP: {
+    bool user = bit == ST_DIFFERS_OWNER;
+    st_buffer_append_byte(out, ' ');
+    say_account(out, user ? a->owner : a->group, user ? a->uid : a->gid);
+    st_buffer_append_string(out, " → ");
+    say_account(out, user ? b->owner : b->group, user ? b->uid : b->gid);
+    break;
+  }
+  default:
+    break;
+  }
+}
+
+static void say_change(struct st_buffer *out, const struct st_action *a)
+{
+  unsigned d = st_state_differences(&a->before, &a->after);
+  for (size_t i = 0; i < ST_COUNT(difference_names); i++) {
+    if (!(d & difference_names[i].bit))
+      continue;
+    st_buffer_printf(out, "%s%s", out->length ? ", " : "", difference_names[i].name);
+    say_pair(out, difference_names[i].bit, &a->before, &a->after);
+  }
+}
+
+static void say_action(struct st_buffer *out, const struct st_action *a)
+{
+  if (a->why)
+    st_buffer_append_string(out, a->why);
+  else if (a->kind == ST_ACTION_CREATE)
+    say_state(out, &a->after);
+  else if (a->kind == ST_ACTION_DELETE)
+    st_buffer_append_string(out, type_name(a->before.type));
+  else
+    say_change(out, a);
+}
+
+/* ---- As JSON --------------------------------------------------------------------------------- */
+
+static json_t *json_name(const char *name)
+{
+  return name ? st_json_bytes(name, strlen(name)) : json_null();
+}
+
+/* No digest and no size: a secret's say something of it. */
+static json_t *json_state(const struct st_state *s)
+{
+  if (s->type == 0)
+    return json_null();
+  char type[2] = {s->type, 0};
+  json_t *o = json_object();
+  json_object_set_new(o, "type", json_string(type));
+  if (s->known & ST_KNOWN_MODE) {
+    ST_AUTO_FREE char *mode = st_format("%04o", s->mode);
+    json_object_set_new(o, "mode", json_string(mode));
+  }
+  if (s->known & ST_KNOWN_OWNER) {
+    json_object_set_new(o, "uid", json_integer(s->uid));
+    json_object_set_new(o, "owner", json_name(s->owner));
+  }
+  if (s->known & ST_KNOWN_GROUP) {
+    json_object_set_new(o, "gid", json_integer(s->gid));
+    json_object_set_new(o, "group", json_name(s->group));
+  }
+  if (s->known & ST_KNOWN_TIME) {
+    json_object_set_new(o, "mtime", json_integer(s->mtime));
+    json_object_set_new(o, "mtime_nsec", json_integer(s->mtime_nsec));
+  }
+  if (s->target)
+    json_object_set_new(o, "target", json_name(s->target));
+  return o;
+}
+
+static json_t *json_differences(unsigned d)
+{
+  json_t *list = json_array();
+  for (size_t i = 0; i < ST_COUNT(difference_names); i++) {
+    if (d & difference_names[i].bit)
+      json_array_append_new(list, json_string(difference_names[i].name));
+  }
+  return list;
+}
+
+static void print_action_json(const struct st_action *a)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "action", json_string(action_words[a->kind]));
+  json_object_set_new(o, "path", st_json_path(a->path));
+  if (a->why)
+    json_object_set_new(o, "why", st_json_words(a->why));
+  json_object_set_new(o, "differs", json_differences(st_state_differences(&a->before, &a->after)));
+  json_object_set_new(o, "before", json_state(&a->before));
+  json_object_set_new(o, "after", json_state(&a->after));
+  st_cli_json(o);
+}
+
+/* ---- The plan -------------------------------------------------------------------------------- */
+
+static void print_action(const struct st_cli *cli, const struct st_action *a)
+{
+  if (cli->json) {
+    print_action_json(a);
+    return;
+  }
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  say_action(&words, a);
+  printf("%-8s %s  (%s)\n", action_words[a->kind], st_quote(a->path), words.data ? words.data : "");
+}
+
+static void print_item(const struct st_cli *cli, const char *action, const struct st_plan_item *i)
+{
+  if (!cli->json) {
+    printf("%-8s %s: %s\n", action, i->plugin, i->words);
+    return;
+  }
+  json_t *o = json_object();
+  json_object_set_new(o, "action", json_string(action));
+  json_object_set_new(o, "plugin", json_string(i->plugin));
+  json_object_set_new(o, "words", st_json_words(i->words));
+  st_cli_json(o);
+}
+
+void st_report_plan(const struct st_cli *cli, const struct st_actions *actions,
+                    const struct st_plan *plugins, const struct st_plan *packages)
+{
+  if (cli->quiet)
+    return;
+  for (size_t i = 0; i < actions->count; i++)
+    print_action(cli, &actions->items[i]);
+  for (size_t i = 0; plugins && i < plugins->count; i++)
+    print_item(cli, plugins->items[i].possible ? "apply" : "leave", &plugins->items[i]);
+  for (size_t i = 0; packages && i < packages->count; i++)
+    print_item(cli, "keep", &packages->items[i]);
+  fflush(stdout);
+}
+
+/* ---- The sum --------------------------------------------------------------------------------- */
+
+void st_report_sum_up(struct st_report_sum *sum, const struct st_actions *actions)
+{
+  sum->created += st_actions_count(actions, ST_ACTION_CREATE);
+  sum->replaced += st_actions_count(actions, ST_ACTION_REPLACE);
+  sum->metadata += st_actions_count(actions, ST_ACTION_METADATA);
+  sum->deleted += st_actions_count(actions, ST_ACTION_DELETE);
+  sum->cannot += st_actions_count(actions, ST_ACTION_CANNOT);
+  sum->left += actions->left;
+}
+
+static void print_summary_json(const struct st_report_sum *s)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "summary", json_true());
+  json_object_set_new(o, "dry_run", json_boolean(s->dry_run));
+  json_object_set_new(o, "created", json_integer((json_int_t)s->created));
+  json_object_set_new(o, "replaced", json_integer((json_int_t)s->replaced));
+  json_object_set_new(o, "metadata", json_integer((json_int_t)s->metadata));
+  json_object_set_new(o, "deleted", json_integer((json_int_t)s->deleted));
+  json_object_set_new(o, "not_restored", json_integer((json_int_t)s->cannot));
+  json_object_set_new(o, "left", json_integer((json_int_t)s->left));
+  st_cli_json(o);
+}
+
+void st_report_summary(const struct st_cli *cli, const struct st_report_sum *s)
+{
+  if (cli->quiet)
+    return;
+  if (cli->json) {
+    print_summary_json(s);
+    return;
+  }
+  if (s->created + s->replaced + s->metadata + s->deleted == 0)
+    printf("nothing to restore");
+  else
+    printf("%s%zu created, %zu replaced, %zu metadata, %zu deleted", s->dry_run ? "would be: " : "",
+           s->created, s->replaced, s->metadata, s->deleted);
+  if (s->cannot > 0)
+    printf("; %zu cannot be restored", s->cannot);
+  if (s->left > 0)
+    printf("; %zu newer left (--exact deletes them)", s->left);
+  printf("\n");
+}
+
+/* ---- Journals -------------------------------------------------------------------------------- */
+
+static void print_journal_json(const struct st_journal *j)
+{
+  ST_AUTO_FREE char *when = st_format_time_utc(j->time);
+  json_t *o = json_object();
+  json_object_set_new(o, "journal", json_integer(j->number));
+  json_object_set_new(o, "time", json_string(when));
+  json_object_set_new(o, "state", json_string(st_journal_state_name(j->state)));
+  json_object_set_new(o, "checkpoint", j->checkpoint ? json_integer(j->checkpoint) : json_null());
+  json_object_set_new(o, "undoes", j->undoes ? json_integer(j->undoes) : json_null());
+  json_object_set_new(o, "undoable", json_boolean(j->undoable));
+  json_object_set_new(o, "actions", json_integer((json_int_t)j->actions.count));
+  json_object_set_new(o, "done", json_integer(j->done));
+  st_cli_json(o);
+}
+
+void st_report_journal(const struct st_cli *cli, const struct st_journal *j)
+{
+  if (cli->json) {
+    print_journal_json(j);
+    return;
+  }
+  ST_AUTO_FREE char *when = st_format_time(j->time);
+  ST_AUTO_FREE char *what = j->undoes
+                                ? st_format("undo of %lld", (long long)j->undoes)
+                                : st_format("restore of checkpoint %lld", (long long)j->checkpoint);
+  printf("%lld  %s  %s: %s", (long long)j->number, when, what, st_journal_state_name(j->state));
+  if (j->state == ST_JOURNAL_APPLYING)
+    printf(", %lld of %zu done", (long long)j->done, j->actions.count);
+  else
+    printf(", %zu actions", j->actions.count);
+  printf("%s\n", j->undoable ? "" : ", cannot be undone");
+}

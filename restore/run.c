@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/run.h"
+
+#include <string.h>
+
+#include "restore/apply.h"
+#include "restore/session.h"
+#include "systracker/base/escape.h"
+
+#define ST_AUTO_SESSION ST_CLEANUP(st_session_close) struct st_session
+
+static int read_newest(const struct st_session *s, struct st_journal *ret, struct st_error *err)
+{
+  int64_t newest;
+  if (st_journal_newest(s->look->store_dir, &newest, err) < 0)
+    return -1;
+  return newest ? st_journal_read(s->look->store_dir, newest, ret, err) : 0;
+}
+
+/* ---- Restore -----------------------------------------------------------------------------------
+ */
+
+static int refuse_interrupted(const struct st_session *s, struct st_error *err)
+{
+  ST_AUTO_JOURNAL newest = {0};
+  if (read_newest(s, &newest, err) < 0)
+    return st_wrap(err, "whether a restore was interrupted cannot be told");
+  if (newest.number == 0 || newest.state != ST_JOURNAL_APPLYING)
+    return 0;
+  return st_refuse(err,
+                   "a restore was interrupted: `systracker restore --resume` goes on, `systracker "
+                   "undo` goes back (journal %lld)",
+                   (long long)newest.number);
+}
+
+static int refuse_packages(const struct st_request *r, const struct st_gathered *g,
+                           struct st_error *err)
+{
+  if (!r->exact || r->packages != ST_PACKAGES_UNSAID || g->packages.count == 0)
+    return 0;
+  return st_refuse(err,
+                   "%zu packages differ, and --exact would have to change them too, which this "
+                   "version cannot: --packages=none leaves them as they are",
+                   g->packages.count);
+}
+
+static int gather(struct st_session *s, struct st_gathered *ret, struct st_error *err)
+{
+  const struct st_strings *paths = &s->request->paths;
+  for (size_t i = 0; i < paths->count; i++) {
+    if (st_gather_check_path(&s->world, paths->items[i], err) < 0)
+      return -1;
+  }
+  return st_gather_checkpoint(&s->world, paths, ret, err);
+}
+
+/* The same question once more: what is left? */
+static int verify_checkpoint(struct st_session *s, const struct st_journal *j,
+                             struct st_actions *ret, struct st_error *err)
+{
+  (void)j;
+  ST_AUTO_GATHERED g = {0};
+  if (st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0)
+    return -1;
+  return st_session_plan(s, &g.wishes, s->request->exact, ret, err);
+}
+
+static void take_possible(struct st_plan *from, struct st_plan *to)
+{
+  size_t kept = 0;
+  for (size_t i = 0; i < from->count; i++) {
+    if (!from->items[i].possible) {
+      from->items[kept++] = from->items[i];
+      continue;
+    }
+    to->items = st_realloc(to->items, to->count + 1, sizeof(*to->items));
+    to->items[to->count++] = from->items[i];
+  }
+  from->count = kept;
+}
+
+/* From a printed plan on. */
+static int carry_out(struct st_session *s, struct st_actions *actions, struct st_plan *plugins,
+                     struct st_error *err)
+{
+  ST_AUTO_JOURNAL j = {0};
+  struct st_session_end end = {.verify = verify_checkpoint};
+  st_report_sum_up(&end.sum, actions);
+  if (st_session_journal(s, actions, &j, err) < 0)
+    return -1;
+  if (plugins)
+    take_possible(plugins, &j.plugins);
+  if (s->request->dry_run)
+    return st_session_dry_run(s, &j, &end.sum, err);
+  size_t todo = j.actions.count + j.plugins.count;
+  if (todo == 0) {
+    st_report_summary(s->request->cli, &end.sum);
+    return end.sum.cannot > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+  }
+  if (!st_session_confirm(s, todo))
+    return st_refuse(err, "not confirmed, nothing was changed");
+  return st_session_go(s, &j, &end, err);
+}
+
+int st_run_restore(const struct st_request *r, struct st_error *err)
+{
+  ST_AUTO_SESSION s = {0};
+  ST_AUTO_GATHERED g = {0};
+  ST_AUTO_ACTIONS actions = {0};
+  if (st_session_open(&s, r, !r->dry_run, err) < 0 || st_session_resolve(&s, err) < 0 ||
+      (!r->dry_run && refuse_interrupted(&s, err) < 0) || st_session_scan(&s, err) < 0 ||
+      gather(&s, &g, err) < 0 || refuse_packages(r, &g, err) < 0 ||
+      st_session_plan(&s, &g.wishes, r->exact, &actions, err) < 0)
+    return -1;
+  st_report_plan(r->cli, &actions, &g.plugins, &g.packages);
+  return carry_out(&s, &actions, &g.plugins, err);
+}
+
+/* ---- Undo --------------------------------------------------------------------------------------
+ */
+
+static int find_undoable(const struct st_session *s, struct st_journal *ret, struct st_error *err)
+{
+  int64_t number;
+  if (st_journal_newest(s->look->store_dir, &number, err) < 0)
+    return -1;
+  for (; number > 0; number--) {
+    if (st_journal_read(s->look->store_dir, number, ret, err) < 0)
+      return -1;
+    if (ret->state != ST_JOURNAL_UNDONE && ret->state != ST_JOURNAL_PLANNED)
+      break;
+    st_journal_clear(ret);
+  }
+  if (number == 0)
+    return st_refuse(err, "there is no restore to undo");
+  if (!ret->undoable)
+    return st_refuse(err,
+                     "the last restore was made with --no-undo, so what it overwrote was not kept "
+                     "(journal %lld)",
+                     (long long)number);
+  return 0;
+}
+
+static int refuse_conflicts(struct st_session *s, const struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_STRINGS conflicts = {0};
+  if (s->request->force)
+    return 0;
+  if (st_gather_conflicts(&s->world, j, &conflicts, err) < 0)
+    return -1;
+  if (conflicts.count == 0)
+    return 0;
+  st_session_say(&conflicts);
+  return st_refuse(err,
+                   "undo refused, nothing was changed: %zu paths are no longer as the restore "
+                   "left them; --force puts back what was before it all the same",
+                   conflicts.count);
+}
+
+static void say_not_undone(const struct st_journal *j)
+{
+  for (size_t i = 0; i < j->plugins.count; i++)
+    fprintf(stderr, "systracker: not undone: %s\n", j->plugins.items[i].words);
+}
+
+static int carry_out_undo(struct st_session *s, const struct st_journal *last,
+                          struct st_actions *actions, struct st_error *err)
+{
+  ST_AUTO_JOURNAL j = {0};
+  struct st_session_end end = {.verify = st_session_verify_journal};
+  st_report_sum_up(&end.sum, actions);
+  if (st_session_journal(s, actions, &j, err) < 0)
+    return -1;
+  j.undoes = last->number;
+  if (s->request->dry_run)
+    return st_session_dry_run(s, &j, &end.sum, err);
+  if (!st_session_confirm(s, j.actions.count))
+    return st_refuse(err, "not confirmed, nothing was changed");
+  struct st_apply left = {.tracker = s->look, .journal = (struct st_journal *)last};
+  if (last->state == ST_JOURNAL_APPLYING)
+    st_apply_sweep(&left);
+  return st_session_go(s, &j, &end, err);
+}
+
+int st_run_undo(const struct st_request *r, struct st_error *err)
+{
+  ST_AUTO_SESSION s = {0};
+  ST_AUTO_JOURNAL last = {0};
+  ST_AUTO_WISHES wishes = {0};
+  ST_AUTO_ACTIONS actions = {0};
+  if (st_session_open(&s, r, !r->dry_run, err) < 0 || find_undoable(&s, &last, err) < 0 ||
+      st_session_scan(&s, err) < 0 || refuse_conflicts(&s, &last, err) < 0 ||
+      st_gather_journal(&s.world, &last, true, &wishes, err) < 0 ||
+      st_session_plan(&s, &wishes, true, &actions, err) < 0)
+    return -1;
+  st_report_plan(r->cli, &actions, NULL, NULL);
+  say_not_undone(&last);
+  return carry_out_undo(&s, &last, &actions, err);
+}
+
+/* ---- Resume and status -------------------------------------------------------------------------
+ */
+
+int st_run_resume(const struct st_request *r, struct st_error *err)
+{
+  ST_AUTO_SESSION s = {0};
+  ST_AUTO_JOURNAL j = {0};
+  if (st_session_open(&s, r, true, err) < 0 || read_newest(&s, &j, err) < 0)
+    return -1;
+  if (j.number == 0 || (j.state != ST_JOURNAL_APPLYING && j.state != ST_JOURNAL_PLANNED))
+    return st_refuse(err, "there is no interrupted restore to go on with");
+  if (st_session_scan(&s, err) < 0)
+    return -1;
+  struct st_session_end end = {.verify = st_session_verify_journal, .resumed = true};
+  st_report_sum_up(&end.sum, &j.actions);
+  st_report_plan(r->cli, &j.actions, &j.plugins, NULL);
+  return st_session_go(&s, &j, &end, err);
+}
+
+int st_run_status(const struct st_request *r, struct st_error *err)
+{
+  ST_AUTO_SESSION s = {0};
+  int64_t newest;
+  int status = ST_EXIT_OK;
+  if (st_session_open(&s, r, false, err) < 0 ||
+      st_journal_newest(s.look->store_dir, &newest, err) < 0)
+    return -1;
+  for (int64_t n = 1; n <= newest; n++) {
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    ST_AUTO_JOURNAL j = {0};
+    if (st_journal_read(s.look->store_dir, n, &j, &why) == 0) {
+      st_report_journal(r->cli, &j);
+      continue;
+    }
+    fprintf(stderr, "systracker: %s\n", st_error_text(&why));
+    status = ST_EXIT_INCOMPLETE;
+  }
+  if (newest == 0 && !r->cli->json && !r->cli->quiet)
+    printf("no restore yet\n");
+  return status;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* run.h - a restore, an undo, and a restore that goes on, from beginning to end. */
+#ifndef ST_RESTORE_RUN_H
+#define ST_RESTORE_RUN_H
+
+#include "restore/world.h"
+#include "systracker/tracker/cli.h"
+
+enum st_request_packages {
+  ST_PACKAGES_UNSAID, /* as none; with `exact` refused where they differ */
+  ST_PACKAGES_KEEP,   /* packages stay as they are */
+  ST_PACKAGES_NONE,   /* the same, as long as no version changes packages */
+};
+
+struct st_request {
+  const struct st_cli *cli;
+  const char *checkpoint;
+  bool dry_run, yes, exact, no_undo, resume, status, force, clone;
+  enum st_request_packages packages;
+  struct st_strings paths; /* normal */
+};
+
+/* Each returns the exit status (enum st_exit), or a negative number with an error. */
+int st_run_restore(const struct st_request *r, struct st_error *err);
+int st_run_undo(const struct st_request *r, struct st_error *err);
+int st_run_resume(const struct st_request *r, struct st_error *err);
+int st_run_status(const struct st_request *r, struct st_error *err);
+
+#endif

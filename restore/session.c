@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/session.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "restore/apply.h"
+#include "restore/preflight.h"
+#include "systracker/base/escape.h"
+
+/* ---- The host ----------------------------------------------------------------------------------
+ */
+
+int st_session_open(struct st_session *s, const struct st_request *r, bool write,
+                    struct st_error *err)
+{
+  *s = (struct st_session){.request = r};
+  /* A reader first: a writer would make a store where there is none. */
+  if (st_tracker_open(&s->look, &r->cli->tracker, ST_TRACKER_LOOK, err) < 0)
+    return -1;
+  return write ? st_tracker_open(&s->write, &r->cli->tracker, ST_TRACKER_WRITE, err) : 0;
+}
+
+void st_session_close(struct st_session *s)
+{
+  st_world_close(&s->world);
+  if (s->look)
+    st_tracker_close(s->look);
+  if (s->write)
+    st_tracker_close(s->write);
+  s->look = s->write = NULL;
+}
+
+int st_session_resolve(struct st_session *s, struct st_error *err)
+{
+  return st_catalog_resolve(s->look->catalog, s->request->checkpoint, &s->checkpoint, err);
+}
+
+void st_session_say(const struct st_strings *lines)
+{
+  for (size_t i = 0; i < lines->count; i++)
+    fprintf(stderr, "systracker: %s\n", lines->items[i]);
+}
+
+int st_session_scan(struct st_session *s, struct st_error *err)
+{
+  struct st_scan_result result = {0};
+  int r = st_tracker_scan(s->look, &result, err);
+  if (r >= 0 && !s->request->cli->quiet) {
+    for (size_t i = 0; i < result.missed.count; i++)
+      fprintf(stderr, "systracker: not seen: %s\n", result.missed.items[i]);
+  }
+  st_scan_result_clear(&result);
+  if (r < 0)
+    return -1;
+  return st_world_open(&s->world, s->look, s->checkpoint, s->request->clone, err);
+}
+
+int st_session_reopen(struct st_session *s, struct st_error *err)
+{
+  st_world_close(&s->world);
+  st_tracker_close(s->look);
+  s->look = NULL;
+  if (st_tracker_open(&s->look, &s->request->cli->tracker, ST_TRACKER_LOOK, err) < 0)
+    return -1;
+  return st_session_scan(s, err);
+}
+
+int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
+                    struct st_actions *ret, struct st_error *err)
+{
+  struct st_plan_options options = {.exact = exact};
+  struct st_plan_world callbacks = st_world_callbacks(&s->world);
+  return st_restore_plan(wishes, &options, &callbacks, ret, err);
+}
+
+/* ---- Before ------------------------------------------------------------------------------------
+ */
+
+int st_session_journal(struct st_session *s, struct st_actions *actions, struct st_journal *ret,
+                       struct st_error *err)
+{
+  ret->time = time(NULL);
+  ret->checkpoint = s->checkpoint;
+  ret->undoable = !s->request->no_undo;
+  for (size_t i = 0; i < actions->count; i++) {
+    const struct st_action *from = &actions->items[i];
+    if (!st_action_is_done(from))
+      continue;
+    struct st_action *to = st_actions_add(&ret->actions, from->kind, from->path);
+    st_state_copy(&to->before, &from->before);
+    st_state_copy(&to->after, &from->after);
+  }
+  return st_random(ret->token, sizeof(ret->token), err);
+}
+
+bool st_session_confirm(const struct st_session *s, size_t actions)
+{
+  if (s->request->yes || !isatty(STDIN_FILENO))
+    return true;
+  fprintf(stderr, "Carry out these %zu actions? [y/N] ", actions);
+  fflush(stderr);
+  char answer[16] = "";
+  return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
+}
+
+static int preflight(struct st_session *s, struct st_journal *j, bool resumed, size_t *ret_refusals,
+                     struct st_error *err)
+{
+  ST_AUTO_STRINGS refusals = {0};
+  struct st_preflight p = {
+      .world = &s->world,
+      .store = s->write ? s->write->store : s->look->store,
+      .dry_run = !s->write,
+      .keep = j->undoable && !resumed,
+      .unchanged = !resumed,
+  };
+  if (st_preflight(&p, j, &refusals, err) < 0)
+    return -1;
+  st_session_say(&refusals);
+  *ret_refusals = refusals.count;
+  return 0;
+}
+
+int st_session_dry_run(struct st_session *s, struct st_journal *j, struct st_report_sum *sum,
+                       struct st_error *err)
+{
+  size_t refusals;
+  sum->dry_run = true;
+  if (preflight(s, j, false, &refusals, err) < 0)
+    return -1;
+  st_report_summary(s->request->cli, sum);
+  return refusals > 0 || sum->cannot > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+}
+
+/* ---- After -------------------------------------------------------------------------------------
+ */
+
+int st_session_verify_journal(struct st_session *s, const struct st_journal *j,
+                              struct st_actions *ret, struct st_error *err)
+{
+  ST_AUTO_WISHES wishes = {0};
+  if (st_gather_journal(&s->world, j, false, &wishes, err) < 0)
+    return -1;
+  return st_session_plan(s, &wishes, true, ret, err);
+}
+
+static int verify_plugins(struct st_session *s, const struct st_journal *j, size_t *ret_wrong,
+                          struct st_error *err)
+{
+  for (size_t i = 0; i < j->plugins.count; i++) {
+    ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+    int r = st_tracker_plan_verify(s->look, &j->plugins.items[i], &words, err);
+    if (r < 0)
+      return -1;
+    if (r == 0)
+      continue;
+    fprintf(stderr, "systracker: not as it should be: %s\n", words.data ? words.data : "");
+    (*ret_wrong)++;
+  }
+  return 0;
+}
+
+/* Looks again; what is left to do was not brought about.  What could not be restored from the
+ * beginning was said before. */
+static int verify(struct st_session *s, const struct st_journal *j, struct st_session_end *end,
+                  size_t *ret_wrong, struct st_error *err)
+{
+  ST_AUTO_ACTIONS rest = {0};
+  if (st_session_reopen(s, err) < 0 || end->verify(s, j, &rest, err) < 0)
+    return st_wrap(err, "the restore was carried out, but cannot be verified");
+  for (size_t i = 0; i < rest.count; i++) {
+    const struct st_action *a = &rest.items[i];
+    if (!st_action_is_done(a))
+      continue;
+    ST_AUTO_FREE char *words = st_report_differences(st_state_differences(&a->before, &a->after));
+    fprintf(stderr, "systracker: %s: not as it should be: %s\n", st_quote(a->path), words);
+    (*ret_wrong)++;
+  }
+  return verify_plugins(s, j, ret_wrong, err);
+}
+
+/* The journal that this one undid; and its own end. */
+static int close_journal(struct st_session *s, struct st_journal *j, bool clean,
+                         struct st_error *err)
+{
+  int dir = s->write->store_dir;
+  if (clean && st_journal_set_state(dir, j, ST_JOURNAL_VERIFIED, err) < 0)
+    return -1;
+  if (j->undoes == 0)
+    return 0;
+  struct st_journal undone = {.number = j->undoes};
+  return st_journal_set_state(dir, &undone, ST_JOURNAL_UNDONE, err);
+}
+
+static int say_interrupted(const struct st_session *s, const struct st_journal *j)
+{
+  ST_AUTO_JOURNAL now = {0};
+  int64_t done = 0;
+  if (st_journal_read(s->write->store_dir, j->number, &now, NULL) == 0)
+    done = now.done;
+  fprintf(stderr,
+          "systracker: interrupted after %lld of %zu actions: `systracker restore --resume` goes "
+          "on, `systracker undo` goes back\n",
+          (long long)done, j->actions.count);
+  return ST_EXIT_INCOMPLETE;
+}
+
+static int finish(struct st_session *s, struct st_journal *j, struct st_session_end *end,
+                  size_t problems, struct st_error *err)
+{
+  size_t wrong = 0;
+  if (verify(s, j, end, &wrong, err) < 0 || close_journal(s, j, wrong + problems == 0, err) < 0)
+    return -1;
+  st_report_summary(s->request->cli, &end->sum);
+  bool clean = wrong + problems + end->sum.cannot == 0;
+  st_log(ST_LOG_INFO,
+         "restore: journal %lld: %zu actions, %zu could not be done, %zu not as planned",
+         (long long)j->number, j->actions.count, problems + end->sum.cannot, wrong);
+  return clean ? ST_EXIT_OK : ST_EXIT_INCOMPLETE;
+}
+
+static int apply(struct st_session *s, struct st_journal *j, struct st_session_end *end,
+                 struct st_error *err)
+{
+  ST_AUTO_STRINGS problems = {0};
+  struct st_apply a = {s->look, s->write->store, s->write->store_dir, j, &problems};
+  if (end->resumed)
+    st_apply_sweep(&a);
+  int r = st_apply(&a, err);
+  st_session_say(&problems);
+  if (r < 0)
+    return st_wrap(err, "`systracker restore --resume` goes on, `systracker undo` goes back");
+  if (r > 0)
+    return say_interrupted(s, j);
+  return finish(s, j, end, problems.count, err);
+}
+
+int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_end *end,
+                  struct st_error *err)
+{
+  size_t refusals;
+  if (preflight(s, j, end->resumed, &refusals, err) < 0)
+    return -1;
+  if (refusals > 0)
+    return st_refuse(err, "restore refused, nothing was changed");
+  if (!end->resumed && st_journal_write(s->write->store_dir, j, err) < 0)
+    return -1;
+  return apply(s, j, end, err);
+}

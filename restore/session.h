@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* session.h - what a restore, an undo and a resumed one have in common: the host looked at, and the
+ * way from a plan to a verified end. */
+#ifndef ST_RESTORE_SESSION_H
+#define ST_RESTORE_SESSION_H
+
+#include "restore/report.h"
+#include "restore/run.h"
+
+struct st_session {
+  const struct st_request *request;
+  struct st_tracker *look;  /* scanned */
+  struct st_tracker *write; /* holds the lock; NULL: a dry run */
+  struct st_world world;
+  int64_t checkpoint; /* 0: not of a checkpoint */
+};
+
+/* Looks at the host; with `write` the store's lock is taken first. */
+int st_session_open(struct st_session *s, const struct st_request *r, bool write,
+                    struct st_error *err);
+void st_session_close(struct st_session *s);
+/* The number that the request's checkpoint has. */
+int st_session_resolve(struct st_session *s, struct st_error *err);
+/* Scans, and asks what a plan must know; again after the restore, with everything fresh. */
+int st_session_scan(struct st_session *s, struct st_error *err);
+int st_session_reopen(struct st_session *s, struct st_error *err);
+
+int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
+                    struct st_actions *ret, struct st_error *err);
+
+/* Prints lines on standard error, each with the program's name. */
+void st_session_say(const struct st_strings *lines);
+
+/* Moves what is to be done out of the plan into a new journal. */
+int st_session_journal(struct st_session *s, struct st_actions *actions, struct st_journal *ret,
+                       struct st_error *err);
+/* Asks on a terminal, unless --yes.  False: no. */
+bool st_session_confirm(const struct st_session *s, size_t actions);
+
+/* From a journal with its plan to the end: preflight, journal, apply, verify, summary.  Returns the
+ * exit status.  `verify` fills in what is still to be done. */
+struct st_session_end {
+  int (*verify)(struct st_session *s, const struct st_journal *j, struct st_actions *ret,
+                struct st_error *err);
+  struct st_report_sum sum;
+  bool resumed;
+};
+int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_end *end,
+                  struct st_error *err);
+/* Preflight alone, of a dry run.  Returns the exit status. */
+int st_session_dry_run(struct st_session *s, struct st_journal *j, struct st_report_sum *sum,
+                       struct st_error *err);
+
+/* Verifies by a journal's own states. */
+int st_session_verify_journal(struct st_session *s, const struct st_journal *j,
+                              struct st_actions *ret, struct st_error *err);
+
+#endif

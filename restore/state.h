@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* state.h - the state of one path: what a restore starts from, and what it brings about. */
+#ifndef ST_RESTORE_STATE_H
+#define ST_RESTORE_STATE_H
+
+#include "systracker/base/buffer.h"
+#include "systracker/base/cbor.h"
+#include "systracker/base/digest.h"
+#include "systracker/base/meta.h"
+
+/* Which members of a state are known; what is not is left as it is. */
+enum st_state_known {
+  ST_KNOWN_MODE = 1,
+  ST_KNOWN_OWNER = 2, /* uid; `owner` where it has a name */
+  ST_KNOWN_GROUP = 4,
+  ST_KNOWN_TIME = 8, /* of directories only where they are made anew */
+  ST_KNOWN_DIGEST = 16,
+};
+
+struct st_state {
+  char type;      /* as find's %y; 0: nothing is there */
+  unsigned known; /* enum st_state_known */
+  uint32_t mode, uid, gid;
+  char *owner, *group; /* NULL: no name */
+  uint64_t size;       /* bytes, of regular files */
+  int64_t mtime;
+  uint32_t mtime_nsec;
+  uint64_t rdev;
+  char *target;        /* of a symlink */
+  struct st_id digest; /* of a regular file's content */
+  bool kept;           /* the content is named as an object of the store */
+};
+
+void st_state_clear(struct st_state *s);
+void st_state_copy(struct st_state *to, const struct st_state *from);
+/* From what statx(2) said; names and the target of a symlink are not filled. */
+void st_state_from_meta(struct st_state *s, const struct st_meta *meta);
+
+/* In what two states differ; what either does not know does not differ. */
+enum st_state_difference {
+  ST_DIFFERS_TYPE = 1, /* one of them absent included; then nothing else is said */
+  ST_DIFFERS_CONTENT = 2,
+  ST_DIFFERS_TARGET = 4,
+  ST_DIFFERS_DEVICE = 8,
+  ST_DIFFERS_MODE = 16,
+  ST_DIFFERS_OWNER = 32,
+  ST_DIFFERS_GROUP = 64,
+  ST_DIFFERS_TIME = 128,
+};
+/* What only a new entry in the place of the old one can bring about. */
+#define ST_DIFFERS_SUBSTANCE                                                                       \
+  (ST_DIFFERS_TYPE | ST_DIFFERS_CONTENT | ST_DIFFERS_TARGET | ST_DIFFERS_DEVICE)
+
+unsigned st_state_differences(const struct st_state *a, const struct st_state *b);
+
+/* As CBOR (doc/formats): null for nothing, else an array. */
+void st_state_encode(struct st_buffer *out, const struct st_state *s);
+int st_state_decode(struct st_cbor *in, struct st_state *ret, struct st_error *err);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "restore/journal.h"
+#include "systracker/base/file.h"
+
+/* Linked in place of the plug-in host's. */
+void st_plan_clear(struct st_plan *plan)
+{
+  for (size_t i = 0; i < plan->count; i++) {
+    free(plan->items[i].plugin);
+    free(plan->items[i].words);
+    free(plan->items[i].data);
+  }
+  free(plan->items);
+  *plan = (struct st_plan){0};
+}
+
+static void fill(struct st_journal *j)
+{
+  *j = (struct st_journal){.time = 1700000000, .checkpoint = 2, .undoable = true};
+  memset(j->token, 7, sizeof(j->token));
+  struct st_action *a = st_actions_add(&j->actions, ST_ACTION_REPLACE, "/etc/odd\n\xff name");
+  a->before = (struct st_state){.type = 'l', .known = 14, .target = st_strdup("a\tb"), .mtime = -5};
+  a->after = (struct st_state){.type = 'f',
+                               .known = 31,
+                               .mode = 04755,
+                               .uid = UINT32_MAX,
+                               .owner = st_strdup("bob"),
+                               .mtime_nsec = 999999999,
+                               .size = 12,
+                               .digest = {1, {9, 8, 7}}};
+  st_actions_add(&j->actions, ST_ACTION_DELETE, "/etc/new")->before =
+      (struct st_state){.type = 'd', .known = 7, .mode = 0700};
+  st_journal_touch(j, "/etc", -1, 5);
+  j->plugins.items = st_calloc(1, sizeof(*j->plugins.items));
+  j->plugins.count = 1;
+  j->plugins.items[0] = (struct st_plan_item){st_strdup("example"), st_strdup("set it"), true,
+                                              st_memdup("\0x", 2), 2};
+}
+
+static void test_round_trip(void **state)
+{
+  (void)state;
+  ST_AUTO_JOURNAL j = {0}, back = {0};
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT, again = ST_BUFFER_INIT;
+  struct st_error err = ST_ERROR_INIT;
+  fill(&j);
+  st_journal_encode(&bytes, &j);
+  assert_int_equal(st_journal_decode(bytes.data, bytes.length, &back, &err), 0);
+  st_journal_encode(&again, &back);
+  assert_int_equal(bytes.length, again.length);
+  assert_memory_equal(bytes.data, again.data, bytes.length);
+  assert_string_equal(back.actions.items[0].path, "/etc/odd\n\xff name");
+  assert_string_equal(back.actions.items[0].after.owner, "bob");
+  assert_int_equal(back.actions.items[0].before.mtime, -5);
+  assert_int_equal(back.actions.items[1].after.type, 0);
+  assert_int_equal(back.plugins.items[0].length, 2);
+}
+
+/* Cut off anywhere, or with any one bit changed, it is refused and nothing is left behind. */
+static void test_damage(void **state)
+{
+  (void)state;
+  ST_AUTO_JOURNAL j = {0};
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+  fill(&j);
+  st_journal_encode(&bytes, &j);
+  for (size_t n = 0; n < bytes.length; n++) {
+    struct st_journal back = {0};
+    ST_AUTO_ERROR err = ST_ERROR_INIT;
+    assert_true(st_journal_decode(bytes.data, n, &back, &err) < 0);
+    bytes.data[n] ^= 1 << (n % 8);
+    assert_true(st_journal_decode(bytes.data, bytes.length, &back, &err) < 0);
+    bytes.data[n] ^= 1 << (n % 8);
+    assert_null(back.actions.items);
+  }
+}
+
+/* Its checksum fits, its content does not. */
+static int decode_signed(struct st_buffer *body, struct st_error *err)
+{
+  uint8_t digest[ST_DIGEST_SIZE];
+  st_digest(digest, body->data, body->length);
+  st_cbor_bytes(body, digest, sizeof(digest));
+  struct st_journal back = {0};
+  int r = st_journal_decode(body->data, body->length, &back, err);
+  st_journal_clear(&back);
+  return r;
+}
+
+static void test_lies(void **state)
+{
+  (void)state;
+  ST_AUTO_JOURNAL j = {0};
+  fill(&j);
+  for (size_t cut = 1; cut < 400; cut++) {
+    ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+    ST_AUTO_ERROR err = ST_ERROR_INIT;
+    st_journal_encode(&bytes, &j);
+    if (cut + 34 >= bytes.length)
+      break;
+    bytes.length -= 34 + cut;
+    assert_true(decode_signed(&bytes, &err) < 0);
+  }
+  free(j.actions.items[0].path);
+  j.actions.items[0].path = st_strdup("/etc/../../escape");
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  st_journal_encode(&bytes, &j);
+  bytes.length -= 34;
+  assert_true(decode_signed(&bytes, &err) < 0);
+}
+
+static void test_in_the_store(void **state)
+{
+  (void)state;
+  char template[] = "/tmp/test-journal-XXXXXX";
+  struct st_error err = ST_ERROR_INIT;
+  ST_AUTO_JOURNAL j = {0}, back = {0};
+  int64_t newest;
+  assert_non_null(mkdtemp(template));
+  int dir = open(template, O_RDONLY | O_DIRECTORY);
+  fill(&j);
+  assert_int_equal(st_journal_newest(dir, &newest, &err), 0);
+  assert_int_equal(newest, 0);
+  assert_int_equal(st_journal_write(dir, &j, &err), 0);
+  assert_int_equal(j.number, 1);
+  int done = st_journal_open_done(dir, &j, &err);
+  assert_int_equal(st_journal_note(done, 0, &err), 0);
+  assert_int_equal(st_journal_note(done, 1, &err), 0);
+  assert_int_equal(write(done, "torn", 4), 4);
+  close(done);
+  assert_int_equal(st_journal_set_state(dir, &j, ST_JOURNAL_APPLYING, &err), 0);
+  assert_int_equal(st_journal_read(dir, 1, &back, &err), 0);
+  assert_int_equal(back.state, ST_JOURNAL_APPLYING);
+  assert_int_equal(back.done, 2);
+  assert_int_equal(st_journal_newest(dir, &newest, &err), 0);
+  assert_int_equal(newest, 1);
+  struct stat st;
+  assert_int_equal(fstatat(dir, "journal/0001", &st, 0), 0);
+  assert_int_equal(st.st_mode & 07777, 0700);
+  static const char *const made[] = {"journal/0001/plan", "journal/0001/done",
+                                     "journal/0001/state"};
+  for (size_t i = 0; i < ST_COUNT(made); i++)
+    assert_int_equal(unlinkat(dir, made[i], 0), 0);
+  assert_int_equal(unlinkat(dir, "journal/0001", AT_REMOVEDIR), 0);
+  assert_int_equal(unlinkat(dir, "journal", AT_REMOVEDIR), 0);
+  close(dir);
+  assert_int_equal(rmdir(template), 0);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_round_trip),
+      cmocka_unit_test(test_damage),
+      cmocka_unit_test(test_lies),
+      cmocka_unit_test(test_in_the_store),
+  };
+  st_digest_init();
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The plan against a host that is only told: nothing here touches a file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "restore/plan.h"
+
+/* What the fake host answers. */
+struct fake {
+  const char *forbidden; /* this path may not be touched */
+  bool intended;
+  const char *extra; /* a name that every live directory holds besides what is planned */
+  struct st_wishes *wishes;
+  uint32_t bob; /* his id now; 0: no such account */
+};
+
+static char *forbidden(void *arg, const char *path, bool is_dir, bool deleting, bool *ret_intended)
+{
+  (void)is_dir;
+  (void)deleting;
+  const struct fake *f = arg;
+  *ret_intended = f->intended;
+  return f->forbidden && strcmp(f->forbidden, path) == 0 ? st_strdup("not that one") : NULL;
+}
+
+static int children(void *arg, const char *path, struct st_strings *ret, struct st_error *err)
+{
+  (void)err;
+  const struct fake *f = arg;
+  size_t n = strlen(path);
+  for (size_t i = 0; i < f->wishes->count; i++) {
+    const struct st_wish *w = &f->wishes->items[i];
+    if (strncmp(w->path, path, n) == 0 && w->path[n] == '/' && !strchr(w->path + n + 1, '/') &&
+        w->live.type != 0)
+      st_strings_add(ret, w->path + n + 1);
+  }
+  if (f->extra)
+    st_strings_add(ret, f->extra);
+  return 0;
+}
+
+static bool find_bob(void *arg, const char *name, uint32_t *ret)
+{
+  const struct fake *f = arg;
+  *ret = f->bob;
+  return f->bob != 0 && strcmp(name, "bob") == 0;
+}
+
+static struct st_state entry(char type)
+{
+  return (struct st_state){
+      .type = type,
+      .known = ST_KNOWN_MODE | ST_KNOWN_OWNER | ST_KNOWN_GROUP | (type == 'd' ? 0 : ST_KNOWN_TIME),
+      .mode = type == 'd' ? 0755 : 0644,
+      .target = type == 'l' ? st_strdup("there") : NULL,
+  };
+}
+
+static struct st_state file(uint8_t content)
+{
+  struct st_state s = entry('f');
+  s.known |= ST_KNOWN_DIGEST;
+  s.digest.digest[0] = content;
+  s.kept = true;
+  return s;
+}
+
+static const struct st_state nothing;
+
+static struct st_wish *wish(struct st_wishes *w, const char *path, struct st_state target,
+                            struct st_state live)
+{
+  struct st_wish *added = st_wishes_add(w, path, true);
+  added->target = target;
+  added->live = live;
+  return added;
+}
+
+static void plan(struct st_wishes *w, bool exact, struct fake *f, struct st_actions *ret)
+{
+  struct st_plan_world world = {f, forbidden, children, find_bob, find_bob};
+  struct st_plan_options options = {.exact = exact};
+  struct st_error err = ST_ERROR_INIT;
+  f->wishes = w;
+  st_wishes_sort(w);
+  assert_int_equal(st_restore_plan(w, &options, &world, ret, &err), 0);
+}
+
+static void expect(const struct st_actions *a, size_t n, enum st_action_kind kind, const char *path)
+{
+  assert_true(n < a->count);
+  assert_string_equal(a->items[n].path, path);
+  assert_int_equal(a->items[n].kind, kind);
+}
+
+static void test_nothing_differs(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  wish(&w, "/etc/a", file(1), file(1));
+  wish(&w, "/etc/l", entry('l'), entry('l'));
+  plan(&w, true, &f, &a);
+  assert_int_equal(a.count, 0);
+}
+
+static void test_kinds(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  struct st_state late = file(1);
+  late.mtime_nsec = 1;
+  wish(&w, "/etc/content", file(1), file(2));
+  wish(&w, "/etc/gone", file(1), nothing);
+  wish(&w, "/etc/late", file(1), late);
+  wish(&w, "/etc/new", nothing, file(1));
+  plan(&w, false, &f, &a);
+  expect(&a, 0, ST_ACTION_REPLACE, "/etc/content");
+  expect(&a, 1, ST_ACTION_CREATE, "/etc/gone");
+  expect(&a, 2, ST_ACTION_METADATA, "/etc/late");
+  assert_int_equal(a.count, 3);
+  assert_int_equal(a.left, 1);
+}
+
+static void test_order(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  wish(&w, "/a", file(1), file(2));
+  wish(&w, "/etc/passwd", file(1), file(2));
+  wish(&w, "/new/deep/file", nothing, file(2));
+  wish(&w, "/new", nothing, entry('d'));
+  wish(&w, "/new/deep", nothing, entry('d'));
+  plan(&w, true, &f, &a);
+  expect(&a, 0, ST_ACTION_DELETE, "/new/deep/file");
+  expect(&a, 1, ST_ACTION_DELETE, "/new/deep");
+  expect(&a, 2, ST_ACTION_DELETE, "/new");
+  expect(&a, 3, ST_ACTION_REPLACE, "/etc/passwd");
+  expect(&a, 4, ST_ACTION_REPLACE, "/a");
+}
+
+static void test_content_not_kept(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  struct st_state mode = file(1);
+  mode.mode = 0600;
+  wish(&w, "/usr/a", file(1), file(2))->target.kept = false;
+  wish(&w, "/usr/b", file(1), mode)->target.kept = false;
+  plan(&w, false, &f, &a);
+  expect(&a, 0, ST_ACTION_METADATA, "/usr/b");
+  expect(&a, 1, ST_ACTION_CANNOT, "/usr/a");
+}
+
+/* A directory goes only with all that it holds. */
+static void test_directory_that_holds_more(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {.extra = "untracked"};
+  wish(&w, "/new", nothing, entry('d'));
+  wish(&w, "/retyped", entry('l'), entry('d'));
+  plan(&w, true, &f, &a);
+  expect(&a, 0, ST_ACTION_CANNOT, "/new");
+  expect(&a, 1, ST_ACTION_CANNOT, "/retyped");
+}
+
+static void test_directory_becomes_symlink(void **state)
+{
+  (void)state;
+  for (int exact = 0; exact <= 1; exact++) {
+    ST_AUTO_WISHES w = {0};
+    ST_AUTO_ACTIONS a = {0};
+    struct fake f = {0};
+    wish(&w, "/x", entry('l'), entry('d'));
+    wish(&w, "/x/file", nothing, file(1));
+    plan(&w, exact, &f, &a);
+    expect(&a, 0, exact ? ST_ACTION_DELETE : ST_ACTION_CANNOT, exact ? "/x/file" : "/x");
+    if (exact)
+      expect(&a, 1, ST_ACTION_REPLACE, "/x");
+  }
+}
+
+static void test_file_becomes_directory(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  wish(&w, "/x", entry('d'), file(1));
+  wish(&w, "/x/file", file(1), nothing);
+  plan(&w, false, &f, &a);
+  expect(&a, 0, ST_ACTION_REPLACE, "/x");
+  expect(&a, 1, ST_ACTION_CREATE, "/x/file");
+}
+
+/* Where the directory cannot be made again, neither can what lies in it. */
+static void test_missing_parent(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  wish(&w, "/x/file", file(1), nothing);
+  st_wishes_add(&w, "/x", false)->target = entry('d');
+  wish(&w, "/y/file", file(1), nothing);
+  st_wishes_add(&w, "/y", false)->live = entry('l');
+  plan(&w, false, &f, &a);
+  expect(&a, 0, ST_ACTION_CREATE, "/x");
+  expect(&a, 1, ST_ACTION_CREATE, "/x/file");
+  expect(&a, 2, ST_ACTION_CANNOT, "/y/file");
+}
+
+static void test_forbidden(void **state)
+{
+  (void)state;
+  for (int intended = 0; intended <= 1; intended++) {
+    ST_AUTO_WISHES w = {0};
+    ST_AUTO_ACTIONS a = {0};
+    struct fake f = {.forbidden = "/etc/a", .intended = intended};
+    wish(&w, "/etc/a", nothing, file(1));
+    plan(&w, true, &f, &a);
+    expect(&a, 0, intended ? ST_ACTION_NOTE : ST_ACTION_CANNOT, "/etc/a");
+    assert_string_equal(a.items[0].why, "not that one");
+  }
+}
+
+static void test_owner_by_name(void **state)
+{
+  (void)state;
+  for (uint32_t bob = 0; bob <= 1001; bob += 1001) {
+    ST_AUTO_WISHES w = {0};
+    ST_AUTO_ACTIONS a = {0};
+    struct fake f = {.bob = bob};
+    struct st_state target = file(1), live = file(1);
+    target.uid = 1000;
+    target.owner = st_strdup("bob");
+    live.uid = 1001;
+    wish(&w, "/home/bob", target, live);
+    plan(&w, false, &f, &a);
+    assert_int_equal(a.count, bob ? 0 : 1);
+  }
+}
+
+static void test_socket(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  wish(&w, "/etc/s", entry('s'), nothing);
+  plan(&w, false, &f, &a);
+  expect(&a, 0, ST_ACTION_NOTE, "/etc/s");
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_nothing_differs),
+      cmocka_unit_test(test_kinds),
+      cmocka_unit_test(test_order),
+      cmocka_unit_test(test_content_not_kept),
+      cmocka_unit_test(test_directory_that_holds_more),
+      cmocka_unit_test(test_directory_becomes_symlink),
+      cmocka_unit_test(test_file_becomes_directory),
+      cmocka_unit_test(test_missing_parent),
+      cmocka_unit_test(test_forbidden),
+      cmocka_unit_test(test_owner_by_name),
+      cmocka_unit_test(test_socket),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
