@@ -5,8 +5,8 @@
  * Format, version 1.  All numbers are little-endian.
  *
  *   Pack     header, header again, record...
- *            The header is there twice (bytes 0-31 and 32-63), so that one bad sector's worth of
- *            flipped bits does not make the records unprovable.
+ *            The header is there twice (bytes 0-31 and 32-63), so that one flipped bit does not
+ *            make all records unprovable.
  *   Header   0  8  "STpack\r\n"
  *            8  4  version: 1
  *           12 16  identity: random bytes
@@ -16,8 +16,8 @@
  *                  (3 list of chunks, 4 zstd with a dictionary: to come);
  *                  bit 3 kind of id: 0 SHA-256, 1 HMAC, of a secret; bits 4-7 version: 1
  *            3  .  raw length, at most 2^30: LEB128, shortest form
- *            .  .  stored length of the payload, at most raw length, and of a secret 36 more:
- * LEB128 . 32  id of the content
+ *            .  .  stored length of the payload, at most the raw one (a secret's: 36 more): LEB128
+ *            . 32  id of the content
  *           (.  1  step, 1 to 215        encoding 2 alone
  *            .  4  base: the first bytes of its id, which is of the same kind)
  *            .  .  payload
