@@ -8,6 +8,13 @@ plugin_LTLIBRARIES += \
 
 EXTRA_DIST += plugins/plugin.syms
 
+dist_man_MANS += \
+	plugins/standard_track/systracker-standard_track.8 \
+	plugins/checksum_track/systracker-checksum_track.8 \
+	plugins/config_track/systracker-config_track.8 \
+	plugins/dpkg_track/systracker-dpkg_track.8 \
+	plugins/command_track/systracker-command_track.8
+
 plugins_standard_track_standard_track_la_SOURCES = \
 	plugins/standard_track/standard_track.c plugins/values.h
 plugins_standard_track_standard_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
@@ -43,3 +50,53 @@ remove-plugins:
 
 EXTRA_DIST += tests/example-plugin/hello_track.c tests/fixtures/abi1-x86_64/hello_track.so \
 	tests/test-plugin-abi.sh
+
+# A test links the plug-in's own sources and a host that only writes down what it is told.
+if HAVE_CMOCKA
+PLUGIN_TESTS = \
+	plugins/standard_track/test-standard_track \
+	plugins/checksum_track/test-checksum_track \
+	plugins/config_track/test-config_track \
+	plugins/dpkg_track/test-status \
+	plugins/dpkg_track/test-dpkg_track \
+	plugins/command_track/test-command_track
+check_PROGRAMS += $(PLUGIN_TESTS)
+TESTS += $(PLUGIN_TESTS)
+TEST_HOST = plugins/test-host.c plugins/test-host.h
+
+plugins_standard_track_test_standard_track_SOURCES = \
+	plugins/standard_track/test-standard_track.c \
+	$(plugins_standard_track_standard_track_la_SOURCES) $(TEST_HOST)
+plugins_standard_track_test_standard_track_CFLAGS = $(UNIT_CFLAGS)
+plugins_standard_track_test_standard_track_LDADD = $(CMOCKA_LIBS)
+
+plugins_checksum_track_test_checksum_track_SOURCES = \
+	plugins/checksum_track/test-checksum_track.c \
+	$(plugins_checksum_track_checksum_track_la_SOURCES) $(TEST_HOST)
+plugins_checksum_track_test_checksum_track_CFLAGS = $(UNIT_CFLAGS)
+plugins_checksum_track_test_checksum_track_LDADD = $(CMOCKA_LIBS)
+
+plugins_config_track_test_config_track_SOURCES = \
+	plugins/config_track/test-config_track.c \
+	$(plugins_config_track_config_track_la_SOURCES) $(TEST_HOST)
+plugins_config_track_test_config_track_CFLAGS = $(UNIT_CFLAGS)
+plugins_config_track_test_config_track_LDADD = $(CMOCKA_LIBS)
+
+plugins_dpkg_track_test_status_SOURCES = \
+	plugins/dpkg_track/test-status.c \
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+plugins_dpkg_track_test_status_CFLAGS = $(UNIT_CFLAGS)
+plugins_dpkg_track_test_status_LDADD = $(CMOCKA_LIBS)
+
+plugins_dpkg_track_test_dpkg_track_SOURCES = \
+	plugins/dpkg_track/test-dpkg_track.c \
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+plugins_dpkg_track_test_dpkg_track_CFLAGS = $(UNIT_CFLAGS)
+plugins_dpkg_track_test_dpkg_track_LDADD = $(CMOCKA_LIBS)
+
+plugins_command_track_test_command_track_SOURCES = \
+	plugins/command_track/test-command_track.c \
+	$(plugins_command_track_command_track_la_SOURCES) $(TEST_HOST)
+plugins_command_track_test_command_track_CFLAGS = $(UNIT_CFLAGS)
+plugins_command_track_test_command_track_LDADD = $(CMOCKA_LIBS)
+endif

@@ -6,7 +6,9 @@ stage = $(abs_builddir)/stage
 SHELL_TESTS =
 
 # Faults, real systems, lints: `make check-real`.
-REAL_TESTS =
+REAL_TESTS = \
+	tests/real/test-kill.sh \
+	tests/real/test-nights.sh
 
 TESTS += $(SHELL_TESTS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \

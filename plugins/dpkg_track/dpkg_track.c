@@ -297,12 +297,13 @@ static int explain(void *self, const struct st_change *c, struct st_text *out, s
 
 /* ---- Restore ---------------------------------------------------------------------------- */
 
-/* Everything of a row passed the parser, or came over the network: only plain ASCII goes on. */
+/* Words of a plan are not escaped for us, and a row may have come from elsewhere: only plain ASCII
+ * goes on. */
 static void print_plain(FILE *to, const struct st_value *v)
 {
   const unsigned char *s = v && v->type == ST_TEXT ? v->u.bytes.data : NULL;
   for (size_t i = 0; s && i < v->u.bytes.length; i++)
-    fputc(s[i] > ' ' && s[i] < 127 ? s[i] : '?', to);
+    fputc(s[i] >= ' ' && s[i] < 127 ? s[i] : '?', to);
 }
 
 static void print_side(FILE *to, const struct st_change *c, const struct st_value *row)
@@ -322,16 +323,18 @@ static bool version_differs(const struct st_change *c)
 
 static void print_words(FILE *to, const struct st_change *c)
 {
-  const struct st_value *row = c->after ? c->after : c->before;
   fputs("package ", to);
-  print_plain(to, value_at(c, row, NAME));
+  print_plain(to, value_at(c, c->after ? c->after : c->before, NAME));
   fputs(": ", to);
   if (version_differs(c)) {
     print_side(to, c, c->before);
     fputs(" → ", to);
     print_side(to, c, c->after);
   } else {
-    fputs("state", to);
+    fputs("state ", to);
+    print_plain(to, value_before(c, STATE));
+    fputs(" → ", to);
+    print_plain(to, value_after(c, STATE));
   }
   fputs(" is not put back (packages=none)", to);
 }
