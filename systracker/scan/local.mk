@@ -10,9 +10,12 @@ libsystracker_la_SOURCES += \
 	systracker/scan/walk.c systracker/scan/walk.h
 
 if HAVE_CMOCKA
-check_PROGRAMS += systracker/scan/test-rules
+check_PROGRAMS += systracker/scan/test-rules systracker/scan/test-shipped
 systracker_scan_test_rules_SOURCES = systracker/scan/test-rules.c
 systracker_scan_test_rules_CFLAGS = $(UNIT_CFLAGS)
 systracker_scan_test_rules_LDADD = $(UNIT_LDADD)
-TESTS += systracker/scan/test-rules
+systracker_scan_test_shipped_SOURCES = systracker/scan/test-shipped.c
+systracker_scan_test_shipped_CFLAGS = $(UNIT_CFLAGS)
+systracker_scan_test_shipped_LDADD = $(UNIT_LDADD)
+TESTS += systracker/scan/test-rules systracker/scan/test-shipped
 endif
