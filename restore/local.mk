@@ -23,7 +23,7 @@ all-local: restore/systracker-undo
 restore/systracker-undo: restore/systracker-restore
 	$(AM_V_GEN)cd restore && rm -f systracker-undo && $(LN_S) systracker-restore systracker-undo
 CLEANFILES += restore/systracker-undo
-install-exec-hook: install-systracker-undo
+install-data-hook: install-systracker-undo
 install-systracker-undo:
 	cd $(DESTDIR)$(programdir) && rm -f systracker-undo && $(LN_S) systracker-restore systracker-undo
 uninstall-hook: uninstall-systracker-undo
