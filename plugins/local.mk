@@ -48,8 +48,8 @@ remove-plugins:
 	rm -f $(patsubst %.la,%.so,$(notdir $(plugin_LTLIBRARIES)))
 .PHONY: drop-plugin-archives remove-plugins
 
-EXTRA_DIST += tests/example-plugin/hello_track.c tests/fixtures/abi1-x86_64/hello_track.so \
-	tests/test-plugin-abi.sh
+# For tests/test-plugin-abi.sh.
+EXTRA_DIST += tests/example-plugin/hello_track.c tests/fixtures/abi1-x86_64/hello_track.so
 
 # A test links the plug-in's own sources and a host that only writes down what it is told.
 if HAVE_CMOCKA

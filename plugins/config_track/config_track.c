@@ -65,24 +65,35 @@ static int entry(void *self, const struct st_entry *e, struct st_facts *out, str
   return st_fact(out, TABLE, row, COLUMNS, err);
 }
 
-/* That the content of a file that is kept openly came, changed or went is told by checksum_track
- * and by the difference itself. */
+static const char *words_of_end(const struct st_value *kept, bool after)
+{
+  if (value_is_text(kept, KEPT_TOO_LARGE))
+    return after ? "not kept: too large" : "was too large to be kept";
+  if (value_is_text(kept, KEPT_SECRET))
+    return after ? "kept as a secret" : "was kept as a secret";
+  return after ? "kept" : "was kept";
+}
+
+static const char *words_of_turn(const struct st_value *before, const struct st_value *after)
+{
+  if (value_is_text(after, KEPT_TOO_LARGE))
+    return "no longer kept: too large";
+  if (value_is_text(after, KEPT_SECRET))
+    return "kept as a secret";
+  return value_is_text(before, KEPT_SECRET) ? "no longer kept as a secret" : "now kept";
+}
+
+/* Size and digest are told by checksum_track, lines by the difference itself. */
 static int explain(void *self, const struct st_change *c, struct st_text *out, struct st_error *err)
 {
   (void)self;
   (void)err;
-  const struct st_value *after = value_after(c, KEPT);
-  if (!c->after)
-    return 0;
-  bool turned = !c->before || value_differs(c, KEPT);
-  if (turned && value_is_text(after, KEPT_TOO_LARGE))
-    st_say(out, c->before ? "no longer kept: too large" : "not kept: too large");
-  else if (turned && value_is_text(after, KEPT_SECRET))
-    st_say(out, "kept as a secret");
-  else if (c->before && turned)
-    st_say(out, value_is_text(value_before(c, KEPT), KEPT_SECRET) ? "no longer kept as a secret"
-                                                                  : "now kept");
-  else if (value_is_text(after, KEPT_SECRET) && value_differs(c, OBJECT))
+  const struct st_value *before = value_before(c, KEPT), *after = value_after(c, KEPT);
+  if (!c->before || !c->after)
+    st_say(out, "%s", words_of_end(c->after ? after : before, c->after));
+  else if (value_differs(c, KEPT))
+    st_say(out, "%s", words_of_turn(before, after));
+  else if (value_differs(c, OBJECT))
     st_say(out, "content changed");
   return 0;
 }

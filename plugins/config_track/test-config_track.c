@@ -70,9 +70,12 @@ static void test_explain(void **state)
   assert_string_equal(host_explain(NULL, kept.values, secret.values), "kept as a secret");
   assert_string_equal(host_explain(NULL, NULL, secret.values), "kept as a secret");
   assert_string_equal(host_explain(NULL, secret.values, kept.values), "no longer kept as a secret");
-  assert_string_equal(host_explain(NULL, kept.values, other.values), "");
-  assert_string_equal(host_explain(NULL, NULL, kept.values), "");
-  assert_string_equal(host_explain(NULL, kept.values, NULL), "");
+  assert_string_equal(host_explain(NULL, kept.values, other.values), "content changed");
+  assert_string_equal(host_explain(NULL, kept.values, kept.values), "");
+  assert_string_equal(host_explain(NULL, NULL, kept.values), "kept");
+  assert_string_equal(host_explain(NULL, kept.values, NULL), "was kept");
+  assert_string_equal(host_explain(NULL, secret.values, NULL), "was kept as a secret");
+  assert_string_equal(host_explain(NULL, large.values, NULL), "was too large to be kept");
 }
 
 int main(void)
