@@ -20,7 +20,7 @@ expect_status 0 systracker checkpoint -m baseline
 seq 1 5 200 | while read -r i; do echo "changed $i" >>"etc/app/file$i.conf"; done
 seq 3 40 200 | while read -r i; do rm "etc/app/file$i.conf"; done
 mkdir -p srv/data
-seq 1 40 | while read -r i; do head -c 400000 /dev/urandom >"srv/data/block$i"; done
+seq 1 80 | while read -r i; do head -c 400000 /dev/urandom >"srv/data/block$i"; done
 packages 'hello 1.1-1' 'libfoo 2.3' 'newer 0.1'
 find "$root" -newermt 2024-04-01 -exec touch -h -d '2024-05-01 12:00:00' {} +
 
@@ -46,14 +46,16 @@ traced()
     --store "$store" checkpoint >"$scratch/killed" 2>&1
 }
 
-# phase NAME SYSTEM-CALLS [-P FILE]...: counts them in a run, then kills at 20 of them.
+# phase NAME SYSTEM-CALL [-P FILE]...: counts it in a run, then kills at 20 of them.  One call, as
+# strace counts each by itself.
 phase()
 {
-  name=$1 calls=$2
+  name=$1 call=$2
   shift 2
   fresh_store
-  traced -e "trace=$calls" "$@" || { cat "$scratch/killed"; fail "the counted run failed"; }
+  traced -e "trace=$call" "$@" || { cat "$scratch/killed"; fail "the counted run failed"; }
   count=$(grep -c '(' "$scratch/trace")
+  echo "$name: $count system calls"
   [ "$count" -ge "$kills" ] || fail "$name: only $count system calls to kill at"
   done=0
   i=0
@@ -61,8 +63,8 @@ phase()
     at=$((1 + i * count / kills))
     fresh_store
     status=0
-    traced -e "trace=$calls" -e "inject=$calls:signal=KILL:when=$at" "$@" || status=$?
-    [ "$status" -ne 0 ] && done=$((done + 1))
+    traced -e "trace=$call" -e "inject=$call:signal=KILL:when=$at" "$@" || status=$?
+    if [ "$status" -eq 137 ]; then done=$((done + 1)); else echo "$name: at $at: status $status"; fi
     systracker verify >"$out" 2>&1 || { cat "$out"; fail "$name: killed at $at: it does not verify"; }
     systracker checkpoint >"$out" 2>&1 || { cat "$out"; fail "$name: killed at $at: no checkpoint"; }
     now=$(state_root)
@@ -79,10 +81,9 @@ pack=$store/packs/00000001.pack
 objects="-P $store/packs/objects.db -P $store/packs/objects.db-wal -P $store/packs/objects.db-journal"
 catalog="-P $store/hosts/$host/catalog.db -P $store/hosts/$host/catalog.db-wal -P $store/hosts/$host/chain"
 
-phase walk statx,newfstatat
+phase walk statx
+phase packs pwrite64 -P "$pack"
 # shellcheck disable=SC2086
-phase packs write,pwrite64,fdatasync,fsync -P "$pack"
+phase 'between packs and commit' pwrite64 $objects
 # shellcheck disable=SC2086
-phase 'between packs and commit' write,pwrite64,fdatasync,fsync,lseek,fcntl $objects
-# shellcheck disable=SC2086
-phase commit write,pwrite64,fdatasync,fsync,fcntl $catalog
+phase commit pwrite64 $catalog
