@@ -107,7 +107,7 @@ END
   done
 }
 
-# The configuration of the test; more lines come from standard input with make_config -.
+# The configuration of the test; a test appends what else it wants.
 make_config()
 {
   cat >"$config" <<END
@@ -125,7 +125,6 @@ plugin dpkg_track { }
 secret "/etc/shadow*" { reason = "password hashes" }
 secret "/etc/ssl/private/**" { reason = "private keys" }
 END
-  [ "${1:-}" != - ] || cat >>"$config"
 }
 
 # The staged program on the scratch root; whatever else is given stands behind.
@@ -192,4 +191,26 @@ list_root()
       -printf '%p %y %m %U:%G %s %T@ -> %l\0' | sort -z
     find "${@:-.}" -type f -print0 | sort -z | xargs -0r sha256sum -z
   ) >"$list"
+}
+
+# build_plugin NAME: tests/fixtures/NAME.c, against the installed header alone, in a folder of
+# plug-ins that the program then uses.
+build_plugin()
+{
+  need_program "${ST_CC%% *}"
+  installed=$(dirname "$(find "$ST_STAGE" -name standard_track.so)")
+  mkdir -p "$scratch/plugins"
+  ln -sf "$installed"/*.so "$scratch/plugins/"
+  $ST_CC -Wall -Wextra -Werror -shared -fPIC "-I$ST_INCLUDEDIR" -o "$scratch/plugins/$1.so" \
+    "$ST_SOURCE/tests/fixtures/$1.c"
+  export SYSTRACKER_PLUGINDIR="$scratch/plugins"
+}
+
+# flip FILE OFFSET: inverts one byte.
+flip()
+{
+  check_scratch "$1"
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+  # shellcheck disable=SC2059
+  printf "\\$(printf %03o $((byte ^ 255)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }

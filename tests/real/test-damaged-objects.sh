@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Each object that a restore needs, damaged in turn: it refuses, and the root stays as it was.
+. "$ST_SOURCE/tests/functions.sh"
+make_root
+make_config
+number=0
+while [ "$number" -lt 8 ]; do
+  number=$((number + 1))
+  seq "$number" $((number * 100)) >"$root/srv/file$number"
+  head -c $((number * 5000)) /dev/urandom >"$root/opt/blob$number"
+done
+echo 'private one' >"$root/etc/ssl/private/key"
+expect_status 0 systracker checkpoint
+for file in "$root"/srv/file* "$root"/opt/blob*; do echo more >>"$file"; done
+rm "$root/srv/file1" "$root/etc/app/app.conf"
+echo 'private two' >"$root/etc/ssl/private/key"
+expect_status 0 systracker checkpoint
+
+# Ids and places of the objects that bring 1 back.
+index=$store/packs/objects.db
+sqlite3 "$index" .schema
+sql 'SELECT DISTINCT lower(hex(old.object)) FROM config_track_file old
+  WHERE old.since = 1 AND old.until = 2 AND old.object IS NOT NULL' >"$scratch/ids"
+count=$(wc -l <"$scratch/ids")
+echo "$count objects needed"
+[ "$count" -ge 18 ] || fail "fewer objects than were changed"
+full_manifest "$scratch/before"
+cp -a "$store" "$scratch/whole"
+while read -r id; do
+  place=$(object_place "$index" "$id")
+  [ -n "$place" ] || fail "not in the index: $id"
+  pack=$(echo "$place" | cut -d'|' -f1)
+  flip "$store/packs/$pack" "$(echo "$place" | cut -d'|' -f2)"
+  for how in "--exact --packages=none" ""; do
+    # shellcheck disable=SC2086
+    expect_status 1 systracker restore --checkpoint 1 --yes $how
+    [ -s "$err" ] || fail "refused without a word"
+    full_manifest "$scratch/after"
+    cmp "$scratch/before" "$scratch/after" || fail "the root was changed"
+  done
+  rm -rf "$store"
+  cp -a "$scratch/whole" "$store"
+done <"$scratch/ids"
+expect_status 0 systracker restore --checkpoint 1 --exact --packages=none --yes

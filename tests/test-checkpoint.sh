@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# checkpoint: a baseline, then what changed; nothing changed is one row, and is said.
+. "$ST_SOURCE/tests/functions.sh"
+make_root
+make_config
+
+# Every row of every table but the ones SQLite keeps for itself.
+rows()
+{
+  sql "SELECT 'SELECT ''' || name || ''', count(*) FROM \"' || name || '\";' FROM sqlite_schema
+    WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name" >"$scratch/counts.sql"
+  sqlite3 "$(echo "$store"/hosts/*/catalog.db)" <"$scratch/counts.sql"
+}
+
+expect_status 0 systracker checkpoint -m 'as it came'
+contains "$out" 'checkpoint 1' baseline
+[ "$(stat -c %a "$store")" = 700 ] || fail "the store is open to others"
+[ -z "$(find "$store" -type f -perm /077)" ] || fail "a file of the store is open to others"
+
+rows >"$scratch/before"
+expect_status 0 systracker checkpoint
+contains "$out" 'checkpoint 2.*nothing changed'
+rows >"$scratch/after"
+diff "$scratch/before" "$scratch/after" >"$scratch/diff" && fail "checkpoint 2 left no row"
+[ "$(grep -c '^[<>]' "$scratch/diff")" -eq 2 ] || fail "more than one table grew: $(cat "$scratch/diff")"
+contains "$scratch/diff" '^< checkpoint\|1$' '^> checkpoint\|2$'
+
+# One changed file is one changed thing, and the store still verifies.
+echo fourth >>"$root/etc/app/app.conf"
+expect_status 0 systracker checkpoint --tag edited
+contains "$out" 'checkpoint 3'
+lacks "$out" 'nothing changed'
+expect_status 1 systracker diff --name-only 2 3
+[ "$(cat "$out")" = /etc/app/app.conf ] || fail "more than the edited file differs"
+expect_status 0 systracker checkpoint --full
+contains "$out" 'checkpoint 4.*nothing changed'
+expect_status 0 systracker verify
+
+# A message is kept, and --quiet is.
+expect_status 0 systracker log
+contains "$out" 'as it came'
+expect_status 0 systracker --quiet checkpoint
+[ ! -s "$out" ] || fail "--quiet said something"

@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A canary in a secret file: in no output, log, changeset or file of the store.
+. "$ST_SOURCE/tests/functions.sh"
+need_program zstd
+make_root
+make_config
+canary='canary-7f3a9c51d2'
+secret=$root/etc/ssl/private/host.key
+printf 'key %s one\n' "$canary" >"$secret"
+chmod 600 "$secret"
+printf 'root:\044y\044%s:19000:0:99999:7:::\n' "$canary" >"$root/etc/shadow"
+digest=$(sha256sum "$secret" | cut -d' ' -f1)
+all=$scratch/all
+
+run()
+{
+  expect_status "$@"
+  cat "$out" "$err" >>"$all"
+}
+run 0 systracker checkpoint
+run 0 systracker explain /etc/shadow
+contains "$out" secret
+printf 'key %s two\n' "$canary" >"$secret"
+printf 'root:\044y\044%s-2:19000:0:99999:7:::\n' "$canary" >"$root/etc/shadow"
+digest2=$(sha256sum "$secret" | cut -d' ' -f1)
+run 1 systracker status
+for options in '' --stat --files --times --json; do
+  # shellcheck disable=SC2086
+  run 1 systracker diff $options
+done
+contains "$all" '/etc/shadow.*changed|changed.*/etc/shadow'
+run 0 systracker checkpoint
+run 1 systracker diff 1 2
+contains "$out" /etc/ssl/private/host.key changed
+run 1 systracker --json diff 1 2
+for verb in log 'log /etc/shadow' 'show 2' 'coverage' 'explain /etc/ssl/private/host.key' verify \
+  'restore --checkpoint 1 --dry-run'; do
+  # shellcheck disable=SC2086
+  run 0 systracker $verb
+  # shellcheck disable=SC2086
+  run 0 systracker --json $verb
+done
+run 1 systracker cat 1 /etc/shadow
+one_error secret
+run 1 systracker --json cat 1 /etc/shadow
+
+# It is in the store all the same, sealed: a restore brings it back.
+run 0 systracker restore --checkpoint 1 --yes -- /etc/ssl/private/host.key
+[ "$(cat "$secret")" = "key $canary one" ] || fail "the secret was not restored"
+[ "$(stat -c %a "$secret")" = 600 ] || fail "the secret is open to others"
+run 0 systracker undo --yes
+[ "$(cat "$secret")" = "key $canary two" ] || fail "undo did not bring the secret back"
+
+cp "$scratch/log" "$scratch/log.txt" 2>/dev/null || :
+lacks "$all" "$canary" "$digest" "$digest2"
+binary=$(printf '%s' "$digest" | sed 's/../\\x&/g')
+binary2=$(printf '%s' "$digest2" | sed 's/../\\x&/g')
+# looked_through FILE...: neither the canary, nor a plain digest, in digits or as bytes.
+looked_through()
+{
+  ! LC_ALL=C grep -alF "$canary" "$@" || fail "the canary is in a file"
+  ! LC_ALL=C grep -alF -e "$digest" -e "$digest2" "$@" || fail "a digest of the secret is in a file"
+  ! LC_ALL=C grep -alP -e "$binary|$binary2" "$@" || fail "a digest of the secret is in a file"
+}
+find "$store" "$scratch"/log* -type f >"$scratch/files"
+while read -r file; do looked_through "$file"; done <"$scratch/files"
+[ "$(wc -l <"$scratch/files")" -ge 4 ] || fail "too few files looked through"
+
+# What is compressed: every zstd frame in any file, decompressed.
+number=0
+while read -r file; do
+  LC_ALL=C grep -abobP '\x28\xb5\x2f\xfd' "$file" | cut -d: -f1 >"$scratch/offsets" || :
+  while read -r offset; do
+    number=$((number + 1))
+    tail -c "+$((offset + 1))" "$file" | zstd -qdc >"$scratch/frame" 2>/dev/null || :
+    looked_through "$scratch/frame"
+  done <"$scratch/offsets"
+done <"$scratch/files"
+echo "$number compressed pieces looked into"
+[ "$number" -gt 0 ] || fail "no compressed piece was found"

@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A directory and a file that cannot be read: nothing below is deleted, and both are said.
+. "$ST_SOURCE/tests/functions.sh"
+# Root reads everything, so another user looks.
+if [ "$(id -u)" -eq 0 ] && [ -z "${ST_DROPPED:-}" ]; then
+  need_program setpriv
+  setpriv --reuid=nobody --regid=nogroup --clear-groups test -x "$ST_SYSTRACKER" ||
+    skip "the build folder is not open to nobody"
+  chmod 755 "$scratch"
+  ST_DROPPED=1 TMPDIR=/tmp exec setpriv --reuid=nobody --regid=nogroup --clear-groups /bin/sh "$0"
+fi
+make_root
+make_config
+mkdir "$root/etc/closed"
+echo one >"$root/etc/closed/file"
+echo one >"$root/srv/file"
+expect_status 0 systracker checkpoint
+chmod 000 "$root/etc/closed" "$root/srv/file"
+at_end "chmod 755 '$root/etc/closed'"
+expect_status 1 systracker checkpoint
+contains "$err" /etc/closed /srv/file
+expect_status 1 systracker diff --name-only 1 2
+lacks "$out" /etc/closed/file
+expect_status 0 systracker cat 2 /etc/closed/file
+expect_status 0 systracker log
+contains "$out" incomplete
+expect_status 1 systracker checkpoint
+chmod 755 "$root/etc/closed"
+chmod 644 "$root/srv/file"
+echo two >"$root/srv/file"
+expect_status 0 systracker checkpoint
+expect_status 1 systracker diff --name-only 1 latest
+[ "$(cat "$out")" = /srv/file ] || fail "something else than the edited file differs"
