@@ -24,10 +24,10 @@ run_in()
   where=$1
   shift
   # shellcheck disable=SC2016
-  # shellcheck disable=SC2016
   unshare -m sh -c '
     mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
-    exec chroot "$0" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root \
+    exec chroot "$0" /usr/bin/env -i \
+      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root \
       DEBIAN_FRONTEND=noninteractive "$@"' "$where" "$@" </dev/null
 }
 in_root() { run_in "$root" "$@"; }
@@ -76,4 +76,19 @@ shipped_config()
 {
   sed '/^log *=/d; /^store *=/d' "$ST_CONFIG" >"$config"
   printf 'store = "%s"\nlog = "%s"\n' "$store" "$scratch/log" >>"$config"
+}
+
+# Puts the staged tree into the root, with the libraries that its programs want.
+install_systracker()
+{
+  check_scratch "$root"
+  # By tar: it leaves the root's own folders and symlinks as they are.
+  tar -C "$ST_STAGE" --exclude ./done -c . |
+    tar -C "$root" --keep-directory-symlink --no-overwrite-dir --no-same-owner -x
+  find "$ST_STAGE" -type f -perm /100 -exec ldd {} + 2>/dev/null |
+    sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | sort -u |
+    while read -r library; do
+      [ -e "$root$library" ] || cp -L "$library" "$root/usr/lib/"
+    done
+  in_root ldconfig
 }

@@ -69,7 +69,7 @@ retype()
   rm "$root/etc/$1"
   mkdir "$root/etc/$1"
   echo inside >"$root/etc/$1/inside"
-  rm -r "$root/etc/$2"
+  rm -r "${root:?}/etc/$2"
   ln -s /etc/profile.d "$root/etc/$2"
   rm "$root/etc/$3"
 }

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The manual, --help and the program say the same of verbs and options.
+. "$ST_SOURCE/tests/functions.sh"
+need_program mandoc
+page=$ST_MANDIR/man8/systracker.8
+[ -e "$page" ] || fail "systracker.8 is not installed"
+[ -e "$ST_MANDIR/man5/systracker.conf.5" ] || fail "systracker.conf.5 is not installed"
+mandoc -T ascii "$page" | col -bx >"$scratch/page"
+
+expect_status 0 "$ST_SYSTRACKER" --help
+sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$out" | grep -vx help >"$scratch/verbs"
+[ "$(wc -l <"$scratch/verbs")" -ge 13 ] || fail "--help lists too few verbs"
+
+# The page has a subsection for each verb: "   diff [A [B]] ...".
+awk '/^[A-Z]/ { on = $0 == "VERBS" } on' "$scratch/page" >"$scratch/section"
+sed -n 's/^   \([a-z-]*\)\( .*\)\{0,1\}$/\1/p' "$scratch/section" | sort >"$scratch/in-page"
+sort "$scratch/verbs" | diff - "$scratch/in-page" || fail "the verbs of --help (<) and of the page (>)"
+
+options() { grep -oE -e '(^|[^a-z-])--[a-z][a-z-]+' | grep -oE -e '--[a-z-]+' | sort -u; }
+# The options of every verb, and of the program.
+"$ST_SYSTRACKER" --help | sed -n '/^Options/,$p' | options | grep -vx -e --help >"$scratch/global"
+awk '/^[A-Z]/ { on = $0 == "OPTIONS" } on' "$scratch/page" | options | grep -vx -e --help |
+  diff "$scratch/global" - || fail "the global options of --help (<) and of the page (>)"
+
+while read -r verb; do
+  expect_status 0 "$ST_SYSTRACKER" "$verb" --help
+  sed -n '/^Options:/,/^$/p' "$out" | sed -E 's/(--[a-z-]+( [A-Z]+)?) .*/\1/' | options \
+    >"$scratch/help"
+  # What the page says in the verb's own subsection, in its list of options.
+  awk -v verb="$verb" '/^   [a-z]/ { on = $1 == verb; next } on' "$scratch/section" |
+    sed -nE 's/^ {6,9}((-.*)?--[a-z-]+.*)$/\1/p' | sed -E 's/(--[a-z-]+).*/\1/' | options \
+    >"$scratch/said"
+  diff "$scratch/help" "$scratch/said" || fail "options of $verb: --help (<), the page (>)"
+done <"$scratch/verbs"
+
+# Each key of the shipped configuration has its place in the page.
+mandoc -T ascii "$ST_MANDIR/man5/systracker.conf.5" | col -bx >"$scratch/conf"
+for word in store log min_free max_night plugin track exclude secret reset excluded generated identity \
+  reason archive url; do
+  contains "$scratch/conf" "(^|[^a-z_])$word([^a-z_]|\$)"
+done
+sed -n 's/^ *\([a-z_]*\) *=.*/\1/p; s/^\([a-z]*\) .*{.*/\1/p' "$ST_CONFIG" | sort -u |
+  while read -r word; do
+    [ -z "$word" ] || contains "$scratch/conf" "(^|[^a-z_])$word([^a-z_]|\$)"
+  done
