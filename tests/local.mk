@@ -3,15 +3,48 @@
 
 stage = $(abs_builddir)/stage
 
-SHELL_TESTS =
+SHELL_TESTS = \
+	tests/test-bad-input.sh \
+	tests/test-changing-files.sh \
+	tests/test-checkpoint.sh \
+	tests/test-damage.sh \
+	tests/test-diff.sh \
+	tests/test-empty-packages.sh \
+	tests/test-full-disk.sh \
+	tests/test-install.sh \
+	tests/test-json.sh \
+	tests/test-lock.sh \
+	tests/test-look.sh \
+	tests/test-manual.sh \
+	tests/test-missing-mount.sh \
+	tests/test-names.sh \
+	tests/test-plugin-fails.sh \
+	tests/test-quickstart.sh \
+	tests/test-restore.sh \
+	tests/test-secret.sh \
+	tests/test-unreadable.sh
 
 # Faults, real systems, lints: `make check-real`.
 REAL_TESTS = \
+<<<<<<< HEAD
 	tests/real/test-kill.sh \
 	tests/real/test-nights.sh
+=======
+	tests/real/lint-format.sh \
+	tests/real/lint-man.sh \
+	tests/real/lint-scripts.sh \
+	tests/real/test-damaged-objects.sh \
+	tests/real/test-debian.sh \
+	tests/real/test-kill.sh \
+	tests/real/test-nightly.sh \
+	tests/real/test-nights.sh \
+	tests/real/test-readme.sh
+>>>>>>> 68c682d (Write the manual of the program and of its configuration; list the tests)
 
 TESTS += $(SHELL_TESTS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
+	tests/quickstart.sh tests/real/debian.sh \
+	tests/fixtures/failing.c tests/fixtures/foreign.c tests/fixtures/kill.c \
 	GNUmakefile bootstrap .ci/run .clang-format
 
 TEST_EXTENSIONS = .sh
@@ -43,6 +76,10 @@ clean-local:
 
 # Everything in a build of its own under ASan and UBSan, warnings as errors.
 asan = $(abs_top_srcdir)/build-asan
+
+.PHONY: quickstart
+quickstart: stage-tree
+	@$(AM_TESTS_ENVIRONMENT) /bin/sh '$(top_srcdir)/tests/quickstart.sh'
 
 .PHONY: check-real check-sanitizers
 check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES)

@@ -33,6 +33,7 @@ typed 0 systracker checkpoint
 
 say "Somebody edits, closes and deletes"
 show cd root/etc
+# shellcheck disable=SC2016
 show sed -i '$a 127.0.0.2 build' hosts
 show chmod 600 issue
 show rm -f debian_version
@@ -59,4 +60,4 @@ show du -sh "$store"
 
 say "Done; the scratch copy is removed."
 echo "Read on: README.md (a first day), doc/architecture.md, doc/threats.md;"
-echo "  man $ST_SOURCE/systracker/commands/systracker.8"
+echo "  man -l $ST_SOURCE/systracker/commands/systracker.8"

@@ -33,7 +33,7 @@ json 1 systracker --json diff 1 latest
 for verb in log 'log /etc/hosts' 'show latest' coverage 'explain /etc/hosts' tag verify check-config; do
   # shellcheck disable=SC2086
   case $verb in
-  tag) expect_status 0 systracker tag 1 one && json 0 systracker --json tag ;;
+  tag) expect_status 0 systracker tag one 1 && json 0 systracker --json tag ;;
   *) json 0 systracker --json $verb ;;
   esac
 done

@@ -9,7 +9,7 @@ expect_status 0 systracker checkpoint
 chmod 600 "$root/etc/hosts"
 exec 9>>"$store/lock"
 flock 9
-for verb in checkpoint 'tag 1 name' 'restore --checkpoint 1 --yes'; do
+for verb in checkpoint 'tag name 1' 'restore --checkpoint 1 --yes'; do
   # shellcheck disable=SC2086
   expect_status 1 systracker $verb
   one_error 'lock|another'

@@ -52,11 +52,11 @@ expect_status 0 systracker coverage
 [ -s "$out" ] || fail "coverage says nothing"
 
 # A tag may read as none of the other names, and is given once.
-expect_status 0 systracker tag 1 the-beginning
+expect_status 0 systracker tag the-beginning 1
 expect_status 0 systracker cat the-beginning /etc/app/other.conf
 expect_status 0 systracker tag
 contains "$out" before-upgrade the-beginning
 for name in 7 latest baseline latest~1 2026-01-01; do
-  expect_status 2 systracker tag 1 "$name"
+  expect_status 2 systracker tag "$name" 1
   one_error
 done

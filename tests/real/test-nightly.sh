@@ -7,7 +7,9 @@
 unit=$(find "$ST_STAGE" -name systracker-checkpoint.service -o -name systracker.service)
 timer=$(find "$ST_STAGE" -name 'systracker*.timer')
 cron=$(find "$ST_STAGE" -path '*/cron.d/*' -type f)
-[ -n "$unit" ] && [ -n "$timer" ] && [ -n "$cron" ] || fail "not installed: unit, timer or cron file"
+for file in "$unit" "$timer" "$cron"; do
+  [ -n "$file" ] || fail "not installed: the unit, the timer or the cron file"
+done
 contains "$timer" '^OnCalendar='
 contains "$unit" '^SuccessExitStatus=1$'
 make_debian
