@@ -26,10 +26,6 @@ SHELL_TESTS = \
 
 # Faults, real systems, lints: `make check-real`.
 REAL_TESTS = \
-<<<<<<< HEAD
-	tests/real/test-kill.sh \
-	tests/real/test-nights.sh
-=======
 	tests/real/lint-format.sh \
 	tests/real/lint-man.sh \
 	tests/real/lint-scripts.sh \
@@ -39,12 +35,11 @@ REAL_TESTS = \
 	tests/real/test-nightly.sh \
 	tests/real/test-nights.sh \
 	tests/real/test-readme.sh
->>>>>>> 68c682d (Write the manual of the program and of its configuration; list the tests)
 
 TESTS += $(SHELL_TESTS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
 	tests/quickstart.sh tests/real/debian.sh \
-	tests/fixtures/failing.c tests/fixtures/foreign.c tests/fixtures/kill.c \
+	tests/fixtures/failing.c tests/fixtures/foreign.c \
 	GNUmakefile bootstrap .ci/run .clang-format
 
 TEST_EXTENSIONS = .sh
