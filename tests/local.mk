@@ -18,6 +18,7 @@ SHELL_TESTS = \
 	tests/test-manual.sh \
 	tests/test-missing-mount.sh \
 	tests/test-names.sh \
+	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \
 	tests/test-quickstart.sh \
 	tests/test-restore.sh \

@@ -19,19 +19,26 @@ bad_config()
   one_error "systracker\\.conf:$number"
 }
 bad_config 'no_such_key = "x"' no_such_key
-bad_config 'plugin config_track { no_such_option = "x" }' no_such_option
+bad_config 'no_such_block x { }' no_such_block
 bad_config 'secret "/etc/x" { }' reason
-bad_config 'min_free = "much"' min_free
-bad_config 'plugin config_track { max_size = "-3" }' max_size
-bad_config 'plugin config_track { track = { "[" } }' '\['
+bad_config 'min_free = "1M"' twice
+bad_config 'plugin command_track { no_such_option = "x" }' no_such_option
 # shellcheck disable=SC2016
-bad_config 'log = "${HOME}/log"' '\$'
-bad_config 'plugin config_track { track = {' .
+bad_config 'archive { url = "${HOME}/log" }' '\$'
+bad_config 'plugin command_track { commands = {' .
 cp "$scratch/good" "$config"
 mkdir "$scratch/conf.d"
-echo 'min_free = 3 = 4' >"$scratch/conf.d/50-bad.conf"
-expect_status 2 systracker check-config
-one_error '50-bad\.conf:1'
+bad_part()
+{
+  printf '# one line\n%s\n' "$1" >"$scratch/conf.d/50-bad.conf"
+  expect_status 2 systracker check-config
+  one_error '50-bad\.conf:2' "$2"
+}
+bad_part 'min_free = "much"' min_free
+bad_part 'min_free = 3 = 4' .
+bad_part 'plugin config_track { max_size = "-3" }' max_size
+bad_part 'plugin config_track { track = { "[" } }' '\['
+bad_part 'plugin config_track { tracks = { "/etc" } }' tracks
 rm -r "$scratch/conf.d"
 expect_status 0 systracker check-config
 mv "$config" "$config.away"

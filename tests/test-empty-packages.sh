@@ -4,9 +4,9 @@
 . "$ST_SOURCE/tests/functions.sh"
 make_root
 make_config
-status=$root/var/lib/dpkg/status
+database=$root/var/lib/dpkg/status
 expect_status 0 systracker checkpoint
-cp "$status" "$scratch/status"
+cp "$database" "$scratch/status"
 
 stands()
 {
@@ -15,18 +15,18 @@ stands()
   expect_status 0 systracker log
   contains "$out" incomplete
 }
-: >"$status"
+: >"$database"
 expect_status 1 systracker checkpoint
 contains "$err" 'dpkg'
 stands empty
-rm "$status"
+rm "$database"
 expect_status 1 systracker checkpoint
 contains "$err" 'dpkg'
 stands "no file"
 packages 'other 1' 'another 2'
 expect_status 1 systracker checkpoint
 stands "none of yesterday's"
-head -c 20 "$scratch/status" >"$status"
+head -c 20 "$scratch/status" >"$database"
 expect_status 1 systracker checkpoint
 stands truncated
 

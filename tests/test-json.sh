@@ -25,7 +25,7 @@ printf 'changed\n' >"$(printf '%s/srv/new\nline \377' "$root")"
 packages 'hello 2'
 json 1 systracker --json status
 json 1 systracker --json diff
-jq -e -s 'map(select(.path == "/etc/hosts")) | length > 0' "$out" >/dev/null ||
+jq -e -s 'map(select(.key.path == "/etc/hosts")) | length > 0' "$out" >/dev/null ||
   fail "no object about /etc/hosts"
 grep -qF '"/srv/new\\nline \\xff"' "$out" || fail "the odd name is not escaped as said"
 json 0 systracker --json checkpoint

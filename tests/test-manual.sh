@@ -14,7 +14,7 @@ sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$out" | grep -vx help >"$scratc
 
 # The page has a subsection for each verb: "   diff [A [B]] ...".
 awk '/^[A-Z]/ { on = $0 == "VERBS" } on' "$scratch/page" >"$scratch/section"
-sed -n 's/^   \([a-z-]*\)\( .*\)\{0,1\}$/\1/p' "$scratch/section" | sort >"$scratch/in-page"
+sed -n 's/^   \([a-z][a-z-]*\)\( .*\)\{0,1\}$/\1/p' "$scratch/section" | sort >"$scratch/in-page"
 sort "$scratch/verbs" | diff - "$scratch/in-page" || fail "the verbs of --help (<) and of the page (>)"
 
 options() { grep -oE -e '(^|[^a-z-])--[a-z][a-z-]+' | grep -oE -e '--[a-z-]+' | sort -u; }
@@ -23,14 +23,21 @@ options() { grep -oE -e '(^|[^a-z-])--[a-z][a-z-]+' | grep -oE -e '--[a-z-]+' | 
 awk '/^[A-Z]/ { on = $0 == "OPTIONS" } on' "$scratch/page" | options | grep -vx -e --help |
   diff "$scratch/global" - || fail "the global options of --help (<) and of the page (>)"
 
+# A verb's options are in its own page, or in its subsection.
 while read -r verb; do
   expect_status 0 "$ST_SYSTRACKER" "$verb" --help
   sed -n '/^Options:/,/^$/p' "$out" | sed -E 's/(--[a-z-]+( [A-Z]+)?) .*/\1/' | options \
     >"$scratch/help"
   # What the page says in the verb's own subsection, in its list of options.
-  awk -v verb="$verb" '/^   [a-z]/ { on = $1 == verb; next } on' "$scratch/section" |
+  if [ -e "$ST_MANDIR/man8/systracker-$verb.8" ]; then
+    mandoc -T ascii "$ST_MANDIR/man8/systracker-$verb.8" | col -bx |
+      awk '/^[A-Z]/ { on = $0 == "DESCRIPTION" } on'
+  else
+    awk -v verb="$verb" '/^   [a-z]/ { on = $1 == verb; next } on' "$scratch/section"
+  fi |
     sed -nE 's/^ {6,9}((-.*)?--[a-z-]+.*)$/\1/p' | sed -E 's/(--[a-z-]+).*/\1/' | options \
-    >"$scratch/said"
+    >"$scratch/said-all"
+  grep -vxF -e --help -f "$scratch/global" "$scratch/said-all" >"$scratch/said" || :
   diff "$scratch/help" "$scratch/said" || fail "options of $verb: --help (<), the page (>)"
 done <"$scratch/verbs"
 

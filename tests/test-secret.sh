@@ -67,16 +67,16 @@ find "$store" "$scratch"/log* -type f >"$scratch/files"
 while read -r file; do looked_through "$file"; done <"$scratch/files"
 [ "$(wc -l <"$scratch/files")" -ge 4 ] || fail "too few files looked through"
 
-# What is compressed: every plain object, decompressed (a frame lacks its four bytes of magic; an
-# object with a base is left to `cat`, which shows it).
+# What is compressed: every plain object, decompressed (what is stored lacks the frame's header;
+# an object with a base is left to `cat`, which shows it).
 sqlite3 -separator ' ' "$store/packs/objects.db" "SELECT printf('%08d.pack', pack),
-  offset + 4 + 32 + CASE WHEN raw < 128 THEN 1 WHEN raw < 16384 THEN 2 ELSE 3 END +
+  offset + 3 + 32 + CASE WHEN raw < 128 THEN 1 WHEN raw < 16384 THEN 2 ELSE 3 END +
   CASE WHEN stored < 128 THEN 1 WHEN stored < 16384 THEN 2 ELSE 3 END, stored
   FROM object WHERE encoding = 1 AND substr(id, 1, 1) = x'00'" >"$scratch/objects"
 number=0
 while read -r pack offset stored; do
   number=$((number + 1))
-  { printf '\050\265\057\375' && tail -c "+$((offset + 1))" "$store/packs/$pack" |
+  { printf '\050\265\057\375\000\210' && tail -c "+$((offset + 1))" "$store/packs/$pack" |
     head -c "$stored"; } | zstd -qdc >"$scratch/content" || fail "an object is no zstd frame"
   looked_through "$scratch/content"
 done <"$scratch/objects"

@@ -359,7 +359,7 @@ bool st_cbor_take_null(struct st_cbor *in)
 
 static int read_id(struct st_cbor *in, struct st_id *ret, struct st_error *err)
 {
-  uint64_t count;
+  uint64_t count = 0;
   int64_t keyed;
   if (st_cbor_read_array(in, &count, err) < 0)
     return -1;

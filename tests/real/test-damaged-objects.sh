@@ -27,9 +27,9 @@ echo "$count objects needed"
 full_manifest "$scratch/before"
 cp -a "$store" "$scratch/whole"
 while read -r id; do
-  # The middle of the record's payload, behind about 38 bytes.
+  # The middle of the record's payload, behind about 37 bytes.
   place=$(sqlite3 -separator ' ' "$index" "SELECT printf('%08d.pack', pack),
-    offset + 38 + stored / 2 FROM object WHERE id = x'$id'")
+    offset + 37 + stored / 2 FROM object WHERE id = x'$id'")
   [ -n "$place" ] || fail "not in the index: $id"
   flip "$store/packs/${place% *}" "${place#* }"
   for how in "--exact --packages=none" ""; do
