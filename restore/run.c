@@ -113,7 +113,9 @@ int st_run_restore(const struct st_request *r, struct st_error *err)
       st_session_plan(&s, &g.wishes, r->exact, &actions, err) < 0)
     return -1;
   st_report_plan(r->cli, &actions, &g.plugins, &g.packages);
-  return carry_out(&s, &actions, &g.plugins, err);
+  int status = carry_out(&s, &actions, &g.plugins, err);
+  /* What was not seen may differ, and was not put back. */
+  return status == ST_EXIT_OK && s.unseen ? ST_EXIT_INCOMPLETE : status;
 }
 
 /* ---- Undo --------------------------------------------------------------------------------------

@@ -42,10 +42,26 @@ void st_session_say(const struct st_strings *lines)
     fprintf(stderr, "systracker: %s\n", lines->items[i]);
 }
 
+/* Whether some of the paths, or of everything, was not seen by the scan. */
+static bool is_unseen(const struct st_session *s, const struct st_scan_result *result)
+{
+  const struct st_strings *paths = &s->request->paths;
+  if (paths->count == 0)
+    return result->incomplete;
+  for (size_t i = 0; i < paths->count; i++) {
+    ST_AUTO_FREE char *why = st_catalog_unobserved(s->look->catalog, ST_LIVE, paths->items[i]);
+    if (why)
+      return true;
+  }
+  return false;
+}
+
 int st_session_scan(struct st_session *s, struct st_error *err)
 {
   struct st_scan_result result = {0};
   int r = st_tracker_scan(s->look, &result, err);
+  if (r >= 0)
+    s->unseen = is_unseen(s, &result);
   if (r >= 0 && !s->request->cli->quiet) {
     for (size_t i = 0; i < result.missed.count; i++)
       fprintf(stderr, "systracker: not seen: %s\n", result.missed.items[i]);

@@ -13,6 +13,7 @@ struct st_session {
   struct st_tracker *write; /* holds the lock; NULL: a dry run */
   struct st_world world;
   int64_t checkpoint; /* 0: not of a checkpoint */
+  bool unseen;        /* some of what was asked for could not be looked at */
 };
 
 /* Looks at the host; with `write` the store's lock is taken first. */

@@ -25,7 +25,10 @@ bad_config 'min_free = "1M"' twice
 bad_config 'plugin command_track { no_such_option = "x" }' no_such_option
 # shellcheck disable=SC2016
 bad_config 'archive { url = "${HOME}/log" }' '\$'
-bad_config 'plugin command_track { commands = {' .
+cp "$scratch/good" "$config"
+echo 'plugin command_track { commands = {' >>"$config"
+expect_status 2 systracker check-config
+one_error 'systracker\.conf:[0-9]*\).*|too early'
 cp "$scratch/good" "$config"
 mkdir "$scratch/conf.d"
 bad_part()
@@ -50,7 +53,7 @@ mv "$config.away" "$config"
 build_plugin foreign
 echo 'plugin foreign { }' >>"$config"
 expect_status 2 systracker check-config
-one_error foreign 'version|ABI'
+one_error foreign 'interface 1001'
 expect_status 1 systracker checkpoint
 contains "$err" foreign
 echo 'no library' >"$scratch/plugins/foreign.so"

@@ -38,7 +38,7 @@ pack=$(echo "$packs" | head -n 1)
 truncate -s $(($(stat -c %s "$pack") - 2000)) "$pack"
 expect_status 2 systracker verify
 expect_status 0 systracker cat 1 /etc/app/app.conf
-expect_status 1 systracker cat 4 /srv/file-4
+expect_status 2 systracker cat 4 /srv/file-4
 contains "$err" /srv/file-4
 # The next checkpoint keeps again what is still there.
 expect_status 0 systracker checkpoint --full
@@ -52,13 +52,18 @@ expect_status 0 systracker verify
 expect_status 0 systracker cat 2 /srv/file-2
 cmp "$out" "$root/srv/file-2"
 
-# A fact that was altered behind our back, a chain that was cut.
+# A fact that was altered behind our back, a chain that was altered.
 anew
 sql "UPDATE standard_track_entry SET mode = 511 WHERE since = 1 AND path =
   (SELECT max(path) FROM standard_track_entry WHERE since = 1)"
 expect_status 2 systracker verify
 anew
 chain=$(echo "$store"/hosts/*/chain)
-truncate -s -5 "$chain"
+flip "$chain" $(($(stat -c %s "$chain") / 2))
 expect_status 2 systracker verify
 contains "$err" chain
+# The chain's end alone may be missing: that is what a kill behind the commit leaves.
+anew
+truncate -s -5 "$chain"
+expect_status 0 systracker checkpoint
+expect_status 0 systracker verify

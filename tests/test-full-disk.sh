@@ -10,29 +10,42 @@ fi
 make_root
 make_config
 mkdir "$scratch/disk"
-mount -t tmpfs -o size=4M,mode=0700 none "$scratch/disk" || skip "cannot mount a tmpfs here"
+mount -t tmpfs -o size=6M,mode=0700 none "$scratch/disk" || skip "cannot mount a tmpfs here"
 at_end "umount '$scratch/disk'"
 store=$scratch/disk/store
 sed -i "s|^store = .*|store = \"$store\"|" "$config"
 expect_status 0 systracker checkpoint
 
-# Not enough is left by the configuration's own limit: refused before anything is written.
+# Less would be left than the configuration wants: the content is not kept, and it is said.
 sed -i 's/^min_free = .*/min_free = "1G"/' "$config"
+echo one >"$root/srv/one"
 expect_status 1 systracker checkpoint
-contains "$err" 'free|space'
+contains "$err" '/srv/one.*min_free|min_free.*/srv/one'
 sed -i 's/^min_free = .*/min_free = "0"/' "$config"
 
-head -c 6000000 /dev/urandom >"$root/srv/large"
+# More than there is: the same.
+head -c 9000000 /dev/urandom >"$root/srv/large"
 sed -i 's/max_size = "4M"/max_size = "64M"/' "$config"
-status=0
-systracker checkpoint >"$out" 2>"$err" || status=$?
-cat "$out" "$err"
-[ "$status" -ne 0 ] || fail "6 MB went into 4"
-contains "$err" 'No space left|full|space'
+expect_status 1 systracker checkpoint
+contains "$err" '/srv/large'
+number=0
+while [ "$number" -lt 3000 ]; do
+  number=$((number + 1))
+  : >"$root/opt/new-file-with-a-name-$number"
+done
+# The disk fills up under the catalog: no checkpoint, and the ones before are as they were.
+dd if=/dev/zero of="$scratch/disk/full" bs=4096 2>/dev/null || :
+truncate -s -64K "$scratch/disk/full"
+count=$(sql 'SELECT count(*) FROM checkpoint')
+expect_status 2 systracker checkpoint
+one_error 'No space left|full'
+[ "$(sql 'SELECT count(*) FROM checkpoint')" -eq "$count" ] || fail "half a checkpoint"
 expect_status 0 systracker log
 expect_status 0 systracker cat 1 /etc/hosts
-rm "$root/srv/large"
+rm "$root/srv/large" "$scratch/disk/full"
+echo two >"$root/srv/one"
 echo small >"$root/srv/small"
 expect_status 0 systracker checkpoint
 expect_status 0 systracker cat latest /srv/small
+expect_status 0 systracker cat latest /srv/one
 expect_status 0 systracker verify

@@ -35,14 +35,17 @@ while read -r verb; do
   else
     awk -v verb="$verb" '/^   [a-z]/ { on = $1 == verb; next } on' "$scratch/section"
   fi |
-    sed -nE 's/^ {6,9}((-.*)?--[a-z-]+.*)$/\1/p' | sed -E 's/(--[a-z-]+).*/\1/' | options \
+    sed -nE 's/^ {4,9}((-.*)?--[a-z-]+.*)$/\1/p' | sed -E 's/(--[a-z-]+).*/\1/' | options \
     >"$scratch/said-all"
   grep -vxF -e --help -f "$scratch/global" "$scratch/said-all" >"$scratch/said" || :
   diff "$scratch/help" "$scratch/said" || fail "options of $verb: --help (<), the page (>)"
 done <"$scratch/verbs"
 
-# Each key of the shipped configuration has its place in the page.
-mandoc -T ascii "$ST_MANDIR/man5/systracker.conf.5" | col -bx >"$scratch/conf"
+# Each key of the shipped configuration has its place in the page,
+# or, where it is a plug-in's own option, in the plug-in's.
+for conf_page in "$ST_MANDIR/man5/systracker.conf.5" "$ST_MANDIR"/man8/systracker-*_track.8; do
+  mandoc -T ascii "$conf_page" | col -bx
+done >"$scratch/conf"
 for word in store log min_free max_night plugin track exclude secret reset excluded generated identity \
   reason archive url; do
   contains "$scratch/conf" "(^|[^a-z_])$word([^a-z_]|\$)"

@@ -68,7 +68,7 @@ for name in "$line" "$escape" "$bell" "$invalid" "$control" "$leading" "$blank";
   check 1 systracker cat 1 "/srv/none/$name"
   check 2 systracker diff "$name"
   check 2 systracker "$name"
-  check 1 systracker tag "$name" 1
+  check 1 systracker tag -- "$name" 1
 done
 
 # On a terminal, too.
