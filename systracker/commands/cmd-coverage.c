@@ -52,7 +52,7 @@ static void coverage_clear(struct coverage *c)
 }
 
 /* ---- Counting
- * ------------------------------------------------------------------------------------ */
+ * ----------------------------------------------------------------------------- */
 
 /* The table's column of that name and type, or -1. */
 static int column_of(const struct st_table *d, const char *name, enum st_value_type type)
@@ -228,7 +228,7 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /* ---- Words
- * ----------------------------------------------------------------------------------------- */
+ * -------------------------------------------------------------------------------- */
 
 static void print_sized(uint64_t bytes, const char *path, uint64_t files)
 {
@@ -279,7 +279,7 @@ static void print_words(const struct coverage *c)
 }
 
 /* ---- JSON
- * ------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------- */
 
 static json_t *sized_json(const char *path, uint64_t bytes)
 {

@@ -47,8 +47,7 @@ static bool has_entries(struct st_tracker *t, const char *plugin)
   return false;
 }
 
-/* ---- Words --------------------------------------------------------------------------------------
- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 static void print_rule(const struct st_rule *rule)
 {
@@ -88,11 +87,11 @@ static bool fact_is_secret(const struct st_fact_row *fact)
   return st_change_is_secret(&change);
 }
 
-static void print_fact(struct st_tracker *t, const struct st_fact_row *fact, bool secret)
+static void print_fact(const struct st_fact_row *fact, bool secret)
 {
   const struct st_table *d = &fact->table->declaration;
-  printf("  %s, since checkpoint %" PRId64 "%s:", fact->table->name, fact->since,
-         fact->expected ? " (as its package expects)" : "");
+  printf("  %s, since checkpoint %" PRId64 "%s%s:", fact->table->name, fact->since,
+         fact->expected ? ", as its package expects" : "", secret ? ", a secret" : "");
   const char *between = " ";
   for (size_t i = 1; i < d->ncolumns; i++) {
     const struct st_value *v = &fact->values[i];
@@ -106,12 +105,11 @@ static void print_fact(struct st_tracker *t, const struct st_fact_row *fact, boo
     printf("%s%s %s", between, d->columns[i].name, words.data);
     between = ", ";
   }
-  (void)t;
   putchar('\n');
 }
 
 /* ---- Facts
- * --------------------------------------------------------------------------------------- */
+ * -------------------------------------------------------------------------------- */
 
 /* What all entry tables say of the path at the latest checkpoint. */
 struct known {
@@ -172,7 +170,7 @@ static bool shows_ids(const struct st_table *d)
 static void print_known(struct explained *e, const struct known *k)
 {
   for (size_t i = 0; i < k->count; i++)
-    print_fact(e->t, k->facts[i], k->secret && shows_ids(&k->facts[i]->table->declaration));
+    print_fact(k->facts[i], k->secret && shows_ids(&k->facts[i]->table->declaration));
   if (k->count == 0)
     printf("  nothing is known of it at checkpoint %" PRId64 "\n", e->latest);
   ST_AUTO_FREE char *size = st_format_size(k->kept_length > 0 ? (uint64_t)k->kept_length : 0);
@@ -188,7 +186,7 @@ static void print_known(struct explained *e, const struct known *k)
 }
 
 /* ---- JSON
- * ----------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------- */
 
 static void set_rule(json_t *o, const struct st_rule *rule)
 {
@@ -263,9 +261,6 @@ static void set_known(struct explained *e, const struct known *k, json_t *o)
   json_object_set_new(o, "kept", json_boolean(k->kept));
   json_object_set_new(o, "unobserved", unobserved ? st_json_words(unobserved) : json_null());
 }
-
-/* ----------------------------------------------------------------------------------------------------
- */
 
 static int explain(struct st_cli *cli, struct explained *e, struct st_error *err)
 {

@@ -34,7 +34,7 @@ static const struct st_cli_verb verb = {
     .set = set,
 };
 
-/* ---- Checkpoints ---------------------------------------------------------------------------- */
+/* ---- Checkpoints ----------------------------------------------------------------------------- */
 
 static void print_checkpoint(const struct st_checkpoint *cp)
 {
@@ -74,67 +74,18 @@ static int log_checkpoints(struct st_cli *cli, struct st_tracker *t, int64_t lim
   return 0;
 }
 
-/* ---- Paths ---------------------------------------------------------------------------------- */
-
-struct history {
-  struct st_cli *cli;
-  struct st_tracker *t;
-  const struct log_options *options;
-  const char *path;
-  int64_t number, shown; /* the checkpoint whose lines are printed now; how many checkpoints */
-};
-
-static int print_history_json(struct history *h, int64_t number, const struct st_change *change,
-                              const char *time)
-{
-  json_t *o = st_render_json(h->t, change, h->options->times);
-  json_object_set_new(o, "checkpoint", json_integer(number));
-  json_object_set_new(o, "time", json_string(time));
-  json_object_set_new(o, "path", st_json_path(h->path));
-  return st_cli_json(o);
-}
-
-static int print_history_words(struct history *h, int64_t number, const struct st_change *change,
-                               const char *time, struct st_error *err)
-{
-  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
-  if (st_render_words(h->t, change, h->options->times, &words, err) < 0)
-    return -1;
-  const char *kind = !change->before ? "began" : !change->after ? "ended" : "changed";
-  printf("%4" PRId64 "  %s  %s  %s %s%s%s\n", number, time, st_quote(h->path),
-         change->declaration->name, kind, words.length > 0 && change->after ? ": " : "",
-         words.length > 0 && change->after ? words.data : "");
-  return 0;
-}
-
-static int on_history(void *arg, int64_t number, const struct st_change *change,
-                      struct st_error *err)
-{
-  struct history *h = arg;
-  if (!h->options->times && !st_change_is_loud(change))
-    return 0;
-  if (number != h->number && h->options->limit > 0 && h->shown >= h->options->limit)
-    return 1;
-  h->shown += number != h->number;
-  h->number = number;
-  ST_AUTO_CHECKPOINT cp = {0};
-  if (st_catalog_checkpoint(h->t->catalog, number, &cp, err) < 0)
-    return -1;
-  ST_AUTO_FREE char *time = h->cli->json ? st_format_time_utc(cp.time) : st_format_time(cp.time);
-  if (h->cli->json)
-    return print_history_json(h, number, change, time);
-  return print_history_words(h, number, change, time, err);
-}
+/* ---- Paths ----------------------------------------------------------------------------------- */
 
 static int log_paths(struct st_cli *cli, struct st_tracker *t, const struct log_options *o,
                      const struct st_strings *paths, struct st_error *err)
 {
   for (size_t i = 0; i < paths->count; i++) {
-    struct history h = {.cli = cli, .t = t, .options = o, .path = paths->items[i]};
-    if (st_catalog_history(t->catalog, h.path, on_history, &h, err) < 0)
+    const char *path = paths->items[i];
+    int64_t shown = st_render_history(t, cli, path, o->limit, o->times, err);
+    if (shown < 0)
       return -1;
-    if (h.shown == 0 && !cli->json && !cli->quiet)
-      printf("nothing is known of %s\n", st_quote(h.path));
+    if (shown == 0 && !cli->json && !cli->quiet)
+      printf("nothing is known of %s\n", st_quote(path));
   }
   return 0;
 }

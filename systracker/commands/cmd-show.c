@@ -31,8 +31,7 @@ static const struct st_cli_verb verb = {
     .set = set,
 };
 
-/* ---- Scope: rows of the core's tables ---------------------------------------------------------
- */
+/* ---- Scope: rows of the core's tables -------------------------------------------------------- */
 
 /* Columns 0 to n - 1 of the row, as words. */
 static int print_row(void *arg, const struct st_fact_row *fact, struct st_error *err)
@@ -92,8 +91,7 @@ static int print_header(struct st_tracker *t, const struct st_checkpoint *cp, st
   return 0;
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* A row as an object of its columns. */
 static int add_row(void *arg, const struct st_fact_row *fact, struct st_error *err)
@@ -129,9 +127,6 @@ static int print_header_json(struct st_tracker *t, const struct st_checkpoint *c
   json_decref(o);
   return r;
 }
-
-/* -------------------------------------------------------------------------------------------------
- */
 
 static int show(struct st_cli *cli, struct st_tracker *t, int64_t number,
                 const struct st_render_options *o, struct st_error *err)

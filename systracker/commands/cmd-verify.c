@@ -94,8 +94,9 @@ static void report(const struct st_cli *cli, struct st_tracker *t, const struct 
   ST_AUTO_FREE char *raw = st_format_size(size->raw);
   ST_AUTO_FREE char *stored = st_format_size(size->stored);
   ST_AUTO_FREE char *count = cmd_count(checkpoints, "checkpoint", "checkpoints");
-  printf("checked %s, %" PRIu64 " objects (%s, stored in %s) in %" PRIu64 " packs: ", count,
-         size->objects, raw, stored, size->packs);
+  ST_AUTO_FREE char *objects = cmd_count((int64_t)size->objects, "object", "objects");
+  ST_AUTO_FREE char *packs = cmd_count((int64_t)size->packs, "pack", "packs");
+  printf("checked %s, %s (%s, stored in %s) in %s: ", count, objects, raw, stored, packs);
   if (damaged == 0)
     printf("nothing is damaged\n");
   else

@@ -29,7 +29,7 @@ static void look_at_terminal(struct st_cli *cli)
   cli->colour = cli->terminal && !(no_colour && *no_colour) && term && strcmp(term, "dumb") != 0;
 }
 
-/* ---- Options ------------------------------------------------------------------------------ */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 /* The two tables of options as getopt_long(3) wants them. */
 struct options {
@@ -216,7 +216,7 @@ int st_cli_path(const struct st_cli *cli, const char *text, char **ret, struct s
   return st_normal_path(full, ret, err);
 }
 
-/* ---- Help --------------------------------------------------------------------------------- */
+/* ---- Help ------------------------------------------------------------------------------------ */
 
 static void help_options(FILE *out, const struct st_cli_option *table)
 {
@@ -244,7 +244,7 @@ void st_cli_help(FILE *out, const struct st_cli_verb *verb)
   help_options(out, globals);
 }
 
-/* ---- Ending, pager ------------------------------------------------------------------------ */
+/* ---- Ending, pager --------------------------------------------------------------------------- */
 
 int st_cli_fail(struct st_error *err)
 {
@@ -280,7 +280,7 @@ void st_cli_pager_end(pid_t pid)
     st_pager_end(pid);
 }
 
-/* ---- JSON --------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 int st_cli_json(json_t *object)
 {

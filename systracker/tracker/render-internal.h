@@ -35,10 +35,34 @@ bool st_column_differs(const struct st_change *change, size_t column);
 /* The key's columns with a space between, escaped. */
 void st_render_key(const struct st_change *change, struct st_buffer *out);
 
-enum { ST_SKIP_OBJECTS = 1, ST_SKIP_IDS = 2 };
-/* Column by column, without asking the plug-in; `skip`: columns that are said elsewhere. */
-void st_render_columns(const struct st_change *change, bool times, unsigned skip,
-                       struct st_buffer *out);
+bool st_table_has_ids(const struct st_table *d);
+
+/* What differs of one path, or of one key of another table: render-group.c. */
+struct st_group {
+  struct st_held_change *items;
+  size_t count, size;
+  bool entry;
+  char *path; /* of an entry */
+  /* Set by st_group_finish: */
+  bool secret; /* nothing of its content, digest or size is shown */
+  char letter; /* A D M T */
+};
+
+/* `path`: of an entry, else NULL. */
+void st_group_add(struct st_group *g, const struct st_change *change, const char *path);
+void st_group_clear(struct st_group *g); /* for the next one */
+void st_group_free(struct st_group *g);
+/* All is added: finds out what the group is; `b`: the state after the changes. */
+int st_group_finish(struct st_group *g, struct st_tracker *t, int64_t b, struct st_error *err);
+bool st_group_is_loud(const struct st_group *g);
+/* Its words, a string a table that has something to say; `patched`: the texts' difference is shown
+ * beside, so digests need not be. */
+int st_group_words(const struct st_group *g, struct st_tracker *t, bool times, bool patched,
+                   struct st_strings *ret, struct st_error *err);
+
+/* st_render_json, with what the group knows to be secret left out. */
+json_t *st_group_json(const struct st_group *g, struct st_tracker *t,
+                      const struct st_change *change, bool times);
 
 /* Where the contents of a change come from, for the unified diff. */
 struct st_patch_sides {

@@ -63,6 +63,8 @@ static json_t *columns_json(const struct st_change *change, bool times)
     const struct st_column *c = &d->columns[i];
     if ((c->flags & ST_KEY) || !st_column_differs(change, i))
       continue;
+    if (st_change_row(change)[i].type == ST_NULL)
+      continue;
     if ((c->flags & ST_QUIET) && !times && change->before && change->after)
       continue;
     json_object_set_new(
@@ -84,5 +86,16 @@ json_t *st_render_json(struct st_tracker *t, const struct st_change *change, boo
     json_object_set_new(o, "secret", json_true());
   else
     json_object_set_new(o, "columns", columns_json(change, times));
+  return o;
+}
+
+json_t *st_group_json(const struct st_group *g, struct st_tracker *t,
+                      const struct st_change *change, bool times)
+{
+  json_t *o = st_render_json(t, change, times);
+  if (g->secret && st_table_has_ids(change->declaration)) {
+    json_object_set_new(o, "secret", json_true());
+    json_object_del(o, "columns");
+  }
   return o;
 }

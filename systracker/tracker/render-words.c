@@ -10,7 +10,7 @@
 /* Digests in text are cut to this many bytes; JSON has them whole. */
 #define SHOWN_DIGEST 8
 
-/* ---- Holding a change ----------------------------------------------------------------------- */
+/* ---- Holding a change ------------------------------------------------------------------------ */
 
 static struct st_value *copy_row(const struct st_value *row, size_t n)
 {
@@ -156,14 +156,22 @@ void st_render_key(const struct st_change *change, struct st_buffer *out)
 
 /* ---- Changes --------------------------------------------------------------------------------- */
 
-static bool is_shown(const struct st_change *change, size_t i, bool times, unsigned skip)
+/* The part below a second of the time before it, which says it well enough. */
+static bool is_fraction(const struct st_change *change, size_t i)
+{
+  const struct st_column *c = &change->declaration->columns[i];
+  size_t n = strlen(c->name);
+  return i > 0 && n > 5 && strcmp(c->name + n - 5, "_nsec") == 0 && (c[-1].flags & ST_AS_TIME) &&
+         st_column_differs(change, i - 1);
+}
+
+static bool is_shown(const struct st_change *change, size_t i, bool times)
 {
   const struct st_column *c = &change->declaration->columns[i];
   const struct st_value *row = st_change_row(change);
   if ((c->flags & (ST_KEY | ST_DERIVED)) || ((c->flags & ST_QUIET) && !times))
     return false;
-  if (c->type == ST_ID && ((skip & ST_SKIP_IDS) || (c->flags & ST_MANIFEST) ||
-                           ((skip & ST_SKIP_OBJECTS) && (c->flags & ST_OBJECT))))
+  if ((c->flags & ST_MANIFEST) || is_fraction(change, i))
     return false;
   return st_column_differs(change, i) && row[i].type != ST_NULL;
 }
@@ -184,12 +192,12 @@ static void render_column(const struct st_change *change, size_t i, struct st_bu
     st_render_value(c, &change->after[i], out);
 }
 
-void st_render_columns(const struct st_change *change, bool times, unsigned skip,
-                       struct st_buffer *out)
+/* Column by column, without asking the plug-in. */
+static void render_columns(const struct st_change *change, bool times, struct st_buffer *out)
 {
   size_t start = out->length;
   for (size_t i = 0; i < change->declaration->ncolumns; i++) {
-    if (!is_shown(change, i, times, skip))
+    if (!is_shown(change, i, times))
       continue;
     if (out->length > start)
       st_buffer_append_string(out, ", ");
@@ -248,8 +256,9 @@ int st_render_words(struct st_tracker *t, const struct st_change *change, bool t
   if (!times && !st_change_is_loud(change))
     return 0;
   if (st_change_is_secret(change))
-    st_buffer_append_string(out, "content changed");
+    st_buffer_append_string(out,
+                            change->before && change->after ? "content changed" : "secret content");
   else if (!ask_plugin(t, change, times, out))
-    st_render_columns(change, times, 0, out);
+    render_columns(change, times, out);
   return 0;
 }

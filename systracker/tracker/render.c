@@ -8,136 +8,18 @@
 #include "systracker/base/file.h"
 #include "systracker/tracker/render-internal.h"
 
-/* What is known of one path, or of one key of another table, and differs. */
-struct group {
-  struct st_held_change *items;
-  size_t count, size;
-  bool entry;
-  char *path;  /* of an entry */
-  bool secret; /* nothing of its content, digest or size is shown */
-  char letter; /* A D M T */
-};
-
 struct render {
   struct st_tracker *t;
   const struct st_cli *cli;
   const struct st_render_options *options;
   struct st_patch_sides sides;
   bool manifests; /* some table can name a manifest, so facts may be expected ones */
-  struct group group;
+  struct st_group group;
   int64_t added, deleted, changed, retyped;
   int64_t packaged; /* paths of packages, not shown one by one */
 };
 
-/* ---- Groups -----------------------------------------------------------------------------------
- */
-
-static void group_clear(struct group *g)
-{
-  for (size_t i = 0; i < g->count; i++)
-    st_held_change_clear(&g->items[i]);
-  free(g->path);
-  *g = (struct group){.items = g->items, .size = g->size};
-}
-
-static void group_add(struct group *g, const struct st_change *change, const char *path)
-{
-  if (g->count == g->size) {
-    g->size = g->size ? 2 * g->size : 4;
-    g->items = st_realloc(g->items, g->size, sizeof(*g->items));
-  }
-  if (g->count == 0) {
-    g->entry = path != NULL;
-    g->path = path ? st_strdup(path) : NULL;
-  }
-  st_held_change_set(&g->items[g->count++], change);
-}
-
-/* Secrets by the digests that were taken, and by the rules of today: a file that was declared a
- * secret only later is one in old checkpoints, too. */
-static bool group_is_secret(const struct render *r)
-{
-  const struct group *g = &r->group;
-  for (size_t i = 0; i < g->count; i++)
-    if (st_change_is_secret(&g->items[i].change))
-      return true;
-  return g->path && r->t->secret && st_rules_match(r->t->secret, g->path, false);
-}
-
-static bool has_ids(const struct st_table *d)
-{
-  for (size_t i = 0; i < d->ncolumns; i++)
-    if (d->columns[i].type == ST_ID)
-      return true;
-  return false;
-}
-
-/* The column that says what kind of file an entry is, or -1. */
-static int type_column(const struct st_table *d)
-{
-  for (size_t i = 1; (d->flags & ST_TABLE_ENTRY) && i < d->ncolumns; i++)
-    if (strcmp(d->columns[i].name, "type") == 0)
-      return (int)i;
-  return -1;
-}
-
-/* Whether a table that says what kind of file it is knows the path at b: then a row that began or
- * ended elsewhere says that it is watched otherwise, not that it came or went. */
-static int path_stays(struct render *r, struct st_error *err)
-{
-  struct st_catalog *c = r->t->catalog;
-  struct st_value key = st_path_value(r->group.path);
-  const struct st_catalog_table *table;
-  for (size_t n = 0; (table = st_catalog_table_at(c, n)); n++) {
-    if (type_column(&table->declaration) < 0)
-      continue;
-    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
-    if (st_catalog_fact(c, r->sides.b, table, &key, &fact, err) < 0)
-      return -1;
-    if (fact->present)
-      return 1;
-  }
-  return 0;
-}
-
-static char change_letter(const struct st_change *change)
-{
-  int type = type_column(change->declaration);
-  if (!change->before)
-    return 'A';
-  if (!change->after)
-    return 'D';
-  return type >= 0 && st_column_differs(change, (size_t)type) ? 'T' : 'M';
-}
-
-static int group_letter(struct render *r, char *ret, struct st_error *err)
-{
-  const struct group *g = &r->group;
-  for (size_t i = 0; i < g->count; i++)
-    if (!g->entry || type_column(g->items[i].change.declaration) >= 0) {
-      *ret = change_letter(&g->items[i].change);
-      return 0;
-    }
-  int stays = path_stays(r, err);
-  if (stays < 0)
-    return -1;
-  *ret = change_letter(&g->items[0].change);
-  for (size_t i = 0; i < g->count; i++)
-    if (stays || change_letter(&g->items[i].change) != *ret)
-      *ret = 'M';
-  return 0;
-}
-
-static bool group_is_loud(const struct group *g)
-{
-  for (size_t i = 0; i < g->count; i++)
-    if (st_change_is_loud(&g->items[i].change))
-      return true;
-  return false;
-}
-
-/* ---- Files of packages --------------------------------------------------------------------------
- */
+/* ---- Files of packages ----------------------------------------------------------------------- */
 
 static bool any_manifests(struct st_catalog *c)
 {
@@ -169,7 +51,7 @@ static int side_expected(struct render *r, const struct st_change *change, bool 
 /* Whether the package's own line says all there is to say of the path. */
 static int group_is_packaged(struct render *r, struct st_error *err)
 {
-  const struct group *g = &r->group;
+  const struct st_group *g = &r->group;
   if (!g->entry || !r->manifests)
     return 0;
   for (size_t i = 0; i < g->count; i++) {
@@ -184,48 +66,10 @@ static int group_is_packaged(struct render *r, struct st_error *err)
 }
 
 /* ---- Lines
- * ---------------------------------------------------------------------------------------- */
-
-/* Whether checksums speak of the path, so that "content changed" need not be said. */
-static bool has_plain_digest(const struct group *g)
-{
-  for (size_t i = 0; i < g->count; i++) {
-    const struct st_change *change = &g->items[i].change;
-    for (size_t c = 0; c < change->declaration->ncolumns; c++)
-      if (change->declaration->columns[c].type == ST_ID &&
-          !(change->declaration->columns[c].flags & ST_OBJECT) && st_column_differs(change, c))
-        return true;
-  }
-  return false;
-}
-
-/* The group's words: one string a change. */
-static int group_words(struct render *r, bool patched, struct st_strings *ret, struct st_error *err)
-{
-  const struct group *g = &r->group;
-  bool digest = g->entry && has_plain_digest(g);
-  if (g->secret && g->letter != 'A' && g->letter != 'D')
-    for (size_t i = 0; i < g->count && ret->count == 0; i++)
-      if (has_ids(g->items[i].change.declaration))
-        st_strings_add(ret, "content changed");
-  for (size_t i = 0; i < g->count; i++) {
-    const struct st_change *change = &g->items[i].change;
-    bool ids = has_ids(change->declaration);
-    ST_AUTO_BUFFER words = ST_BUFFER_INIT;
-    if (ids && (g->secret || (patched && g->entry)))
-      continue;
-    if (ids && (patched || digest))
-      st_render_columns(change, r->options->times, ST_SKIP_OBJECTS, &words);
-    else if (st_render_words(r->t, change, r->options->times, &words, err) < 0)
-      return -1;
-    if (words.length > 0 && !st_strings_has(ret, words.data))
-      st_strings_add(ret, words.data);
-  }
-  return 0;
-}
+ * -------------------------------------------------------------------------------- */
 
 /* "/etc/hosts"; "package bash amd64". */
-static void group_name(const struct group *g, struct st_buffer *out)
+static void group_name(const struct st_group *g, struct st_buffer *out)
 {
   const struct st_change *change = &g->items[0].change;
   if (!g->entry)
@@ -243,8 +87,8 @@ static const char *letter_colour(const struct render *r, char letter)
 static int print_stat(struct render *r, const char *name, struct st_error *err)
 {
   ST_AUTO_STRINGS words = {0};
-  const struct group *g = &r->group;
-  if (g->letter != 'D' && group_words(r, false, &words, err) < 0)
+  const struct st_group *g = &r->group;
+  if (st_group_words(g, r->t, r->options->times, false, &words, err) < 0)
     return -1;
   printf("%s%c%s %s", letter_colour(r, g->letter), g->letter, r->cli->colour ? "\033[m" : "", name);
   for (size_t i = 0; i < words.count; i++)
@@ -265,7 +109,7 @@ static const char *letter_word(char letter)
 static int group_patch(struct render *r, struct st_buffer *out, struct st_buffer *why,
                        struct st_error *err)
 {
-  const struct group *g = &r->group;
+  const struct st_group *g = &r->group;
   int found = 0;
   for (size_t i = 0; r->options->patch && !g->secret && !found && i < g->count; i++)
     found = st_render_patch(&r->sides, &g->items[i].change, out, why, err);
@@ -274,12 +118,13 @@ static int group_patch(struct render *r, struct st_buffer *out, struct st_buffer
 
 static int print_full(struct render *r, const char *name, struct st_error *err)
 {
-  const struct group *g = &r->group;
+  const struct st_group *g = &r->group;
   ST_AUTO_STRINGS words = {0};
   ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
   ST_AUTO_BUFFER why = ST_BUFFER_INIT;
   int patched = group_patch(r, &patch, &why, err);
-  if (patched < 0 || group_words(r, patched && patch.length > 0, &words, err) < 0)
+  if (patched < 0 ||
+      st_group_words(g, r->t, r->options->times, patched && patch.length > 0, &words, err) < 0)
     return -1;
   printf("%s%s%s %s\n", letter_colour(r, g->letter), letter_word(g->letter),
          r->cli->colour ? "\033[m" : "", name);
@@ -292,14 +137,14 @@ static int print_full(struct render *r, const char *name, struct st_error *err)
 }
 
 /* ---- JSON
- * ------------------------------------------------------------------------------------------ */
+ * --------------------------------------------------------------------------------- */
 
 static int print_json_name(struct render *r, struct st_error *err)
 {
-  const struct group *g = &r->group;
+  const struct st_group *g = &r->group;
   ST_AUTO_STRINGS words = {0};
   const char letter[] = {g->letter, 0};
-  if (!r->options->name_only && group_words(r, false, &words, err) < 0)
+  if (!r->options->name_only && st_group_words(g, r->t, r->options->times, false, &words, err) < 0)
     return -1;
   json_t *o = json_object();
   if (g->entry) {
@@ -320,11 +165,8 @@ static int print_json_change(struct render *r, const struct st_change *change, s
 {
   if (!r->options->times && !st_change_is_loud(change))
     return 0;
-  json_t *o = st_render_json(r->t, change, r->options->times);
-  if (r->group.secret && has_ids(change->declaration)) {
-    json_object_set_new(o, "secret", json_true());
-    json_object_del(o, "columns");
-  } else if (r->options->patch) {
+  json_t *o = st_group_json(&r->group, r->t, change, r->options->times);
+  if (r->options->patch && !r->group.secret) {
     ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
     ST_AUTO_BUFFER why = ST_BUFFER_INIT;
     int found = st_render_patch(&r->sides, change, &patch, &why, err);
@@ -340,7 +182,7 @@ static int print_json_change(struct render *r, const struct st_change *change, s
 
 static int print_json(struct render *r, struct st_error *err)
 {
-  const struct group *g = &r->group;
+  const struct st_group *g = &r->group;
   if (r->options->stat || r->options->name_only)
     return print_json_name(r, err);
   for (size_t i = 0; i < g->count; i++)
@@ -350,7 +192,7 @@ static int print_json(struct render *r, struct st_error *err)
 }
 
 /* ---- All
- * -------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------- */
 
 static void count_group(struct render *r)
 {
@@ -383,23 +225,22 @@ static int print_group(struct render *r, struct st_error *err)
 /* The group is complete: shows it, where there is anything to show. */
 static int flush_group(struct render *r, struct st_error *err)
 {
-  struct group *g = &r->group;
+  struct st_group *g = &r->group;
   if (g->count == 0)
     return 0;
   int result = 0;
-  if (r->options->times || group_is_loud(g)) {
+  if (r->options->times || st_group_is_loud(g)) {
     int packaged = r->options->files ? 0 : group_is_packaged(r, err);
     if (packaged > 0) {
       r->packaged++;
-    } else if (packaged < 0 || group_letter(r, &g->letter, err) < 0) {
+    } else if (packaged < 0 || st_group_finish(g, r->t, r->sides.b, err) < 0) {
       result = -1;
     } else {
-      g->secret = group_is_secret(r);
       count_group(r);
       result = print_group(r, err);
     }
   }
-  group_clear(g);
+  st_group_clear(g);
   return result;
 }
 
@@ -432,7 +273,7 @@ static int on_change(void *arg, const struct st_change *change, struct st_error 
   bool same = r->group.count > 0 && r->group.path && path && strcmp(r->group.path, path) == 0;
   if (!same && flush_group(r, err) < 0)
     return -1;
-  group_add(&r->group, change, path);
+  st_group_add(&r->group, change, path);
   return 0;
 }
 
@@ -471,8 +312,7 @@ int64_t st_render_changes(struct st_tracker *t, const struct st_cli *cli, int64_
   int result = st_catalog_changes(t->catalog, a, b, on_change, &r, err);
   if (result >= 0)
     result = flush_group(&r, err);
-  group_clear(&r.group);
-  free(r.group.items);
+  st_group_free(&r.group);
   if (result < 0)
     return -1;
   int64_t count = r.added + r.deleted + r.changed + r.retyped + r.packaged;

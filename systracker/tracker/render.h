@@ -22,6 +22,11 @@ struct st_render_options {
 int64_t st_render_changes(struct st_tracker *t, const struct st_cli *cli, int64_t a, int64_t b,
                           const struct st_render_options *options, struct st_error *err);
 
+/* Prints what became of one path, newest first, at most `limit` checkpoints (0: all).  Returns how
+ * many were shown, or a negative number. */
+int64_t st_render_history(struct st_tracker *t, const struct st_cli *cli, const char *path,
+                          int64_t limit, bool times, struct st_error *err);
+
 /* One change in words, e.g. "mode 0644 → 0600", by the plug-in's `explain` or column by column;
  * appends, without a newline.  Nothing appended: nothing to show (quiet columns only). */
 int st_render_words(struct st_tracker *t, const struct st_change *change, bool times,
