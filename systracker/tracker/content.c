@@ -87,6 +87,39 @@ int st_tracker_live_content(struct st_tracker *t, const char *path, size_t max,
   return st_read_all(fd, max, out, err);
 }
 
+/* ---- Live content that is no file ------------------------------------------------------------ */
+
+int st_tracker_live_object(const struct st_tracker *t, const struct st_id *id,
+                           struct st_buffer *out)
+{
+  for (size_t i = 0; i < t->nlive_objects; i++) {
+    const struct st_live_object *o = &t->live_objects[i];
+    if (!st_id_equal(&o->id, id))
+      continue;
+    st_buffer_append(out, o->data, o->length);
+    return 0;
+  }
+  return 1;
+}
+
+void st_tracker_hold(struct st_tracker *t, const struct st_id *id, const void *data, size_t length)
+{
+  if (st_store_has(t->store, id))
+    return;
+  t->live_objects = st_realloc(t->live_objects, t->nlive_objects + 1, sizeof(*t->live_objects));
+  t->live_objects[t->nlive_objects++] =
+      (struct st_live_object){*id, st_memdup(data, length), length};
+}
+
+void st_tracker_forget(struct st_tracker *t)
+{
+  for (size_t i = 0; i < t->nlive_objects; i++)
+    free(t->live_objects[i].data);
+  free(t->live_objects);
+  t->live_objects = NULL;
+  t->nlive_objects = 0;
+}
+
 /* ---- Rules --------------------------------------------------------------------------------- */
 
 bool st_tracker_tracked(struct st_tracker *t, size_t n, const char *path, bool is_dir,

@@ -140,6 +140,7 @@ int st_keep(struct st_facts *out, const char *table, const char *column, const s
     return -1;
   if (!out->keep) {
     st_id_of(ret, NULL, data, length);
+    st_tracker_hold(out->tracker, ret, data, length);
     return 0;
   }
   struct st_tracker *tr = out->tracker;

@@ -27,9 +27,11 @@ static void say(struct st_buffer *why, const char *words)
 
 /* From the live file; what changed or went since the scan is no error. */
 static int read_live(const struct st_patch_sides *sides, const struct st_change *change,
-                     struct st_buffer *out, struct st_buffer *why)
+                     const struct st_id *id, struct st_buffer *out, struct st_buffer *why)
 {
   if (!st_change_is_entry(change)) {
+    if (st_tracker_live_object(sides->t, id, out) == 0)
+      return 1;
     say(why, "the live content is not kept");
     return 0;
   }
@@ -54,7 +56,7 @@ static int read_side(const struct st_patch_sides *sides, const struct st_change 
     return 0;
   if (!st_store_has(sides->t->store, &v->u.id)) {
     if (after && sides->live)
-      return read_live(sides, change, out, why);
+      return read_live(sides, change, &v->u.id, out, why);
     say(why, "its content is missing from the store");
     return 0;
   }

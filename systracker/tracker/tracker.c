@@ -205,6 +205,7 @@ static void close_fd(int fd)
 
 void st_tracker_close(struct st_tracker *t)
 {
+  st_tracker_forget(t);
   if (t->catalog)
     st_catalog_close(t->catalog);
   if (t->store)

@@ -29,6 +29,13 @@ enum st_tracker_mode {
   ST_TRACKER_WRITE, /* takes the lock; makes the store and the host's key at the first write */
 };
 
+/* Content that `collect` handed over in a live scan: it is compared, and not kept. */
+struct st_live_object {
+  struct st_id id;
+  void *data;
+  size_t length;
+};
+
 struct st_tracker {
   struct st_conf *conf;
   struct st_host host;
@@ -43,6 +50,8 @@ struct st_tracker {
   struct st_scope *scope;
   struct st_rules *secret, *identity, *excluded, *generated;
   struct st_accounts *accounts; /* of the root, as they were when it was opened */
+  struct st_live_object *live_objects;
+  size_t nlive_objects;
 };
 
 int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
@@ -97,5 +106,12 @@ int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, b
 /* The same for the live system: read from the root, following no symlink. */
 int st_tracker_live_content(struct st_tracker *t, const char *path, size_t max,
                             struct st_buffer *out, struct st_error *err);
+
+/* What a live scan was handed by st_keep and the store does not have; 1: it is not there. */
+int st_tracker_live_object(const struct st_tracker *t, const struct st_id *id,
+                           struct st_buffer *out);
+/* Holds it until the tracker is closed or forgets it. */
+void st_tracker_hold(struct st_tracker *t, const struct st_id *id, const void *data, size_t length);
+void st_tracker_forget(struct st_tracker *t);
 
 #endif
