@@ -51,9 +51,8 @@ static bool is_interrupted(void)
 
 static void name_beside(struct place *p, const struct st_journal *j, size_t index)
 {
-  char token[2 * ST_JOURNAL_TOKEN_SIZE + 1];
-  st_hex(token, j->token, sizeof(j->token));
-  snprintf(p->beside, sizeof(p->beside), ".systracker-%s-%zu", token, index);
+  ST_AUTO_FREE char *prefix = st_journal_beside(j);
+  snprintf(p->beside, sizeof(p->beside), "%s%zu", prefix, index);
 }
 
 static int open_place(const struct run *r, size_t index, struct place *ret, struct st_error *err)

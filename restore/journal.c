@@ -31,6 +31,13 @@ void st_journal_touch(struct st_journal *j, const char *path, int64_t mtime, uin
   j->touched[j->ntouched++] = (struct st_touched){st_strdup(path), mtime, nsec};
 }
 
+char *st_journal_beside(const struct st_journal *j)
+{
+  char token[2 * ST_JOURNAL_TOKEN_SIZE + 1];
+  st_hex(token, j->token, sizeof(j->token));
+  return st_format(".systracker-%s-", token);
+}
+
 /* ---- Writing it down ------------------------------------------------------------------------- */
 
 static void encode_header(struct st_buffer *out, const struct st_journal *j)
@@ -338,13 +345,19 @@ static int fill_folder(int dir, const struct st_journal *j, struct st_error *err
   return write_state(dir, ST_JOURNAL_PLANNED, err);
 }
 
-/* What a killed writer left: nothing refers to it. */
+/* What a killed writer left, files beside among it: nothing refers to it. */
 static void remove_unfinished(int journals, const char *name)
 {
-  static const char *const files[] = {"plan", "done", "state"};
-  ST_AUTO_CLOSE int dir = openat(journals, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  for (size_t i = 0; dir >= 0 && i < ST_COUNT(files); i++)
-    unlinkat(dir, files[i], 0);
+  int fd = openat(journals, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  ST_AUTO_CLOSEDIR DIR *d = fdopendir(fd);
+  if (!d) {
+    close(fd);
+    return;
+  }
+  for (struct dirent *e; (e = readdir(d));)
+    unlinkat(fd, e->d_name, 0);
   unlinkat(journals, name, AT_REMOVEDIR);
 }
 

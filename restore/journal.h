@@ -48,6 +48,9 @@ struct st_journal {
 void st_journal_clear(struct st_journal *j);
 void st_journal_touch(struct st_journal *j, const char *path, int64_t mtime, uint32_t nsec);
 
+/* What the names of this journal's files beside begin with; the action's index follows. */
+char *st_journal_beside(const struct st_journal *j);
+
 /* The file `plan`. */
 void st_journal_encode(struct st_buffer *out, const struct st_journal *j);
 /* Anything that is not exactly as st_journal_encode writes it is an error in words. */

@@ -44,3 +44,7 @@ restore_test_login_CFLAGS = $(UNIT_CFLAGS)
 restore_test_login_LDADD = $(UNIT_LDADD)
 TESTS += restore/test-plan restore/test-journal restore/test-login
 endif
+
+RESTORE_TESTS = restore/test-restore.sh restore/test-restore-faults.sh
+TESTS += $(RESTORE_TESTS)
+EXTRA_DIST += $(RESTORE_TESTS)

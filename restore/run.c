@@ -191,8 +191,10 @@ int st_run_undo(const struct st_request *r, struct st_error *err)
   ST_AUTO_WISHES wishes = {0};
   ST_AUTO_ACTIONS actions = {0};
   if (st_session_open(&s, r, !r->dry_run, err) < 0 || find_undoable(&s, &last, err) < 0 ||
-      st_session_scan(&s, err) < 0 || refuse_conflicts(&s, &last, err) < 0 ||
-      st_gather_journal(&s.world, &last, true, &wishes, err) < 0 ||
+      st_session_scan(&s, err) < 0 || refuse_conflicts(&s, &last, err) < 0)
+    return -1;
+  s.world.beside = st_journal_beside(&last);
+  if (st_gather_journal(&s.world, &last, true, &wishes, err) < 0 ||
       st_session_plan(&s, &wishes, true, &actions, err) < 0)
     return -1;
   st_report_plan(r->cli, &actions, NULL, NULL);

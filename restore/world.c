@@ -137,6 +137,7 @@ static void free_gaps(struct st_world_gaps *g)
 void st_world_close(struct st_world *w)
 {
   free(w->store);
+  free(w->beside);
   if (w->scope_then)
     st_scope_free(w->scope_then);
   free_mounts(&w->mounts);
@@ -237,7 +238,14 @@ static char *forbidden(void *arg, const char *path, bool is_dir, bool deleting, 
 static int children(void *arg, const char *path, struct st_strings *ret, struct st_error *err)
 {
   const struct st_world *w = arg;
-  return st_live_children(w->tracker->root, path, ret, err);
+  ST_AUTO_STRINGS all = {0};
+  if (st_live_children(w->tracker->root, path, &all, err) < 0)
+    return -1;
+  for (size_t i = 0; i < all.count; i++) {
+    if (!w->beside || strncmp(all.items[i], w->beside, strlen(w->beside)) != 0)
+      st_strings_add(ret, all.items[i]);
+  }
+  return 0;
 }
 
 static bool uid(void *arg, const char *name, uint32_t *ret)
