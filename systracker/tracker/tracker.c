@@ -34,6 +34,8 @@ static bool same_directory(int fd, const char *path)
 static int open_root(struct st_tracker *t, const struct st_tracker_options *options,
                      struct st_error *err)
 {
+  if (st_check_kernel(err) < 0)
+    return -1;
   t->root_path = st_strdup(options->root ? options->root : "/");
   t->root = open(t->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (t->root < 0)
