@@ -5,7 +5,8 @@
 need_root "owners and device nodes"
 
 make_root
-make_config - <<END
+make_config
+cat >>"$config" <<END
 identity "/etc/hostname" { reason = "this machine's name" }
 generated "/etc/made.cache" { reason = "made again" }
 excluded "/etc/app/*.swp" { reason = "an editor's own" }
