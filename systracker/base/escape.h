@@ -23,7 +23,7 @@ int st_unescape(const char *text, struct st_buffer *out, struct st_error *err);
 const char *st_quote(const char *path);
 /* Content lines for a terminal: like st_escape but newline, tab and backslash stay. */
 void st_escape_content(struct st_buffer *out, const void *data, size_t length);
-/* Messages and log lines, in which paths are escaped already: like st_escape but backslash stays. */
+/* Messages and log lines, where paths are escaped already: like st_escape but backslash stays. */
 void st_escape_message(struct st_buffer *out, const void *data, size_t length);
 /* Whether the bytes are UTF-8 without NUL. */
 bool st_is_utf8(const void *data, size_t length);

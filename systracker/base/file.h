@@ -26,8 +26,8 @@ int st_open_beneath(int root, const char *path, int flags, mode_t mode);
  * PATH_MAX, which is opened in pieces. */
 int st_open_in(int root, const char *path, int flags, mode_t mode);
 /* Opens the directory that holds `path`, with O_PATH, following no symlink; `*ret_name` points at
- * the last part, inside `path`, "" when that is the root itself.  Longer than PATH_MAX works.  "." or
- * ".." as the last part, or a slash at the end, is -EINVAL.  Returns the descriptor or -errno. */
+ * the last part, inside `path`, "" when that is the root itself.  Longer than PATH_MAX works.
+ * "." or ".." as the last part, or a slash at the end, is -EINVAL.  Returns it or -errno. */
 int st_open_parent(int root, const char *path, const char **ret_name);
 
 /* Reads all of it, at most `max` bytes (more is an error), appending. */
