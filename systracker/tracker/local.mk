@@ -23,3 +23,17 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/render-json.c \
 	systracker/tracker/render-patch.c \
 	systracker/tracker/render-words.c
+
+if HAVE_CMOCKA
+TRACKER_TESTS = \
+	systracker/tracker/test-cli \
+	systracker/tracker/test-render
+check_PROGRAMS += $(TRACKER_TESTS)
+TESTS += $(TRACKER_TESTS)
+systracker_tracker_test_cli_SOURCES = systracker/tracker/test-cli.c
+systracker_tracker_test_cli_CFLAGS = $(UNIT_CFLAGS)
+systracker_tracker_test_cli_LDADD = $(UNIT_LDADD)
+systracker_tracker_test_render_SOURCES = systracker/tracker/test-render.c
+systracker_tracker_test_render_CFLAGS = $(UNIT_CFLAGS)
+systracker_tracker_test_render_LDADD = $(UNIT_LDADD)
+endif
