@@ -13,6 +13,7 @@ SHELL_TESTS = \
 	tests/test-full-disk.sh \
 	tests/test-install.sh \
 	tests/test-json.sh \
+	tests/test-json-doc.sh \
 	tests/test-lock.sh \
 	tests/test-look.sh \
 	tests/test-manual.sh \

@@ -37,3 +37,5 @@ systracker_tracker_test_render_SOURCES = systracker/tracker/test-render.c
 systracker_tracker_test_render_CFLAGS = $(UNIT_CFLAGS)
 systracker_tracker_test_render_LDADD = $(UNIT_LDADD)
 endif
+
+EXTRA_DIST += doc/json.md
