@@ -12,8 +12,8 @@ void st_digest_init(void)
 {
   if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
     return;
-  if (!gcry_check_version("1.8.0")) {
-    fputs("systracker: libgcrypt is too old: 1.8 is needed\n", stderr);
+  if (!gcry_check_version("1.9.0")) {
+    fputs("systracker: libgcrypt is too old: 1.9 is needed\n", stderr);
     _exit(ST_EXIT_TROUBLE);
   }
   /* Locked memory is scarce and keeps nothing from root; keys are wiped instead. */
@@ -39,13 +39,18 @@ static void must(gcry_error_t e)
   _exit(ST_EXIT_TROUBLE);
 }
 
-struct st_digester *st_digester_new(const uint8_t key[ST_KEY_SIZE])
+static struct st_digester *digester_new(const void *key, size_t length)
 {
   struct st_digester *d = st_calloc(1, sizeof *d);
   must(gcry_md_open(&d->handle, GCRY_MD_SHA256, key ? GCRY_MD_FLAG_HMAC : 0));
   if (key)
-    must(gcry_md_setkey(d->handle, key, ST_KEY_SIZE));
+    must(gcry_md_setkey(d->handle, key, length));
   return d;
+}
+
+struct st_digester *st_digester_new(const uint8_t key[ST_KEY_SIZE])
+{
+  return digester_new(key, ST_KEY_SIZE);
 }
 
 void st_digester_free(struct st_digester *d)
@@ -65,6 +70,14 @@ void st_digester_final(struct st_digester *d, uint8_t out[ST_DIGEST_SIZE])
 {
   memcpy(out, gcry_md_read(d->handle, GCRY_MD_SHA256), ST_DIGEST_SIZE);
   gcry_md_reset(d->handle); /* an HMAC's key stays */
+}
+
+void st_hmac(uint8_t out[ST_DIGEST_SIZE], const void *key, size_t key_length, const void *data,
+             size_t length)
+{
+  ST_CLEANUP(st_digester_freep) struct st_digester *d = digester_new(key, key_length);
+  st_digester_add(d, data, length);
+  st_digester_final(d, out);
 }
 
 void st_id_of(struct st_id *out, const uint8_t key[ST_KEY_SIZE], const void *data, size_t length)

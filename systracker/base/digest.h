@@ -23,6 +23,10 @@ ST_DEFINE_CLEANUP(struct st_digester *, st_digester_free)
 void st_digester_add(struct st_digester *d, const void *data, size_t length);
 void st_digester_final(struct st_digester *d, uint8_t out[ST_DIGEST_SIZE]);
 
+/* HMAC-SHA-256 under a key of any length but 0. */
+void st_hmac(uint8_t out[ST_DIGEST_SIZE], const void *key, size_t key_length, const void *data,
+             size_t length);
+
 /* The id of content: SHA-256, or HMAC under `key` where that is not NULL. */
 void st_id_of(struct st_id *out, const uint8_t key[ST_KEY_SIZE], const void *data, size_t length);
 bool st_id_equal(const struct st_id *a, const struct st_id *b);

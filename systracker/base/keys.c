@@ -86,13 +86,15 @@ int st_random(void *out, size_t n, struct st_error *err)
   return 0;
 }
 
-void st_hkdf(uint8_t *out, size_t out_length, const void *secret, size_t length, const char *info)
+void st_hkdf(uint8_t *out, size_t out_length, const void *secret, size_t length, const void *salt,
+             size_t salt_length, const char *info)
 {
-  static const uint8_t salt[ST_KEY_SIZE];
+  static const uint8_t no_salt[ST_DIGEST_SIZE]; /* an empty one, by section 2.2 */
   uint8_t block[ST_DIGEST_SIZE];
-  ST_CLEANUP(st_digester_freep) struct st_digester *extract = st_digester_new(salt);
-  st_digester_add(extract, secret, length);
-  st_digester_final(extract, block);
+  if (salt_length)
+    st_hmac(block, salt, salt_length, secret, length);
+  else
+    st_hmac(block, no_salt, sizeof no_salt, secret, length);
   ST_CLEANUP(st_digester_freep) struct st_digester *expand = st_digester_new(block);
   for (uint8_t i = 1; out_length; i++) {
     if (i > 1)
@@ -125,15 +127,20 @@ static int derive_public(uint8_t out[32], const uint8_t seed[32], struct st_erro
   return to_32(out, data, (bits + 7) / 8, err);
 }
 
+static void derive_from_data_key(struct st_keys *k)
+{
+  const size_t n = ST_KEY_SIZE;
+  st_hkdf(k->id_key, sizeof k->id_key, k->data_key, n, NULL, 0, "systracker id v1");
+  st_hkdf(k->seal_key, sizeof k->seal_key, k->data_key, n, NULL, 0, "systracker seal v1");
+  st_hkdf(k->seal_id, sizeof k->seal_id, k->data_key, n, NULL, 0, "systracker seal id v1");
+}
+
 /* Everything that follows from the seed and the data key. */
 static int derive(struct st_keys *k, struct st_error *err)
 {
   if (derive_public(k->public_key, k->seed, err) < 0)
     return -1;
-  const size_t n = ST_KEY_SIZE;
-  st_hkdf(k->id_key, sizeof k->id_key, k->data_key, n, "systracker id v1");
-  st_hkdf(k->seal_key, sizeof k->seal_key, k->data_key, n, "systracker seal v1");
-  st_hkdf(k->seal_id, sizeof k->seal_id, k->data_key, n, "systracker seal id v1");
+  derive_from_data_key(k);
   st_host_id(k->host_id, k->public_key);
   return 0;
 }
@@ -144,6 +151,13 @@ int st_keys_make(struct st_keys *keys, struct st_error *err)
       st_random(keys->data_key, sizeof keys->data_key, err) < 0)
     return -1;
   return derive(keys, err);
+}
+
+void st_keys_of_data_key(struct st_keys *keys, const uint8_t data_key[ST_KEY_SIZE])
+{
+  memset(keys, 0, sizeof *keys);
+  memcpy(keys->data_key, data_key, ST_KEY_SIZE);
+  derive_from_data_key(keys);
 }
 
 static int check_file(int fd, struct st_error *err)

@@ -32,6 +32,9 @@ int st_keys_make(struct st_keys *keys, struct st_error *err);
 int st_keys_read(struct st_keys *keys, int dirfd, struct st_error *err);
 /* Writes it: beside, 0600, synced, renamed; an existing one is an error. */
 int st_keys_write(const struct st_keys *keys, int dirfd, struct st_error *err);
+/* What reads another host's secrets: that host's data key and what is derived from it; the rest is
+ * 0. */
+void st_keys_of_data_key(struct st_keys *keys, const uint8_t data_key[ST_KEY_SIZE]);
 /* Overwrites the memory. */
 void st_keys_wipe(struct st_keys *keys);
 
@@ -53,7 +56,8 @@ int st_unseal(const struct st_keys *keys, const void *aad, size_t aad_length, co
 
 int st_random(void *out, size_t n, struct st_error *err);
 
-/* HKDF-SHA-256 with an empty salt (RFC 5869). */
-void st_hkdf(uint8_t *out, size_t out_length, const void *secret, size_t length, const char *info);
+/* HKDF-SHA-256 (RFC 5869); the salt may be empty. */
+void st_hkdf(uint8_t *out, size_t out_length, const void *secret, size_t length, const void *salt,
+             size_t salt_length, const char *info);
 
 #endif

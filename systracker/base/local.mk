@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
 	systracker/base/accounts.c systracker/base/accounts.h \
+	systracker/base/age.c systracker/base/age.h \
+	systracker/base/base64.c systracker/base/base64.h \
+	systracker/base/bech32.c systracker/base/bech32.h \
 	systracker/base/buffer.c systracker/base/buffer.h \
 	systracker/base/cbor.c systracker/base/cbor.h \
 	systracker/base/cleanup.h \
@@ -13,12 +16,14 @@ libsystracker_la_SOURCES += \
 	systracker/base/log.c systracker/base/log.h \
 	systracker/base/meta.c systracker/base/meta.h \
 	systracker/base/process.c systracker/base/process.h \
+	systracker/base/recovery.c systracker/base/recovery.h \
 	systracker/base/set.c systracker/base/set.h \
 	systracker/base/text.c systracker/base/text.h
 
 # A unit test lies beside what it tests.
 if HAVE_CMOCKA
 BASE_TESTS = \
+	systracker/base/test-age \
 	systracker/base/test-buffer \
 	systracker/base/test-cbor \
 	systracker/base/test-digest \
@@ -33,6 +38,9 @@ BASE_TESTS = \
 	systracker/base/test-text
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
+systracker_base_test_age_SOURCES = systracker/base/test-age.c systracker/base/test-scratch.h
+systracker_base_test_age_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_age_LDADD = $(UNIT_LDADD)
 systracker_base_test_buffer_SOURCES = systracker/base/test-buffer.c systracker/base/test-scratch.h
 systracker_base_test_buffer_CFLAGS = $(UNIT_CFLAGS)
 systracker_base_test_buffer_LDADD = $(UNIT_LDADD)

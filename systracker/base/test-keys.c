@@ -141,17 +141,25 @@ static void test_malleable(void **state)
   assert_int_equal(st_verify_signature(keys.public_key, "message", 7, signature, NULL), -1);
 }
 
-/* RFC 5869, A.3; and Python's answers for ours. */
+/* RFC 5869, A.3 and A.1; and Python's answers for ours. */
 static void test_hkdf(void **state)
 {
   struct scratch *s = *state;
   uint8_t secret[22], out[42];
   struct st_keys keys;
   memset(secret, 0x0b, sizeof secret);
-  st_hkdf(out, sizeof out, secret, sizeof secret, "");
+  st_hkdf(out, sizeof out, secret, sizeof secret, NULL, 0, "");
   assert_bytes(out, sizeof out,
                "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
                "9d201395faa4b61a96c8");
+  uint8_t salt[13];
+  for (uint8_t i = 0; i < sizeof salt; i++)
+    salt[i] = i;
+  st_hkdf(out, sizeof out, secret, sizeof secret, salt, sizeof salt,
+          "\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9");
+  assert_bytes(out, sizeof out,
+               "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+               "34007208d5b887185865");
   keys_of(&keys, "0000000000000000000000000000000000000000000000000000000000000001", s->fd);
   assert_bytes(keys.id_key, sizeof keys.id_key,
                "a9b90bc9946cf3faccde32b39dc21d2b9dfb02a9af5385b1cf61203eba975331");
