@@ -226,6 +226,7 @@ struct expectations {
   struct st_table_full *t;
   sqlite3_stmt *statement;
   bool pending;             /* the statement stands on a row that was not taken yet */
+  bool begun;               /* it was stepped: past its end it must not be again, or it restarts */
   struct st_fact_row *fact; /* the present one, or NULL: past the end */
 };
 
@@ -307,11 +308,12 @@ static int expectations_next(struct expectations *e, struct st_error *err)
   st_fact_free(st_steal(&e->fact));
   if (!e->statement)
     return 0;
-  if (!e->pending) {
+  if (!e->begun) {
     int r = st_sql_step(e->c, e->statement, err);
+    e->begun = true;
+    e->pending = r == 1;
     if (r <= 0)
       return r;
-    e->pending = true;
   }
   while (!e->fact && e->pending)
     if (expectations_path(e, err) < 0)

@@ -276,6 +276,8 @@ int st_expected_history(struct st_catalog *c, const struct st_value *path,
 /* Brings the leaves of all keys that changed at `number` up to date; yields the root. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err);
+/* The root of the tree that is kept. */
+int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
 /* The root over all facts stored at `number`, from nothing but them. */
 int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                      struct st_error *err);

@@ -18,9 +18,38 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/table.c \
 	systracker/catalog/verify.c
 
-check_PROGRAMS += systracker/catalog/test-catalog
-systracker_catalog_test_catalog_SOURCES = \
-	systracker/catalog/test-catalog.c systracker/catalog/test-support.h
+if HAVE_CMOCKA
+CATALOG_TESTS = \
+	systracker/catalog/test-catalog \
+	systracker/catalog/test-expected \
+	systracker/catalog/test-checkpoint \
+	systracker/catalog/test-state \
+	systracker/catalog/test-chain \
+	systracker/catalog/test-changeset
+check_PROGRAMS += $(CATALOG_TESTS)
+TESTS += $(CATALOG_TESTS)
+systracker_catalog_test_catalog_SOURCES = systracker/catalog/test-catalog.c \
+	systracker/catalog/test-support.h
 systracker_catalog_test_catalog_CFLAGS = $(UNIT_CFLAGS)
 systracker_catalog_test_catalog_LDADD = $(UNIT_LDADD)
-TESTS += systracker/catalog/test-catalog
+systracker_catalog_test_expected_SOURCES = systracker/catalog/test-expected.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_expected_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_expected_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_checkpoint_SOURCES = systracker/catalog/test-checkpoint.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_checkpoint_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_checkpoint_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_state_SOURCES = systracker/catalog/test-state.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_state_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_state_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_chain_SOURCES = systracker/catalog/test-chain.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_chain_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_chain_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_changeset_SOURCES = systracker/catalog/test-changeset.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_changeset_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_changeset_LDADD = $(UNIT_LDADD)
+endif

@@ -247,7 +247,7 @@ static void join_subtrees(struct node nodes[SUBTREES], uint8_t root[ST_DIGEST_SI
   memcpy(root, nodes[0].hash, ST_DIGEST_SIZE);
 }
 
-static int read_root(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
+int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
 {
   ST_AUTO_FREE struct node *nodes = st_calloc(SUBTREES, sizeof(*nodes));
   ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT prefix, leaves, hash FROM node", err);
@@ -279,7 +279,7 @@ int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST
     r = flush(&s, err);
   if (r == 0)
     r = update_subtrees(&s, err);
-  return r == 0 ? read_root(c, root, err) : r;
+  return r == 0 ? st_state_read(c, root, err) : r;
 }
 
 /* ---- From nothing but the facts

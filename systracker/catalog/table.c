@@ -234,7 +234,9 @@ static int load_column(struct st_catalog *c, sqlite3_stmt *s, struct st_error *e
     return st_fail(err, 0, "catalog: a declaration is damaged (%s)", c->name);
   append_column(t, &column, sqlite3_column_int64(s, 4));
   t->stored++;
-  return check_column(&t->pub.declaration, t->stored - 1, err);
+  if (check_column(&t->pub.declaration, t->stored - 1, NULL) < 0)
+    return st_fail(err, 0, "catalog: a declaration is damaged (%s)", c->name);
+  return 0;
 }
 
 static int load_each(struct st_catalog *c, const char *sql,

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-expected.c - a made-up plug-in that expects: what equals its package's manifest is not
+ * stored, what deviates is, and every checkpoint reads as it was, whatever packages come later.
+ */
+#include "systracker/catalog/test-support.h"
+
+#define MAX_OBJECTS 16
+
+/* What the store is to the tracker. */
+static struct {
+  struct st_id id;
+  struct st_buffer data;
+} objects[MAX_OBJECTS];
+static size_t nobjects;
+
+static int get_object(UNUSED void *arg, const struct st_id *id, struct st_buffer *out,
+                      struct st_error *err)
+{
+  for (size_t i = 0; i < nobjects; i++)
+    if (st_id_equal(&objects[i].id, id)) {
+      st_buffer_append(out, objects[i].data.data, objects[i].data.length);
+      return 0;
+    }
+  return st_fail(err, 0, "no such object");
+}
+
+struct expected {
+  const char *path, *type;
+  int64_t mode; /* -1: says nothing of it */
+};
+
+static struct st_id make_manifest(struct fixture *f, const struct expected *rows)
+{
+  ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(f->c, false);
+  size_t n = nobjects++;
+
+  assert_true(n < MAX_OBJECTS);
+  for (; rows->path; rows++) {
+    struct st_value row[] = {st_path_value(rows->path), st_text_value(rows->type),
+                             rows->mode < 0 ? st_null() : st_integer(rows->mode)};
+    ok(f, st_expect(m, "fake_entry", row, ST_COUNT(row), &f->err));
+  }
+  objects[n].data = ST_BUFFER_INIT;
+  ok(f, st_manifest_encode(m, &objects[n].data, &f->err));
+  st_id_of(&objects[n].id, NULL, objects[n].data.data, objects[n].data.length);
+  return objects[n].id;
+}
+
+/* What the tracker does when a package's fact begins. */
+static void install(struct fixture *f, const char *name, const char *version,
+                    const struct st_id *manifest)
+{
+  ST_AUTO_BUFFER data = ST_BUFFER_INIT;
+
+  ok(f, get_object(NULL, manifest, &data, &f->err));
+  ok(f, st_catalog_learn_manifest(f->c, manifest, data.data, data.length, &f->err));
+  put_package(f, name, version, manifest);
+}
+
+static void uninstall(struct fixture *f, const char *name)
+{
+  struct st_value key = st_text_value(name);
+
+  ok(f, st_catalog_gone(f->c, table(f, "fake_package"), &key, &f->err));
+}
+
+static const struct expected tool_1[] = {
+    {"/usr/bin/tool", "f", 0755},
+    {"/usr/share/tool", "d", 0755},
+    {"/etc/tool.conf", "f", 0644},
+    {"/usr/share/tool/a", "f", -1},
+    {0},
+};
+static const struct expected tool_2[] = {
+    {"/usr/bin/tool", "f", 04755},
+    {"/usr/share/tool", "d", 0755},
+    {"/etc/tool.conf", "f", 0644},
+    {"/usr/bin/more", "f", 0755},
+    {0},
+};
+
+static int setup_objects(void **state)
+{
+  struct st_catalog_objects callbacks = {get_object, NULL};
+
+  setup(state);
+  st_catalog_set_objects(((struct fixture *)*state)->c, &callbacks);
+  return 0;
+}
+
+static int teardown_objects(void **state)
+{
+  while (nobjects)
+    st_buffer_free(&objects[--nobjects].data);
+  return teardown(state);
+}
+
+static void put_tool_1(struct fixture *f)
+{
+  put_entry(f, "/usr/bin/tool", "f", 0755);
+  put_entry(f, "/usr/share/tool", "d", 0755);
+  put_entry(f, "/etc/tool.conf", "f", 0644);
+  put_entry(f, "/usr/share/tool/a", "f", 0600);
+}
+
+static int collect(void *arg, const struct st_fact_row *fact, UNUSED struct st_error *err)
+{
+  st_buffer_append(arg, fact->values[0].u.bytes.data, fact->values[0].u.bytes.length);
+  st_buffer_append_string(arg, fact->expected ? "* " : " ");
+  return 0;
+}
+
+static void assert_each(struct fixture *f, int64_t number, const char *top, const char *expected)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+
+  st_buffer_append_string(&text, "");
+  ok(f, st_catalog_each(f->c, number, table(f, "fake_entry"), top, collect, &text, &f->err));
+  assert_string_equal(text.data ? text.data : "", expected);
+}
+
+static void test_equal_is_not_stored(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id m = make_manifest(f, tool_1);
+
+  start(f);
+  install(f, "tool", "1", &m);
+  put_tool_1(f);
+  put_entry(f, "/etc/own", "f", 0600);
+  struct st_checkpoint cp = commit(f);
+  assert_int_equal(cp.begun, 2);
+  assert_int_equal(stored_rows(f, "fake_entry"), 1);
+  assert_int_equal(mode_at(f, 1, "/usr/bin/tool"), 0755);
+  assert_int_equal(mode_at(f, 1, "/usr/share/tool/a"), -2); /* the manifest does not say */
+  assert_int_equal(mode_at(f, 0, "/usr/bin/tool"), -1);
+  assert_each(f, 1, NULL,
+              "/etc/own /etc/tool.conf* /usr/bin/tool* /usr/share/tool* /usr/share/tool/a* ");
+  assert_each(f, 1, "/usr/share", "/usr/share/tool* /usr/share/tool/a* ");
+  assert_changes(f, 0, 1,
+                 "+/etc/own=384 +/etc/tool.conf=420 +/usr/bin/tool=493 +/usr/share/tool=493 "
+                 "+/usr/share/tool/a +tool ");
+}
+
+static void test_deviations(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id m = make_manifest(f, tool_1);
+
+  start(f);
+  install(f, "tool", "1", &m);
+  put_tool_1(f);
+  commit(f);
+
+  start(f); /* deviates, and is gone */
+  assert_int_equal(put_entry(f, "/usr/bin/tool", "f", 0700), 1);
+  assert_int_equal(gone_entry(f, "/etc/tool.conf"), 1);
+  commit(f);
+  assert_int_equal(stored_rows(f, "fake_entry"), 2);
+  assert_int_equal(mode_at(f, 2, "/usr/bin/tool"), 0700);
+  assert_int_equal(mode_at(f, 2, "/etc/tool.conf"), -1);
+  assert_each(f, 2, NULL, "/usr/bin/tool /usr/share/tool* /usr/share/tool/a* ");
+  assert_changes(f, 1, 2, "-/etc/tool.conf ~/usr/bin/tool=448 ");
+
+  start(f); /* absent still; and as expected again */
+  assert_int_equal(gone_entry(f, "/etc/tool.conf"), 0);
+  assert_int_equal(put_entry(f, "/usr/bin/tool", "f", 0755), 1);
+  assert_int_equal(put_entry(f, "/etc/tool.conf", "f", 0644), 1);
+  commit(f);
+  assert_each(f, 3, NULL, "/etc/tool.conf* /usr/bin/tool* /usr/share/tool* /usr/share/tool/a* ");
+  assert_changes(f, 1, 3, "");
+  assert_changes(f, 2, 3, "+/etc/tool.conf=420 ~/usr/bin/tool=493 ");
+  assert_int_equal(mode_at(f, 2, "/usr/bin/tool"), 0700);
+}
+
+static int collect_path(void *arg, const char *path)
+{
+  st_buffer_printf(arg, "%s ", path);
+  return 0;
+}
+
+static int note_history(void *arg, int64_t number, const struct st_change *change,
+                        struct st_error *err)
+{
+  st_buffer_printf(arg, "%lld", (long long)number);
+  return note_change(arg, change, err);
+}
+
+static void test_upgrade(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id one = make_manifest(f, tool_1), two = make_manifest(f, tool_2);
+  ST_AUTO_BUFFER paths = ST_BUFFER_INIT, history = ST_BUFFER_INIT;
+
+  start(f);
+  install(f, "tool", "1", &one);
+  put_tool_1(f);
+  put_entry(f, "/usr/bin/tool", "f", 0711); /* a deviation, which the upgrade sets right */
+  commit(f);
+
+  start(f);
+  install(f, "tool", "2", &two);
+  ok(f, st_catalog_manifest_paths(f->c, collect_path, &paths, &f->err));
+  assert_string_equal(paths.data, "/etc/tool.conf /usr/bin/tool /usr/share/tool "
+                                  "/usr/share/tool/a /usr/bin/more ");
+  put_entry(f, "/usr/bin/tool", "f", 04755);
+  put_entry(f, "/usr/bin/more", "f", 0755);
+  put_entry(f, "/etc/tool.conf", "f", 0644);
+  put_entry(f, "/usr/share/tool", "d", 0755);
+  put_entry(f, "/usr/share/tool/a", "f", 0600); /* left behind: nobody expects it now */
+  commit(f);
+  assert_each(f, 2, NULL,
+              "/etc/tool.conf* /usr/bin/more* /usr/bin/tool* /usr/share/tool* /usr/share/tool/a ");
+  assert_changes(f, 1, 2, "+/usr/bin/more=493 ~/usr/bin/tool=2541 ~tool ");
+
+  start(f);
+  uninstall(f, "tool");
+  for (const struct expected *e = tool_2; e->path; e++)
+    gone_entry(f, e->path);
+  gone_entry(f, "/usr/share/tool/a");
+  commit(f);
+  assert_each(f, 3, NULL, "");
+
+  /* Nothing of before was rewritten. */
+  assert_int_equal(mode_at(f, 1, "/usr/bin/tool"), 0711);
+  assert_int_equal(mode_at(f, 2, "/usr/bin/tool"), 04755);
+  assert_int_equal(mode_at(f, 1, "/usr/bin/more"), -1);
+  assert_int_equal(mode_at(f, 2, "/usr/share/tool/a"), 0600);
+  assert_changes(f, 3, 1,
+                 "+/etc/tool.conf=420 +/usr/bin/tool=457 +/usr/share/tool=493 +/usr/share/tool/a "
+                 "+tool ");
+  ok(f, st_catalog_history(f->c, "/usr/bin/more", note_history, &history, &f->err));
+  assert_string_equal(history.data, "3-/usr/bin/more 2+/usr/bin/more=493 ");
+  st_buffer_clear(&history);
+  ok(f, st_catalog_history(f->c, "/usr/bin/tool", note_history, &history, &f->err));
+  assert_string_equal(history.data, "3-/usr/bin/tool 2~/usr/bin/tool=2541 1+/usr/bin/tool=457 ");
+}
+
+/* The package whose key sorts last owns; the other one's word is read when it goes. */
+static void test_several_owners(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id a = make_manifest(f, (struct expected[]){{"/x", "f", 1}, {"/d", "d", 5}, {0}});
+  struct st_id b = make_manifest(f, (struct expected[]){{"/x", "f", 2}, {"/d", "d", 7}, {0}});
+
+  start(f);
+  install(f, "aa", "1", &a);
+  install(f, "bb", "1", &b);
+  assert_int_equal(put_entry(f, "/x", "f", 2), 0);
+  assert_int_equal(put_entry(f, "/d", "d", 5), 1); /* exact, though one of the owners says so */
+  commit(f);
+  assert_int_equal(mode_at(f, 1, "/d"), 5);
+  start(f);
+  uninstall(f, "bb");
+  assert_int_equal(put_entry(f, "/x", "f", 2), 1);
+  assert_int_equal(put_entry(f, "/d", "d", 5), 1); /* as expected: the row ends */
+  commit(f);
+  assert_changes(f, 1, 2, "-bb ");
+  assert_each(f, 2, NULL, "/d* /x ");
+}
+
+static void test_overlay(void **state)
+{
+  struct fixture *f = *state;
+  struct st_catalog_objects callbacks = {get_object, NULL};
+  struct st_id one = make_manifest(f, tool_1), two = make_manifest(f, tool_2);
+  struct st_id other = make_manifest(f, (struct expected[]){{"/o", "f", 3}, {0}});
+
+  start(f);
+  install(f, "tool", "1", &one);
+  put_tool_1(f);
+  commit(f);
+
+  reopen(f, ST_CATALOG_READ);
+  st_catalog_set_objects(f->c, &callbacks);
+  declare(f);
+  start(f);
+  install(f, "tool", "2", &two); /* known to the reader alone */
+  install(f, "other", "1", &other);
+  put_entry(f, "/usr/bin/tool", "f", 04755);
+  put_entry(f, "/usr/bin/more", "f", 0700);
+  gone_entry(f, "/usr/share/tool/a");
+  gone_entry(f, "/o");
+  assert_changes(f, 1, ST_LIVE,
+                 "+/usr/bin/more=448 ~/usr/bin/tool=2541 -/usr/share/tool/a +other ~tool ");
+  assert_each(f, ST_LIVE, NULL, "/etc/tool.conf* /usr/bin/more /usr/bin/tool* /usr/share/tool* ");
+  assert_each(f, 1, NULL, "/etc/tool.conf* /usr/bin/tool* /usr/share/tool* /usr/share/tool/a* ");
+  assert_int_equal(mode_at(f, 1, "/usr/bin/tool"), 0755);
+}
+
+static void test_sweep_of_expected(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id m = make_manifest(f, tool_1);
+
+  start(f);
+  install(f, "tool", "1", &m);
+  ok(f, st_catalog_sweep(f->c, table(f, "fake_entry"), &f->err));
+  put_entry(f, "/usr/bin/tool", "f", 0755);
+  ok(f, st_catalog_swept(f->c, table(f, "fake_entry"), NULL, NULL, &f->err));
+  commit(f);
+  assert_each(f, 1, NULL, "/usr/bin/tool* ");
+  start(f);
+  ok(f, st_catalog_gone_below(f->c, "fake", "/usr", &f->err));
+  commit(f);
+  assert_each(f, 2, NULL, "");
+  assert_each(f, 1, NULL, "/usr/bin/tool* ");
+}
+
+/* The index is lost, and made again from the objects; without them that is said. */
+static void test_index_is_derived(void **state)
+{
+  struct fixture *f = *state;
+  struct st_catalog_objects callbacks = {get_object, NULL};
+  struct st_id m = make_manifest(f, tool_1);
+
+  start(f);
+  install(f, "tool", "1", &m);
+  put_tool_1(f);
+  commit(f);
+  for (int flags = ST_CATALOG_READ; flags <= ST_CATALOG_WRITE; flags++) {
+    reopen(f, ST_CATALOG_WRITE);
+    ok(f, st_sql_exec(f->c, "DELETE FROM manifest; DELETE FROM expectation", &f->err));
+    reopen(f, flags);
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    struct st_value key = st_path_value("/usr/bin/tool");
+    assert_true(st_catalog_fact(f->c, 1, table(f, "fake_entry"), &key, &fact, &f->err) < 0);
+    st_catalog_set_objects(f->c, &callbacks);
+    assert_int_equal(mode_at(f, 1, "/usr/bin/tool"), 0755);
+    assert_each(f, 1, "/usr/bin", "/usr/bin/tool* ");
+  }
+}
+
+static void test_learning_is_rolled_back(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id m = make_manifest(f, tool_1);
+
+  start(f);
+  install(f, "tool", "1", &m);
+  assert_int_equal(mode_at(f, ST_LIVE, "/usr/bin/tool"), 0755);
+  st_catalog_rollback(f->c);
+  assert_int_equal(mode_at(f, ST_LIVE, "/usr/bin/tool"), -1);
+  start(f);
+  install(f, "tool", "1", &m);
+  put_tool_1(f);
+  commit(f);
+  assert_int_equal(mode_at(f, 1, "/usr/bin/tool"), 0755);
+}
+
+/* Hosts with the same package make the same object, in whatever order it was said. */
+static void test_manifest_is_canonical(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id a = make_manifest(f, (struct expected[]){{"/a", "f", 1}, {"/b", "f", -1}, {0}});
+  struct st_id b = make_manifest(f, (struct expected[]){{"/b", "f", -1}, {"/a", "f", 1}, {0}});
+
+  assert_true(st_id_equal(&a, &b));
+  ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(f->c, false);
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  struct st_value row[] = {st_path_value("/a"), st_text_value("f")};
+  ok(f, st_expect(m, "fake_entry", row, 2, &f->err));
+  ok(f, st_expect(m, "absent_table", row, 2, &f->err));
+  ok(f, st_expect(m, "fake_entry", row, 2, &f->err));
+  assert_true(st_expect(m, "fake_package", row, 2, &f->err) < 0);
+  assert_true(st_expect(m, "fake_entry", row, 9, &f->err) < 0);
+  assert_true(st_manifest_encode(m, &out, &f->err) < 0); /* one path twice */
+}
+
+/* Cut anywhere, or with any byte changed: an error or another manifest, and nothing half learned.
+ */
+static void test_hostile_manifest(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id id = make_manifest(f, tool_1);
+  const struct st_buffer *data = &objects[nobjects - 1].data;
+  size_t refused = 0;
+
+  for (size_t n = 0; n < 2 * data->length; n++) {
+    ST_AUTO_FREE char *bytes = st_memdup(data->data, data->length);
+    size_t length = n < data->length ? n : data->length;
+
+    if (n >= data->length)
+      bytes[n - data->length] ^= (char)(1 + n % 255);
+    start(f);
+    id.digest[0]++;
+    if (st_catalog_learn_manifest(f->c, &id, bytes, length, &f->err) < 0) {
+      refused++;
+      assert_int_equal(stored_rows(f, "expectation"), 0);
+      assert_int_equal(stored_rows(f, "manifest"), 0);
+    }
+    st_catalog_rollback(f->c);
+  }
+  assert_true(refused > data->length / 2);
+}
+
+int main(void)
+{
+#define test(name) cmocka_unit_test_setup_teardown(name, setup_objects, teardown_objects)
+  const struct CMUnitTest tests[] = {
+      test(test_equal_is_not_stored),
+      test(test_deviations),
+      test(test_upgrade),
+      test(test_several_owners),
+      test(test_overlay),
+      test(test_sweep_of_expected),
+      test(test_index_is_derived),
+      test(test_learning_is_rolled_back),
+      test(test_manifest_is_canonical),
+      test(test_hostile_manifest),
+  };
+
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
