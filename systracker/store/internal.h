@@ -32,6 +32,17 @@ enum st_read {
 enum st_read st_store_read_row(struct st_store *store, const struct st_object_row *row,
                                struct st_buffer *out, struct st_error *err);
 
+/* The same of a record that is not in the store; a delta's base has to be. */
+enum st_read st_store_decode(struct st_store *store, const struct st_record *record,
+                             const char *payload, struct st_buffer *out, struct st_error *err);
+
+/* Appends a record as it is, and indexes it. */
+int st_store_append(struct st_store *store, const struct st_record *record, const char *payload,
+                    struct st_error *err);
+
+/* "object ID is not in the store"; returns -ENOENT. */
+int st_store_fail_missing(const struct st_id *id, struct st_error *err);
+
 /* After a failed write: forgets the objects that were appended and are not durable. */
 void st_store_drop_lost(struct st_store *store);
 

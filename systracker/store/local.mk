@@ -9,11 +9,12 @@ libsystracker_la_SOURCES += \
 	systracker/store/packs.c systracker/store/packs.h \
 	systracker/store/record.c systracker/store/record.h \
 	systracker/store/store.c systracker/store/store.h \
+	systracker/store/transfer.c systracker/store/transfer.h \
 	systracker/store/verify.c
 
 if HAVE_CMOCKA
 check_PROGRAMS += systracker/store/test-damage systracker/store/test-record \
-	systracker/store/test-store
+	systracker/store/test-store systracker/store/test-transfer
 systracker_store_test_damage_SOURCES = systracker/store/test-damage.c systracker/store/test-scratch.h
 systracker_store_test_damage_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_damage_LDADD = $(UNIT_LDADD)
@@ -23,5 +24,10 @@ systracker_store_test_record_LDADD = $(UNIT_LDADD)
 systracker_store_test_store_SOURCES = systracker/store/test-store.c systracker/store/test-scratch.h
 systracker_store_test_store_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_store_LDADD = $(UNIT_LDADD)
-TESTS += systracker/store/test-damage systracker/store/test-record systracker/store/test-store
+systracker_store_test_transfer_SOURCES = systracker/store/test-transfer.c \
+	systracker/store/test-scratch.h
+systracker_store_test_transfer_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_transfer_LDADD = $(UNIT_LDADD)
+TESTS += systracker/store/test-damage systracker/store/test-record systracker/store/test-store \
+	systracker/store/test-transfer
 endif

@@ -200,7 +200,14 @@ enum st_read st_store_read_row(struct st_store *store, const struct st_object_ro
   return read_row(&g, row, 0, out, err);
 }
 
-static int fail_missing(const struct st_id *id, struct st_error *err)
+enum st_read st_store_decode(struct st_store *store, const struct st_record *record,
+                             const char *payload, struct st_buffer *out, struct st_error *err)
+{
+  struct reading g = {.store = store, .left = READS_MAX};
+  return decode(&g, NULL, record, 0, payload, out, err);
+}
+
+int st_store_fail_missing(const struct st_id *id, struct st_error *err)
 {
   char hex[2 * ST_DIGEST_SIZE + 1] = "(secret)";
   if (!id->keyed)
@@ -217,7 +224,7 @@ int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffe
   if (r < 0)
     return r;
   if (r == 0)
-    return fail_missing(id, err);
+    return st_store_fail_missing(id, err);
   return st_store_read_row(store, &row, out, err) == ST_READ_OK ? 0 : -1;
 }
 
@@ -343,16 +350,21 @@ static int seal(struct keeping *k, struct st_error *err)
   return 0;
 }
 
+int st_store_append(struct st_store *store, const struct st_record *record, const char *payload,
+                    struct st_error *err)
+{
+  struct st_object_row row = {.record = *record};
+  if (st_packs_append(&store->packs, record, payload, &row.pack, &row.offset, err) < 0) {
+    st_store_drop_lost(store);
+    return -1;
+  }
+  return st_object_index_add(store->index, &row, err);
+}
+
 static int append(struct keeping *k, struct st_error *err)
 {
   k->record.stored = k->payload.length;
-  struct st_object_row row = {.record = k->record};
-  if (st_packs_append(&k->store->packs, &k->record, k->payload.data, &row.pack, &row.offset, err) <
-      0) {
-    st_store_drop_lost(k->store);
-    return -1;
-  }
-  return st_object_index_add(k->store->index, &row, err);
+  return st_store_append(k->store, &k->record, k->payload.data, err);
 }
 
 static int check_put(const struct st_store *store, size_t length, bool secret, struct st_error *err)

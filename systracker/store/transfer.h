@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * transfer.h - objects from one store into another, record by record.
+ *
+ * A record travels as it is: a delta stays a delta, and a secret stays sealed, so that no key is
+ * needed on either side.  What arrives is proved before it is kept: plain content is decoded and
+ * hashed; a secret is decoded where the key is at hand, and otherwise taken by its form alone
+ * (whoever has the key proves it when it is read).
+ */
+#ifndef ST_STORE_TRANSFER_H
+#define ST_STORE_TRANSFER_H
+
+#include "systracker/store/record.h"
+#include "systracker/store/store.h"
+
+/* One object on its way. */
+struct st_parcel {
+  struct st_record record;
+  struct st_buffer payload; /* record.stored bytes */
+};
+void st_parcel_clear(struct st_parcel *parcel);
+#define ST_AUTO_PARCEL ST_CLEANUP(st_parcel_clear) struct st_parcel
+
+/* Takes an object out as its record, proved by the pack's checksum.  -ENOENT when it is not there.
+ */
+int st_store_export(struct st_store *store, const struct st_id *id, struct st_parcel *ret,
+                    struct st_error *err);
+
+/* Keeps the object; does nothing where it is already there, intact.  A delta's base has to be there
+ * before, at an earlier step of a chain that is not too long: otherwise it is refused, as is what
+ * proves to be something else than its id says.  The parcel may come from a stranger. */
+int st_store_import(struct st_store *store, const struct st_parcel *parcel, struct st_error *err);
+
+/* Calls fn with each object that the one given is, or may be, a delta of: none when it is whole.
+ * Ends early when fn returns other than 0, with that. */
+typedef int st_object_fn(void *arg, const struct st_id *id, struct st_error *err);
+int st_store_bases(struct st_store *store, const struct st_id *id, st_object_fn *fn, void *arg,
+                   struct st_error *err);
+
+/* Brings an object from one store to another, what it is a delta of before it.  A delta that does
+ * not fit there is kept whole instead, which for a secret needs the key in both stores.  Returns 1
+ * when it was brought, 0 when it was there. */
+int st_store_copy(struct st_store *to, struct st_store *from, const struct st_id *id,
+                  struct st_error *err);
+
+/* Calls fn with every object there is, by id. */
+int st_store_each(struct st_store *store, st_object_fn *fn, void *arg, struct st_error *err);
+
+/* Bytes that the object takes in its pack, 0 when it is not there. */
+uint64_t st_store_stored(struct st_store *store, const struct st_id *id);
+
+#endif
