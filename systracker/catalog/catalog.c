@@ -46,9 +46,10 @@ static int none(struct st_catalog *c, struct st_error *err)
 
 /* ---- The file ---------------------------------------------------------------------------- */
 
-static int open_folder(struct st_catalog *c, int store_dirfd, struct st_error *err)
+static int open_folder(struct st_catalog *c, int store_dirfd, const char *host,
+                       struct st_error *err)
 {
-  ST_AUTO_FREE char *folder = st_format("hosts/%s", c->host_id);
+  ST_AUTO_FREE char *folder = st_format("hosts/%s", host);
 
   if (c->writer && st_make_dirs(store_dirfd, folder, 0700, err) < 0)
     return -1;
@@ -115,9 +116,9 @@ static int probe(struct st_catalog *c, int *ret, struct st_error *err)
 static int make_schema(struct st_catalog *c, struct st_error *err)
 {
   ST_AUTO_FREE char *sql =
-      st_format("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; %s"
+      st_format("PRAGMA page_size = 4096; PRAGMA journal_mode = %s; BEGIN IMMEDIATE; %s"
                 "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                schema, ST_CATALOG_APPLICATION, ST_CATALOG_SCHEMA);
+                c->replica ? "DELETE" : "WAL", schema, ST_CATALOG_APPLICATION, ST_CATALOG_SCHEMA);
 
   return st_sql_exec(c, sql, err);
 }
@@ -158,6 +159,8 @@ static int open_file(struct st_catalog *c, struct st_error *err)
 
 static int prepare_writer(struct st_catalog *c, struct st_error *err)
 {
+  if (c->replica)
+    return st_sql_exec(c, "PRAGMA synchronous = FULL", err) < 0 ? -1 : st_chain_complete(c, err);
   if (st_sql_exec(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", err) < 0)
     return -1;
   if (st_catalog_declare(c, "core", st_core_tables, err) < 0)
@@ -173,9 +176,10 @@ int st_catalog_open(struct st_catalog **ret, int store_dirfd, const char *host_i
 
   c->dir = -1;
   c->writer = flags & ST_CATALOG_WRITE;
-  c->host_id = st_strdup(host_id);
+  c->replica = flags & ST_CATALOG_REPLICA;
+  c->host_id = st_memdup(host_id, strcspn(host_id, "/"));
   c->name = st_format("hosts/%s/catalog.db", st_quote(host_id));
-  if ((r = open_folder(c, store_dirfd, err)) < 0 || (r = open_file(c, err)) < 0 ||
+  if ((r = open_folder(c, store_dirfd, host_id, err)) < 0 || (r = open_file(c, err)) < 0 ||
       (r = st_tables_load(c, err)) < 0)
     return r;
   r = c->writer ? prepare_writer(c, err) : st_sql_exec(c, live_schema, err);

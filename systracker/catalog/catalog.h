@@ -26,11 +26,16 @@ struct st_catalog;
 enum st_catalog_flags {
   ST_CATALOG_READ = 0,
   ST_CATALOG_WRITE = 1, /* the caller holds the store's lock; made where it is missing */
+  /* Along with it: what was made elsewhere (an archive's, or brought by fetch).  Nothing of our own
+   * is declared in it, and a new file has no WAL, which file systems shared by hosts cannot have.
+   */
+  ST_CATALOG_REPLICA = 2,
 };
 
-/* Opens hosts/HOSTID/ below the store's directory: catalog.db and chain.  -ENOENT when there is
- * none and flags do not make it.  A newer schema, or a file that is no catalog, is an error in
- * words.  A chain file that lags behind the catalog (a kill) is completed by a writer. */
+/* Opens hosts/HOSTID/ below the store's directory: catalog.db and chain.  `host_id` may go on with
+ * "/epoch-N", where an archive keeps what a host that was set back had sent before.  -ENOENT when
+ * there is none and flags do not make it.  A newer schema, or a file that is no catalog, is an
+ * error in words.  A chain file that lags behind the catalog (a kill) is completed by a writer. */
 int st_catalog_open(struct st_catalog **ret, int store_dirfd, const char *host_id,
                     enum st_catalog_flags flags, struct st_error *err);
 void st_catalog_close(struct st_catalog *c);
@@ -198,6 +203,12 @@ int st_catalog_commit(struct st_catalog *c, const struct st_keys *keys, int64_t 
                       struct st_error *err);
 /* Forgets the scan. */
 void st_catalog_rollback(struct st_catalog *c);
+
+/* Makes a checkpoint of the facts as they stand, which opens a new epoch: what follows is told from
+ * checkpoints of the same numbers that were made before the host was set back.  Its time is that of
+ * the checkpoint before, as nothing was looked at.  There has to be one. */
+int st_catalog_open_epoch(struct st_catalog *c, const struct st_keys *keys, int64_t epoch,
+                          const char *message, struct st_checkpoint *ret, struct st_error *err);
 
 /* Every object id that any fact in any checkpoint names in an ST_OBJECT or ST_MANIFEST column. */
 int st_catalog_objects(struct st_catalog *c, int (*fn)(void *arg, const struct st_id *id),

@@ -53,6 +53,22 @@ typedef int st_body_fn(void *arg, const struct st_body_row *row, struct st_error
 int st_body_read(const void *data, size_t length, st_body_table_fn *table, st_body_fn *fn,
                  void *arg, struct st_error *err);
 
+/* A checkpoint on its way from one catalog of its host to another. */
+struct st_changeset {
+  struct st_buffer header; /* with its signature */
+  struct st_buffer declarations, body;
+};
+void st_changeset_clear(struct st_changeset *set);
+#define ST_AUTO_CHANGESET ST_CLEANUP(st_changeset_clear) struct st_changeset
+int st_changeset_read(struct st_catalog *c, int64_t number, struct st_changeset *ret,
+                      struct st_error *err);
+
+/* Takes the checkpoint after the latest one into a catalog that was opened to write: signed by the
+ * key that the host's folder is named after, linked to the chain's head, with body, declarations
+ * and state root proved; or it is refused and nothing has changed.  Objects that it names have to
+ * be durable before.  Tables that were asked for before this are not valid after it. */
+int st_catalog_apply(struct st_catalog *c, const struct st_changeset *set, struct st_error *err);
+
 /* The declarations in effect at a checkpoint, as CBOR: what a header's `declarations` is the digest
  * of. */
 int st_changeset_declarations(struct st_catalog *c, int64_t number, struct st_buffer *out,

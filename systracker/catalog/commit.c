@@ -70,7 +70,7 @@ static int inherit(struct st_catalog *c, struct st_checkpoint *cp, struct st_hea
     return 0;
   if (st_catalog_checkpoint(c, c->base, &before, err) < 0)
     return -1;
-  cp->epoch = before.epoch;
+  cp->epoch = before.epoch < c->epoch ? c->epoch : before.epoch;
   memcpy(cp->state_root, before.state_root, ST_DIGEST_SIZE);
   memcpy(h->previous, before.header_digest, ST_DIGEST_SIZE);
   st_checkpoint_clear(&before);
@@ -102,8 +102,8 @@ static int make_header(struct st_catalog *c, const struct st_keys *keys, struct 
   return out->length <= ST_HEADER_MAX ? 0 : st_refuse(err, "the message is too long");
 }
 
-static int store(struct st_catalog *c, const struct st_checkpoint *cp,
-                 const struct st_buffer *header, struct st_error *err)
+int st_checkpoint_store(struct st_catalog *c, const struct st_checkpoint *cp,
+                        const struct st_buffer *header, struct st_error *err)
 {
   ST_AUTO_STATEMENT *s =
       st_sql_prepare(c,
@@ -133,7 +133,7 @@ static int make(struct st_catalog *c, const struct st_keys *keys, struct st_chec
   ST_AUTO_BUFFER header = ST_BUFFER_INIT;
 
   if (st_tags_put(c, err) < 0 || count_rows(c, cp, err) < 0 ||
-      make_header(c, keys, cp, &header, err) < 0 || store(c, cp, &header, err) < 0)
+      make_header(c, keys, cp, &header, err) < 0 || st_checkpoint_store(c, cp, &header, err) < 0)
     return -1;
   return st_sql_exec(c, "COMMIT", err);
 }
@@ -173,4 +173,20 @@ int st_catalog_commit(struct st_catalog *c, const struct st_keys *keys, int64_t 
   if (st_chain_complete(c, &late) < 0)
     st_log(ST_LOG_WARNING, "%s", st_error_text(&late));
   return st_catalog_checkpoint(c, c->number, ret, err);
+}
+
+int st_catalog_open_epoch(struct st_catalog *c, const struct st_keys *keys, int64_t epoch,
+                          const char *message, struct st_checkpoint *ret, struct st_error *err)
+{
+  struct st_checkpoint before;
+
+  *ret = (struct st_checkpoint){0};
+  if (st_catalog_checkpoint(c, st_catalog_latest(c), &before, err) < 0 ||
+      st_catalog_start(c, err) < 0)
+    return -1;
+  c->epoch = epoch;
+  int r = st_catalog_commit(c, keys, before.time, message, before.incomplete, ret, err);
+  c->epoch = 0;
+  st_checkpoint_clear(&before);
+  return r;
 }

@@ -99,7 +99,7 @@ struct st_catalog {
   int dir;    /* hosts/HOSTID */
   char *name; /* "hosts/HOSTID/catalog.db", for messages */
   char *host_id;
-  bool writer;
+  bool writer, replica;
   sqlite3_stmt *fixed[ST_FIXED_STATEMENTS];
   struct st_table_full **tables; /* by name */
   size_t count;
@@ -109,6 +109,7 @@ struct st_catalog {
    * overlay over checkpoint `base`, and can be read until the next one. */
   bool scanning, overlay;
   int64_t base, number;
+  int64_t epoch; /* the least of the checkpoint being made; 0: that of the one before */
   struct st_fact_row *last_path; /* the path looked up last, and its id */
   int64_t last_path_id;
 
@@ -303,6 +304,10 @@ int st_keylist_changed(struct st_keylist *list, struct st_catalog *c, struct st_
 /* Puts what changed among the tags as facts into the open scan (checkpoint.c). */
 int st_tags_put(struct st_catalog *c, struct st_error *err);
 extern const struct st_table st_core_tables[];
+
+/* The row of a checkpoint, as the open transaction makes it (commit.c). */
+int st_checkpoint_store(struct st_catalog *c, const struct st_checkpoint *cp,
+                        const struct st_buffer *header, struct st_error *err);
 
 /* Streams the body in pieces (changeset.c). */
 typedef void st_body_sink(void *arg, const void *data, size_t length);

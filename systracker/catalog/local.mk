@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
+	systracker/catalog/apply.c \
 	systracker/catalog/catalog.c systracker/catalog/catalog.h \
 	systracker/catalog/chain.c \
 	systracker/catalog/changeset.c systracker/catalog/changeset.h \
@@ -25,7 +26,8 @@ CATALOG_TESTS = \
 	systracker/catalog/test-checkpoint \
 	systracker/catalog/test-state \
 	systracker/catalog/test-chain \
-	systracker/catalog/test-changeset
+	systracker/catalog/test-changeset \
+	systracker/catalog/test-apply
 check_PROGRAMS += $(CATALOG_TESTS)
 TESTS += $(CATALOG_TESTS)
 systracker_catalog_test_catalog_SOURCES = systracker/catalog/test-catalog.c \
@@ -52,4 +54,8 @@ systracker_catalog_test_changeset_SOURCES = systracker/catalog/test-changeset.c 
 	systracker/catalog/test-support.h
 systracker_catalog_test_changeset_CFLAGS = $(UNIT_CFLAGS)
 systracker_catalog_test_changeset_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_apply_SOURCES = systracker/catalog/test-apply.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_apply_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_apply_LDADD = $(UNIT_LDADD)
 endif
