@@ -3,15 +3,19 @@
 
 #include "systracker/base/process.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -177,13 +181,33 @@ static int reap(pid_t pid)
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* Takes what it prints until it ends; past the deadline it is killed, with its group. */
+static int finish(pid_t pid, int from, const char *name, size_t max, int64_t deadline,
+                  struct st_buffer *out, struct st_error *err)
+{
+  int r = collect(from, name, max, deadline, out, err);
+  if (!r)
+    r = await_end(pid, name, deadline, err);
+  if (r < 0)
+    kill(-pid, SIGKILL);
+  int status = reap(pid);
+  if (r < 0)
+    return -1;
+  return status < 0 ? st_fail(err, errno, "cannot wait for %s", st_quote(name)) : status;
+}
+
+static int64_t deadline_in(unsigned seconds)
+{
+  return seconds ? now_ms() + (int64_t)seconds * 1000 : 0;
+}
+
 /* Runs it to its end; see st_run.  `extra`: two descriptors of 10 or more that it gets as 3 and 4,
  * or NULL. */
 static int run(char *const argv[], const int extra[2], size_t max, unsigned seconds,
                struct st_buffer *out, struct st_error *err)
 {
   const char *name = argv[0];
-  int64_t deadline = seconds ? now_ms() + (int64_t)seconds * 1000 : 0;
+  int64_t deadline = deadline_in(seconds);
   ST_AUTO_FREE char *path = find_program(name);
   if (!path) {
     st_fail(err, ENOENT, "cannot run %s", st_quote(name));
@@ -198,15 +222,7 @@ static int run(char *const argv[], const int extra[2], size_t max, unsigned seco
   close(ends[1]);
   if (r)
     return st_fail(err, r, "cannot run %s", st_quote(name));
-  r = collect(from, name, max, deadline, out, err);
-  if (!r)
-    r = await_end(pid, name, deadline, err);
-  if (r < 0)
-    kill(-pid, SIGKILL);
-  int status = reap(pid);
-  if (r < 0)
-    return -1;
-  return status < 0 ? st_fail(err, errno, "cannot wait for %s", st_quote(name)) : status;
+  return finish(pid, from, name, max, deadline, out, err);
 }
 
 int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t *length,
@@ -214,6 +230,290 @@ int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t 
 {
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
   int status = run(argv, NULL, max, seconds, &out, err);
+  if (status >= 0)
+    *ret = st_buffer_steal(&out, length);
+  return status;
+}
+
+/* ---- In another root --------------------------------------------------------------------- */
+
+/* Of an ELF program: its class and machine; false: it is none, a script for example. */
+static bool read_machine(int fd, unsigned *ret_class, unsigned *ret_machine)
+{
+  unsigned char h[20];
+  if (pread(fd, h, sizeof(h), 0) != (ssize_t)sizeof(h) || memcmp(h, ELFMAG, SELFMAG) != 0)
+    return false;
+  *ret_class = h[EI_CLASS];
+  *ret_machine = h[EI_DATA] == ELFDATA2MSB ? h[18] << 8 | h[19] : h[19] << 8 | h[18];
+  return true;
+}
+
+static const char *machine_name(unsigned machine)
+{
+  static const struct {
+    unsigned machine;
+    const char *name;
+  } names[] = {{EM_386, "i386"},       {EM_X86_64, "x86_64"}, {EM_ARM, "arm"},
+               {EM_AARCH64, "arm64"},  {EM_RISCV, "riscv"},   {EM_PPC64, "ppc64"},
+               {EM_S390, "s390"},      {EM_MIPS, "mips"},     {EM_PPC, "powerpc"},
+               {EM_SPARCV9, "sparc64"}};
+  for (size_t i = 0; i < ST_COUNT(names); i++)
+    if (names[i].machine == machine)
+      return names[i].name;
+  return "an unknown machine";
+}
+
+/* Also where the kernel would emulate it: a restore by an emulator is none that was tested. */
+static int check_machine(int fd, const char *name, struct st_error *err)
+{
+  unsigned class, machine, own_class, own;
+  ST_AUTO_CLOSE int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (self < 0 || !read_machine(self, &own_class, &own) || !read_machine(fd, &class, &machine))
+    return 0;
+  if ((class == own_class && machine == own) || (own == EM_X86_64 && machine == EM_386))
+    return 0;
+  return st_fail(err, 0, "cannot run %s of the other root: it is for %s, this machine is %s",
+                 st_quote(name), machine_name(machine), machine_name(own));
+}
+
+static bool is_program_in(int root, const char *path, int *ret)
+{
+  struct stat st;
+  *ret = st_open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+  if (*ret < 0)
+    return false;
+  if (!fstat(*ret, &st) && S_ISREG(st.st_mode) && (st.st_mode & 0111))
+    return true;
+  close(*ret);
+  return false;
+}
+
+/* As find_program, below the root; -ENOENT: nowhere. */
+static int find_in(int root, const char *name, char **ret, struct st_error *err)
+{
+  for (const char *dir = *name == '/' ? ":" : PROGRAM_PATH; *dir;) {
+    size_t n = strcspn(dir, ":");
+    ST_AUTO_FREE char *path =
+        *name == '/' ? st_strdup(name) : st_format("%.*s/%s", (int)n, dir, name);
+    ST_AUTO_CLOSE int fd = -1;
+    if (is_program_in(root, path, &fd)) {
+      *ret = st_steal(&path);
+      return check_machine(fd, name, err);
+    }
+    dir += n + (dir[n] == ':');
+  }
+  st_fail(err, ENOENT, "cannot run %s of the other root", st_quote(name));
+  return -ENOENT;
+}
+
+/* What the child is to do, made ready before the fork: behind it only system calls are made. */
+struct entry_of_root {
+  int root, out, trouble; /* `trouble`: where a struct trouble goes; closed by execve */
+  const char *folder;     /* the root's path; checked against `root` */
+  const char *path;       /* of the program, within the root */
+  char *const *argv;
+};
+
+enum step { STEP_NAMESPACE, STEP_FOLDER, STEP_CHROOT, STEP_PROC, STEP_DEV, STEP_FILES, STEP_EXEC };
+
+struct trouble {
+  enum step step;
+  int code; /* errno */
+};
+
+/* The path may have been moved since the descriptor was opened. */
+static int enter_folder(const struct entry_of_root *e)
+{
+  struct stat here, wanted;
+  if (chdir(e->folder) < 0 || stat(".", &here) < 0 || fstat(e->root, &wanted) < 0)
+    return -1;
+  if (here.st_dev == wanted.st_dev && here.st_ino == wanted.st_ino)
+    return 0;
+  errno = ESTALE;
+  return -1;
+}
+
+/* A root without the folder has no use for it. */
+static int mount_proc(void)
+{
+  struct stat st;
+  if (stat("/proc/self", &st) == 0 || stat("/proc", &st) < 0)
+    return 0;
+  return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+static bool has_null(void)
+{
+  struct stat st;
+  int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0)
+    return false;
+  bool is = !fstat(fd, &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+  close(fd);
+  return is;
+}
+
+/* As many devices as packages' scripts use, where the root has none that work. */
+static int mount_dev(void)
+{
+  static const struct {
+    const char *path;
+    unsigned minor, major;
+  } nodes[] = {{"/dev/null", 3, 1},   {"/dev/zero", 5, 1},    {"/dev/full", 7, 1},
+               {"/dev/random", 8, 1}, {"/dev/urandom", 9, 1}, {"/dev/tty", 0, 5}};
+  struct stat st;
+  if (has_null() || stat("/dev", &st) < 0)
+    return 0;
+  if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=1m") < 0)
+    return -1;
+  umask(0);
+  for (size_t i = 0; i < ST_COUNT(nodes); i++)
+    if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0)
+      return -1;
+  return symlink("/proc/self/fd", "/dev/fd");
+}
+
+/* Descriptors 0 to 2; 3 is the trouble, and nothing else is open. */
+static int arrange_files(const struct entry_of_root *e)
+{
+  int null = open("/dev/null", O_RDONLY);
+  if (null < 0)
+    return -1;
+  if (dup2(null, 0) < 0 || dup2(e->out, 1) < 0 || dup2(e->out, 2) < 0 ||
+      dup3(e->trouble, 3, O_CLOEXEC) < 0)
+    return -1;
+  syscall(SYS_close_range, 4U, ~0U, 0U); /* Linux 5.9; all of ours are close-on-exec besides */
+  return 0;
+}
+
+static void default_signals(void)
+{
+  sigset_t none;
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  for (int n = 1; n < NSIG; n++)
+    sigaction(n, &action, NULL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn static void give_up(int fd, enum step step)
+{
+  const struct trouble t = {step, errno};
+  ssize_t n = write(fd, &t, sizeof(t)); /* a pipe takes it whole */
+  _exit(n == (ssize_t)sizeof(t) ? 127 : 126);
+}
+
+/* The child.  Its mounts are its own and go with it.  They are made within the root, so that no
+ * symlink of the root leads them out of it. */
+_Noreturn static void enter_root(const struct entry_of_root *e)
+{
+  static char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:" PROGRAM_PATH,
+                                      "LC_ALL=C",
+                                      "LANG=C",
+                                      "HOME=/root",
+                                      "DEBIAN_FRONTEND=noninteractive",
+                                      NULL};
+  int trouble = e->trouble;
+  setpgid(0, 0);
+  default_signals();
+  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    give_up(trouble, STEP_NAMESPACE);
+  if (enter_folder(e) < 0)
+    give_up(trouble, STEP_FOLDER);
+  if (chroot(".") < 0 || chdir("/") < 0)
+    give_up(trouble, STEP_CHROOT);
+  if (mount_proc() < 0)
+    give_up(trouble, STEP_PROC);
+  if (mount_dev() < 0)
+    give_up(trouble, STEP_DEV);
+  umask(022);
+  if (arrange_files(e) < 0)
+    give_up(trouble, STEP_FILES);
+  execve(e->path, e->argv, environment);
+  give_up(3, STEP_EXEC);
+}
+
+/* Whether it was started; the pipe is closed by then. */
+static int hear_trouble(int fd, const char *name, struct st_error *err)
+{
+  static const char *const steps[] = {
+      [STEP_NAMESPACE] = "no mount namespace of its own",
+      [STEP_FOLDER] = "the root is no longer where it was",
+      [STEP_CHROOT] = "its root cannot be changed",
+      [STEP_PROC] = "/proc cannot be mounted",
+      [STEP_DEV] = "/dev cannot be made",
+      [STEP_FILES] = "its output cannot be joined",
+      [STEP_EXEC] = "it cannot be started",
+  };
+  struct trouble t;
+  ssize_t n;
+  do
+    n = read(fd, &t, sizeof(t));
+  while (n < 0 && errno == EINTR);
+  if (n != (ssize_t)sizeof(t))
+    return 0;
+  return st_fail(err, t.code, "cannot run %s of the other root: %s", st_quote(name),
+                 (unsigned)t.step < ST_COUNT(steps) ? steps[t.step] : "it failed");
+}
+
+/* Two pipes, their ends out of the way of 0 to 3. */
+static int make_pipe(int ends[2])
+{
+  int low[2];
+  if (pipe2(low, O_CLOEXEC) < 0)
+    return -1;
+  for (int i = 0; i < 2; i++) {
+    ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, 10);
+    close(low[i]);
+  }
+  return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
+}
+
+static int run_in(struct entry_of_root *e, size_t max, int64_t deadline, struct st_buffer *out,
+                  struct st_error *err)
+{
+  const char *name = e->argv[0];
+  int output[2] = {-1, -1}, trouble[2] = {-1, -1};
+  bool ready = make_pipe(output) == 0 && make_pipe(trouble) == 0;
+  ST_AUTO_CLOSE int from = output[0];
+  ST_AUTO_CLOSE int heard = trouble[0];
+  ST_AUTO_CLOSE int to = output[1];
+  ST_AUTO_CLOSE int told = trouble[1];
+  e->out = to;
+  e->trouble = told;
+  pid_t pid = ready ? fork() : -1;
+  if (pid < 0)
+    return st_fail(err, errno, "cannot run %s", st_quote(name));
+  if (pid == 0)
+    enter_root(e);
+  setpgid(pid, pid); /* whoever comes first, before anybody kills the group */
+  close(st_steal_fd(&to));
+  close(st_steal_fd(&told));
+  if (hear_trouble(heard, name, err) < 0) {
+    reap(pid);
+    return -1;
+  }
+  return finish(pid, from, name, max, deadline, out, err);
+}
+
+int st_run_in(int root, char *const argv[], size_t max, unsigned seconds, char **ret,
+              size_t *length, struct st_error *err)
+{
+  char link[32], folder[PATH_MAX];
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  ST_AUTO_FREE char *path = NULL;
+  if (geteuid() != 0)
+    return st_fail(err, 0, "cannot run %s of the other root: only root may", st_quote(argv[0]));
+  int r = find_in(root, argv[0], &path, err);
+  if (r < 0)
+    return r;
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
+  ssize_t n = readlink(link, folder, sizeof(folder) - 1);
+  if (n < 0)
+    return st_fail(err, errno, "cannot tell where the other root is");
+  folder[n] = 0;
+  struct entry_of_root e = {.root = root, .folder = folder, .path = path, .argv = argv};
+  int status = run_in(&e, max, deadline_in(seconds), &out, err);
   if (status >= 0)
     *ret = st_buffer_steal(&out, length);
   return status;

@@ -6,6 +6,13 @@
 #include "systracker/base/buffer.h"
 #include "systracker/base/error.h"
 
+/* Runs a program of another root, found there in /usr/sbin:/usr/bin:/sbin:/bin, chrooted into it in
+ * a mount namespace of its own, with /proc and a small /dev where the root has none.  Otherwise as
+ * st_run, but `*ret` gets standard error, too.  A program for another machine is refused by the
+ * machine's name.  Only root may; -ENOENT when the root does not have the program. */
+int st_run_in(int root, char *const argv[], size_t max, unsigned seconds, char **ret,
+              size_t *length, struct st_error *err);
+
 /* Unified diff of two contents by diff(1), through memfds.  `labels` (escaped already) stand in the
  * header lines.  Appends; returns 0 same, 1 different, negative on error. */
 int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,

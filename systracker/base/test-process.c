@@ -114,6 +114,53 @@ static void test_deadline(void **state)
   assert_int_equal(errno, ESRCH);
 }
 
+/* The running system's own root is another one's, too; mounts need a privilege that a container's
+ * root may lack. */
+static void test_run_in(void **state)
+{
+  (void)state;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  ST_AUTO_FREE char *out = NULL;
+  ST_AUTO_CLOSE int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  char *argv[] = {"sh", "-c", "readlink /proc/self/ns/mnt; echo no >&2; cat; exit 3", NULL};
+  size_t length = 0;
+  int status = st_run_in(root, argv, 100, 60, &out, &length, &err);
+  if (status < 0 && (geteuid() != 0 || strstr(st_error_text(&err), "namespace"))) {
+    st_error_clear(&err);
+    skip();
+  }
+  assert_ok(status, &err);
+  assert_int_equal(status, 3);
+  char own[64] = "";
+  assert_true(readlink("/proc/self/ns/mnt", own, sizeof(own) - 1) > 0);
+  assert_int_equal(strncmp(out, "mnt:[", 5), 0);
+  assert_int_not_equal(strncmp(out, own, strlen(own)), 0);
+  assert_string_equal(strchr(out, '\n'), "\nno\n");
+}
+
+static void refused_in(int root, const char *name, const char *words)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  char *out = NULL, *argv[] = {(char *)name, NULL};
+  assert_true(st_run_in(root, argv, 100, 60, &out, NULL, &err) < 0);
+  assert_error(&err, geteuid() == 0 ? words : "only root may");
+}
+
+static void test_run_in_refusals(void **state)
+{
+  struct scratch *s = *state;
+  static const char foreign[64] = "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\26"; /* of an s390x */
+  assert_int_equal(mkdirat(s->fd, "bin", 0755), 0);
+  int fd = openat(s->fd, "bin/tool", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+  assert_int_equal(write(fd, foreign, sizeof(foreign)), sizeof(foreign));
+  close(fd);
+  refused_in(s->fd, "tool", "it is for s390, this machine is ");
+  refused_in(s->fd, "/bin/tool", "it is for s390, this machine is ");
+  refused_in(s->fd, "sh", "cannot run sh of the other root: No such file");
+  assert_int_equal(symlinkat("/bin/sh", s->fd, "bin/sh"), 0); /* within that root, to itself */
+  refused_in(s->fd, "sh", "cannot run sh of the other root: No such file");
+}
+
 static void diff(const char *old, const char *new_, int expected, const char *text)
 {
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
@@ -194,6 +241,7 @@ int main(void)
       cmocka_unit_test(test_refusals),   scratch_test(test_deadline),
       cmocka_unit_test(test_diff),       cmocka_unit_test(test_binary),
       cmocka_unit_test(test_large_diff), cmocka_unit_test(test_pager),
+      cmocka_unit_test(test_run_in),     scratch_test(test_run_in_refusals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/process.h"
 #include "systracker/base/text.h"
 #include "systracker/tracker/host.h"
 
@@ -88,4 +89,12 @@ int st_read_in_root(const struct st_context *ctx, const char *path, size_t max, 
     return st_wrap(err, "cannot read a file (%s)", st_quote(path));
   *ret = st_buffer_steal(&content, length);
   return 0;
+}
+
+int st_run_in_root(const struct st_context *ctx, char *const argv[], size_t max, unsigned seconds,
+                   char **ret, size_t *length, struct st_error *err)
+{
+  if (ctx->live_root)
+    return st_run(argv, max, seconds, ret, length, err);
+  return st_run_in(ctx->root, argv, max, seconds, ret, length, err);
 }

@@ -21,7 +21,7 @@ __attribute__((used)) static host_function *const host_functions[] = {
     (host_function *)st_run,          (host_function *)st_fact,
     (host_function *)st_keep,         (host_function *)st_expect,
     (host_function *)st_say,          (host_function *)st_say_bytes,
-    (host_function *)st_plan_action,
+    (host_function *)st_plan_action,  (host_function *)st_run_in_root,
 };
 
 /* The least that a plug-in of API 1 can be: everything up to its first optional callback. */
