@@ -260,12 +260,13 @@ int st_cli_fail(struct st_error *err)
 
 int st_cli_end(int status)
 {
-  bool bad = ferror(stdout) != 0;
-  if (fflush(stdout) != 0 || bad) {
-    fprintf(stderr, "systracker: cannot write the output: %s\n", strerror(errno));
-    return ST_EXIT_TROUBLE;
-  }
-  return status;
+  /* The reason is known only of what fails now; earlier ones left no more than their mark. */
+  int code = fflush(stdout) != 0 ? errno : 0;
+  if (code == 0 && !ferror(stdout))
+    return status;
+  fprintf(stderr, "systracker: cannot write the output%s%s\n", code ? ": " : "",
+          code ? strerror(code) : "");
+  return ST_EXIT_TROUBLE;
 }
 
 pid_t st_cli_pager(const struct st_cli *cli)

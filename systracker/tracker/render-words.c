@@ -173,6 +173,9 @@ static bool is_shown(const struct st_change *change, size_t i, bool times)
     return false;
   if ((c->flags & ST_MANIFEST) || is_fraction(change, i))
     return false;
+  bool bytes = row[i].type == ST_TEXT || row[i].type == ST_BYTES || row[i].type == ST_PATH;
+  if ((!change->before || !change->after) && bytes && row[i].u.bytes.length == 0)
+    return false;
   return st_column_differs(change, i) && row[i].type != ST_NULL;
 }
 

@@ -17,6 +17,7 @@ struct render {
   struct st_group group;
   int64_t added, deleted, changed, retyped;
   int64_t packaged; /* paths of packages, not shown one by one */
+  bool rules;       /* they changed, too */
 };
 
 /* ---- Files of packages ----------------------------------------------------------------------- */
@@ -268,6 +269,7 @@ static int on_change(void *arg, const struct st_change *change, struct st_error 
     const struct st_value *key = &st_change_row(change)[0];
     path = st_memdup(key->u.bytes.data, key->u.bytes.length);
   }
+  r->rules |= strcmp(change->table, ST_CORE_RULE) == 0;
   if (is_ignored(change->table) || !is_wanted(r->options, path))
     return 0;
   bool same = r->group.count > 0 && r->group.path && path && strcmp(r->group.path, path) == 0;
@@ -318,5 +320,10 @@ int64_t st_render_changes(struct st_tracker *t, const struct st_cli *cli, int64_
   int64_t count = r.added + r.deleted + r.changed + r.retyped + r.packaged;
   if (count > 0 && !cli->json && !options->name_only && (options->stat || r.packaged > 0))
     print_sum(&r);
+  if (r.rules && r.added + r.deleted > 0 && !cli->quiet) {
+    fflush(stdout);
+    fprintf(stderr, "systracker: the rules changed, too: what they took in or left out is shown as "
+                    "added or deleted\n");
+  }
   return count;
 }
