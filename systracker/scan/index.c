@@ -63,6 +63,7 @@ struct st_index_item *st_index_item_new(const char *path, const struct st_index_
   item->entry = *entry;
   item->order = 0;
   item->shared = false;
+  item->seen = false;
   memcpy(item->path, path, n + 1);
   return item;
 }
@@ -236,6 +237,8 @@ int st_index_put(struct st_index *index, const char *path, const struct st_index
   if (!(e.flags & ST_INDEX_HAS_DIGEST))
     e.digest = (struct st_id){0};
   struct st_index_item *old = find(&index->before, path);
+  if (old)
+    old->seen = true;
   if (old && same_entry(&old->entry, &e)) {
     old->shared = true;
     append(index, old);
@@ -256,6 +259,9 @@ int st_index_keep_below(struct st_index *index, const char *path, struct st_erro
     struct st_index_item *item = index->before.items[i];
     if (strcmp(item->path, path) != 0 && !is_below(item->path, path, n))
       break;
+    if (item->seen)
+      continue;
+    item->seen = true;
     if (item->entry.flags & ST_INDEX_FRESH) /* never committed: to be looked at when it is seen */
       item->entry.flags = (item->entry.flags & ~(unsigned)ST_INDEX_FRESH) | ST_INDEX_UNSETTLED;
     item->shared = true;
@@ -264,15 +270,48 @@ int st_index_keep_below(struct st_index *index, const char *path, struct st_erro
   return 0;
 }
 
+/* How many items from the i-th on are at or below its path; whether one of them was seen. */
+static size_t run_of(const struct st_index_items *items, size_t i, bool *ret_seen)
+{
+  const char *top = items->items[i]->path;
+  size_t n = strlen(top), k = i;
+  for (*ret_seen = false; k < items->count; k++) {
+    const struct st_index_item *item = items->items[k];
+    if (k > i && !is_below(item->path, top, n))
+      break;
+    *ret_seen |= item->seen;
+  }
+  return k - i;
+}
+
+int st_index_missing(const struct st_index *index,
+                     int (*fn)(void *arg, const char *path, bool partly), void *arg)
+{
+  for (size_t i = 0; i < index->before.count;) {
+    bool partly = false;
+    size_t run = 1;
+    if (!index->before.items[i]->seen) {
+      run = run_of(&index->before, i, &partly);
+      int r = fn(arg, index->before.items[i]->path, partly);
+      if (r != 0)
+        return r;
+    }
+    i += run;
+  }
+  return 0;
+}
+
 bool st_index_was_put(const struct st_index *index, const char *path)
 {
-  if (index->sorted)
-    return find(&index->after, path) != NULL;
-  for (size_t i = 0; i < index->after.count; i++) {
-    if (strcmp(index->after.items[i]->path, path) == 0)
-      return true;
+  const struct st_index_item *old = find(&index->before, path);
+  if (old)
+    return old->seen;
+  if (!index->sorted) { /* to look something up is no change to who asks */
+    struct st_index *mine = (struct st_index *)index;
+    sort_items(&mine->after);
+    mine->sorted = true;
   }
-  return false;
+  return find(&index->after, path) != NULL;
 }
 
 int st_index_commit(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],

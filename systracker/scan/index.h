@@ -55,9 +55,14 @@ int st_index_start(struct st_index *index, bool persist, struct st_error *err);
 /* The entry as it is now; entries that are not put again are not in the next one. */
 int st_index_put(struct st_index *index, const char *path, const struct st_index_entry *entry,
                  struct st_error *err);
-/* Takes over everything at and below a path as it was: it was not observed. */
+/* Takes over everything at and below a path as it was, but what this walk has put already: it was
+ * not observed. */
 int st_index_keep_below(struct st_index *index, const char *path, struct st_error *err);
-/* Whether this walk put the path. */
+/* Calls fn for what was there before and was neither put nor kept since, topmost paths alone;
+ * `partly`: something below was put or kept. */
+int st_index_missing(const struct st_index *index,
+                     int (*fn)(void *arg, const char *path, bool partly), void *arg);
+/* Whether this walk put or kept the path. */
 bool st_index_was_put(const struct st_index *index, const char *path);
 /* Replaces `index` by the new one, bound to this head and scope; removes `index.new`.  Where
  * nothing but the head changed, only the header is written. */

@@ -10,12 +10,20 @@ libsystracker_la_SOURCES += \
 	systracker/scan/walk.c systracker/scan/walk.h
 
 if HAVE_CMOCKA
-check_PROGRAMS += systracker/scan/test-rules systracker/scan/test-shipped
+scan_tests = systracker/scan/test-index systracker/scan/test-rules systracker/scan/test-shipped \
+	systracker/scan/test-walk
+check_PROGRAMS += $(scan_tests)
+TESTS += $(scan_tests)
+systracker_scan_test_index_SOURCES = systracker/scan/test-index.c
+systracker_scan_test_index_CFLAGS = $(UNIT_CFLAGS)
+systracker_scan_test_index_LDADD = $(UNIT_LDADD)
 systracker_scan_test_rules_SOURCES = systracker/scan/test-rules.c
 systracker_scan_test_rules_CFLAGS = $(UNIT_CFLAGS)
 systracker_scan_test_rules_LDADD = $(UNIT_LDADD)
 systracker_scan_test_shipped_SOURCES = systracker/scan/test-shipped.c
 systracker_scan_test_shipped_CFLAGS = $(UNIT_CFLAGS)
 systracker_scan_test_shipped_LDADD = $(UNIT_LDADD)
-TESTS += systracker/scan/test-rules systracker/scan/test-shipped
+systracker_scan_test_walk_SOURCES = systracker/scan/test-walk.c
+systracker_scan_test_walk_CFLAGS = $(UNIT_CFLAGS)
+systracker_scan_test_walk_LDADD = $(UNIT_LDADD)
 endif

@@ -73,15 +73,11 @@ static int not_seen_errno(struct walk *w, int code, struct st_error *err)
   return not_seen(w, strerror_r(code, text, sizeof(text)), err);
 }
 
-static int is_gone(struct walk *w, const char *path, struct st_error *err)
-{
-  return w->o->current ? w->cb->gone(w->cb->arg, path, err) : 0;
-}
-
-static int vanished(struct walk *w, const struct visit *v, struct st_error *err)
+/* Between listing and looking: no error.  What it was is then missing at the end. */
+static int vanished(struct walk *w)
 {
   w->result->vanished++;
-  return v->old ? is_gone(w, w->path.data, err) : 0;
+  return 0;
 }
 
 /* ---- Looking at an entry
@@ -181,10 +177,19 @@ static int take_content(struct walk *w, struct st_file_read *r, struct st_entry 
   return 0;
 }
 
+static int unreadable(struct walk *w, struct st_entry *entry, const char *why, struct st_error *err)
+{
+  entry->unreadable = true;
+  w->result->unobserved++;
+  return w->cb->unobserved(w->cb->arg, w->path.data, why, err);
+}
+
 /* 0 read (or noted as unreadable), 1 vanished. */
 static int read_file(struct walk *w, struct visit *v, struct st_entry *entry, struct st_error *err)
 {
   struct st_file_read r = {.content = entry->wanted & ST_WANT_CONTENT, .meta = v->meta};
+  if ((entry->wanted & ST_WANT_SECRET) && !w->o->keys)
+    return unreadable(w, entry, "a secret, and there is no key for its digest", err);
   if (entry->wanted & ST_WANT_SECRET)
     r.key = w->o->keys->id_key;
   enum st_read_result result = st_file_read(&r, v->dirfd, v->name);
@@ -192,9 +197,7 @@ static int read_file(struct walk *w, struct visit *v, struct st_entry *entry, st
   if (result == ST_READ_VANISHED) {
     e = 1;
   } else if (result == ST_READ_UNREADABLE) {
-    entry->unreadable = true;
-    w->result->unobserved++;
-    e = w->cb->unobserved(w->cb->arg, w->path.data, r.why, err);
+    e = unreadable(w, entry, r.why, err);
   } else {
     v->meta = r.meta;
     e = take_content(w, &r, entry, err);
@@ -236,14 +239,14 @@ static int look_at(struct walk *w, struct visit *v, uint32_t plugins, struct st_
   ST_AUTO_FREE char *target = NULL;
   int e = v->meta.type == 'l' ? st_read_link(v->dirfd, v->name, &target) : 0;
   if (e == -ENOENT || e == -EINVAL)
-    return vanished(w, v, err);
+    return vanished(w);
   if (e < 0)
     return not_seen_errno(w, -e, err);
   struct st_entry entry = make_entry(w, &v->meta, target);
   entry.wanted = what_is_wanted(w, plugins, &entry);
   e = digest_entry(w, v, &entry, err);
   if (e != 0)
-    return e < 0 ? e : vanished(w, v, err);
+    return e < 0 ? e : vanished(w);
   w->result->looked_at++;
   entry.path = w->path.data;
   if (w->cb->entry(w->cb->arg, plugins, &entry, err) < 0)
@@ -322,23 +325,6 @@ static int list(int fd, struct st_strings *out)
   return 0;
 }
 
-struct missing {
-  struct walk *w;
-  const struct st_strings *names;
-  struct st_error *err;
-};
-
-static int gone_if_missing(void *arg, const char *path, const struct st_index_entry *entry)
-{
-  (void)entry;
-  struct missing *m = arg;
-  const char *name = strrchr(path, '/') + 1;
-  if (m->names->count > 0 &&
-      bsearch(&name, m->names->items, m->names->count, sizeof(*m->names->items), by_bytes))
-    return 0;
-  return is_gone(m->w, path, m->err);
-}
-
 static int open_directory(const struct visit *v)
 {
   const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -354,7 +340,7 @@ static int descend(struct walk *w, const struct visit *v, struct st_error *err)
     return not_seen(w, "too deep", err);
   ST_AUTO_CLOSE int fd = open_directory(v);
   if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
-    return vanished(w, v, err);
+    return vanished(w);
   if (fd < 0)
     return not_seen_errno(w, -fd, err);
   w->depth++;
@@ -409,15 +395,11 @@ static int visit(struct walk *w, struct visit *v, struct st_error *err)
   v->old = st_index_find(w->o->index, w->path.data);
   int e = st_meta_read(v->dirfd, v->name, &v->meta);
   if (e == -ENOENT)
-    return vanished(w, v, err);
+    return vanished(w);
   if (e < 0)
     return not_seen_errno(w, -e, err);
   if (v->meta.type == 'd' && !is_mount(v) && was_mounted(w, w->path.data))
     return not_seen(w, "is not mounted", err);
-  /* What was a directory and is none: what was below it is gone. */
-  if (v->old && v->old->meta.type == 'd' && v->meta.type != 'd' &&
-      is_gone(w, w->path.data, err) < 0)
-    return -1;
   return visit_known(w, v, err);
 }
 
@@ -435,9 +417,51 @@ static int visit_directory(struct walk *w, int fd, uint64_t mount_id, struct st_
     if (r < 0)
       return -1;
   }
-  struct missing missing = {w, &names, err};
-  return w->o->current ? st_index_children(w->o->index, w->path.data, gone_if_missing, &missing)
-                       : 0;
+  return 0;
+}
+
+/* ---- What is missing
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static bool is_absent(int e)
+{
+  return e == -ENOENT || e == -ENOTDIR || e == -ELOOP || e == -EXDEV;
+}
+
+static void set_path(struct walk *w, const char *path)
+{
+  st_buffer_clear(&w->path);
+  st_buffer_append_string(&w->path, path);
+}
+
+/* A mount that is missing may have taken its folder along, as automounters do. */
+static int visit_missing_mounts(struct walk *w, struct st_error *err)
+{
+  for (size_t i = 0; w->o->mounts && i < w->o->mounts->count; i++) {
+    const char *path = w->o->mounts->items[i];
+    ST_AUTO_CLOSE int fd = st_open_beneath(w->o->root, path, O_PATH, 0);
+    if (!is_absent(fd) || !st_scope_names(w->o->scope, path))
+      continue;
+    set_path(w, path);
+    if (not_seen(w, "is not mounted", err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+struct missing {
+  struct walk *w;
+  struct st_error *err;
+};
+
+static int tell_missing(void *arg, const char *path, bool partly)
+{
+  struct missing *m = arg;
+  if (!partly)
+    return m->w->cb->gone(m->w->cb->arg, path, m->err);
+  set_path(m->w, path);
+  return not_seen(m->w, "something below it was not seen", m->err);
 }
 
 /* ---- Roots
@@ -493,8 +517,8 @@ static int visit_root(struct walk *w, const char *root, struct st_error *err)
   ST_AUTO_CLOSE int parent = st_open_parent(w->o->root, root, &name);
   struct visit v = {.dirfd = parent, .name = name};
   struct st_meta above;
-  if (parent == -ENOENT || parent == -ENOTDIR || parent == -ELOOP || parent == -EXDEV)
-    return st_index_find(w->o->index, root) ? is_gone(w, root, err) : 0;
+  if (is_absent(parent))
+    return 0;
   if (parent < 0)
     return not_seen_errno(w, -parent, err);
   v.above = st_meta_read(parent, "", &above) == 0 ? above.mount_id : 0;
@@ -528,6 +552,11 @@ int st_walk(const struct st_walk_options *options, const struct st_walk_callback
     st_buffer_clear(&w.path);
     r = visit_root(&w, roots.items[i], err);
   }
+  struct missing missing = {&w, err};
+  if (r == 0)
+    r = visit_missing_mounts(&w, err);
+  if (r == 0 && options->current)
+    r = st_index_missing(options->index, tell_missing, &missing);
   st_buffer_free(&w.path);
   return r < 0 ? -1 : 0;
 }
