@@ -17,7 +17,7 @@ for folder in etc srv; do
     mkdir -p "$root/$folder/odd"
     printf 'one\n' >"$root/$folder/odd/$name"
     mkdir "$root/$folder/odd/$name.d"
-    ln -s "$name" "$root/$folder/odd/$name.link"
+    ln -s -- "$name" "$root/$folder/odd/$name.link"
   done
 done
 manifest "$scratch/one" etc srv
