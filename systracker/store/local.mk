@@ -6,6 +6,7 @@ libsystracker_la_SOURCES += \
 	systracker/store/object.c \
 	systracker/store/objectindex.c systracker/store/objectindex.h \
 	systracker/store/pack.c systracker/store/pack.h \
+	systracker/store/packages.c systracker/store/packages.h \
 	systracker/store/packs.c systracker/store/packs.h \
 	systracker/store/record.c systracker/store/record.h \
 	systracker/store/store.c systracker/store/store.h \
@@ -13,11 +14,15 @@ libsystracker_la_SOURCES += \
 	systracker/store/verify.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += systracker/store/test-damage systracker/store/test-record \
-	systracker/store/test-store systracker/store/test-transfer
+check_PROGRAMS += systracker/store/test-damage systracker/store/test-packages \
+	systracker/store/test-record systracker/store/test-store systracker/store/test-transfer
 systracker_store_test_damage_SOURCES = systracker/store/test-damage.c systracker/store/test-scratch.h
 systracker_store_test_damage_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_damage_LDADD = $(UNIT_LDADD)
+systracker_store_test_packages_SOURCES = systracker/store/test-packages.c \
+	systracker/base/test-scratch.h
+systracker_store_test_packages_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_packages_LDADD = $(UNIT_LDADD)
 systracker_store_test_record_SOURCES = systracker/store/test-record.c
 systracker_store_test_record_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_record_LDADD = $(UNIT_LDADD)
@@ -28,6 +33,6 @@ systracker_store_test_transfer_SOURCES = systracker/store/test-transfer.c \
 	systracker/store/test-scratch.h
 systracker_store_test_transfer_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_transfer_LDADD = $(UNIT_LDADD)
-TESTS += systracker/store/test-damage systracker/store/test-record systracker/store/test-store \
-	systracker/store/test-transfer
+TESTS += systracker/store/test-damage systracker/store/test-packages systracker/store/test-record \
+	systracker/store/test-store systracker/store/test-transfer
 endif

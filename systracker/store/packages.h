@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * packages.h - package files as they were installed, one copy of each: the store's packages/.
+ *
+ * A file's name says all that is known of it, so that the folder is its own index and one rename
+ * puts a package there or does not:
+ *
+ *   packages/ab/DIGEST_NAME_VERSION_ARCHITECTURE.KIND
+ *
+ * DIGEST is the SHA-256 of the content in hexadecimal, "ab" its first two digits, KIND "deb".
+ * Bytes of the other parts that are none of A-Z a-z 0-9 . + ~ - stand as %xx.  A file is written
+ * beside, under a name that begins with ".new-", so no lock is needed; what a kill left there goes
+ * after a day.
+ */
+#ifndef ST_STORE_PACKAGES_H
+#define ST_STORE_PACKAGES_H
+
+#include "systracker/base/digest.h"
+
+#define ST_PACKAGES_DIR "packages"
+
+struct st_package {
+  char *name, *version, *architecture;
+  char *kind; /* "deb" */
+  uint8_t digest[ST_DIGEST_SIZE];
+  uint64_t size; /* bytes */
+};
+
+struct st_packages; /* packages/ as it was read */
+
+/* Reads packages/ in the store's directory (descriptor borrowed for the call); none is empty.  What
+ * does not belong there is passed over. */
+int st_packages_open(struct st_packages **ret, int store_dirfd, struct st_error *err);
+void st_packages_close(struct st_packages *p);
+ST_DEFINE_CLEANUP(struct st_packages *, st_packages_close)
+
+/* A file of this name, version and architecture; NULL: none.  Lives until the next keep or close.
+ * (Where there are several, built again without a new version: the one of the least digest.) */
+const struct st_package *st_packages_find(const struct st_packages *p, const char *name,
+                                          const char *version, const char *architecture);
+/* The n-th by name, version (as text), architecture and digest; NULL past the end. */
+const struct st_package *st_packages_at(const struct st_packages *p, size_t n);
+
+/* Keeps the content of a regular file, from its beginning, as the package that `is` says; its
+ * digest and size are not looked at.  Shares the blocks where the file system can.  Durable when it
+ * returns.  `least_free`: bytes that stay free, or it is refused with ENOSPC.  1: it was there
+ * already, intact; a damaged one is replaced. */
+int st_packages_keep(struct st_packages *p, int fd, const struct st_package *is,
+                     uint64_t least_free, struct st_error *err);
+
+/* Opens a kept file for reading; its content is not proved. */
+int st_packages_read(const struct st_packages *p, const struct st_package *package,
+                     struct st_error *err);
+
+/* Reads every file again, and passes what is damaged or does not belong there to `found` (words,
+ * escaped).  Returns how many. */
+int st_packages_verify(const struct st_packages *p, void (*found)(void *arg, const char *words),
+                       void *arg, struct st_error *err);
+
+#endif
