@@ -10,20 +10,6 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
 
-/* Nothing here calls what plug-ins call: named once, so that every program has it (host.syms). */
-typedef void host_function(void);
-__attribute__((used)) static host_function *const host_functions[] = {
-    (host_function *)st_fail,         (host_function *)st_option_string,
-    (host_function *)st_option_list,  (host_function *)st_option_number,
-    (host_function *)st_option_bool,  (host_function *)st_context_root,
-    (host_function *)st_log,          (host_function *)st_context_is_live_root,
-    (host_function *)st_open_in_root, (host_function *)st_read_in_root,
-    (host_function *)st_run,          (host_function *)st_fact,
-    (host_function *)st_keep,         (host_function *)st_expect,
-    (host_function *)st_say,          (host_function *)st_say_bytes,
-    (host_function *)st_plan_action,  (host_function *)st_run_in_root,
-};
-
 /* The least that a plug-in of API 1 can be: everything up to its first optional callback. */
 #define ST_PLUGIN_LEAST offsetof(struct st_plugin, close)
 

@@ -16,7 +16,7 @@ struct history {
   struct st_group group;
 };
 
-static int print_json(struct history *h, const char *time)
+static int print_json(struct history *h, const char *time, const char *message)
 {
   const struct st_group *g = &h->group;
   for (size_t i = 0; i < g->count; i++) {
@@ -26,13 +26,17 @@ static int print_json(struct history *h, const char *time)
     json_t *o = st_group_json(g, h->t, change, h->times);
     json_object_set_new(o, "checkpoint", json_integer(h->number));
     json_object_set_new(o, "time", json_string(time));
+    if (message)
+      json_object_set_new(o, "message", st_json_path(message));
     if (st_cli_json(o) < 0)
       return -1;
   }
   return 0;
 }
 
-static int print_words(struct history *h, const char *time, struct st_error *err)
+/* The message of the checkpoint is the nearest that there is to "why". */
+static int print_words(struct history *h, const char *time, const char *message,
+                       struct st_error *err)
 {
   ST_AUTO_STRINGS words = {0};
   if (st_group_words(&h->group, h->t, h->times, false, &words, err) < 0)
@@ -40,6 +44,8 @@ static int print_words(struct history *h, const char *time, struct st_error *err
   printf("%4" PRId64 "  %s  %c %s", h->number, time, h->group.letter, st_quote(h->path));
   for (size_t i = 0; i < words.count; i++)
     printf("%s%s", i == 0 ? ": " : ", ", words.items[i]);
+  if (message)
+    printf("  (%s)", st_quote(message));
   putchar('\n');
   return 0;
 }
@@ -50,11 +56,12 @@ static int print_group(struct history *h, struct st_error *err)
   if (st_catalog_checkpoint(h->t->catalog, h->number, &cp, err) < 0)
     return -1;
   ST_AUTO_FREE char *time = h->cli->json ? st_format_time_utc(cp.time) : st_format_time(cp.time);
+  ST_AUTO_FREE char *message = st_steal(&cp.message);
   st_checkpoint_clear(&cp);
   if (st_group_finish(&h->group, h->t, h->number, err) < 0)
     return -1;
   h->shown++;
-  return h->cli->json ? print_json(h, time) : print_words(h, time, err);
+  return h->cli->json ? print_json(h, time, message) : print_words(h, time, message, err);
 }
 
 static int flush_group(struct history *h, struct st_error *err)
