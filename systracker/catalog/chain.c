@@ -180,13 +180,15 @@ static bool is_torn_magic(const struct st_buffer *chain)
 
 static int complete(struct st_catalog *c, struct completion *k, struct st_error *err)
 {
-  if (is_torn_magic(k->chain))
+  if (k->torn) /* everything before is known to be as it should */
+    k->at = (size_t)c->chain_length;
+  else if (is_torn_magic(k->chain))
     k->torn = true;
   else if (!has_magic(k->chain))
     return st_fail(err, 0, "chain: does not begin as a chain does");
   else
     k->at = MAGIC_SIZE;
-  if (st_headers_each(c, 0, complete_one, k, err) < 0)
+  if (st_headers_each(c, c->chain_number, complete_one, k, err) < 0)
     return -1;
 
   const char *record;
@@ -198,15 +200,33 @@ static int complete(struct st_catalog *c, struct completion *k, struct st_error 
   return k->more.length || torn_end ? write_rest(c, k, err) : 0;
 }
 
+/* Whether the file is as long as we left it: then only what came since is missing. */
+static bool is_as_left(struct st_catalog *c)
+{
+  struct stat st;
+
+  return c->chain_length && fstatat(c->dir, "chain", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+         st.st_size == c->chain_length;
+}
+
 int st_chain_complete(struct st_catalog *c, struct st_error *err)
 {
   ST_AUTO_BUFFER chain = ST_BUFFER_INIT;
-  struct completion k = {.chain = &chain};
+  struct completion k = {.chain = &chain, .torn = is_as_left(c)};
+  int r = 0;
 
-  if (read_chain(c, &chain, err) < 0)
-    return -1;
-  int r = complete(c, &k, err);
+  if (!k.torn) {
+    c->chain_length = c->chain_number = 0;
+    r = read_chain(c, &chain, err);
+  }
+  if (r == 0)
+    r = complete(c, &k, err);
+  if (r == 0) {
+    c->chain_length = (int64_t)(k.at + k.more.length) + (k.at ? 0 : (int64_t)MAGIC_SIZE);
+    c->chain_number = st_catalog_latest(c);
+  }
   st_buffer_free(&k.more);
-  return r < 0 ? st_wrap(err, "%.*schain", (int)(strlen(c->name) - strlen("catalog.db")), c->name)
-               : 0;
+  if (r < 0)
+    st_wrap(err, "%.*schain", (int)(strlen(c->name) - strlen("catalog.db")), c->name);
+  return r;
 }

@@ -11,17 +11,7 @@
 
 enum { ROW_ENDED, ROW_BEGUN };
 
-/* ---- Written -------------------------------------------------------------------------------- */
-
-struct writer {
-  struct st_catalog *c;
-  struct st_table_full *t;
-  int64_t number;
-  bool named; /* the table's name is written */
-  struct st_buffer bytes;
-  st_body_sink *sink;
-  void *arg;
-};
+/* ---- What changed ---------------------------------------------------------------------------- */
 
 static void order_by(struct st_buffer *sql, const struct st_table_full *t, size_t first)
 {
@@ -33,13 +23,12 @@ static void ended_sql(struct st_buffer *sql, const struct st_table_full *t)
 {
   st_buffer_append_string(sql, "SELECT ");
   st_table_select_key(sql, t);
-  st_buffer_printf(
-      sql, " FROM \"%s\" t WHERE t.until = ?1 AND NOT EXISTS (SELECT 1 FROM \"%s\" u WHERE ",
-      t->pub.name, t->pub.name);
+  st_buffer_printf(sql, " FROM \"%s\" t WHERE t.until = ?1 AND NOT EXISTS (SELECT 1 FROM \"%s\" u",
+                   t->pub.name, t->pub.name);
   for (size_t i = 0; i < t->pub.nkeys; i++)
-    st_buffer_printf(sql, "u.\"%s\" = t.\"%s\" AND ", t->pub.declaration.columns[i].name,
-                     t->pub.declaration.columns[i].name);
-  st_buffer_append_string(sql, "u.since = ?1)");
+    st_buffer_printf(sql, "%su.\"%s\" = t.\"%s\"", i ? " AND " : " WHERE ",
+                     t->pub.declaration.columns[i].name, t->pub.declaration.columns[i].name);
+  st_buffer_append_string(sql, " AND u.since = ?1)");
   order_by(sql, t, 1);
 }
 
@@ -51,99 +40,127 @@ static void begun_sql(struct st_buffer *sql, const struct st_table_full *t)
   order_by(sql, t, 3);
 }
 
+static int read_key_columns(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
+                            struct st_value *key, struct st_error *err)
+{
+  int r = 0;
+
+  for (size_t i = 0; i < t->pub.nkeys && r == 0; i++)
+    r = st_column_value(c, s, (int)i, t->pub.declaration.columns[i].type, &key[i], err);
+  return r;
+}
+
+/* The rows of one table, ended or begun. */
+static int each_changed(struct st_catalog *c, int64_t number, struct st_table_full *t, bool ended,
+                        st_changed_fn *fn, void *arg, struct st_error *err)
+{
+  struct st_value values[ST_MAX_COLUMNS];
+  struct st_fact_row row = {.table = &t->pub, .values = values};
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+  int r;
+
+  ended ? ended_sql(&sql, t) : begun_sql(&sql, t);
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, number);
+  while ((r = st_sql_step(c, s, err)) == 1) {
+    r = ended ? read_key_columns(c, s, t, values, err) : st_fact_read(c, s, t, &row, err);
+    if (r < 0 || (r = fn(arg, t, &row, ended, err)) != 0)
+      return r;
+  }
+  return r;
+}
+
+int st_changed_each(struct st_catalog *c, int64_t number, st_changed_fn *fn, void *arg,
+                    struct st_error *err)
+{
+  int r = 0;
+
+  for (size_t i = 0; i < c->count && r == 0; i++) {
+    if (!c->tables[i]->stored)
+      continue;
+    r = each_changed(c, number, c->tables[i], true, fn, arg, err);
+    if (r == 0)
+      r = each_changed(c, number, c->tables[i], false, fn, arg, err);
+  }
+  return r;
+}
+
+/* ---- Written --------------------------------------------------------------------------------- */
+
+struct writer {
+  const struct st_table_full *t; /* whose name was written last */
+  struct st_buffer bytes;
+  st_body_sink *sink;
+  void *arg;
+  int64_t begun, ended;
+};
+
 static void write_key(struct writer *w, const struct st_value *key)
 {
   for (size_t i = 0; i < w->t->pub.nkeys; i++)
     st_cbor_value(&w->bytes, &key[i]);
 }
 
-static void name_table(struct writer *w)
+static void write_ended(struct writer *w, const struct st_value *key)
 {
-  if (w->named)
-    return;
-  w->named = true;
-  st_cbor_array(&w->bytes, 1);
-  st_cbor_string(&w->bytes, w->t->pub.name);
+  st_cbor_array(&w->bytes, 1 + w->t->pub.nkeys);
+  st_cbor_integer(&w->bytes, ROW_ENDED);
+  write_key(w, key);
 }
 
-static void flush(struct writer *w)
-{
-  w->sink(w->arg, w->bytes.data, w->bytes.length);
-  st_buffer_clear(&w->bytes);
-}
-
-static int write_ended(struct writer *w, struct st_error *err)
-{
-  struct st_value key[ST_MAX_COLUMNS];
-  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
-  int r;
-
-  ended_sql(&sql, w->t);
-  ST_AUTO_STATEMENT *s = st_sql_prepare(w->c, sql.data, err);
-  if (!s)
-    return -1;
-  sqlite3_bind_int64(s, 1, w->number);
-  while ((r = st_sql_step(w->c, s, err)) == 1) {
-    for (size_t i = 0; i < w->t->pub.nkeys; i++)
-      if (st_column_value(w->c, s, (int)i, w->t->pub.declaration.columns[i].type, &key[i], err) < 0)
-        return -1;
-    name_table(w);
-    st_cbor_array(&w->bytes, 1 + w->t->pub.nkeys);
-    st_cbor_integer(&w->bytes, ROW_ENDED);
-    write_key(w, key);
-    flush(w);
-  }
-  return r;
-}
-
-static void write_row(struct writer *w, const struct st_fact_row *row)
+static void write_begun(struct writer *w, const struct st_fact_row *row)
 {
   size_t keys = w->t->pub.nkeys, n = row->present ? st_row_length(w->t, row->values) : keys;
 
-  name_table(w);
   st_cbor_array(&w->bytes, 2 + n);
   st_cbor_integer(&w->bytes, ROW_BEGUN);
   write_key(w, row->values);
   st_cbor_bool(&w->bytes, !row->present);
   for (size_t i = keys; i < n; i++)
     st_cbor_value(&w->bytes, &row->values[i]);
-  flush(w);
 }
 
-static int write_begun(struct writer *w, struct st_error *err)
+static int write_row(void *arg, struct st_table_full *t, const struct st_fact_row *row, bool ended,
+                     struct st_error *err)
 {
-  struct st_value values[ST_MAX_COLUMNS];
-  struct st_fact_row row = {.values = values};
-  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
-  int r;
+  struct writer *w = arg;
 
-  begun_sql(&sql, w->t);
-  ST_AUTO_STATEMENT *s = st_sql_prepare(w->c, sql.data, err);
-  if (!s)
-    return -1;
-  sqlite3_bind_int64(s, 1, w->number);
-  while ((r = st_sql_step(w->c, s, err)) == 1) {
-    if (st_fact_read(w->c, s, w->t, &row, err) < 0)
-      return -1;
-    write_row(w, &row);
+  (void)err;
+  if (w->t != t) {
+    st_cbor_array(&w->bytes, 1);
+    st_cbor_string(&w->bytes, t->pub.name);
+    w->t = t;
   }
+  ++*(ended ? &w->ended : &w->begun);
+  if (ended)
+    write_ended(w, row->values);
+  else
+    write_begun(w, row);
+  w->sink(w->arg, w->bytes.data, w->bytes.length);
+  st_buffer_clear(&w->bytes);
+  return 0;
+}
+
+int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
+                          int64_t *ret_begun, int64_t *ret_ended, struct st_error *err)
+{
+  struct writer w = {.sink = sink, .arg = arg};
+  int r = st_changed_each(c, number, write_row, &w, err);
+
+  st_buffer_free(&w.bytes);
+  *ret_begun = w.begun;
+  *ret_ended = w.ended;
   return r;
 }
 
 int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
                   struct st_error *err)
 {
-  struct writer w = {.c = c, .number = number, .sink = sink, .arg = arg};
-  int r = 0;
+  int64_t begun, ended;
 
-  for (size_t i = 0; i < c->count && r == 0; i++) {
-    w.t = c->tables[i];
-    w.named = false;
-    if (w.t->stored && (r = write_ended(&w, err)) == 0)
-      r = write_begun(&w, err);
-  }
-  st_buffer_free(&w.bytes);
-  return r;
+  return st_body_write_counted(c, number, sink, arg, &begun, &ended, err);
 }
 
 static void append(void *arg, const void *data, size_t length)
@@ -236,7 +253,7 @@ static int read_values(struct reader *r, size_t n, struct st_body_row *row, stru
   return st_row_check(r->t, r->row, err);
 }
 
-static int read_row(struct reader *r, uint64_t count, struct st_error *err)
+static int read_body_row(struct reader *r, uint64_t count, struct st_error *err)
 {
   int64_t part;
 
@@ -268,7 +285,7 @@ static int read_item(struct reader *r, struct st_error *err)
 
   if (st_cbor_read_array(&r->in, &count, err) < 0)
     return -1;
-  return count == 1 ? read_table(r, err) : read_row(r, count, err);
+  return count == 1 ? read_table(r, err) : read_body_row(r, count, err);
 }
 
 int st_body_read(const void *data, size_t length, st_body_table_fn *table, st_body_fn *fn,

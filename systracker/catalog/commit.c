@@ -5,47 +5,17 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
 
-static int count_rows(struct st_catalog *c, struct st_checkpoint *cp, struct st_error *err)
-{
-  for (size_t i = 0; i < c->count; i++) {
-    const struct st_table_full *t = c->tables[i];
-    int64_t begun, ended, both;
-
-    if (!t->stored)
-      continue;
-    ST_AUTO_BUFFER keys = ST_BUFFER_INIT;
-    for (size_t k = 0; k < t->pub.nkeys; k++)
-      st_buffer_printf(&keys, " AND u.\"%s\" = t.\"%s\"", t->pub.declaration.columns[k].name,
-                       t->pub.declaration.columns[k].name);
-    ST_AUTO_FREE char *sql_begun = st_format("SELECT count(*) FROM \"%s\" WHERE since = %lld",
-                                             t->pub.name, (long long)cp->number);
-    ST_AUTO_FREE char *sql_ended = st_format("SELECT count(*) FROM \"%s\" WHERE until = %lld",
-                                             t->pub.name, (long long)cp->number);
-    ST_AUTO_FREE char *sql_both = st_format(
-        "SELECT count(*) FROM \"%s\" t WHERE until = %lld AND EXISTS"
-        " (SELECT 1 FROM \"%s\" u WHERE u.since = %lld%s)",
-        t->pub.name, (long long)cp->number, t->pub.name, (long long)cp->number, keys.data);
-    if (st_sql_number(c, sql_begun, 0, &begun, err) < 0 ||
-        st_sql_number(c, sql_ended, 0, &ended, err) < 0 ||
-        st_sql_number(c, sql_both, 0, &both, err) < 0)
-      return -1;
-    cp->begun += begun;
-    cp->ended += ended - both;
-  }
-  return 0;
-}
-
 static void digest_piece(void *arg, const void *data, size_t length)
 {
   st_digester_add(arg, data, length);
 }
 
-static int digest_body(struct st_catalog *c, int64_t number, uint8_t out[ST_DIGEST_SIZE],
+static int digest_body(struct st_catalog *c, struct st_checkpoint *cp, uint8_t out[ST_DIGEST_SIZE],
                        struct st_error *err)
 {
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
 
-  if (st_body_write(c, number, digest_piece, d, err) < 0)
+  if (st_body_write_counted(c, cp->number, digest_piece, d, &cp->begun, &cp->ended, err) < 0)
     return -1;
   st_digester_final(d, out);
   return 0;
@@ -88,7 +58,7 @@ static int make_header(struct st_catalog *c, const struct st_keys *keys, struct 
       .message_length = cp->message ? strlen(cp->message) : 0,
   };
 
-  if (inherit(c, cp, &h, err) < 0 || digest_body(c, cp->number, h.body, err) < 0)
+  if (inherit(c, cp, &h, err) < 0 || digest_body(c, cp, h.body, err) < 0)
     return -1;
   if (cp->begun + cp->ended > 0 && st_state_update(c, cp->number, cp->state_root, err) < 0)
     return -1;
@@ -132,8 +102,8 @@ static int make(struct st_catalog *c, const struct st_keys *keys, struct st_chec
 {
   ST_AUTO_BUFFER header = ST_BUFFER_INIT;
 
-  if (st_tags_put(c, err) < 0 || count_rows(c, cp, err) < 0 ||
-      make_header(c, keys, cp, &header, err) < 0 || st_checkpoint_store(c, cp, &header, err) < 0)
+  if (st_tags_put(c, err) < 0 || make_header(c, keys, cp, &header, err) < 0 ||
+      st_checkpoint_store(c, cp, &header, err) < 0)
     return -1;
   return st_sql_exec(c, "COMMIT", err);
 }

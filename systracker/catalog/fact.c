@@ -60,7 +60,7 @@ int st_stored_fact(struct st_catalog *c, struct st_at at, struct st_table_full *
     if (r != 0)
       return r < 0 ? r : 0;
   }
-  if (!t->stored)
+  if (!t->stored || at.number < 1)
     return 0;
   ST_AUTO_RESET *s = st_table_statement(c, t, ST_ROW_AT, err);
   if (!s || st_bind_key(c, s, 1, t, key, false, err) < 0)

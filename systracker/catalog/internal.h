@@ -113,6 +113,9 @@ struct st_catalog {
   struct st_fact_row *last_path; /* the path looked up last, and its id */
   int64_t last_path_id;
 
+  /* As far as the chain file was completed by us: its length, and the last checkpoint in it. */
+  int64_t chain_length, chain_number;
+
   /* Manifests (manifest.c). */
   bool manifests_checked; /* the derived index knows all that are named */
   struct st_set *owned;   /* (number, manifest) -> place in owners */
@@ -309,10 +312,19 @@ extern const struct st_table st_core_tables[];
 int st_checkpoint_store(struct st_catalog *c, const struct st_checkpoint *cp,
                         const struct st_buffer *header, struct st_error *err);
 
-/* Streams the body in pieces (changeset.c). */
+/* What began and ended with a checkpoint, as a body tells it: by table, the keys that ended without
+ * another row that begins, then the rows that began, each by key.  `row` is borrowed; of an ended
+ * one it has the key alone (changeset.c). */
+typedef int st_changed_fn(void *arg, struct st_table_full *t, const struct st_fact_row *row,
+                          bool ended, struct st_error *err);
+int st_changed_each(struct st_catalog *c, int64_t number, st_changed_fn *fn, void *arg,
+                    struct st_error *err);
+/* Streams the body in pieces; the other one also counts its rows. */
 typedef void st_body_sink(void *arg, const void *data, size_t length);
 int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
                   struct st_error *err);
+int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
+                          int64_t *ret_begun, int64_t *ret_ended, struct st_error *err);
 
 /* Appends what the chain file lacks; anything else that differs is an error (chain.c). */
 int st_chain_complete(struct st_catalog *c, struct st_error *err);

@@ -16,6 +16,7 @@
 
 #define BITS 12
 #define SUBTREES (1u << BITS)
+#define FLUSH 65536 /* leaves gathered before they are written: 4 MiB */
 
 struct leaf {
   uint8_t key[ST_DIGEST_SIZE], value[ST_DIGEST_SIZE];
@@ -164,24 +165,13 @@ static int flush(struct state *s, struct st_error *err)
   return r;
 }
 
-/* The keys of one table whose facts began or ended; the fact at `number` makes the leaf. */
-static int gather(struct state *s, struct st_table_full *t, int64_t number, struct st_error *err)
+static int gather(void *arg, struct st_table_full *t, const struct st_fact_row *row, bool ended,
+                  struct st_error *err)
 {
-  ST_CLEANUP(st_keylist_free) struct st_keylist list = {0};
-  int r = st_keylist_changed(&list, s->c, t, number - 1, number, false, err);
+  struct state *s = arg;
 
-  for (size_t i = 0; i < list.count && r == 0; i++) {
-    ST_CLEANUP(st_fact_freep) struct st_fact_row *row = NULL;
-    const struct st_value *key = list.items[i].key->values;
-
-    if (st_stored_fact(s->c, (struct st_at){number, false}, t, key, &row, err) < 0)
-      return -1;
-    fact_leaf(t, row ? row->values : key, row && !row->present, !row, &s->bytes,
-              leaves_add(&s->leaves));
-    if (s->leaves.count == 65536)
-      r = flush(s, err);
-  }
-  return r;
+  fact_leaf(t, row->values, !row->present, ended, &s->bytes, leaves_add(&s->leaves));
+  return s->leaves.count < FLUSH ? 0 : flush(s, err);
 }
 
 /* The subtree of one prefix, from its leaves. */
@@ -270,11 +260,8 @@ int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST
                     struct st_error *err)
 {
   ST_CLEANUP(state_free) struct state s = {.c = c};
-  int r = 0;
+  int r = st_changed_each(c, number, gather, &s, err);
 
-  for (size_t i = 0; i < c->count && r == 0; i++)
-    if (c->tables[i]->stored)
-      r = gather(&s, c->tables[i], number, err);
   if (r == 0)
     r = flush(&s, err);
   if (r == 0)
