@@ -150,10 +150,10 @@ int st_read_in_root(const struct st_context *ctx, const char *path, size_t max, 
 int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t *length,
            struct st_error *err);
 
-/* The same with a program of the root under watch, for `apply`: nothing of that root is run to track
- * it.  In another root than the running system's, it runs chrooted, in a mount namespace of its own,
- * and what it says on standard error is in `*ret`, too.  Only root may; a program for another machine
- * is refused.  -ENOENT when that root does not have it. */
+/* The same with a program of the root under watch, for `apply`: nothing of that root is run to
+ * track it.  In another root than the running system's, it runs chrooted, in a mount namespace of
+ * its own, and what it says on standard error is in `*ret`, too.  Only root may; a program for
+ * another machine is refused.  -ENOENT when that root does not have it. */
 int st_run_in_root(const struct st_context *ctx, char *const argv[], size_t max, unsigned seconds,
                    char **ret, size_t *length, struct st_error *err);
 

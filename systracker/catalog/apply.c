@@ -122,7 +122,7 @@ static int read_number(struct st_cbor *in, unsigned *ret, struct st_error *err)
 static int read_column(struct st_cbor *in, struct declared *d, size_t i, struct st_error *err)
 {
   uint64_t three;
-  unsigned type;
+  unsigned type = 0;
 
   if (st_cbor_read_array(in, &three, err) < 0)
     return -1;
