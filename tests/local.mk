@@ -10,6 +10,7 @@ SHELL_TESTS = \
 	tests/test-damage.sh \
 	tests/test-diff.sh \
 	tests/test-empty-packages.sh \
+	tests/test-expected.sh \
 	tests/test-full-disk.sh \
 	tests/test-install.sh \
 	tests/test-json.sh \
@@ -41,7 +42,7 @@ REAL_TESTS = \
 TESTS += $(SHELL_TESTS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
 	tests/quickstart.sh tests/real/debian.sh \
-	tests/fixtures/failing.c tests/fixtures/foreign.c \
+	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
 	GNUmakefile bootstrap .ci/run .clang-format
 
 TEST_EXTENSIONS = .sh
