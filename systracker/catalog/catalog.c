@@ -44,7 +44,7 @@ static int none(struct st_catalog *c, struct st_error *err)
   return -ENOENT;
 }
 
-/* ---- The file ---------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static int open_folder(struct st_catalog *c, int store_dirfd, const char *host,
                        struct st_error *err)

@@ -16,8 +16,7 @@ static const char magic[] = "SysTracker chain 1\n";
 #define MAGIC_SIZE (sizeof(magic) - 1)
 #define MAX_CHAIN ((size_t)1 << 30)
 
-/* ---- Read --------------------------------------------------------------------------------------
- */
+/* ---- Read ------------------------------------------------------------------------------------ */
 
 static int read_chain(struct st_catalog *c, struct st_buffer *out, struct st_error *err)
 {
@@ -111,8 +110,7 @@ int st_changeset_header(struct st_catalog *c, int64_t number, struct st_buffer *
   return st_headers_each(c, number - 1, append_header, out, err) < 0 ? -1 : 0;
 }
 
-/* ---- Completed
- * ------------------------------------------------------------------------------------ */
+/* ---- Completed ------------------------------------------------------------------------------- */
 
 struct completion {
   const struct st_buffer *chain;

@@ -179,8 +179,7 @@ int st_changeset_body(struct st_catalog *c, int64_t number, struct st_buffer *ou
   return st_body_write(c, number, append, out, err);
 }
 
-/* ---- Read
- * ------------------------------------------------------------------------------------------ */
+/* ---- Read ------------------------------------------------------------------------------------ */
 
 struct reader {
   struct st_cbor in;

@@ -98,8 +98,7 @@ int st_catalog_checkpoint(struct st_catalog *c, int64_t number, struct st_checkp
   return 0;
 }
 
-/* ---- Named --------------------------------------------------------------------------------------
- */
+/* ---- Named ----------------------------------------------------------------------------------- */
 
 /* The first number that the SQL yields for one parameter; 1: it yields none. */
 static int ask(struct st_catalog *c, const char *sql, int64_t parameter, int64_t *ret,
@@ -198,8 +197,7 @@ int st_catalog_resolve(struct st_catalog *c, const char *text, int64_t *ret, str
   return ask_date(c, text, ret, err);
 }
 
-/* ---- Tags
- * ------------------------------------------------------------------------------------------ */
+/* ---- Tags ------------------------------------------------------------------------------------ */
 
 static bool is_plain(const char *name)
 {
@@ -306,8 +304,7 @@ int st_tags_put(struct st_catalog *c, struct st_error *err)
   return st_catalog_swept(c, f.table, NULL, NULL, err);
 }
 
-/* ---- What was not observed
- * ----------------------------------------------------------------------------- */
+/* ---- What was not observed ------------------------------------------------------------------- */
 
 struct unobserved {
   const char *path;

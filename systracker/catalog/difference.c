@@ -111,8 +111,7 @@ static int collect(struct st_catalog *c, int64_t a, int64_t b, struct st_keylist
   return r;
 }
 
-/* ---- Differences -------------------------------------------------------------------------------
- */
+/* ---- Differences ----------------------------------------------------------------------------- */
 
 /* Whether the two differ, as a change. */
 static bool make_change(const struct st_fact_row *before, const struct st_fact_row *after,
@@ -155,8 +154,7 @@ int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn 
   return r;
 }
 
-/* ---- The history of a path
- * ------------------------------------------------------------------------ */
+/* ---- The history of a path ------------------------------------------------------------------- */
 
 struct numbers {
   int64_t *items;

@@ -17,7 +17,7 @@ int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_fu
   return r;
 }
 
-/* ---- One fact ------------------------------------------------------------------------------ */
+/* ---- One fact -------------------------------------------------------------------------------- */
 
 /* The row that a statement yields, copied. */
 static int copy_row(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
@@ -90,8 +90,7 @@ int st_catalog_fact(struct st_catalog *c, int64_t number, const struct st_catalo
   return 0;
 }
 
-/* ---- Stored rows in key order ------------------------------------------------------------------
- */
+/* ---- Stored rows in key order ---------------------------------------------------------------- */
 
 static void key_order(struct st_buffer *sql, const struct st_table_full *t)
 {
@@ -188,8 +187,7 @@ void st_rows_close(struct st_rows *rows)
   free(rows->row.values);
 }
 
-/* ---- All facts of a table
- * ------------------------------------------------------------------------ */
+/* ---- All facts of a table -------------------------------------------------------------------- */
 
 /* Paths at or below `top` lie in [top, top + "0"): '0' is the byte behind '/'.  Others that lie
  * between them ("/a-b" for "/a") are left out one by one. */

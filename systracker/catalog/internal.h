@@ -23,7 +23,7 @@
 #define ST_CATALOG_APPLICATION 0x53795472 /* "SyTr": tells a catalog from other SQLite files */
 #define ST_MAX_COLUMNS 64                 /* of one table */
 
-/* ---- Tables (table.c) ------------------------------------------------------------------ */
+/* ---- Tables (table.c) ------------------------------------------------------------------------ */
 
 /* Statements over one table, prepared when first needed. */
 enum st_table_statement {
@@ -65,7 +65,7 @@ static inline bool st_is_entry(const struct st_table_full *t)
   return t->pub.declaration.flags & ST_TABLE_ENTRY;
 }
 
-/* ---- The catalog ------------------------------------------------------------------------ */
+/* ---- The catalog ----------------------------------------------------------------------------- */
 
 /* Statements over the catalog's own tables; texts in sql.c. */
 enum st_fixed_statement {
@@ -116,7 +116,7 @@ struct st_catalog {
   /* As far as the chain file was completed by us: its length, and the last checkpoint in it. */
   int64_t chain_length, chain_number;
 
-  /* Manifests (manifest.c). */
+  /* Manifests. */
   bool manifests_checked; /* the derived index knows all that are named */
   struct st_set *owned;   /* (number, manifest) -> place in owners */
   struct st_owner *owners;
@@ -130,7 +130,7 @@ struct st_at {
 };
 struct st_at st_at(struct st_catalog *c, int64_t number);
 
-/* ---- SQLite (sql.c) ---------------------------------------------------------------------- */
+/* ---- SQLite (sql.c) -------------------------------------------------------------------------- */
 
 /* "WHAT: SQLite's words (hosts/HOSTID/catalog.db)"; returns -1. */
 int st_sql_fail(struct st_catalog *c, const char *what, struct st_error *err);
@@ -164,7 +164,7 @@ static inline void st_sql_resetp(sqlite3_stmt **s)
 #define ST_AUTO_STATEMENT ST_CLEANUP(st_sql_finalizep) sqlite3_stmt
 #define ST_AUTO_RESET ST_CLEANUP(st_sql_resetp) sqlite3_stmt
 
-/* ---- Values, keys and rows (row.c) -------------------------------------------------------- */
+/* ---- Values, keys and rows (row.c) ----------------------------------------------------------- */
 
 int st_value_compare(const struct st_value *a, const struct st_value *b);
 /* Whether they differ: ST_NULL never does. */
@@ -200,7 +200,7 @@ int st_column_value(struct st_catalog *c, sqlite3_stmt *s, int at, enum st_value
 int st_path_id(struct st_catalog *c, const struct st_value *path, bool make, int64_t *ret,
                struct st_error *err);
 
-/* ---- Tables (table.c) ---------------------------------------------------------------------- */
+/* ---- Tables (table.c) ------------------------------------------------------------------------ */
 
 int st_tables_load(struct st_catalog *c, struct st_error *err);
 void st_tables_free(struct st_catalog *c);
@@ -241,7 +241,7 @@ void st_rows_close(struct st_rows *rows);
 int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
                  struct st_fact_row *fact, struct st_error *err);
 
-/* ---- Manifests (manifest.c) ------------------------------------------------------------------ */
+/* ---- Manifests (manifest.c), expected facts (expected.c) ------------------------------------- */
 
 /* What the manifests in force say of a path; NULL: nothing. */
 int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
@@ -274,8 +274,7 @@ int st_manifest_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_
 int st_expected_history(struct st_catalog *c, const struct st_value *path,
                         void (*fn)(void *arg, int64_t number), void *arg, struct st_error *err);
 
-/* ---- The state tree (state.c) ------------------------------------------------------------------
- */
+/* ---- The state tree (state.c) ---------------------------------------------------------------- */
 
 /* Brings the leaves of all keys that changed at `number` up to date; yields the root. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
@@ -286,8 +285,7 @@ int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_
 int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                      struct st_error *err);
 
-/* ---- Checkpoints, changesets, the chain
- * ---------------------------------------------------------- */
+/* ---- Checkpoints, changesets, the chain ------------------------------------------------------ */
 
 /* Keys whose facts began or ended in (after, upto], under an overlay also those in it; sorted as
  * st_catalog_changes is, each once (difference.c). */

@@ -7,6 +7,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/checkpoint.c \
 	systracker/catalog/commit.c \
 	systracker/catalog/difference.c \
+	systracker/catalog/expected.c \
 	systracker/catalog/fact.c \
 	systracker/catalog/header.c \
 	systracker/catalog/internal.h \

@@ -12,8 +12,7 @@
  */
 #include "systracker/catalog/internal.h"
 
-/* ---- Begun and forgotten ----------------------------------------------------------------------
- */
+/* ---- Begun and forgotten --------------------------------------------------------------------- */
 
 static void forget_cached(struct st_catalog *c)
 {
@@ -56,8 +55,7 @@ static int check_open(struct st_catalog *c, struct st_error *err)
   return c->scanning ? 0 : st_fail(err, 0, "catalog: no scan is open (%s)", c->name);
 }
 
-/* ---- One key: taken back, ended, begun --------------------------------------------------------
- */
+/* ---- One key: taken back, ended, begun ------------------------------------------------------- */
 
 static int run_keyed(struct st_catalog *c, struct st_table_full *t, enum st_table_statement which,
                      const struct st_value *key, struct st_error *err)
@@ -179,8 +177,7 @@ static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct
   return st_sql_run(c, s, err);
 }
 
-/* ---- Put and gone
- * --------------------------------------------------------------------------------- */
+/* ---- Put and gone ---------------------------------------------------------------------------- */
 
 /* Whether the row has something that the old one did not capture; `merged` gets both together. */
 static bool fills(const struct st_table_full *t, const struct st_value *old,
@@ -271,8 +268,7 @@ int st_catalog_gone(struct st_catalog *c, const struct st_catalog_table *table,
   return r < 0 ? r : 1;
 }
 
-/* ---- Many keys at once
- * ------------------------------------------------------------------------------- */
+/* ---- Many keys at once ----------------------------------------------------------------------- */
 
 static int remember(void *arg, const struct st_fact_row *fact, struct st_error *err)
 {
@@ -373,8 +369,7 @@ int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
   return r;
 }
 
-/* ---- Whether anything changed
- * ----------------------------------------------------------------------- */
+/* ---- Whether anything changed ---------------------------------------------------------------- */
 
 static bool table_changed(struct st_catalog *c, const struct st_table_full *t)
 {

@@ -53,8 +53,7 @@ static int compare_leaves(const void *a, const void *b)
   return memcmp(((const struct leaf *)a)->key, ((const struct leaf *)b)->key, ST_DIGEST_SIZE);
 }
 
-/* ---- Hashes ------------------------------------------------------------------------------------
- */
+/* ---- Hashes ---------------------------------------------------------------------------------- */
 
 static void hash_pair(uint8_t out[ST_DIGEST_SIZE], uint8_t prefix, const uint8_t *a,
                       const uint8_t *b)
@@ -116,8 +115,7 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
   st_digest(out->value, bytes->data, bytes->length);
 }
 
-/* ---- Kept leaves and subtrees
- * --------------------------------------------------------------------- */
+/* ---- Kept leaves and subtrees ---------------------------------------------------------------- */
 
 struct state {
   struct st_catalog *c;
@@ -269,8 +267,7 @@ int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST
   return r == 0 ? st_state_read(c, root, err) : r;
 }
 
-/* ---- From nothing but the facts
- * --------------------------------------------------------------------- */
+/* ---- From nothing but the facts -------------------------------------------------------------- */
 
 static int add_table(struct st_catalog *c, int64_t number, struct st_table_full *t,
                      struct leaves *leaves, struct st_error *err)

@@ -8,7 +8,7 @@
  */
 #include "systracker/catalog/internal.h"
 
-/* ---- Finding ----------------------------------------------------------------------------- */
+/* ---- Finding --------------------------------------------------------------------------------- */
 
 static struct st_table_full *find(struct st_catalog *c, const char *name, size_t *ret_place)
 {
@@ -41,7 +41,7 @@ const struct st_catalog_table *st_catalog_table_at(struct st_catalog *c, size_t 
   return n < c->count ? &c->tables[n]->pub : NULL;
 }
 
-/* ---- In memory ------------------------------------------------------------------------------ */
+/* ---- In memory ------------------------------------------------------------------------------- */
 
 static struct st_table_full *table_new(const char *plugin, const char *name, unsigned flags)
 {
@@ -114,8 +114,7 @@ void st_tables_free(struct st_catalog *c)
   c->count = 0;
 }
 
-/* ---- Declarations checked ----------------------------------------------------------------------
- */
+/* ---- Declarations checked -------------------------------------------------------------------- */
 
 static bool good_name(const char *name)
 {
@@ -204,8 +203,7 @@ static int check_fits(const struct st_table_full *t, const char *plugin,
   return 0;
 }
 
-/* ---- Stored declarations
- * ------------------------------------------------------------------------- */
+/* ---- Stored declarations --------------------------------------------------------------------- */
 
 static int load_table(struct st_catalog *c, sqlite3_stmt *s, struct st_error *err)
 {
@@ -262,8 +260,7 @@ int st_tables_load(struct st_catalog *c, struct st_error *err)
                    load_column, err);
 }
 
-/* ---- Made and extended
- * ------------------------------------------------------------------------------ */
+/* ---- Made and extended ----------------------------------------------------------------------- */
 
 static const char *sql_type(const struct st_column *column)
 {
@@ -419,8 +416,7 @@ int st_catalog_declare(struct st_catalog *c, const char *plugin, const struct st
   return 0;
 }
 
-/* ---- SQL over a table
- * ---------------------------------------------------------------------------- */
+/* ---- SQL over a table ------------------------------------------------------------------------ */
 
 static void select_column(struct st_buffer *sql, const struct st_table_full *t, size_t i)
 {
@@ -565,8 +561,7 @@ int st_table_make_live(struct st_catalog *c, struct st_table_full *t, struct st_
   return 0;
 }
 
-/* ---- What was declared
- * ------------------------------------------------------------------------------ */
+/* ---- What was declared ----------------------------------------------------------------------- */
 
 static size_t columns_at(const struct st_table_full *t, int64_t number)
 {

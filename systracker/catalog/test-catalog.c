@@ -280,7 +280,7 @@ static void test_history(void **state)
   assert_string_equal(text.data, "6~/a=3 5+/a=2 4-/a 2~/a=1 1+/a=0 ");
 }
 
-/* ---- What a reader without the lock sees -------------------------------------------------- */
+/* ---- What a reader without the lock sees ----------------------------------------------------- */
 
 static void scan_something(struct fixture *f)
 {
@@ -354,7 +354,7 @@ static void test_reader_beside_writer(void **state)
   st_catalog_close(reader.c);
 }
 
-/* ---- Declarations --------------------------------------------------------------------------- */
+/* ---- Declarations ---------------------------------------------------------------------------- */
 
 static const struct st_column longer_columns[] = {
     {"path", ST_PATH, ST_KEY},       {"type", ST_TEXT, 0},    {"mode", ST_INTEGER, ST_AS_MODE},

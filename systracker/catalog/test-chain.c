@@ -47,7 +47,7 @@ static void assert_found(struct fixture *f, const char *words)
     fail_msg("\"%s\" is not in: %s", words, damage ? text.data : "(nothing)");
 }
 
-/* ---- Kills ---------------------------------------------------------------------------------- */
+/* ---- Kills ----------------------------------------------------------------------------------- */
 
 static int countdown;
 
@@ -130,8 +130,7 @@ static void test_chain_is_completed(void **state)
   assert_int_equal(now.length, whole.length - 8);
 }
 
-/* ---- Tampering ---------------------------------------------------------------------------------
- */
+/* ---- Tampering ------------------------------------------------------------------------------- */
 
 static void assert_no_writer(struct fixture *f)
 {

@@ -167,7 +167,7 @@ static void test_unobserved(void **state)
   assert_null(st_catalog_unobserved(f->c, 1, "/anything"));
 }
 
-/* ---- Files that are none -------------------------------------------------------------------- */
+/* ---- Files that are none --------------------------------------------------------------------- */
 
 static void write_file(struct fixture *f, const void *data, size_t length)
 {

@@ -118,7 +118,7 @@ static UNUSED int teardown(void **state)
   return 0;
 }
 
-/* ---- Said shortly ------------------------------------------------------------------------ */
+/* ---- Said shortly ---------------------------------------------------------------------------- */
 
 static UNUSED const struct st_catalog_table *table(struct fixture *f, const char *name)
 {

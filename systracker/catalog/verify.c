@@ -133,8 +133,7 @@ static int check_checkpoint(void *arg, int64_t number, const void *data, size_t 
   return 0;
 }
 
-/* ---- The whole
- * ----------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static int digest_record(void *arg, const void *data, size_t length, struct st_error *err)
 {
