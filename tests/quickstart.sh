@@ -5,23 +5,43 @@
 . "$ST_SOURCE/tests/functions.sh"
 
 say() { printf '\n# %s\n' "$*"; }
+# prompt COMMAND...: as one would type it.
+prompt()
+{
+  printf '$'
+  for word in "$@"; do
+    case $word in
+    *[!A-Za-z0-9/._=+-]*) printf " '%s'" "$word" ;;
+    *) printf ' %s' "$word" ;;
+    esac
+  done
+  echo
+}
 # typed N COMMAND...: shown, then run; N is the exit status that it has to have.
 typed()
 {
   wanted=$1
   shift
-  printf '$ %s\n' "$*"
+  prompt "$@"
   status=0
   "$@" </dev/null || status=$?
   [ "$status" -eq "$wanted" ] || fail "status $status instead of $wanted: $*"
 }
-show() { printf '$ %s\n' "$*" && "$@"; }
+show()
+{
+  prompt "$@"
+  "$@"
+}
 
 cd "$scratch"
 say "A copy of this system's configuration, below $root"
 mkdir -p root/var/lib/dpkg/info root/usr/local root/root root/opt root/srv root/var/spool/cron
 # What this user may not read is left out of the copy.
 cp -a /etc root/ 2>/dev/null || :
+[ -e root/etc/hosts ] || echo '127.0.0.1 localhost' >root/etc/hosts
+[ -e root/etc/profile ] || echo "umask 022" >root/etc/profile
+echo 'some release' >root/etc/systracker-release
+chmod 644 root/etc/systracker-release
 [ ! -e /var/lib/dpkg/status ] || cp -a /var/lib/dpkg/status root/var/lib/dpkg/
 make_config
 echo "$(find root/etc -type f | wc -l) files.  For \"systracker\" read:"
@@ -35,8 +55,8 @@ say "Somebody edits, closes and deletes"
 show cd root/etc
 # shellcheck disable=SC2016
 show sed -i '$a 127.0.0.2 build' hosts
-show chmod 600 issue
-show rm -f debian_version
+show chmod 600 systracker-release
+show rm profile
 cd "$scratch"
 
 say "What differs now from the latest checkpoint"
@@ -60,4 +80,4 @@ show du -sh "$store"
 
 say "Done; the scratch copy is removed."
 echo "Read on: README.md (a first day), doc/architecture.md, doc/threats.md;"
-echo "  man -l $ST_SOURCE/systracker/commands/systracker.8"
+echo "  man -l $(realpath "$ST_SOURCE")/systracker/commands/systracker.8"
