@@ -100,3 +100,17 @@ plugins_command_track_test_command_track_SOURCES = \
 plugins_command_track_test_command_track_CFLAGS = $(UNIT_CFLAGS)
 plugins_command_track_test_command_track_LDADD = $(CMOCKA_LIBS)
 endif
+
+# What apt runs.  Its configuration is turned on by a link, not by being installed.
+program_PROGRAMS += plugins/dpkg_track/systracker-apt-hook
+plugins_dpkg_track_systracker_apt_hook_SOURCES = plugins/dpkg_track/apt-hook.c
+plugins_dpkg_track_systracker_apt_hook_LDADD = libsystracker.la
+plugins_dpkg_track_systracker_apt_hook_LDFLAGS = $(HOST_LDFLAGS)
+aptexampledir = $(datadir)/systracker/apt
+aptexample_DATA = plugins/dpkg_track/generated/80systracker
+CLEANFILES += $(aptexample_DATA)
+EXTRA_DIST += plugins/dpkg_track/80systracker.in
+plugins/dpkg_track/generated/80systracker: plugins/dpkg_track/80systracker.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@datadir[@]|$(datadir)|g' \
+		-e 's|@programdir[@]|$(programdir)|g' $(srcdir)/plugins/dpkg_track/80systracker.in >$@.tmp && \
+		mv $@.tmp $@

@@ -20,6 +20,7 @@ SHELL_TESTS = \
 	tests/test-manual.sh \
 	tests/test-missing-mount.sh \
 	tests/test-names.sh \
+	tests/test-packages.sh \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \
 	tests/test-quickstart.sh \

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "systracker/base/set.h"
+#include "systracker/tracker/installed.h"
 
 #define LARGEST 10
 
@@ -31,7 +32,9 @@ struct coverage {
   int64_t number;
   struct st_set *kept;  /* paths whose content is in the store */
   struct st_set *sizes; /* path -> bytes, of the files that a table knows by size */
-  uint64_t kept_files, expected_files, files, bytes, packages;
+  uint64_t kept_files, expected_files, files, bytes;
+  struct st_packages *packages; /* whose files are kept */
+  struct st_installed_list installed;
   struct tree *trees;
   size_t ntrees;
   struct file largest[LARGEST + 1]; /* descending; the last place is for sorting in */
@@ -47,6 +50,9 @@ static void coverage_clear(struct coverage *c)
   free(c->trees);
   for (size_t i = 0; i < ST_COUNT(c->largest); i++)
     free(c->largest[i].path);
+  st_installed_clear(&c->installed);
+  if (c->packages)
+    st_packages_close(c->packages);
   st_strings_free(&c->mounts);
   st_strings_free(&c->unobserved);
 }
@@ -152,14 +158,6 @@ static int on_entry(void *arg, const struct st_fact_row *fact, struct st_error *
   return 0;
 }
 
-static int on_package(void *arg, const struct st_fact_row *fact, struct st_error *err)
-{
-  (void)fact;
-  (void)err;
-  ((struct coverage *)arg)->packages++;
-  return 0;
-}
-
 static int on_mount(void *arg, const struct st_fact_row *fact, struct st_error *err)
 {
   (void)err;
@@ -208,8 +206,6 @@ static int gather(struct coverage *c, struct st_error *err)
     unsigned flags = table->declaration.flags;
     if ((flags & ST_TABLE_ENTRY) && each(c, table, on_content, err) < 0)
       return -1;
-    if ((flags & ST_TABLE_PACKAGES) && each(c, table, on_package, err) < 0)
-      return -1;
   }
   for (size_t n = 0; (table = st_catalog_table_at(catalog, n)); n++)
     if ((table->declaration.flags & ST_TABLE_ENTRY) &&
@@ -217,6 +213,9 @@ static int gather(struct coverage *c, struct st_error *err)
       return -1;
   if (each(c, st_catalog_table(catalog, ST_CORE_MOUNT), on_mount, err) < 0 ||
       each(c, st_catalog_table(catalog, ST_CORE_UNOBSERVED), on_unobserved, err) < 0)
+    return -1;
+  if (st_packages_open(&c->packages, c->t->store_dir, err) < 0 ||
+      st_tracker_installed(c->t, c->number, c->packages, &c->installed, err) < 0)
     return -1;
   return 0;
 }
@@ -262,12 +261,40 @@ static void print_strings(const char *heading, const struct st_strings *strings)
     printf("  %s\n", strings->items[i]);
 }
 
+/* How many of them are kept, and in how many bytes. */
+static size_t count_kept(const struct st_installed_list *list, uint64_t *ret_bytes)
+{
+  size_t count = 0;
+  *ret_bytes = 0;
+  for (size_t i = 0; i < list->count; i++)
+    if (list->items[i].kept) {
+      count++;
+      *ret_bytes += list->items[i].kept->size;
+    }
+  return count;
+}
+
+static void print_packages(const struct st_installed_list *list)
+{
+  uint64_t bytes;
+  size_t kept = count_kept(list, &bytes);
+  ST_AUTO_FREE char *size = st_format_size(bytes);
+  printf("packages installed: %zu; package files kept: %zu (%s)\n", list->count, kept, size);
+  if (kept < list->count)
+    printf("package files not kept: %zu (systracker packages --fetch-missing)\n",
+           list->count - kept);
+  for (size_t i = 0; i < list->count; i++) {
+    const struct st_installed *p = &list->items[i];
+    if (!p->kept)
+      printf("  %s %s %s\n", st_quote(p->name), st_quote(p->version), st_quote(p->architecture));
+  }
+}
+
 static void print_words(const struct coverage *c)
 {
   const struct st_conf *conf = c->t->conf;
   print_files(c);
-  printf("packages installed: %" PRIu64 "; their package files are not kept in this version\n",
-         c->packages);
+  print_packages(&c->installed);
   print_strings("mounts that are not entered:", &c->mounts);
   if (conf->nlists[ST_CONF_EXCLUDED] > 0)
     printf("excluded by the configuration:\n");
@@ -302,6 +329,27 @@ static json_t *excluded_json(const struct st_conf *conf)
   return array;
 }
 
+static void packages_json(json_t *o, const struct st_installed_list *list)
+{
+  uint64_t bytes;
+  size_t kept = count_kept(list, &bytes);
+  json_t *missing = json_array();
+  for (size_t i = 0; i < list->count; i++) {
+    const struct st_installed *p = &list->items[i];
+    if (p->kept)
+      continue;
+    json_t *package = json_object();
+    json_object_set_new(package, "package", st_json_text(p->name));
+    json_object_set_new(package, "version", st_json_text(p->version));
+    json_object_set_new(package, "architecture", st_json_text(p->architecture));
+    json_array_append_new(missing, package);
+  }
+  json_object_set_new(o, "packages", json_integer((json_int_t)list->count));
+  json_object_set_new(o, "packages_kept", json_integer((json_int_t)kept));
+  json_object_set_new(o, "packages_kept_bytes", json_integer((json_int_t)bytes));
+  json_object_set_new(o, "packages_not_kept", missing);
+}
+
 static void print_json(const struct coverage *c)
 {
   json_t *o = json_object(), *trees = json_array(), *largest = json_array();
@@ -319,8 +367,7 @@ static void print_json(const struct coverage *c)
   json_object_set_new(o, "not_kept_bytes", json_integer((json_int_t)c->bytes));
   json_object_set_new(o, "trees", trees);
   json_object_set_new(o, "largest", largest);
-  json_object_set_new(o, "packages", json_integer((json_int_t)c->packages));
-  json_object_set_new(o, "packages_kept", json_integer(0));
+  packages_json(o, &c->installed);
   json_object_set_new(o, "mounts_not_entered", st_json_words_each(&c->mounts));
   json_object_set_new(o, "excluded", excluded_json(c->t->conf));
   json_object_set_new(o, "unobserved", st_json_words_each(&c->unobserved));

@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "systracker/store/packages.h"
+
 static const struct st_cli_verb verb = {
     .name = "verify",
     .usage = "",
@@ -60,11 +62,20 @@ static int open_store(struct st_cli *cli, struct st_tracker **ret, struct st_err
   return st_tracker_open(ret, &cli->tracker, ST_TRACKER_LOOK, err);
 }
 
+/* The package files. */
+static int check_packages(struct st_tracker *t, struct damage *damage, struct st_error *err)
+{
+  ST_CLEANUP(st_packages_closep) struct st_packages *packages = NULL;
+  if (st_packages_open(&packages, t->store_dir, err) < 0)
+    return -1;
+  return st_packages_verify(packages, on_damage, damage, err);
+}
+
 static int check(struct st_tracker *t, struct damage *damage, struct st_store_size *size,
                  int64_t *ret_named, struct st_error *err)
 {
   struct missing missing = {.t = t, .damage = damage};
-  if (st_store_verify(t->store, on_damage, damage, err) < 0 ||
+  if (st_store_verify(t->store, on_damage, damage, err) < 0 || check_packages(t, damage, err) < 0 ||
       st_catalog_verify(t->catalog, on_damage, damage, err) < 0 ||
       st_catalog_objects(t->catalog, on_object, &missing, err) < 0 ||
       st_store_size(t->store, size, err) < 0)

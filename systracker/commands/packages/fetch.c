@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/commands/packages/fetch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/process.h"
+#include "systracker/base/set.h"
+#include "systracker/commands/packages/deb.h"
+
+#define LOOK_AT_ONCE 500 /* packages a call: their names have to fit into the arguments */
+#define FETCH_AT_ONCE 50
+#define LOOK_SECONDS 300
+#define FETCH_SECONDS 3600
+#define OUTPUT_MAX ((size_t)64 << 20)
+
+/* ---- What there is ----------------------------------------------------------------------------
+ */
+
+/* "NAME VERSION ARCHITECTURE" as the sets have it. */
+static char *key_of(const char *name, const char *version, const char *architecture)
+{
+  return st_format("%s %s %s", name, version, architecture);
+}
+
+/* Trims a field of "apt-cache madison" in place. */
+static char *trim(char *s)
+{
+  s += strspn(s, " ");
+  for (size_t n = strlen(s); n && s[n - 1] == ' '; n--)
+    s[n - 1] = 0;
+  return s;
+}
+
+/* A line "NAME | VERSION | URL SUITE ARCHITECTURE Packages"; NAME may be NAME:ARCHITECTURE. */
+static void read_line(struct st_set *available, char *line)
+{
+  char *name = strsep(&line, "|");
+  char *version = line ? strsep(&line, "|") : NULL;
+  if (!version || !line)
+    return;
+  name = trim(name);
+  name[strcspn(name, ":")] = 0;
+  version = trim(version);
+  char *source = trim(line);
+  char *kind = strrchr(source, ' ');
+  if (!kind || strcmp(kind, " Packages") != 0)
+    return;
+  *kind = 0;
+  const char *architecture = strrchr(source, ' ');
+  /* A flat repository names none. */
+  ST_AUTO_FREE char *key = key_of(name, version, architecture ? architecture + 1 : "");
+  ST_AUTO_FREE char *any = key_of(name, version, "all");
+  st_set_add(available, key, strlen(key), 0);
+  st_set_add(available, any, strlen(any), 0);
+}
+
+/* apt-cache of the running system, which reads what lies in the root and writes nothing there. */
+static void add_look_options(struct st_strings *args, const struct st_tracker *t)
+{
+  st_strings_add(args, "apt-cache");
+  st_strings_add(args, "-oDir::Cache::pkgcache=");
+  st_strings_add(args, "-oDir::Cache::srcpkgcache=");
+  if (!t->live_root) {
+    st_strings_take(args, st_format("-oDir=%s", t->root_path));
+    st_strings_take(args, st_format("-oDir::State::status=%s/var/lib/dpkg/status", t->root_path));
+  }
+  st_strings_add(args, "madison");
+  st_strings_add(args, "--");
+}
+
+static int look_at(struct st_tracker *t, const struct st_installed *items, size_t count,
+                   struct st_set *available, struct st_error *err)
+{
+  ST_AUTO_STRINGS args = {0};
+  ST_AUTO_FREE char *text = NULL;
+  size_t length;
+  add_look_options(&args, t);
+  for (size_t i = 0; i < count; i++)
+    if (!strcmp(items[i].architecture, "all"))
+      st_strings_add(&args, items[i].name);
+    else
+      st_strings_take(&args, st_format("%s:%s", items[i].name, items[i].architecture));
+  int r = st_run(args.items, OUTPUT_MAX, LOOK_SECONDS, &text, &length, err);
+  if (r == -ENOENT) {
+    st_error_clear(err);
+    return 0;
+  }
+  if (r < 0)
+    return r;
+  /* Its status is not 0 where it does not know one of the names. */
+  for (char *rest = text; rest && *rest;)
+    read_line(available, strsep(&rest, "\n"));
+  return 0;
+}
+
+static bool is_available(const struct st_set *available, const struct st_installed *p)
+{
+  ST_AUTO_FREE char *exact = key_of(p->name, p->version, p->architecture);
+  ST_AUTO_FREE char *flat = key_of(p->name, p->version, "");
+  return st_set_get(available, exact, strlen(exact), NULL) ||
+         st_set_get(available, flat, strlen(flat), NULL);
+}
+
+int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool *obtainable,
+                  struct st_error *err)
+{
+  ST_CLEANUP(st_set_freep) struct st_set *available = st_set_new();
+  for (size_t i = 0; i < list->count; i += LOOK_AT_ONCE) {
+    size_t n = list->count - i < LOOK_AT_ONCE ? list->count - i : LOOK_AT_ONCE;
+    if (look_at(t, list->items + i, n, available, err) < 0)
+      return -1;
+  }
+  for (size_t i = 0; i < list->count; i++)
+    obtainable[i] = is_available(available, &list->items[i]);
+  return 0;
+}
+
+/* ---- Fetching it ------------------------------------------------------------------------------
+ */
+
+/* A folder below the root's /var/tmp that is there for this run alone. */
+struct scratch {
+  int parent, fd;
+  char name[40];
+};
+
+static void scratch_empty(int fd)
+{
+  int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ST_AUTO_CLOSEDIR DIR *d = again < 0 ? NULL : fdopendir(again);
+  for (struct dirent *e; d && (e = readdir(d));)
+    unlinkat(fd, e->d_name, 0); /* fails for . and .. */
+}
+
+static void scratch_end(struct scratch *s)
+{
+  if (s->fd >= 0) {
+    scratch_empty(s->fd);
+    unlinkat(s->parent, s->name, AT_REMOVEDIR);
+    close(s->fd);
+  }
+  if (s->parent >= 0)
+    close(s->parent);
+}
+
+static int scratch_make(struct scratch *s, int root, struct st_error *err)
+{
+  uint64_t random;
+  if (st_random(&random, sizeof(random), err) < 0)
+    return -1;
+  snprintf(s->name, sizeof(s->name), "systracker-%016" PRIx64, random);
+  s->parent = st_open_in(root, "/var/tmp", O_RDONLY | O_DIRECTORY, 0);
+  if (s->parent < 0)
+    return st_fail(err, -s->parent, "cannot open the folder to download to (/var/tmp)");
+  if (mkdirat(s->parent, s->name, 0700) < 0)
+    return st_fail(err, errno, "cannot make the folder to download to (/var/tmp)");
+  s->fd = openat(s->parent, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return s->fd < 0 ? st_fail(err, errno, "cannot open the folder to download to (/var/tmp)") : 0;
+}
+
+struct fetch {
+  struct st_tracker *t;
+  struct scratch *scratch;
+  st_fetch_fn *fn;
+  void *arg;
+};
+
+/* Hands over what came.  Returns how many. */
+static int hand_over(const struct fetch *f, struct st_error *err)
+{
+  int count = 0;
+  int again = openat(f->scratch->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ST_AUTO_CLOSEDIR DIR *d = again < 0 ? NULL : fdopendir(again);
+  for (struct dirent *e; d && (e = readdir(d));) {
+    struct stat st;
+    if (fstatat(f->scratch->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+      continue;
+    ST_AUTO_CLOSE int fd = st_deb_open(f->scratch->fd, e->d_name, err);
+    if (fd < 0 || f->fn(f->arg, fd, e->d_name, err) < 0)
+      return -1;
+    count++;
+  }
+  scratch_empty(f->scratch->fd);
+  return count;
+}
+
+/* apt-get download of some packages.  Returns how many files came. */
+static int download(const struct fetch *f, const struct st_installed *const *items, size_t count,
+                    struct st_error *err)
+{
+  ST_AUTO_STRINGS args = {0};
+  ST_AUTO_FREE char *text = NULL;
+  size_t length;
+  st_strings_add(&args, "env");
+  st_strings_take(&args, st_format("--chdir=/var/tmp/%s", f->scratch->name));
+  st_strings_add(&args, "apt-get");
+  st_strings_add(&args, "-qq");
+  st_strings_add(&args, "-oAPT::Sandbox::User=root");
+  st_strings_add(&args, "download");
+  st_strings_add(&args, "--");
+  for (size_t i = 0; i < count; i++) {
+    bool all = !strcmp(items[i]->architecture, "all");
+    st_strings_take(&args, st_format("%s%s%s=%s", items[i]->name, all ? "" : ":",
+                                     all ? "" : items[i]->architecture, items[i]->version));
+  }
+  int r = f->t->live_root
+              ? st_run(args.items, OUTPUT_MAX, FETCH_SECONDS, &text, &length, err)
+              : st_run_in(f->t->root, args.items, OUTPUT_MAX, FETCH_SECONDS, &text, &length, err);
+  /* A status of its own says that some did not come, which is seen by what came. */
+  return r < 0 ? r : hand_over(f, err);
+}
+
+/* A few at once; where not all came, as one unknown keeps apt from fetching any, one by one. */
+static int download_some(const struct fetch *f, const struct st_installed *const *items,
+                         size_t count, struct st_error *err)
+{
+  int r = download(f, items, count, err);
+  if (r < 0 || (size_t)r == count)
+    return r < 0 ? -1 : 0;
+  for (size_t i = 0; count > 1 && i < count; i++)
+    if (download(f, &items[i], 1, err) < 0)
+      return -1;
+  return 0;
+}
+
+int st_fetch(struct st_tracker *t, const struct st_installed_list *list, const bool *wanted,
+             st_fetch_fn *fn, void *arg, struct st_error *err)
+{
+  ST_CLEANUP(scratch_end) struct scratch scratch = {.parent = -1, .fd = -1};
+  const struct fetch f = {t, &scratch, fn, arg};
+  const struct st_installed *items[FETCH_AT_ONCE];
+  size_t n = 0;
+  if (scratch_make(&scratch, t->root, err) < 0)
+    return -1;
+  for (size_t i = 0; i < list->count; i++) {
+    if (wanted[i])
+      items[n++] = &list->items[i];
+    if (n < FETCH_AT_ONCE && (i + 1 < list->count || !n))
+      continue;
+    if (download_some(&f, items, n, err) < 0)
+      return -1;
+    n = 0;
+  }
+  return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fetch.h - package files from the host's own repositories, by the root's own apt. */
+#ifndef ST_PACKAGES_FETCH_H
+#define ST_PACKAGES_FETCH_H
+
+#include "systracker/tracker/installed.h"
+
+/* Sets `obtainable[i]` for each of the packages whose version the root's lists of its repositories
+ * have.  No network is used.  Without apt nothing is obtainable, and that is no error. */
+int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool *obtainable,
+                  struct st_error *err);
+
+/* Downloads those that are `wanted`, and hands each file that came to `fn`, which proves that it is
+ * one of them.  What did not come is no error here.  Root alone may. */
+typedef int st_fetch_fn(void *arg, int fd, const char *name, struct st_error *err);
+int st_fetch(struct st_tracker *t, const struct st_installed_list *list, const bool *wanted,
+             st_fetch_fn *fn, void *arg, struct st_error *err);
+
+#endif

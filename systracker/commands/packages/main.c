@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* systracker-packages: the files of installed packages, kept, fetched, listed. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/log.h"
+#include "systracker/base/text.h"
+#include "systracker/commands/packages/deb.h"
+#include "systracker/commands/packages/fetch.h"
+#include "systracker/tracker/cli.h"
+
+enum { OPT_KEEP = 256, OPT_FETCH_MISSING, OPT_DEVIATIONS };
+
+static const struct st_cli_option options[] = {
+    {"keep", OPT_KEEP, NULL, "keep these package files, or all that lie in these folders"},
+    {"fetch-missing", OPT_FETCH_MISSING, NULL,
+     "fetch what is installed and not kept from the host's repositories"},
+    {"deviations", OPT_DEVIATIONS, NULL, "what differs from the packages (not in this version)"},
+    {0},
+};
+
+struct request {
+  bool keep, fetch_missing;
+};
+
+static int set(void *arg, int letter, const char *value, struct st_error *err)
+{
+  struct request *r = arg;
+  (void)value;
+  if (letter == OPT_DEVIATIONS)
+    return st_refuse(err, "--deviations is not in this version");
+  r->keep = r->keep || letter == OPT_KEEP;
+  r->fetch_missing = r->fetch_missing || letter == OPT_FETCH_MISSING;
+  return 0;
+}
+
+static const struct st_cli_verb verb = {
+    "packages", "[--keep FILE|DIR...]",
+    "list installed packages whose files are kept, or keep them", options, set};
+
+/* One run. */
+struct session {
+  const struct st_cli *cli;
+  struct st_tracker *t;
+  struct st_packages *packages;
+  struct st_installed_list installed; /* at the latest checkpoint */
+  uint64_t kept;                      /* files that are new in the store */
+  bool incomplete;
+};
+
+static void session_clear(struct session *s)
+{
+  st_installed_clear(&s->installed);
+  if (s->packages)
+    st_packages_close(s->packages);
+  if (s->t)
+    st_tracker_close(s->t);
+}
+
+/* Says it, and goes on. */
+static void complain(struct session *s, struct st_error *err)
+{
+  st_cli_fail(err);
+  s->incomplete = true;
+}
+
+/* ---- Words and JSON -----------------------------------------------------------------------------
+ */
+
+static json_t *package_json(const char *name, const char *version, const char *architecture,
+                            const char *file)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "package", st_json_text(name));
+  json_object_set_new(o, "version", st_json_text(version));
+  json_object_set_new(o, "architecture", st_json_text(architecture));
+  json_object_set_new(o, "file", json_string(file));
+  return o;
+}
+
+static void add_kept_json(json_t *o, const struct st_package *kept)
+{
+  char hex[2 * ST_DIGEST_SIZE + 1];
+  st_hex(hex, kept->digest, sizeof(kept->digest));
+  json_object_set_new(o, "digest", json_string(hex));
+  json_object_set_new(o, "bytes", json_integer((json_int_t)kept->size));
+}
+
+static void print_package(const struct session *s, const struct st_installed *p, const char *file)
+{
+  if (s->cli->json) {
+    json_t *o = package_json(p->name, p->version, p->architecture, file);
+    if (p->kept)
+      add_kept_json(o, p->kept);
+    st_cli_json(o);
+    return;
+  }
+  printf("%-10s  %s %s %s", file, st_quote(p->name), st_quote(p->version),
+         st_quote(p->architecture));
+  if (p->kept) {
+    ST_AUTO_FREE char *size = st_format_size(p->kept->size);
+    printf("  (%s)", size);
+  }
+  putchar('\n');
+}
+
+/* ---- Keeping ------------------------------------------------------------------------------------
+ */
+
+static int keep_deb(struct session *s, int fd, const struct st_package *is, struct st_error *err)
+{
+  int r = st_packages_keep(s->packages, fd, is, s->t->conf->min_free, err);
+  if (r < 0)
+    return st_wrap(err, "%s %s", st_quote(is->name), st_quote(is->version));
+  s->kept += r == 0;
+  if (r == 0 && s->cli->json)
+    st_cli_json(package_json(is->name, is->version, is->architecture, "kept"));
+  else if (r == 0 && !s->cli->quiet)
+    printf("kept        %s %s %s\n", st_quote(is->name), st_quote(is->version),
+           st_quote(is->architecture));
+  return 0;
+}
+
+static int keep_file(struct session *s, int dirfd, const char *path, struct st_error *err)
+{
+  ST_AUTO_DEB is = {0};
+  ST_AUTO_CLOSE int fd = st_deb_open(dirfd, path, err);
+  if (fd < 0 || st_deb_read(&is, fd, path, err) < 0)
+    return -1;
+  return keep_deb(s, fd, &is, err);
+}
+
+static int is_deb(const struct dirent *e)
+{
+  size_t n = strlen(e->d_name);
+  return n > 4 && !strcmp(e->d_name + n - 4, ".deb");
+}
+
+/* All package files of a folder; what is none is said. */
+static int keep_folder(struct session *s, int dir, const char *path, struct st_error *err)
+{
+  struct dirent **list = NULL;
+  int n = scandirat(dir, ".", &list, is_deb, alphasort);
+  if (n < 0)
+    return st_fail(err, errno, "cannot read the folder (%s)", st_quote(path));
+  for (int i = 0; i < n; i++) {
+    if (keep_file(s, dir, list[i]->d_name, err) < 0)
+      complain(s, err);
+    free(list[i]);
+  }
+  free(list);
+  return 0;
+}
+
+static void keep_each(struct session *s, char **paths, int count)
+{
+  for (int i = 0; i < count; i++) {
+    ST_AUTO_ERROR err = ST_ERROR_INIT;
+    ST_AUTO_CLOSE int dir = open(paths[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = dir >= 0 ? keep_folder(s, dir, paths[i], &err) : keep_file(s, AT_FDCWD, paths[i], &err);
+    if (r < 0)
+      complain(s, &err);
+  }
+}
+
+/* ---- Fetching -----------------------------------------------------------------------------------
+ */
+
+/* What is wanted of this name, version and architecture. */
+static struct st_installed *find_installed(struct session *s, const struct st_package *is)
+{
+  for (size_t i = 0; i < s->installed.count; i++) {
+    struct st_installed *p = &s->installed.items[i];
+    if (!strcmp(p->name, is->name) && !strcmp(p->version, is->version) &&
+        !strcmp(p->architecture, is->architecture))
+      return p;
+  }
+  return NULL;
+}
+
+static int on_fetched(void *arg, int fd, const char *name, struct st_error *err)
+{
+  struct session *s = arg;
+  ST_AUTO_DEB is = {0};
+  int r = st_deb_read(&is, fd, name, err);
+  if (r >= 0 && !find_installed(s, &is))
+    r = st_fail(err, 0, "another package than was asked for came: %s %s %s", st_quote(is.name),
+                st_quote(is.version), st_quote(is.architecture));
+  if (r >= 0)
+    r = keep_deb(s, fd, &is, err);
+  if (r < 0 && err->code == ENOSPC)
+    return -1;
+  if (r < 0)
+    complain(s, err);
+  return 0;
+}
+
+/* Keeping moves what was found, so it is looked up again. */
+static int gather(struct session *s, struct st_error *err)
+{
+  int64_t latest = st_catalog_latest(s->t->catalog);
+  st_installed_clear(&s->installed);
+  if (latest == 0)
+    return st_fail(err, 0, "there is no checkpoint yet: systracker checkpoint makes one");
+  return st_tracker_installed(s->t, latest, s->packages, &s->installed, err);
+}
+
+static int fetch_missing(struct session *s, struct st_error *err)
+{
+  bool *wanted = st_calloc(s->installed.count + 1, sizeof(*wanted));
+  ST_AUTO_FREE void *owned = wanted;
+  size_t count = 0;
+  if (st_fetch_look(s->t, &s->installed, wanted, err) < 0)
+    return -1;
+  for (size_t i = 0; i < s->installed.count; i++)
+    count += wanted[i] = wanted[i] && !s->installed.items[i].kept;
+  if (count && st_fetch(s->t, &s->installed, wanted, on_fetched, s, err) < 0)
+    return -1;
+  if (gather(s, err) < 0)
+    return -1;
+  for (size_t i = 0; i < s->installed.count; i++)
+    if (!s->installed.items[i].kept) {
+      s->incomplete = true;
+      print_package(s, &s->installed.items[i], "missing");
+    }
+  return 0;
+}
+
+/* ---- Listing ------------------------------------------------------------------------------------
+ */
+
+static int list(struct session *s, struct st_error *err)
+{
+  bool *obtainable = st_calloc(s->installed.count + 1, sizeof(*obtainable));
+  ST_AUTO_FREE void *owned = obtainable;
+  size_t counts[3] = {0};
+  static const char *const files[] = {"kept", "obtainable", "missing"};
+  if (st_fetch_look(s->t, &s->installed, obtainable, err) < 0)
+    return -1;
+  pid_t pager = st_cli_pager(s->cli);
+  for (size_t i = 0; i < s->installed.count; i++) {
+    int file = s->installed.items[i].kept ? 0 : obtainable[i] ? 1 : 2;
+    counts[file]++;
+    print_package(s, &s->installed.items[i], files[file]);
+  }
+  if (!s->cli->json)
+    printf("%zu installed: the files of %zu are kept, %zu are obtainable by apt's lists, "
+           "%zu are missing\n",
+           s->installed.count, counts[0], counts[1], counts[2]);
+  st_cli_pager_end(pager);
+  return 0;
+}
+
+/* ---- The program --------------------------------------------------------------------------------
+ */
+
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
+{
+  struct request request = {0};
+  ST_CLEANUP(session_clear) struct session s = {.cli = cli};
+  int first = st_cli_parse(cli, &verb, argc, argv, &request, NULL, err);
+  if (first < 0 ||
+      st_cli_operands(&verb, argc - first, request.keep, request.keep ? -1 : 0, err) < 0)
+    return -1;
+  /* Package files need no lock: a checkpoint may be under way. */
+  if (st_tracker_open(&s.t, &cli->tracker, ST_TRACKER_LOOK, err) < 0 ||
+      st_packages_open(&s.packages, s.t->store_dir, err) < 0)
+    return -1;
+  if (request.keep)
+    keep_each(&s, argv + first, argc - first);
+  if ((request.fetch_missing || !request.keep) && gather(&s, err) < 0)
+    return -1;
+  int r = request.fetch_missing ? fetch_missing(&s, err) : request.keep ? 0 : list(&s, err);
+  if (r < 0)
+    return -1;
+  if ((request.keep || request.fetch_missing) && !cli->json && !cli->quiet)
+    printf("package files that are new in the store: %" PRIu64 "\n", s.kept);
+  return s.incomplete ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_cli cli = {0};
+  umask(077);
+  st_digest_init();
+  int status = run(&cli, argc, argv, &err);
+  if (status < 0)
+    status = st_cli_fail(&err);
+  st_log_close();
+  return st_cli_end(status);
+}
