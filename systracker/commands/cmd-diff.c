@@ -3,38 +3,19 @@
 
 #include <inttypes.h>
 
-enum { OPT_STAT = 256, OPT_NAME_ONLY, OPT_FILES, OPT_TIMES };
-
 static const struct st_cli_option options[] = {
-    {"stat", OPT_STAT, NULL, "one line each, without the texts' differences, and a sum"},
-    {"name-only", OPT_NAME_ONLY, NULL, "the names of what differs alone"},
-    {"files", OPT_FILES, NULL, "show the files of changed packages one by one"},
-    {"times", OPT_TIMES, NULL, "show changes of times alone, too"},
+    {"stat", CMD_OPT_STAT, NULL, "one line each, without the texts' differences, and a sum"},
+    {"name-only", CMD_OPT_NAME_ONLY, NULL, "the names of what differs alone"},
+    CMD_CHANGES_OPTIONS,
     {NULL, 0, NULL, NULL},
 };
-
-static int set(void *arg, int letter, const char *value, struct st_error *err)
-{
-  (void)value;
-  (void)err;
-  struct st_render_options *o = arg;
-  if (letter == OPT_STAT)
-    o->stat = true;
-  else if (letter == OPT_NAME_ONLY)
-    o->name_only = true;
-  else if (letter == OPT_FILES)
-    o->files = true;
-  else
-    o->times = true;
-  return 0;
-}
 
 static const struct st_cli_verb verb = {
     .name = "diff",
     .usage = "[A [B]] [--] [PATH...]",
     .summary = "what changed from checkpoint A (latest) to B (the live system)",
     .options = options,
-    .set = set,
+    .set = cmd_changes_set,
 };
 
 struct sides {

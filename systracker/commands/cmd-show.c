@@ -3,32 +3,12 @@
 
 #include <inttypes.h>
 
-enum { OPT_TIMES = 256, OPT_FILES };
-
-static const struct st_cli_option options[] = {
-    {"times", OPT_TIMES, NULL, "show changes of times alone, too"},
-    {"files", OPT_FILES, NULL, "show the files of changed packages one by one"},
-    {NULL, 0, NULL, NULL},
-};
-
-static int set(void *arg, int letter, const char *value, struct st_error *err)
-{
-  (void)value;
-  (void)err;
-  struct st_render_options *o = arg;
-  if (letter == OPT_TIMES)
-    o->times = true;
-  else
-    o->files = true;
-  return 0;
-}
-
 static const struct st_cli_verb verb = {
     .name = "show",
     .usage = "CHECKPOINT",
     .summary = "one checkpoint: what it is, what it covers, what changed with it",
-    .options = options,
-    .set = set,
+    .options = cmd_changes_options,
+    .set = cmd_changes_set,
 };
 
 /* ---- Scope: rows of the core's tables -------------------------------------------------------- */

@@ -79,3 +79,17 @@ json_t *cmd_checkpoint_json(const struct st_checkpoint *cp)
   json_object_set_new(o, "header", json_string(header));
   return o;
 }
+
+const struct st_cli_option cmd_changes_options[] = {CMD_CHANGES_OPTIONS, {NULL, 0, NULL, NULL}};
+
+int cmd_changes_set(void *arg, int letter, const char *value, struct st_error *err)
+{
+  (void)value;
+  (void)err;
+  struct st_render_options *o = arg;
+  o->stat |= letter == CMD_OPT_STAT;
+  o->name_only |= letter == CMD_OPT_NAME_ONLY;
+  o->files |= letter == CMD_OPT_FILES;
+  o->times |= letter == CMD_OPT_TIMES;
+  return 0;
+}

@@ -33,6 +33,16 @@ char *cmd_count(int64_t n, const char *one, const char *many);
 /* The pairs that every line about a checkpoint has. */
 json_t *cmd_checkpoint_json(const struct st_checkpoint *cp);
 
+/* How changes are shown: options of diff, show and status; `arg` is a struct st_render_options. */
+enum { CMD_OPT_STAT = 256, CMD_OPT_NAME_ONLY, CMD_OPT_FILES, CMD_OPT_TIMES };
+#define CMD_CHANGES_OPTIONS                                                                        \
+  {"files", CMD_OPT_FILES, NULL, "show the files of changed packages one by one"},                 \
+  {                                                                                                \
+    "times", CMD_OPT_TIMES, NULL, "show changes of times alone, too"                               \
+  }
+extern const struct st_cli_option cmd_changes_options[];
+int cmd_changes_set(void *arg, int letter, const char *value, struct st_error *err);
+
 #define ST_AUTO_CHECKPOINT ST_CLEANUP(st_checkpoint_clear) struct st_checkpoint
 #define ST_AUTO_SCAN ST_CLEANUP(st_scan_result_clear) struct st_scan_result
 #define ST_AUTO_TRACKER ST_CLEANUP(st_tracker_closep) struct st_tracker
