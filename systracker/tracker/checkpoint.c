@@ -15,6 +15,8 @@ void st_scan_result_clear(struct st_scan_result *r)
 int st_tracker_scan(struct st_tracker *t, struct st_scan_result *ret, struct st_error *err)
 {
   struct st_observation o = {.tracker = t, .result = ret};
+  if (!t->conf)
+    return st_fail(err, 0, "an archive has no live system to compare with: name two checkpoints");
   st_tracker_forget(t);
   st_catalog_rollback(t->catalog);
   int r = st_catalog_start(t->catalog, err);

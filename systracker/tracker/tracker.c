@@ -176,11 +176,48 @@ static struct st_tracker *new_tracker(void)
   return t;
 }
 
+/* Generic rendering needs no more than facts and contents. */
+static int open_archive(struct st_tracker *t, const struct st_tracker_options *options,
+                        struct st_error *err)
+{
+  t->store_path = st_strdup(options->archive);
+  t->store_dir = open(t->store_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (t->store_dir < 0)
+    return st_fail(err, errno, "cannot open the archive (%s)", st_quote(t->store_path));
+  if (st_store_open(&t->store, t->store_dir, ST_STORE_READ, NULL, err) < 0 ||
+      st_catalog_open(&t->catalog, t->store_dir, options->host, ST_CATALOG_READ, err) < 0)
+    return -1;
+  struct st_catalog_objects objects = {get_object, t->store};
+  st_catalog_set_objects(t->catalog, &objects);
+  return 0;
+}
+
 int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
                     enum st_tracker_mode mode, struct st_error *err)
 {
   ST_CLEANUP(st_tracker_closep) struct st_tracker *t = new_tracker();
+  if (options->archive) {
+    if (mode != ST_TRACKER_LOOK)
+      return st_fail(err, 0, "an archive is only looked at (%s)", st_quote(options->archive));
+    if (open_archive(t, options, err) < 0)
+      return -1;
+    *ret = st_steal(&t);
+    return 0;
+  }
   if (open_base(t, options, err) < 0 || open_store(t, mode, err) < 0)
+    return -1;
+  *ret = st_steal(&t);
+  return 0;
+}
+
+int st_tracker_open_store(struct st_tracker **ret, const struct st_tracker_options *options,
+                          struct st_error *err)
+{
+  ST_CLEANUP(st_tracker_closep) struct st_tracker *t = new_tracker();
+  if (open_base(t, options, err) < 0 || open_store_dir(t, ST_TRACKER_WRITE, err) < 0 ||
+      (t->lock = st_lock(t->store_dir, "lock", err)) < 0 ||
+      open_keys(t, ST_TRACKER_WRITE, err) < 0 ||
+      st_store_open(&t->store, t->store_dir, ST_STORE_WRITE, &t->keys, err) < 0)
     return -1;
   *ret = st_steal(&t);
   return 0;

@@ -22,6 +22,9 @@ struct st_tracker_options {
   const char *config; /* NULL: the default file */
   const char *root;   /* NULL: "/" */
   const char *store;  /* NULL: from the configuration; mandatory with another root */
+  /* An archive's folder, or any store: `host` of it is opened to look at, by id or "ID/epoch-N".
+   * There is no configuration, plug-in, key or live system then. */
+  const char *archive, *host;
 };
 
 enum st_tracker_mode {
@@ -58,6 +61,11 @@ int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *op
                     enum st_tracker_mode mode, struct st_error *err);
 void st_tracker_close(struct st_tracker *t);
 ST_DEFINE_CLEANUP(struct st_tracker *, st_tracker_close)
+
+/* The store alone, without the host's own catalog: takes the lock, and makes the store and the
+ * host's key where there are none, for chains that are brought by fetch. */
+int st_tracker_open_store(struct st_tracker **ret, const struct st_tracker_options *options,
+                          struct st_error *err);
 
 /* Configuration and plug-ins alone are read: no store is needed (check-config, explain). */
 int st_tracker_open_config(struct st_tracker **ret, const struct st_tracker_options *options,

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "archive-sync/administer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/set.h"
+#include "systracker/base/text.h"
+
+int st_administer_init(struct st_cli *cli, const char *dir, struct st_error *err)
+{
+  ST_AUTO_FREE char *path = NULL;
+  if (st_archive_path(dir, &path, err) < 0 || st_archive_init(path, err) < 0)
+    return -1;
+  if (!cli->quiet && !cli->json)
+    printf("made an archive; hosts send to it with: systracker sync %s\n", st_quote(dir));
+  return ST_EXIT_OK;
+}
+
+static int open_to_look(const char *dir, struct st_archive **ret, struct st_error *err)
+{
+  return st_archive_open(ret, dir, true, err) < 0 ||
+                 st_archive_objects(*ret, ST_STORE_READ, NULL, err) < 0
+             ? -1
+             : 0;
+}
+
+/* Each host, and each of its older epochs: "ID", "ID/epoch-N". */
+static int list_all(struct st_archive *a, struct st_strings *ret, struct st_error *err)
+{
+  ST_AUTO_STRINGS ids = {0};
+  if (st_archive_hosts(a, &ids, err) < 0)
+    return -1;
+  for (size_t i = 0; i < ids.count; i++) {
+    ST_AUTO_STRINGS epochs = {0};
+    st_strings_add(ret, ids.items[i]);
+    if (st_archive_epochs(a, ids.items[i], &epochs, err) < 0)
+      return -1;
+    for (size_t k = 0; k < epochs.count; k++)
+      st_strings_take(ret, st_format("%s/epoch-%s", ids.items[i], epochs.items[k]));
+  }
+  return 0;
+}
+
+/* ---- hosts --------------------------------------------------------------------------------------
+ */
+
+static void print_host_json(const char *id, const char *name, const struct st_checkpoint *cp,
+                            const struct st_strings *epochs)
+{
+  json_t *o = json_object(), *older = json_array();
+  ST_AUTO_FREE char *time = st_format_time_utc(cp->time);
+  for (size_t i = 0; i < epochs->count; i++)
+    json_array_append_new(older, json_integer(strtoll(epochs->items[i], NULL, 10)));
+  json_object_set_new(o, "host", json_string(id));
+  json_object_set_new(o, "name", st_json_words(name ? name : ""));
+  json_object_set_new(o, "checkpoints", json_integer(cp->number));
+  json_object_set_new(o, "time", cp->number ? json_string(time) : json_null());
+  json_object_set_new(o, "epoch", json_integer(cp->epoch));
+  json_object_set_new(o, "older_epochs", older);
+  st_cli_json(o);
+}
+
+static void print_host(const char *id, const char *name, const struct st_checkpoint *cp,
+                       const struct st_strings *epochs)
+{
+  ST_AUTO_FREE char *time = st_format_time(cp->time);
+  printf("%s  %-16s %5" PRId64 " checkpoints", id, name ? name : "-", cp->number);
+  if (cp->number)
+    printf(", latest %s", time);
+  if (cp->epoch > 1)
+    printf(", epoch %" PRId64, cp->epoch);
+  for (size_t i = 0; i < epochs->count; i++)
+    printf("%s%s", i ? ", " : "; older epochs: ", epochs->items[i]);
+  putchar('\n');
+}
+
+static int show_host(struct st_cli *cli, struct st_archive *a, const char *id, struct st_error *err)
+{
+  ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
+  ST_CLEANUP(st_checkpoint_clear) struct st_checkpoint cp = {0};
+  ST_AUTO_STRINGS epochs = {0};
+  ST_AUTO_FREE char *name = st_archive_host_name(a, id);
+  int r = st_archive_catalog(a, id, ST_CATALOG_READ, &c, err);
+  if (r < 0 && r != -ENOENT)
+    return -1;
+  st_error_clear(err);
+  int64_t latest = c ? st_catalog_latest(c) : 0;
+  if ((latest > 0 && st_catalog_checkpoint(c, latest, &cp, err) < 0) ||
+      st_archive_epochs(a, id, &epochs, err) < 0)
+    return -1;
+  if (cli->json)
+    print_host_json(id, name, &cp, &epochs);
+  else
+    print_host(id, name, &cp, &epochs);
+  return 0;
+}
+
+int st_administer_hosts(struct st_cli *cli, const char *dir, struct st_error *err)
+{
+  ST_AUTO_ARCHIVE *a = NULL;
+  ST_AUTO_STRINGS ids = {0};
+  if (open_to_look(dir, &a, err) < 0 || st_archive_hosts(a, &ids, err) < 0)
+    return -1;
+  for (size_t i = 0; i < ids.count; i++)
+    if (show_host(cli, a, ids.items[i], err) < 0)
+      return -1;
+  return ST_EXIT_OK;
+}
+
+/* ---- verify -------------------------------------------------------------------------------------
+ */
+
+struct damage {
+  const struct st_cli *cli;
+  struct st_archive *a;
+  const char *host; /* NULL: the objects */
+  int64_t count, checkpoints;
+};
+
+static void on_damage(void *arg, const char *words)
+{
+  struct damage *d = arg;
+  d->count++;
+  if (d->cli->json) {
+    json_t *o = json_object();
+    json_object_set_new(o, "host", d->host ? json_string(d->host) : json_null());
+    json_object_set_new(o, "damage", st_json_words(words));
+    st_cli_json(o);
+  }
+  fflush(stdout);
+  fprintf(stderr, "systracker: damaged: %s%s%s\n", d->host ? d->host : "", d->host ? ": " : "",
+          words);
+}
+
+static int on_object(void *arg, const struct st_id *id)
+{
+  struct damage *d = arg;
+  if (st_store_has(d->a->store, id))
+    return 0;
+  char hex[2 * sizeof(id->digest) + 1] = "a secret";
+  if (!id->keyed)
+    st_hex(hex, id->digest, sizeof(id->digest));
+  ST_AUTO_FREE char *words = st_format("an object that a checkpoint needs is missing (%s)", hex);
+  on_damage(d, words);
+  return 0;
+}
+
+static int verify_host(struct damage *d, struct st_error *err)
+{
+  ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  int r = st_archive_catalog(d->a, d->host, ST_CATALOG_READ, &c, &why);
+  if (r < 0) {
+    if (r != -ENOENT) /* a host whose first sync was interrupted has none */
+      on_damage(d, st_error_text(&why));
+    return 0;
+  }
+  d->checkpoints += st_catalog_latest(c);
+  if (st_catalog_verify(c, on_damage, d, err) < 0)
+    return -1;
+  return st_catalog_objects(c, on_object, d, err);
+}
+
+static void report_verify(const struct st_cli *cli, const struct damage *d, size_t hosts,
+                          const struct st_store_size *size)
+{
+  if (cli->json) {
+    json_t *o = json_object();
+    json_object_set_new(o, "hosts", json_integer((json_int_t)hosts));
+    json_object_set_new(o, "checkpoints", json_integer(d->checkpoints));
+    json_object_set_new(o, "objects", json_integer((json_int_t)size->objects));
+    json_object_set_new(o, "stored", json_integer((json_int_t)size->stored));
+    json_object_set_new(o, "damaged", json_integer(d->count));
+    st_cli_json(o);
+    return;
+  }
+  if (cli->quiet)
+    return;
+  ST_AUTO_FREE char *stored = st_format_size(size->stored);
+  printf("checked %zu chains with %" PRId64 " checkpoints, %" PRIu64 " objects (%s): ", hosts,
+         d->checkpoints, size->objects, stored);
+  if (d->count == 0)
+    printf("nothing is damaged\n");
+  else
+    printf("%" PRId64 " damaged\n", d->count);
+}
+
+int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *err)
+{
+  ST_AUTO_ARCHIVE *a = NULL;
+  ST_AUTO_STRINGS hosts = {0};
+  struct st_store_size size = {0};
+  if (open_to_look(dir, &a, err) < 0 || list_all(a, &hosts, err) < 0)
+    return -1;
+  struct damage d = {.cli = cli, .a = a};
+  if (st_store_verify(a->store, on_damage, &d, err) < 0)
+    return -1;
+  for (size_t i = 0; i < hosts.count; i++) {
+    d.host = hosts.items[i];
+    if (verify_host(&d, err) < 0)
+      return -1;
+  }
+  if (st_store_size(a->store, &size, err) < 0)
+    return -1;
+  report_verify(cli, &d, hosts.count, &size);
+  return d.count > 0 ? ST_EXIT_TROUBLE : ST_EXIT_OK;
+}
+
+/* ---- gc -----------------------------------------------------------------------------------------
+ */
+
+struct garbage {
+  struct st_archive *a;
+  struct st_set *needed;
+  int64_t objects;
+  uint64_t bytes;
+};
+
+static void id_bytes(const struct st_id *id, uint8_t out[33])
+{
+  out[0] = id->keyed;
+  memcpy(out + 1, id->digest, 32);
+}
+
+/* What is named, and what that is a delta of. */
+static int need(void *arg, const struct st_id *id, struct st_error *err)
+{
+  struct garbage *g = arg;
+  uint8_t bytes[33];
+  id_bytes(id, bytes);
+  if (!st_set_add(g->needed, bytes, sizeof(bytes), 0))
+    return 0;
+  return st_store_bases(g->a->store, id, need, g, err);
+}
+
+static int need_named(void *arg, const struct st_id *id)
+{
+  return need(arg, id, NULL);
+}
+
+static int count_garbage(void *arg, const struct st_id *id, struct st_error *err)
+{
+  (void)err;
+  struct garbage *g = arg;
+  uint8_t bytes[33];
+  id_bytes(id, bytes);
+  if (st_set_get(g->needed, bytes, sizeof(bytes), NULL))
+    return 0;
+  g->objects++;
+  g->bytes += st_store_stored(g->a->store, id);
+  return 0;
+}
+
+static int gather_needed(struct garbage *g, const struct st_strings *hosts, struct st_error *err)
+{
+  for (size_t i = 0; i < hosts->count; i++) {
+    ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
+    int r = st_archive_catalog(g->a, hosts->items[i], ST_CATALOG_READ, &c, err);
+    if (r == -ENOENT) {
+      st_error_clear(err);
+      continue;
+    }
+    if (r < 0 || st_catalog_objects(c, need_named, g, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+int st_administer_gc(struct st_cli *cli, const char *dir, struct st_error *err)
+{
+  ST_AUTO_ARCHIVE *a = NULL;
+  ST_AUTO_STRINGS hosts = {0};
+  ST_CLEANUP(st_set_freep) struct st_set *needed = st_set_new();
+  if (open_to_look(dir, &a, err) < 0 || list_all(a, &hosts, err) < 0)
+    return -1;
+  struct garbage g = {.a = a, .needed = needed};
+  if (gather_needed(&g, &hosts, err) < 0 || st_store_each(a->store, count_garbage, &g, err) < 0)
+    return -1;
+  if (cli->json) {
+    json_t *o = json_object();
+    json_object_set_new(o, "unneeded", json_integer(g.objects));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)g.bytes));
+    json_object_set_new(o, "removed", json_integer(0));
+    st_cli_json(o);
+    return ST_EXIT_OK;
+  }
+  ST_AUTO_FREE char *size = st_format_size(g.bytes);
+  printf("%" PRId64 " objects (%s) are needed by no checkpoint of any host; nothing was removed: "
+         "packs are not written anew in this version\n",
+         g.objects, size);
+  return ST_EXIT_OK;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * archive.h - an archive in a directory: a store of many hosts, without a key of its own.
+ *
+ * It is laid out as every store is, plus the file `archive` that marks it:
+ *
+ *   archive               "SysTracker archive 1\n"; lines "NAME VALUE" may follow (recipient)
+ *   hosts/HOSTID/         catalog.db and chain of each host; key.age is for its sealed data key
+ *   hosts/HOSTID/epoch-N/ the same as a host had sent them before it was set back
+ *   packs/  packages/     one copy of each object and package file, whoever sent it
+ *   lock                  one writer
+ */
+#ifndef ARCHIVE_SYNC_ARCHIVE_H
+#define ARCHIVE_SYNC_ARCHIVE_H
+
+#include "systracker/catalog/changeset.h"
+#include "systracker/store/transfer.h"
+
+struct st_archive {
+  char *path;
+  int dir;
+  int lock;               /* -1: not held */
+  struct st_store *store; /* NULL until it is opened; NULL after that: it has no objects */
+};
+
+/* file:///PATH or a path as a path; malloc'ed.  Any other scheme is refused. */
+int st_archive_path(const char *url, char **ret, struct st_error *err);
+/* Makes an archive of a folder that is not there or is empty. */
+int st_archive_init(const char *path, struct st_error *err);
+/* Opens the folder and reads its mark.  `any_store`: a host's own store will do, to look at. */
+int st_archive_open(struct st_archive **ret, const char *url, bool any_store, struct st_error *err);
+void st_archive_close(struct st_archive *a);
+ST_DEFINE_CLEANUP(struct st_archive *, st_archive_close)
+#define ST_AUTO_ARCHIVE ST_CLEANUP(st_archive_closep) struct st_archive
+
+/* Takes the lock; waits at most so long for whoever has it, having said so on standard error. */
+int st_archive_lock(struct st_archive *a, unsigned seconds, struct st_error *err);
+/* Opens the objects; `keys` as in st_store_open. */
+int st_archive_objects(struct st_archive *a, enum st_store_flags flags, const struct st_keys *keys,
+                       struct st_error *err);
+/* A host's catalog, its manifests read from the archive. */
+int st_archive_catalog(struct st_archive *a, const char *host, enum st_catalog_flags flags,
+                       struct st_catalog **ret, struct st_error *err);
+
+/* ---- Hosts ------------------------------------------------------------------------------------
+ */
+
+/* The hosts that have checkpoints there, by id. */
+int st_archive_hosts(struct st_archive *a, struct st_strings *ret, struct st_error *err);
+/* A host's older epochs, as numbers in text, ascending; the folder is hosts/ID/epoch-N. */
+int st_archive_epochs(struct st_archive *a, const char *host, struct st_strings *ret,
+                      struct st_error *err);
+/* What the latest checkpoint has as /etc/hostname: malloc'ed, NULL where it is not kept. */
+char *st_archive_host_name(struct st_archive *a, const char *host);
+/* "ID", the beginning of one, a name, each with or without "/epoch-N"; as "ID" or "ID/epoch-N". */
+int st_archive_find_host(struct st_archive *a, const char *text, char **ret, struct st_error *err);
+
+/* ---- Two catalogs of one host
+ * -------------------------------------------------------------------- */
+
+enum st_relation {
+  ST_SAME,
+  ST_BEHIND,   /* `to` lacks what comes after its head */
+  ST_AHEAD,    /* `to` has more */
+  ST_DIVERGED, /* each has a checkpoint of its own of the same number */
+};
+/* How `to` stands to `from`. */
+int st_relate(struct st_catalog *from, struct st_catalog *to, enum st_relation *ret,
+              struct st_error *err);
+
+/* Puts a host's catalog and chain aside as hosts/ID/epoch-N, where they stay readable.  A kill
+ * leaves what can be done again.  The catalog must not be open. */
+int st_retire(int store_dirfd, const char *host, int64_t epoch, struct st_error *err);
+
+#endif

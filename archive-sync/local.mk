@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+program_PROGRAMS += archive-sync/systracker-sync
+archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
+	archive-sync/archive.c archive-sync/archive.h \
+	archive-sync/pull.c archive-sync/pull.h \
+	archive-sync/push.c archive-sync/push.h
+archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
+archive_sync_systracker_sync_LDADD = libsystracker.la
+
+bin_PROGRAMS += archive-sync/systracker-archive
+archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
+	archive-sync/administer.c archive-sync/administer.h \
+	archive-sync/archive.c archive-sync/archive.h \
+	systracker/commands/cmd-cat.c \
+	systracker/commands/cmd-diff.c \
+	systracker/commands/cmd-log.c \
+	systracker/commands/cmd-show.c \
+	systracker/commands/command.c systracker/commands/command.h
+archive_sync_systracker_archive_LDADD = libsystracker.la
+
+# sync and fetch are one program under two names, in the build tree too.
+all-local: archive-sync/systracker-fetch
+archive-sync/systracker-fetch: archive-sync/systracker-sync
+	$(AM_V_GEN)cd archive-sync && rm -f systracker-fetch && $(LN_S) systracker-sync systracker-fetch
+CLEANFILES += archive-sync/systracker-fetch
+install-data-hook: install-systracker-fetch
+install-systracker-fetch:
+	mkdir -p $(DESTDIR)$(programdir)
+	cd $(DESTDIR)$(programdir) && rm -f systracker-fetch && $(LN_S) systracker-sync systracker-fetch
+uninstall-hook: uninstall-systracker-fetch
+uninstall-systracker-fetch:
+	rm -f $(DESTDIR)$(programdir)/systracker-fetch
+.PHONY: install-systracker-fetch uninstall-systracker-fetch

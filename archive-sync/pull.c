@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "archive-sync/pull.h"
+
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+struct pull {
+  const struct st_pull_options *options;
+  struct st_tracker *t; /* the store alone */
+  struct st_archive *a;
+  struct st_catalog *there, *here;
+  struct st_pull_result *result;
+};
+
+static void pull_free(struct pull *p)
+{
+  if (p->here)
+    st_catalog_close(p->here);
+  if (p->there)
+    st_catalog_close(p->there);
+  if (p->a)
+    st_archive_close(p->a);
+  if (p->t)
+    st_tracker_close(p->t);
+}
+
+/* ---- Which host --------------------------------------------------------------------------------
+ */
+
+static int default_host(struct pull *p, char **ret, struct st_error *err)
+{
+  ST_AUTO_STRINGS ids = {0};
+  if (st_archive_hosts(p->a, &ids, err) < 0)
+    return -1;
+  if (ids.count == 0)
+    return st_refuse(err, "there is no host in the archive yet");
+  if (!st_strings_has(&ids, p->t->keys.host_id) && ids.count > 1)
+    return st_fail(err, 0, "there are %zu hosts in the archive: --host names one", ids.count);
+  *ret = st_strdup(ids.count > 1 ? p->t->keys.host_id : ids.items[0]);
+  return 0;
+}
+
+static int choose_host(struct pull *p, struct st_error *err)
+{
+  ST_AUTO_FREE char *host = NULL;
+  int r = p->options->host ? st_archive_find_host(p->a, p->options->host, &host, err)
+                           : default_host(p, &host, err);
+  if (r < 0)
+    return -1;
+  if (strlen(host) >= sizeof(p->result->host))
+    return st_fail(err, 0, "older epochs are looked at in the archive: they are not fetched (%s)",
+                   host);
+  strncpy(p->result->host, host, sizeof(p->result->host) - 1);
+  return 0;
+}
+
+/* ---- Objects -----------------------------------------------------------------------------------
+ */
+
+static bool is_wanted(struct pull *p, const struct st_catalog_table *table,
+                      const struct st_value *row, const struct st_column *column)
+{
+  const struct st_strings *paths = p->options->paths;
+  if (!paths || paths->count == 0 || (column->flags & ST_MANIFEST))
+    return true;
+  if (!(table->declaration.flags & ST_TABLE_ENTRY))
+    return false;
+  ST_AUTO_FREE char *path = st_memdup(row[0].u.bytes.data, row[0].u.bytes.length);
+  for (size_t i = 0; i < paths->count; i++)
+    if (st_path_below(path, paths->items[i]))
+      return true;
+  return false;
+}
+
+/* What the archive lacks is said, and left to whoever looks for it. */
+static int bring_object(struct pull *p, const struct st_id *id, struct st_error *err)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  int r = st_store_copy(p->t->store, p->a->store, id, &why);
+  p->result->objects += r > 0;
+  if (r >= 0)
+    return 0;
+  if (st_store_has(p->a->store, id) && why.code != 0)
+    return st_fail(err, 0, "%s", st_error_text(&why));
+  p->result->missing++;
+  fprintf(stderr, "systracker: not fetched: %s\n", st_error_text(&why));
+  return 0;
+}
+
+static int bring_row(struct pull *p, const struct st_catalog_table *table,
+                     const struct st_value *row, struct st_error *err)
+{
+  const struct st_table *d = &table->declaration;
+  int r = 0;
+  for (size_t i = table->nkeys; i < d->ncolumns && r == 0; i++)
+    if ((d->columns[i].flags & (ST_OBJECT | ST_MANIFEST)) && row[i].type == ST_ID &&
+        is_wanted(p, table, row, &d->columns[i]))
+      r = bring_object(p, &row[i].u.id, err);
+  return r;
+}
+
+static int bring_body_row(void *arg, const struct st_body_row *row, struct st_error *err)
+{
+  return row->begun && !row->absent ? bring_row(arg, row->table, row->values, err) : 0;
+}
+
+/* What is expected alone may be in a package that nobody kept. */
+static int bring_fact(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  return fact->present && !fact->expected ? bring_row(arg, fact->table, fact->values, err) : 0;
+}
+
+static const struct st_catalog_table *table_of(void *arg, const char *name)
+{
+  return st_catalog_table(((struct pull *)arg)->there, name);
+}
+
+static int bring_body(struct pull *p, int64_t number, struct st_error *err)
+{
+  ST_AUTO_BUFFER body = ST_BUFFER_INIT;
+  if (st_changeset_body(p->there, number, &body, err) < 0)
+    return -1;
+  return st_body_read(body.data ? body.data : "", body.length, table_of, bring_body_row, p, err);
+}
+
+/* Those of all checkpoints up to `last`, or of that one alone. */
+static int bring_objects(struct pull *p, int64_t last, struct st_error *err)
+{
+  const struct st_catalog_table *table;
+  int r = 0;
+  if (p->options->checkpoint) {
+    for (size_t n = 0; r == 0 && (table = st_catalog_table_at(p->there, n)); n++)
+      r = st_catalog_each(p->there, last, table, NULL, bring_fact, p, err);
+  } else {
+    for (int64_t n = 1; n <= last && r == 0; n++)
+      r = bring_body(p, n, err);
+  }
+  return r < 0 ? -1 : st_store_sync(p->t->store, err);
+}
+
+/* ---- Checkpoints -------------------------------------------------------------------------------
+ */
+
+static int bring_checkpoints(struct pull *p, int64_t last, struct st_error *err)
+{
+  for (int64_t n = st_catalog_latest(p->here) + 1; n <= last; n++) {
+    ST_AUTO_CHANGESET set = {0};
+    if (st_changeset_read(p->there, n, &set, err) < 0 || st_catalog_apply(p->here, &set, err) < 0)
+      return st_wrap(err, "archive %s", st_quote(p->a->path));
+    if (p->result->first == 0)
+      p->result->first = n;
+    p->result->last = n;
+  }
+  return 0;
+}
+
+static int open_here(struct pull *p, struct st_error *err)
+{
+  return st_catalog_open(&p->here, p->t->store_dir, p->result->host,
+                         ST_CATALOG_WRITE | ST_CATALOG_REPLICA, err);
+}
+
+/* The host itself, or another one, was set back since we fetched. */
+static int put_aside(struct pull *p, struct st_error *err)
+{
+  struct st_checkpoint cp;
+  if (strcmp(p->result->host, p->t->keys.host_id) == 0)
+    return st_refuse(err, "the archive has checkpoints of this host that do not follow its own: "
+                          "nothing was fetched; sync opens a new epoch");
+  if (st_catalog_checkpoint(p->here, st_catalog_latest(p->here), &cp, err) < 0)
+    return -1;
+  p->result->retired = cp.epoch;
+  st_checkpoint_clear(&cp);
+  st_catalog_close(st_steal(&p->here));
+  if (st_retire(p->t->store_dir, p->result->host, p->result->retired, err) < 0)
+    return -1;
+  return open_here(p, err);
+}
+
+/* The catalog is made when the archive's is known to be sound enough to be read. */
+static int bring(struct pull *p, struct st_error *err)
+{
+  enum st_relation relation;
+  int64_t last = st_catalog_latest(p->there);
+  if (p->options->checkpoint &&
+      st_catalog_resolve(p->there, p->options->checkpoint, &last, err) < 0)
+    return -1;
+  if (open_here(p, err) < 0 || st_relate(p->there, p->here, &relation, err) < 0)
+    return -1;
+  if (relation == ST_DIVERGED && put_aside(p, err) < 0)
+    return -1;
+  if (bring_objects(p, last, err) < 0)
+    return -1;
+  return bring_checkpoints(p, last, err);
+}
+
+int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_options *options,
+            struct st_pull_result *ret, struct st_error *err)
+{
+  ST_CLEANUP(pull_free) struct pull p = {.options = options, .result = ret};
+  *ret = (struct st_pull_result){0};
+  if (st_archive_open(&p.a, url, false, err) < 0 ||
+      st_archive_objects(p.a, ST_STORE_READ, NULL, err) < 0 ||
+      st_tracker_open_store(&p.t, &cli->tracker, err) < 0 || choose_host(&p, err) < 0 ||
+      st_archive_catalog(p.a, ret->host, ST_CATALOG_READ, &p.there, err) < 0)
+    return -1;
+  return bring(&p, err);
+}

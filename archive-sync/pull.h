@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pull.h - fetch: a chain from an archive comes into the local store, beside the host's own. */
+#ifndef ARCHIVE_SYNC_PULL_H
+#define ARCHIVE_SYNC_PULL_H
+
+#include "archive-sync/archive.h"
+#include "systracker/tracker/cli.h"
+
+struct st_pull_options {
+  const char *host;               /* NULL: this one, or the only one there is */
+  const char *checkpoint;         /* NULL: all; else the chain up to it, with its objects alone */
+  const struct st_strings *paths; /* objects of these and what lies below alone; empty: all */
+};
+
+struct st_pull_result {
+  char host[ST_HOST_ID_SIZE];
+  int64_t first, last;      /* checkpoints brought; first 0: none, they were here */
+  int64_t objects, missing; /* brought; not in the archive, or damaged there */
+  int64_t retired;          /* the epoch that was put aside, as the archive has another; 0: none */
+};
+
+int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_options *options,
+            struct st_pull_result *ret, struct st_error *err);
+
+#endif

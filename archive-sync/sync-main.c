@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* systracker-sync, and under the name systracker-fetch its opposite. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "archive-sync/pull.h"
+#include "archive-sync/push.h"
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/log.h"
+#include "systracker/base/text.h"
+
+enum { OPT_WAIT = 256, OPT_HOST, OPT_CHECKPOINT };
+
+static const struct st_cli_option sync_options[] = {
+    {"wait", OPT_WAIT, "SECONDS", "wait so long for another host that is sending (600)"},
+    {0},
+};
+
+static const struct st_cli_option fetch_options[] = {
+    {"host", OPT_HOST, "HOST", "which host's: its id, the beginning of it, or its name"},
+    {"checkpoint", OPT_CHECKPOINT, "CHECKPOINT", "up to this one, with what it needs alone"},
+    {0},
+};
+
+struct request {
+  int64_t wait;
+  struct st_pull_options pull;
+};
+
+static int set(void *arg, int letter, const char *value, struct st_error *err)
+{
+  struct request *r = arg;
+  if (letter == OPT_HOST)
+    r->pull.host = value;
+  else if (letter == OPT_CHECKPOINT)
+    r->pull.checkpoint = value;
+  else if (st_parse_number(value, &r->wait, err) < 0 || r->wait > 86400)
+    return st_fail(err, 0, "--wait takes seconds, a day of them at most");
+  return 0;
+}
+
+static const struct st_cli_verb sync_verb = {
+    "sync", "[URL...]", "send the new checkpoints to the archives of the configuration, or these",
+    sync_options, set};
+static const struct st_cli_verb fetch_verb = {"fetch", "URL [--] [PATH...]",
+                                              "bring the checkpoints of a host from an archive",
+                                              fetch_options, set};
+
+/* ---- sync ---------------------------------------------------------------------------------------
+ */
+
+static void print_push_json(const char *url, const struct st_push_result *r)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "archive", st_json_path(url));
+  json_object_set_new(o, "first", r->first ? json_integer(r->first) : json_null());
+  json_object_set_new(o, "last", r->first ? json_integer(r->last) : json_null());
+  json_object_set_new(o, "objects", json_integer(r->objects));
+  json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
+  json_object_set_new(o, "missing", json_integer(r->missing));
+  json_object_set_new(o, "new_epoch", r->set_back ? json_integer(r->epoch) : json_null());
+  st_cli_json(o);
+}
+
+static void print_push(const char *url, const struct st_push_result *r)
+{
+  if (r->set_back)
+    printf("this store was set back: the archive has checkpoints up to %" PRId64
+           " that do not follow from it\n"
+           "they stay there as epoch %" PRId64 ", and epoch %" PRId64 " begins\n",
+           r->set_back, r->epoch - 1, r->epoch);
+  if (r->first == 0) {
+    printf("nothing new to send (%s)\n", st_quote(url));
+    return;
+  }
+  ST_AUTO_FREE char *size = st_format_size(r->bytes);
+  if (r->first == r->last)
+    printf("sent checkpoint %" PRId64, r->first);
+  else
+    printf("sent checkpoints %" PRId64 " to %" PRId64, r->first, r->last);
+  printf(" with %" PRId64 " objects (%s) to %s\n", r->objects, size, st_quote(url));
+}
+
+static int push_one(const struct st_cli *cli, const char *url, const struct request *request)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_push_result result;
+  if (st_push(cli, url, (unsigned)request->wait, &result, &err) < 0) {
+    st_wrap(&err, "cannot sync");
+    return st_cli_fail(&err);
+  }
+  if (cli->json)
+    print_push_json(url, &result);
+  else if (!cli->quiet)
+    print_push(url, &result);
+  fflush(stdout);
+  return result.missing > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+}
+
+static int configured(const struct st_cli *cli, struct st_strings *urls, struct st_error *err)
+{
+  ST_CLEANUP(st_tracker_closep) struct st_tracker *t = NULL;
+  if (st_tracker_open_config(&t, &cli->tracker, err) < 0)
+    return -1;
+  for (size_t i = 0; i < t->conf->archives.count; i++)
+    st_strings_add(urls, t->conf->archives.items[i]);
+  if (urls->count == 0)
+    return st_fail(err, 0,
+                   "no archive is named: give a URL, or archive { url = \"...\" } in the "
+                   "configuration");
+  return 0;
+}
+
+static int run_sync(struct st_cli *cli, const struct request *request, int count, char **operands,
+                    struct st_error *err)
+{
+  ST_AUTO_STRINGS urls = {0};
+  int worst = ST_EXIT_OK;
+  for (int i = 0; i < count; i++)
+    st_strings_add(&urls, operands[i]);
+  if (count == 0 && configured(cli, &urls, err) < 0)
+    return -1;
+  for (size_t i = 0; i < urls.count; i++) {
+    int status = push_one(cli, urls.items[i], request);
+    worst = status > worst ? status : worst;
+  }
+  return worst;
+}
+
+/* ---- fetch --------------------------------------------------------------------------------------
+ */
+
+static void print_pull_json(const char *url, const struct st_pull_result *r)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "archive", st_json_path(url));
+  json_object_set_new(o, "host", json_string(r->host));
+  json_object_set_new(o, "first", r->first ? json_integer(r->first) : json_null());
+  json_object_set_new(o, "last", r->first ? json_integer(r->last) : json_null());
+  json_object_set_new(o, "objects", json_integer(r->objects));
+  json_object_set_new(o, "missing", json_integer(r->missing));
+  st_cli_json(o);
+}
+
+static void print_pull(const struct st_pull_result *r)
+{
+  if (r->retired)
+    printf("the host was set back: what was fetched before stays as epoch %" PRId64 "\n",
+           r->retired);
+  if (r->first == 0 && r->objects == 0)
+    printf("nothing new to fetch of host %s\n", r->host);
+  else if (r->first == 0)
+    printf("fetched %" PRId64 " objects of host %s\n", r->objects, r->host);
+  else
+    printf("fetched checkpoints %" PRId64 " to %" PRId64 " of host %s with %" PRId64 " objects\n",
+           r->first, r->last, r->host, r->objects);
+}
+
+static int take_paths(const struct st_cli *cli, int count, char **operands, struct st_strings *ret,
+                      struct st_error *err)
+{
+  for (int i = 0; i < count; i++) {
+    char *path;
+    if (st_cli_path(cli, operands[i], &path, err) < 0)
+      return -1;
+    st_strings_take(ret, path);
+  }
+  return 0;
+}
+
+static int run_fetch(struct st_cli *cli, struct request *request, int count, char **operands,
+                     struct st_error *err)
+{
+  ST_AUTO_STRINGS paths = {0};
+  struct st_pull_result result;
+  if (st_cli_operands(&fetch_verb, count, 1, -1, err) < 0 ||
+      take_paths(cli, count - 1, operands + 1, &paths, err) < 0)
+    return -1;
+  request->pull.paths = &paths;
+  if (st_pull(cli, operands[0], &request->pull, &result, err) < 0)
+    return st_wrap(err, "cannot fetch");
+  if (cli->json)
+    print_pull_json(operands[0], &result);
+  else if (!cli->quiet)
+    print_pull(&result);
+  return result.missing > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------
+ */
+
+static bool is_fetch(const char *program)
+{
+  size_t n = strlen(program);
+  return n >= 5 && strcmp(program + n - 5, "fetch") == 0;
+}
+
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
+{
+  struct request request = {.wait = 600};
+  bool fetch = is_fetch(argv[0]);
+  int first = st_cli_parse(cli, fetch ? &fetch_verb : &sync_verb, argc, argv, &request, NULL, err);
+  if (first < 0 || st_check_kernel(err) < 0)
+    return -1;
+  return fetch ? run_fetch(cli, &request, argc - first, argv + first, err)
+               : run_sync(cli, &request, argc - first, argv + first, err);
+}
+
+int main(int argc, char **argv)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_cli cli = {0};
+  umask(077);
+  st_digest_init();
+  int status = run(&cli, argc, argv, &err);
+  if (status < 0)
+    status = st_cli_fail(&err);
+  st_log_close();
+  return st_cli_end(status);
+}
