@@ -18,6 +18,9 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	systracker/commands/command.c systracker/commands/command.h
 archive_sync_systracker_archive_LDADD = libsystracker.la
 
+dist_man_MANS += archive-sync/systracker-archive.8 archive-sync/systracker-fetch.8 \
+	archive-sync/systracker-sync.8
+
 # sync and fetch are one program under two names, in the build tree too.
 all-local: archive-sync/systracker-fetch
 archive-sync/systracker-fetch: archive-sync/systracker-sync

@@ -4,6 +4,7 @@
 stage = $(abs_builddir)/stage
 
 SHELL_TESTS = \
+	tests/test-archive.sh \
 	tests/test-bad-input.sh \
 	tests/test-changing-files.sh \
 	tests/test-checkpoint.sh \
