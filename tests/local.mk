@@ -39,6 +39,7 @@ REAL_TESTS = \
 	tests/real/test-kill.sh \
 	tests/real/test-nightly.sh \
 	tests/real/test-nights.sh \
+	tests/real/test-package-files.sh \
 	tests/real/test-readme.sh
 
 TESTS += $(SHELL_TESTS)

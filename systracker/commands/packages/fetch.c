@@ -60,13 +60,22 @@ static void read_line(struct st_set *available, char *line)
   st_set_add(available, any, strlen(any), 0);
 }
 
-/* apt-cache of the running system, which reads what lies in the root and writes nothing there. */
-static void add_look_options(struct st_strings *args, const struct st_tracker *t)
+/* A program of the running system or, where `inside`, of the root. */
+static int run(const struct st_tracker *t, bool inside, char *const argv[], unsigned seconds,
+               char **ret, struct st_error *err)
+{
+  size_t length;
+  return inside && !t->live_root ? st_run_in(t->root, argv, OUTPUT_MAX, seconds, ret, &length, err)
+                                 : st_run(argv, OUTPUT_MAX, seconds, ret, &length, err);
+}
+
+/* apt-cache, which is to write nothing, and from outside to read what lies in the root. */
+static void add_look_options(struct st_strings *args, const struct st_tracker *t, bool inside)
 {
   st_strings_add(args, "apt-cache");
   st_strings_add(args, "-oDir::Cache::pkgcache=");
   st_strings_add(args, "-oDir::Cache::srcpkgcache=");
-  if (!t->live_root) {
+  if (!t->live_root && !inside) {
     st_strings_take(args, st_format("-oDir=%s", t->root_path));
     st_strings_take(args, st_format("-oDir::State::status=%s/var/lib/dpkg/status", t->root_path));
   }
@@ -74,19 +83,18 @@ static void add_look_options(struct st_strings *args, const struct st_tracker *t
   st_strings_add(args, "--");
 }
 
-static int look_at(struct st_tracker *t, const struct st_installed *items, size_t count,
-                   struct st_set *available, struct st_error *err)
+static int look_at(const struct st_tracker *t, bool inside, const struct st_installed *items,
+                   size_t count, struct st_set *available, struct st_error *err)
 {
   ST_AUTO_STRINGS args = {0};
   ST_AUTO_FREE char *text = NULL;
-  size_t length;
-  add_look_options(&args, t);
+  add_look_options(&args, t, inside);
   for (size_t i = 0; i < count; i++)
     if (!strcmp(items[i].architecture, "all"))
       st_strings_add(&args, items[i].name);
     else
       st_strings_take(&args, st_format("%s:%s", items[i].name, items[i].architecture));
-  int r = st_run(args.items, OUTPUT_MAX, LOOK_SECONDS, &text, &length, err);
+  int r = run(t, inside, args.items, LOOK_SECONDS, &text, err);
   if (r == -ENOENT) {
     st_error_clear(err);
     return 0;
@@ -107,13 +115,13 @@ static bool is_available(const struct st_set *available, const struct st_install
          st_set_get(available, flat, strlen(flat), NULL);
 }
 
-int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool *obtainable,
-                  struct st_error *err)
+int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool inside,
+                  bool *obtainable, struct st_error *err)
 {
   ST_CLEANUP(st_set_freep) struct st_set *available = st_set_new();
   for (size_t i = 0; i < list->count; i += LOOK_AT_ONCE) {
     size_t n = list->count - i < LOOK_AT_ONCE ? list->count - i : LOOK_AT_ONCE;
-    if (look_at(t, list->items + i, n, available, err) < 0)
+    if (look_at(t, inside, list->items + i, n, available, err) < 0)
       return -1;
   }
   for (size_t i = 0; i < list->count; i++)
@@ -196,7 +204,6 @@ static int download(const struct fetch *f, const struct st_installed *const *ite
 {
   ST_AUTO_STRINGS args = {0};
   ST_AUTO_FREE char *text = NULL;
-  size_t length;
   st_strings_add(&args, "env");
   st_strings_take(&args, st_format("--chdir=/var/tmp/%s", f->scratch->name));
   st_strings_add(&args, "apt-get");
@@ -209,9 +216,7 @@ static int download(const struct fetch *f, const struct st_installed *const *ite
     st_strings_take(&args, st_format("%s%s%s=%s", items[i]->name, all ? "" : ":",
                                      all ? "" : items[i]->architecture, items[i]->version));
   }
-  int r = f->t->live_root
-              ? st_run(args.items, OUTPUT_MAX, FETCH_SECONDS, &text, &length, err)
-              : st_run_in(f->t->root, args.items, OUTPUT_MAX, FETCH_SECONDS, &text, &length, err);
+  int r = run(f->t, true, args.items, FETCH_SECONDS, &text, err);
   /* A status of its own says that some did not come, which is seen by what came. */
   return r < 0 ? r : hand_over(f, err);
 }

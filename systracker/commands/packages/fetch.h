@@ -6,9 +6,11 @@
 #include "systracker/tracker/installed.h"
 
 /* Sets `obtainable[i]` for each of the packages whose version the root's lists of its repositories
- * have.  No network is used.  Without apt nothing is obtainable, and that is no error. */
-int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool *obtainable,
-                  struct st_error *err);
+ * have.  No network is used.  Asked is the running system's apt, so that nothing of another root is
+ * run to look at it (it cannot follow that root's lists of file: repositories, which are absolute
+ * symlinks); where `inside`, the root's own.  Without apt nothing is obtainable: no error. */
+int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool inside,
+                  bool *obtainable, struct st_error *err);
 
 /* Downloads those that are `wanted`, and hands each file that came to `fn`, which proves that it is
  * one of them.  What did not come is no error here.  Root alone may. */

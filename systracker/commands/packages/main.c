@@ -214,7 +214,7 @@ static int fetch_missing(struct session *s, struct st_error *err)
   bool *wanted = st_calloc(s->installed.count + 1, sizeof(*wanted));
   ST_AUTO_FREE void *owned = wanted;
   size_t count = 0;
-  if (st_fetch_look(s->t, &s->installed, wanted, err) < 0)
+  if (st_fetch_look(s->t, &s->installed, true, wanted, err) < 0)
     return -1;
   for (size_t i = 0; i < s->installed.count; i++)
     count += wanted[i] = wanted[i] && !s->installed.items[i].kept;
@@ -239,7 +239,7 @@ static int list(struct session *s, struct st_error *err)
   ST_AUTO_FREE void *owned = obtainable;
   size_t counts[3] = {0};
   static const char *const files[] = {"kept", "obtainable", "missing"};
-  if (st_fetch_look(s->t, &s->installed, obtainable, err) < 0)
+  if (st_fetch_look(s->t, &s->installed, false, obtainable, err) < 0)
     return -1;
   pid_t pager = st_cli_pager(s->cli);
   for (size_t i = 0; i < s->installed.count; i++) {
