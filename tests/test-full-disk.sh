@@ -49,3 +49,19 @@ expect_status 0 systracker checkpoint
 expect_status 0 systracker cat latest /srv/small
 expect_status 0 systracker cat latest /srv/one
 expect_status 0 systracker verify
+
+# apt's hook: the file is not kept, nothing of it stays, and apt goes on.
+hook=$(find "$ST_STAGE" -name systracker-apt-hook -type f)
+head -c 9000000 /dev/urandom >"$scratch/toy.deb"
+printf 'VERSION 3\n\ntoy - - none < 1 all none %s\n' "$scratch/toy.deb" >"$scratch/said"
+sed -i 's/^min_free = .*/min_free = "0"/' "$config"
+SYSTRACKER_CONFIG=$config "$hook" <"$scratch/said" 2>"$err" || fail "the hook stops apt"
+contains "$err" 'No space left'
+dd if=/dev/zero of="$scratch/disk/full" bs=4096 2>/dev/null || :
+truncate -s 3000 "$scratch/toy.deb"
+SYSTRACKER_CONFIG=$config "$hook" <"$scratch/said" 2>"$err" || fail "the hook stops apt"
+contains "$err" 'No space left'
+rm "$scratch/disk/full"
+[ -z "$(find "$store" -path '*/packages/*' -type f)" ] || fail "a part of a package file stays"
+SYSTRACKER_CONFIG=$config "$hook" <"$scratch/said" 2>"$err" || fail "the hook stops apt"
+[ "$(find "$store/packages" -type f | wc -l)" -eq 1 ] || fail "not kept when there is room"
