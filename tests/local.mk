@@ -29,6 +29,7 @@ SHELL_TESTS = \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
+	tests/test-store-fixture.sh \
 	tests/test-unreadable.sh
 
 # Faults, real systems, lints: `make check-real`.
@@ -48,6 +49,7 @@ TESTS += $(SHELL_TESTS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
 	tests/quickstart.sh tests/real/debian.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
+	tests/fixtures/make-store.sh tests/fixtures/store-1.tar.xz \
 	GNUmakefile bootstrap .ci/run .clang-format
 
 TEST_EXTENSIONS = .sh
