@@ -7,6 +7,7 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/set.h"
 #include "systracker/base/text.h"
+#include "systracker/store/packages.h"
 
 int st_administer_init(struct st_cli *cli, const char *dir, struct st_error *err)
 {
@@ -195,7 +196,10 @@ int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *e
   if (open_to_look(dir, &a, err) < 0 || list_all(a, &hosts, err) < 0)
     return -1;
   struct damage d = {.cli = cli, .a = a};
-  if (st_store_verify(a->store, on_damage, &d, err) < 0)
+  ST_CLEANUP(st_packages_closep) struct st_packages *packages = NULL;
+  if (st_store_verify(a->store, on_damage, &d, err) < 0 ||
+      st_packages_open(&packages, a->dir, err) < 0 ||
+      st_packages_verify(packages, on_damage, &d, err) < 0)
     return -1;
   for (size_t i = 0; i < hosts.count; i++) {
     d.host = hosts.items[i];

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "archive-sync/packagefiles.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
@@ -11,11 +12,14 @@ struct pull {
   struct st_tracker *t; /* the store alone */
   struct st_archive *a;
   struct st_catalog *there, *here;
+  struct st_packages *packages_there, *packages_here;
   struct st_pull_result *result;
 };
 
 static void pull_free(struct pull *p)
 {
+  st_packages_closep(&p->packages_here);
+  st_packages_closep(&p->packages_there);
   if (p->here)
     st_catalog_close(p->here);
   if (p->there)
@@ -89,11 +93,30 @@ static int bring_object(struct pull *p, const struct st_id *id, struct st_error 
   return 0;
 }
 
+/* Where the archive does not have the package's file, other places may. */
+static int bring_package(struct pull *p, const struct st_catalog_table *table,
+                         const struct st_value *row, struct st_error *err)
+{
+  const struct st_package *package = st_package_of_row(p->packages_there, table, row);
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (!package || (p->options->paths && p->options->paths->count > 0))
+    return 0;
+  int r = st_package_copy(p->packages_here, p->packages_there, package, &why);
+  p->result->packages += r > 0;
+  if (r < 0 && why.code != 0)
+    return st_fail(err, 0, "%s", st_error_text(&why));
+  if (r < 0) {
+    p->result->missing++;
+    fprintf(stderr, "systracker: not fetched: %s\n", st_error_text(&why));
+  }
+  return 0;
+}
+
 static int bring_row(struct pull *p, const struct st_catalog_table *table,
                      const struct st_value *row, struct st_error *err)
 {
   const struct st_table *d = &table->declaration;
-  int r = 0;
+  int r = bring_package(p, table, row, err);
   for (size_t i = table->nkeys; i < d->ncolumns && r == 0; i++)
     if ((d->columns[i].flags & (ST_OBJECT | ST_MANIFEST)) && row[i].type == ST_ID &&
         is_wanted(p, table, row, &d->columns[i]))
@@ -204,7 +227,9 @@ int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_opti
   if (st_archive_open(&p.a, url, false, err) < 0 ||
       st_archive_objects(p.a, ST_STORE_READ, NULL, err) < 0 ||
       st_tracker_open_store(&p.t, &cli->tracker, err) < 0 || choose_host(&p, err) < 0 ||
-      st_archive_catalog(p.a, ret->host, ST_CATALOG_READ, &p.there, err) < 0)
+      st_archive_catalog(p.a, ret->host, ST_CATALOG_READ, &p.there, err) < 0 ||
+      st_packages_open(&p.packages_there, p.a->dir, err) < 0 ||
+      st_packages_open(&p.packages_here, p.t->store_dir, err) < 0)
     return -1;
   return bring(&p, err);
 }

@@ -15,6 +15,7 @@ struct st_pull_options {
 struct st_pull_result {
   char host[ST_HOST_ID_SIZE];
   int64_t first, last;      /* checkpoints brought; first 0: none, they were here */
+  int64_t packages;         /* package files brought */
   int64_t objects, missing; /* brought; not in the archive, or damaged there */
   int64_t retired;          /* the epoch that was put aside, as the archive has another; 0: none */
 };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "archive-sync/packagefiles.h"
 #include "systracker/base/escape.h"
 
 struct push {
@@ -77,6 +78,31 @@ static int send_row(void *arg, const struct st_body_row *row, struct st_error *e
 static const struct st_catalog_table *table_of(void *arg, const char *name)
 {
   return st_catalog_table(((struct push *)arg)->t->catalog, name);
+}
+
+/* ---- Package files -----------------------------------------------------------------------------
+ */
+
+/* They need no lock: each is put there in one step. */
+static int send_packages(struct push *p, struct st_error *err)
+{
+  ST_CLEANUP(st_packages_closep) struct st_packages *here = NULL, *there = NULL;
+  const struct st_package *package;
+  if (st_packages_open(&here, p->t->store_dir, err) < 0 ||
+      st_packages_open(&there, p->a->dir, err) < 0)
+    return -1;
+  for (size_t n = 0; (package = st_packages_at(here, n)); n++) {
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    int r = st_package_copy(there, here, package, &why);
+    p->result->packages += r > 0;
+    if (r >= 0)
+      continue;
+    if (why.code != 0)
+      return st_fail(err, 0, "%s", st_error_text(&why));
+    p->result->missing++;
+    fprintf(stderr, "systracker: not sent: %s\n", st_error_text(&why));
+  }
+  return 0;
 }
 
 /* ---- Checkpoints -------------------------------------------------------------------------------
@@ -207,6 +233,8 @@ int st_push(const struct st_cli *cli, const char *url, unsigned wait, struct st_
   if (st_catalog_latest(p.t->catalog) == 0)
     return st_fail(err, 0, "there is no checkpoint yet to send");
   if (st_archive_open(&p.a, url, false, err) < 0)
+    return -1;
+  if (send_packages(&p, err) < 0)
     return -1;
   int r = is_nothing_new(&p, err);
   return r != 0 ? (r < 0 ? -1 : 0) : send(&p, wait, err);

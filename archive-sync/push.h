@@ -9,6 +9,7 @@
 struct st_push_result {
   int64_t first, last; /* checkpoints sent; first 0: none, there was nothing new */
   int64_t objects;
+  int64_t packages;        /* package files sent */
   uint64_t bytes;          /* that they take in the archive's packs */
   int64_t missing;         /* objects that the host itself does not have any more, or damaged */
   int64_t set_back, epoch; /* it was set back: the archive's number of checkpoints, the new epoch */

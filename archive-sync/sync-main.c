@@ -57,6 +57,7 @@ static void print_push_json(const char *url, const struct st_push_result *r)
   json_object_set_new(o, "first", r->first ? json_integer(r->first) : json_null());
   json_object_set_new(o, "last", r->first ? json_integer(r->last) : json_null());
   json_object_set_new(o, "objects", json_integer(r->objects));
+  json_object_set_new(o, "packages", json_integer(r->packages));
   json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
   json_object_set_new(o, "missing", json_integer(r->missing));
   json_object_set_new(o, "new_epoch", r->set_back ? json_integer(r->epoch) : json_null());
@@ -70,8 +71,11 @@ static void print_push(const char *url, const struct st_push_result *r)
            " that do not follow from it\n"
            "they stay there as epoch %" PRId64 ", and epoch %" PRId64 " begins\n",
            r->set_back, r->epoch - 1, r->epoch);
+  if (r->packages > 0)
+    printf("sent %" PRId64 " package files\n", r->packages);
   if (r->first == 0) {
-    printf("nothing new to send (%s)\n", st_quote(url));
+    printf(r->packages > 0 ? "no new checkpoint to send (%s)\n" : "nothing new to send (%s)\n",
+           st_quote(url));
     return;
   }
   ST_AUTO_FREE char *size = st_format_size(r->bytes);
@@ -139,6 +143,7 @@ static void print_pull_json(const char *url, const struct st_pull_result *r)
   json_object_set_new(o, "first", r->first ? json_integer(r->first) : json_null());
   json_object_set_new(o, "last", r->first ? json_integer(r->last) : json_null());
   json_object_set_new(o, "objects", json_integer(r->objects));
+  json_object_set_new(o, "packages", json_integer(r->packages));
   json_object_set_new(o, "missing", json_integer(r->missing));
   st_cli_json(o);
 }
@@ -148,11 +153,13 @@ static void print_pull(const struct st_pull_result *r)
   if (r->retired)
     printf("the host was set back: what was fetched before stays as epoch %" PRId64 "\n",
            r->retired);
-  if (r->first == 0 && r->objects == 0)
+  if (r->packages > 0)
+    printf("fetched %" PRId64 " package files\n", r->packages);
+  if (r->first == 0 && r->objects == 0 && r->packages == 0)
     printf("nothing new to fetch of host %s\n", r->host);
-  else if (r->first == 0)
+  else if (r->first == 0 && r->objects > 0)
     printf("fetched %" PRId64 " objects of host %s\n", r->objects, r->host);
-  else
+  else if (r->first != 0)
     printf("fetched checkpoints %" PRId64 " to %" PRId64 " of host %s with %" PRId64 " objects\n",
            r->first, r->last, r->host, r->objects);
 }

@@ -147,6 +147,34 @@ expect_status 0 systracker sync "$archive"
 expect_status 0 systracker_archive --json hosts "$archive"
 [ "$(wc -l <"$out")" -eq 3 ] || fail "three hosts by now"
 
+# ---- Package files --------------------------------------------------------------------------------
+if command -v dpkg-deb >/dev/null; then
+  mkdir -p "$scratch/build/DEBIAN" "$scratch/debs"
+  printf 'Package: hello\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: none <none@localhost>\n%s\n' \
+    'Description: toy' >"$scratch/build/DEBIAN/control"
+  dpkg-deb --root-owner-group -b "$scratch/build" "$scratch/debs/hello_1.0-1_amd64.deb" >/dev/null
+  for host in a b; do expect_status 0 as $host systracker packages --keep "$scratch/debs"; done
+  expect_status 0 as a systracker sync
+  contains "$out" '^sent 1 package files' '^no new checkpoint'
+  expect_status 0 as b systracker sync
+  contains "$out" '^nothing new'
+  [ "$(find "$archive/packages" -name '*.deb' | wc -l)" -eq 1 ] || fail "not one copy of a package"
+  root=$scratch/root-b store=$fetched
+  expect_status 0 systracker fetch "$archive" --host alpha --checkpoint 3
+  contains "$out" '^fetched 1 package files'
+  expect_status 0 systracker fetch "$archive" --host alpha
+  contains "$out" '^nothing new'
+  find "$fetched/packages" -name '*.deb' -exec cmp {} "$scratch/debs/hello_1.0-1_amd64.deb" \;
+  [ "$(find "$fetched/packages" -name '*.deb' | wc -l)" -eq 1 ] || fail "the package was not fetched"
+  cp -a "$archive" "$scratch/broken"
+  truncate -s -1 "$(find "$scratch/broken/packages" -name '*.deb')"
+  expect_status 2 systracker_archive verify "$scratch/broken"
+  store=$scratch/store-f
+  expect_status 1 systracker fetch "$scratch/broken" --host alpha
+  contains "$err" 'not fetched: the kept file of package hello 1.0-1 is damaged'
+  rm -r "$scratch/broken"
+fi
+
 # ---- B is not A ----------------------------------------------------------------------------------
 cp -a "$archive" "$scratch/forged"
 rm -r "$scratch/forged/hosts/$a"
