@@ -35,3 +35,11 @@ uninstall-hook: uninstall-systracker-fetch
 uninstall-systracker-fetch:
 	rm -f $(DESTDIR)$(programdir)/systracker-fetch
 .PHONY: install-systracker-fetch uninstall-systracker-fetch
+
+if HAVE_CMOCKA
+check_PROGRAMS += archive-sync/test-archive
+archive_sync_test_archive_SOURCES = archive-sync/test-archive.c archive-sync/archive.c
+archive_sync_test_archive_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_test_archive_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/test-archive
+endif
