@@ -294,8 +294,10 @@ static gcry_cipher_hd_t cipher_of(const uint8_t key[32], const uint8_t nonce[12]
 static void add_sealed(struct st_buffer *b, const uint8_t key[32], const uint8_t nonce[12],
                        const void *data, size_t n)
 {
-  uint8_t out[64], tag[16];
+  static uint8_t out[65536];
+  uint8_t tag[16];
   gcry_cipher_hd_t h = cipher_of(key, nonce);
+  assert_true(n <= sizeof out);
   if (n)
     assert_int_equal(gcry_cipher_encrypt(h, out, sizeof out, data, n), 0);
   assert_int_equal(gcry_cipher_gettag(h, tag, sizeof tag), 0);
@@ -378,6 +380,31 @@ static void test_forged_payloads(void **state)
   assert_int_equal(st_age_decrypt(&p.ids, b.data, b.length, &plain, &err), -1);
   assert_error(&err, "damaged");
   assert_int_equal(plain.length, 0);
+}
+
+/* A full chunk is the last, or another that is not empty follows. */
+static void test_chunks(void **state)
+{
+  struct scratch *s = *state;
+  struct pair p;
+  uint8_t key[32];
+  static const uint8_t first[12], only[12] = {[11] = 1}, second[12] = {[10] = 1, [11] = 1};
+  static const uint8_t data[65536];
+  for (int last = 0; last < 3; last++) {
+    ST_AUTO_BUFFER b = ST_BUFFER_INIT;
+    ST_AUTO_BUFFER plain = ST_BUFFER_INIT;
+    make_pair(&p, s->fd);
+    st_buffer_append_string(&b, "age-encryption.org/v1\n");
+    add_stanza(&b, &p);
+    add_mac(&b);
+    begin_payload(&b, key);
+    add_sealed(&b, key, last ? first : only, data, sizeof data);
+    if (last)
+      add_sealed(&b, key, second, "x", last - 1);
+    int r = st_age_decrypt(&p.ids, b.data, b.length, &plain, NULL);
+    assert_int_equal(r, last == 1 ? -1 : 0);
+    assert_int_equal(plain.length, last == 1 ? 0 : sizeof data + (last == 2));
+  }
 }
 
 /* ---- Both ways against age(1) ---------------------------------------------------------- */
@@ -511,12 +538,19 @@ static void test_bad_recovery(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_base64),      cmocka_unit_test(test_bech32),
-      scratch_test(test_identity_files),  scratch_test(test_fixed),
-      scratch_test(test_sizes),           scratch_test(test_damage),
-      scratch_test(test_stanzas),         scratch_test(test_other_stanzas),
-      scratch_test(test_forged_payloads), scratch_test(test_age),
-      scratch_test(test_recovery),        scratch_test(test_bad_recovery),
+      cmocka_unit_test(test_base64),
+      cmocka_unit_test(test_bech32),
+      scratch_test(test_identity_files),
+      scratch_test(test_fixed),
+      scratch_test(test_sizes),
+      scratch_test(test_damage),
+      scratch_test(test_stanzas),
+      scratch_test(test_other_stanzas),
+      scratch_test(test_forged_payloads),
+      scratch_test(test_chunks),
+      scratch_test(test_age),
+      scratch_test(test_recovery),
+      scratch_test(test_bad_recovery),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
