@@ -171,7 +171,7 @@ if command -v dpkg-deb >/dev/null; then
   expect_status 2 systracker_archive verify "$scratch/broken"
   store=$scratch/store-f
   expect_status 1 systracker fetch "$scratch/broken" --host alpha
-  contains "$err" 'not fetched: the kept file of package hello 1.0-1 is damaged'
+  contains "$err" 'not fetched: the kept file of package hello 1.0-1: the package file is damaged'
   rm -r "$scratch/broken"
 fi
 

@@ -392,33 +392,60 @@ static int check_source(const struct st_packages *p, int fd, const struct st_pac
   return 0;
 }
 
-static bool is_listed(struct st_packages *p, const struct st_package *item)
+/* The item equal to `is`, or NULL. */
+static struct st_package *listed(const struct st_packages *p, const struct st_package *is)
 {
-  struct st_package *found =
-      p->count ? bsearch(item, p->items, p->count, sizeof *p->items, compare) : NULL;
-  if (found)
-    found->size = item->size;
-  return found != NULL;
+  return p->count ? bsearch(is, p->items, p->count, sizeof *p->items, compare) : NULL;
 }
 
-int st_packages_keep(struct st_packages *p, int fd, const struct st_package *is,
-                     uint64_t least_free, struct st_error *err)
+bool st_packages_has(const struct st_packages *p, const struct st_package *is)
 {
-  ST_CLEANUP(new_file_end) struct new_file f = {.dir = -1, .fd = -1};
-  struct st_package item = *is;
-  if (check_source(p, fd, is, least_free, err) < 0 || new_file_open(&f, p->store, err) < 0 ||
-      fill(&f, fd, &item, err) < 0)
-    return -1;
-  int r = publish(&f, &item, err);
-  if (r != 0 || is_listed(p, &item))
-    return r;
+  return listed(p, is) != NULL;
+}
+
+static void add_item(struct st_packages *p, const struct st_package *is)
+{
+  struct st_package item = *is, *there = listed(p, is);
+  if (there) {
+    there->size = is->size;
+    return;
+  }
   item.name = st_strdup(is->name);
   item.version = st_strdup(is->version);
   item.architecture = st_strdup(is->architecture);
   item.kind = st_strdup(is->kind);
   take(p, &item);
   qsort(p->items, p->count, sizeof *p->items, compare);
-  return 0;
+}
+
+/* `expected`: the digest that it has to have, or NULL. */
+static int keep(struct st_packages *p, int fd, const struct st_package *is, const uint8_t *expected,
+                uint64_t least_free, struct st_error *err)
+{
+  ST_CLEANUP(new_file_end) struct new_file f = {.dir = -1, .fd = -1};
+  struct st_package item = *is;
+  if (check_source(p, fd, is, least_free, err) < 0 || new_file_open(&f, p->store, err) < 0 ||
+      fill(&f, fd, &item, err) < 0)
+    return -1;
+  if (expected && memcmp(expected, item.digest, sizeof item.digest) != 0)
+    return st_fail(err, 0, "the package file is damaged");
+  int r = publish(&f, &item, err);
+  if (r >= 0)
+    add_item(p, &item);
+  return r;
+}
+
+int st_packages_keep(struct st_packages *p, int fd, const struct st_package *is,
+                     uint64_t least_free, struct st_error *err)
+{
+  return keep(p, fd, is, NULL, least_free, err);
+}
+
+int st_packages_receive(struct st_packages *p, int fd, const struct st_package *is,
+                        uint64_t least_free, struct st_error *err)
+{
+  const struct st_package expected = *is;
+  return keep(p, fd, is, expected.digest, least_free, err);
 }
 
 /* ---- Reading them again --------------------------------------------------------------------- */

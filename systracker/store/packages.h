@@ -48,6 +48,13 @@ const struct st_package *st_packages_at(const struct st_packages *p, size_t n);
 int st_packages_keep(struct st_packages *p, int fd, const struct st_package *is,
                      uint64_t least_free, struct st_error *err);
 
+/* The same for a file that comes from another store: it is damaged, an error, and not kept unless
+ * it has the digest of `is`. */
+int st_packages_receive(struct st_packages *p, int fd, const struct st_package *is,
+                        uint64_t least_free, struct st_error *err);
+/* Whether there is a file of exactly this name, version, architecture and digest. */
+bool st_packages_has(const struct st_packages *p, const struct st_package *is);
+
 /* Opens a kept file for reading; its content is not proved. */
 int st_packages_read(const struct st_packages *p, const struct st_package *package,
                      struct st_error *err);

@@ -100,6 +100,34 @@ static void test_refused(void **state)
   assert_error(&err, "No space left");
 }
 
+/* From another store: what is damaged is not kept; what another has kept meanwhile is known. */
+static void test_receive(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  assert_int_equal(mkdirat(s->fd, "other", 0700), 0);
+  ST_AUTO_CLOSE int dir = openat(s->fd, "other", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ST_CLEANUP(st_packages_closep) struct st_packages *from = open_packages(s->fd);
+  ST_CLEANUP(st_packages_closep) struct st_packages *to = open_packages(dir);
+  ST_CLEANUP(st_packages_closep) struct st_packages *also_to = open_packages(dir);
+  assert_int_equal(keep(from, s->fd, "two", &toy), 0);
+  const struct st_package *package = st_packages_at(from, 0);
+  assert_true(st_packages_has(from, package));
+  assert_false(st_packages_has(to, package));
+  put_file(s->fd, "packages/3f/" TWO "_toy_1%3a2.0~rc1-3+b1_amd64.deb", "twp");
+  ST_AUTO_CLOSE int damaged = st_packages_read(from, package, NULL);
+  assert_int_equal(st_packages_receive(to, damaged, package, 0, &err), -1);
+  assert_error(&err, "damaged");
+  assert_null(st_packages_at(to, 0));
+  put_file(s->fd, "packages/3f/" TWO "_toy_1%3a2.0~rc1-3+b1_amd64.deb", "two");
+  ST_AUTO_CLOSE int fd = st_packages_read(from, package, NULL);
+  assert_int_equal(st_packages_receive(to, fd, package, 0, &err), 0);
+  assert_true(st_packages_has(to, package));
+  assert_int_equal(st_packages_receive(also_to, fd, package, 0, &err), 1);
+  assert_true(st_packages_has(also_to, package));
+  assert_null(st_packages_at(also_to, 1));
+}
+
 struct heard {
   struct st_buffer words;
   int count;
@@ -167,10 +195,8 @@ static void test_stale(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      scratch_test(test_keep),
-      scratch_test(test_refused),
-      scratch_test(test_verify),
-      scratch_test(test_stale),
+      scratch_test(test_keep),   scratch_test(test_refused), scratch_test(test_receive),
+      scratch_test(test_verify), scratch_test(test_stale),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
