@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "systracker/base/age.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/lock.h"
@@ -13,6 +14,7 @@
 #define MARK_MAX 65536
 #define FORMAT "SysTracker archive "
 #define FORMAT_VERSION 1
+#define RECIPIENT "recipient "
 
 /* ---- The folder --------------------------------------------------------------------------------
  */
@@ -28,6 +30,21 @@ int st_archive_path(const char *url, char **ret, struct st_error *err)
     return st_fail(err, 0, "this is no path of an archive: file:///PATH is (%s)", st_quote(url));
   *ret = st_strdup(path);
   return 0;
+}
+
+/* Lines "recipient age1..." behind the first; others are of later versions, and passed over. */
+static int read_recipients(struct st_archive *a, const char *text, struct st_error *err)
+{
+  for (const char *line = strchr(text, '\n'); line && *++line; line = strchr(line, '\n')) {
+    if (strncmp(line, RECIPIENT, strlen(RECIPIENT)) != 0)
+      continue;
+    const char *name = line + strlen(RECIPIENT);
+    ST_AUTO_FREE char *recipient = st_memdup(name, strcspn(name, "\n"));
+    st_strings_add(&a->recipients, recipient);
+  }
+  return a->recipients.count <= ST_AGE_RECIPIENTS ? 0
+                                                  : st_fail(err, 0, "more than %d recipients (%s)",
+                                                            ST_AGE_RECIPIENTS, st_quote(a->path));
 }
 
 static int read_mark(struct st_archive *a, bool any_store, struct st_error *err)
@@ -52,7 +69,7 @@ static int read_mark(struct st_archive *a, bool any_store, struct st_error *err)
   if (version != FORMAT_VERSION)
     return st_fail(err, 0, "the archive has format %ld, this SysTracker knows %d (%s)", version,
                    FORMAT_VERSION, st_quote(a->path));
-  return 0;
+  return read_recipients(a, text.data, err);
 }
 
 static struct st_archive *new_archive(char *path)
@@ -84,6 +101,7 @@ void st_archive_close(struct st_archive *a)
     st_store_close(a->store);
   st_cleanup_close(&a->lock);
   st_cleanup_close(&a->dir);
+  st_strings_free(&a->recipients);
   free(a->path);
   free(a);
 }
@@ -100,9 +118,10 @@ static bool is_empty(int dir)
 }
 
 /* The mark comes last: what has it is whole. */
-static int fill(struct st_archive *a, struct st_error *err)
+static int fill(struct st_archive *a, const char *recipient, struct st_error *err)
 {
-  ST_AUTO_FREE char *mark = st_format("%s%d\n", FORMAT, FORMAT_VERSION);
+  ST_AUTO_FREE char *names = recipient ? st_format("%s%s\n", RECIPIENT, recipient) : st_strdup("");
+  ST_AUTO_FREE char *mark = st_format("%s%d\n%s", FORMAT, FORMAT_VERSION, names);
   if (st_make_dirs(a->dir, "hosts", 0700, err) < 0 ||
       st_make_dirs(a->dir, "packages", 0700, err) < 0 ||
       (a->lock = st_lock(a->dir, "lock", err)) < 0 ||
@@ -112,7 +131,7 @@ static int fill(struct st_archive *a, struct st_error *err)
   return st_create_file(a->dir, MARK, 0600, mark, strlen(mark), err);
 }
 
-int st_archive_init(const char *path, struct st_error *err)
+int st_archive_init(const char *path, const char *recipient, struct st_error *err)
 {
   ST_AUTO_ARCHIVE *a = new_archive(st_strdup(path));
   ST_AUTO_CLOSE int top = open(*path == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -126,7 +145,7 @@ int st_archive_init(const char *path, struct st_error *err)
     return st_fail(err, errno, "cannot open the folder (%s)", st_quote(path));
   if (!is_empty(a->dir))
     return st_refuse(err, "the folder is not empty: nothing was changed (%s)", st_quote(path));
-  return fill(a, err) < 0 ? st_wrap(err, "cannot make the archive") : 0;
+  return fill(a, recipient, err) < 0 ? st_wrap(err, "cannot make the archive") : 0;
 }
 
 int st_archive_lock(struct st_archive *a, unsigned seconds, struct st_error *err)

@@ -19,14 +19,16 @@
 struct st_archive {
   char *path;
   int dir;
-  int lock;               /* -1: not held */
-  struct st_store *store; /* NULL until it is opened; NULL after that: it has no objects */
+  int lock;                     /* -1: not held */
+  struct st_strings recipients; /* "age1...": who can open the hosts' data keys (recovery.h) */
+  struct st_store *store;       /* NULL until it is opened; NULL after that: it has no objects */
 };
 
 /* file:///PATH or a path as a path; malloc'ed.  Any other scheme is refused. */
 int st_archive_path(const char *url, char **ret, struct st_error *err);
-/* Makes an archive of a folder that is not there or is empty. */
-int st_archive_init(const char *path, struct st_error *err);
+/* Makes an archive of a folder that is not there or is empty; `recipient`: of its recovery key,
+ * NULL: none. */
+int st_archive_init(const char *path, const char *recipient, struct st_error *err);
 /* Opens the folder and reads its mark.  `any_store`: a host's own store will do, to look at. */
 int st_archive_open(struct st_archive **ret, const char *url, bool any_store, struct st_error *err);
 void st_archive_close(struct st_archive *a);

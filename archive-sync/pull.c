@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "archive-sync/packagefiles.h"
+#include "archive-sync/recovery.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
@@ -216,7 +217,9 @@ static int bring(struct pull *p, struct st_error *err)
     return -1;
   if (bring_objects(p, last, err) < 0)
     return -1;
-  return bring_checkpoints(p, last, err);
+  if (bring_checkpoints(p, last, err) < 0)
+    return -1;
+  return st_recovery_bring(p->a, p->result->host, p->t->store_dir, err) < 0 ? -1 : 0;
 }
 
 int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_options *options,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "archive-sync/packagefiles.h"
+#include "archive-sync/recovery.h"
 #include "systracker/base/escape.h"
 
 struct push {
@@ -207,7 +208,7 @@ static int is_nothing_new(struct push *p, struct st_error *err)
   }
   if (r < 0 || st_relate(p->t->catalog, there, &relation, err) < 0)
     return -1;
-  return relation == ST_SAME;
+  return relation == ST_SAME && st_recovery_is_sent(p->a, p->t->keys.host_id);
 }
 
 static int send(struct push *p, unsigned wait, struct st_error *err)
@@ -219,7 +220,11 @@ static int send(struct push *p, unsigned wait, struct st_error *err)
     return -1;
   if ((relation == ST_AHEAD || relation == ST_DIVERGED) && set_back(p, err) < 0)
     return -1;
-  return send_checkpoints(p, err);
+  if (send_checkpoints(p, err) < 0)
+    return -1;
+  int sealed = st_recovery_send(p->a, &p->keys, err);
+  p->result->unsealed = sealed > 0;
+  return sealed < 0 ? -1 : 0;
 }
 
 int st_push(const struct st_cli *cli, const char *url, unsigned wait, struct st_push_result *ret,

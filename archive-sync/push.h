@@ -13,6 +13,7 @@ struct st_push_result {
   uint64_t bytes;          /* that they take in the archive's packs */
   int64_t missing;         /* objects that the host itself does not have any more, or damaged */
   int64_t set_back, epoch; /* it was set back: the archive's number of checkpoints, the new epoch */
+  bool unsealed; /* the archive names no recipient, so nobody else can open this host's secrets */
 };
 
 /* Sends objects first, each checkpoint after what it names.  What a killed one has sent is not sent

@@ -94,6 +94,9 @@ static int push_one(const struct st_cli *cli, const char *url, const struct requ
     st_wrap(&err, "cannot sync");
     return st_cli_fail(&err);
   }
+  if (result.unsealed)
+    fprintf(stderr, "systracker: the archive has no recovery key, so this host's secrets can be "
+                    "read from it by nobody else\n");
   if (cli->json)
     print_push_json(url, &result);
   else if (!cli->quiet)

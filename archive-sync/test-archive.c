@@ -57,7 +57,7 @@ static void test_mark(void **state)
   write_mark(f, "SysTracker archive 1\nrecipient age1xyz\n");
   ok(f, st_archive_open(&a, f->dir, false, &f->err));
   st_archive_close(a);
-  assert_int_equal(st_archive_init(f->dir, &f->err), -1); /* not empty */
+  assert_int_equal(st_archive_init(f->dir, NULL, &f->err), -1); /* not empty */
   assert_int_equal(f->err.status, ST_EXIT_INCOMPLETE);
 }
 
@@ -98,7 +98,7 @@ static struct st_archive *make_archive(struct fixture *f)
   ST_AUTO_FREE char *path = st_format("%s/archive-of-tests", f->dir);
   struct st_archive *a;
 
-  ok(f, st_archive_init(path, &f->err));
+  ok(f, st_archive_init(path, NULL, &f->err));
   ok(f, st_archive_open(&a, path, false, &f->err));
   ok(f, st_archive_objects(a, ST_STORE_READ, NULL, &f->err));
   return a;

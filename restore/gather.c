@@ -146,6 +146,7 @@ static int add_wish(struct st_world *w, const char *path, struct st_wishes *out,
   if (state_of(w->tracker, w->checkpoint, path, &wish->target, err) < 0 ||
       state_of(w->tracker, ST_LIVE, path, &wish->live, err) < 0)
     return -1;
+  wish->target.locked = w->locked && wish->target.digest.keyed;
   bool bare = wish->live.type != 0 && !(wish->live.known & ST_KNOWN_MODE);
   if (bare && !(wish->target.known & ST_KNOWN_MODE)) {
     /* Nobody tracks its metadata; an undo has to know them all the same. */

@@ -2,6 +2,7 @@
 program_PROGRAMS += restore/systracker-restore
 restore_systracker_restore_SOURCES = restore/main.c \
 	restore/apply.c restore/apply.h \
+	restore/chain.c restore/chain.h \
 	restore/gather.c restore/gather.h \
 	restore/journal.c restore/journal.h \
 	restore/live.c restore/live.h \

@@ -28,12 +28,13 @@ static const struct st_cli_option restore_options[] = {
     {"yes", OPT_YES, NULL, "do not ask on a terminal"},
     {"exact", OPT_EXACT, NULL, "delete tracked entries that the checkpoint does not have"},
     {"packages", OPT_PACKAGES, "exact|keep|none", "what becomes of packages (none)"},
-    {"as", OPT_AS, "same|clone", "clone: leave the files of machine identity as they are"},
+    {"as", OPT_AS, "same|clone",
+     "clone (so it is on another host): leave the files of machine identity as they are"},
     {"restart", OPT_RESTART, NULL, "restart affected services (not in this version)"},
     {"no-undo", OPT_NO_UNDO, NULL, "do not keep what is overwritten"},
-    {"host", OPT_HOST, "HOST", "of another host (not in this version)"},
-    {"from", OPT_FROM, "URL", "from an archive (not in this version)"},
-    {"recovery-key", OPT_RECOVERY_KEY, "FILE", "for another host's secrets (not in this version)"},
+    {"host", OPT_HOST, "HOST", "of another host, whose chain was fetched"},
+    {"from", OPT_FROM, "URL", "fetch it from an archive first"},
+    {"recovery-key", OPT_RECOVERY_KEY, "FILE", "opens another host's secrets"},
     {"resume", OPT_RESUME, NULL, "go on with an interrupted restore"},
     {"status", OPT_STATUS, NULL, "list the restores that were made"},
     {0},
@@ -62,6 +63,7 @@ static int set_as(struct st_request *r, const char *value, struct st_error *err)
   if (strcmp(value, "same") != 0 && strcmp(value, "clone") != 0)
     return st_fail(err, 0, "--as takes same or clone");
   r->clone = strcmp(value, "clone") == 0;
+  r->as_same = !r->clone;
   return 0;
 }
 
@@ -85,6 +87,15 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     return set_packages(r, value, err);
   case OPT_AS:
     return set_as(r, value, err);
+  case OPT_HOST:
+    r->host = value;
+    return 0;
+  case OPT_FROM:
+    r->from = value;
+    return 0;
+  case OPT_RECOVERY_KEY:
+    r->recovery_key = value;
+    return 0;
   case OPT_DRY_RUN:
     r->dry_run = true;
     return 0;

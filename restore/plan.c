@@ -184,6 +184,8 @@ static void decide_deletion(const struct planner *p, const struct st_wish *w, st
 static const char *impossible(const struct st_wish *w, unsigned d)
 {
   const struct st_state *t = &w->target;
+  if (t->type == 'f' && (d & ST_DIFFERS_SUBSTANCE) && t->locked)
+    return "it is a secret of another host: --recovery-key opens it";
   if (t->type == 'f' && (d & ST_DIFFERS_SUBSTANCE) && !t->kept)
     return "its content is not kept";
   if ((d & ST_DIFFERS_TYPE) && (t->known & 7) != (ST_KNOWN_MODE | ST_KNOWN_OWNER | ST_KNOWN_GROUP))

@@ -233,16 +233,19 @@ static int put_content(struct check *c, struct st_action *a, struct st_error *er
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   if (st_live_read(root_of(c), a->path, size, &content, err) < 0)
     return -1;
-  const struct st_id *previous = needs_content(a) ? &a->after.digest : NULL;
-  struct st_id id;
+  /* A secret is no delta: what it would be made against may be of another host's key. */
   bool secret = is_secret(c, a);
-  int r = st_store_put(c->p->store, content.data ? content.data : "", content.length, secret,
-                       previous && previous->keyed == secret ? previous : NULL, &id, err);
+  const struct st_id *previous = needs_content(a) && !secret ? &a->after.digest : NULL;
+  const char *data = content.data ? content.data : "";
+  struct st_id id, seen;
+  st_id_of(&seen, secret ? c->p->world->tracker->keys.id_key : NULL, data, content.length);
+  int r = st_store_put(c->p->store, data, content.length, secret,
+                       previous && !previous->keyed ? previous : NULL, &id, err);
   if (secret && content.data)
     explicit_bzero(content.data, content.length);
   if (r < 0)
     return -1;
-  if ((a->before.known & ST_KNOWN_DIGEST) && !st_id_equal(&id, &a->before.digest))
+  if ((a->before.known & ST_KNOWN_DIGEST) && !st_id_equal(&seen, &a->before.digest))
     return st_fail(err, 0, "it changed while the restore was being prepared: run it again");
   a->before.digest = id;
   a->before.known |= ST_KNOWN_DIGEST;

@@ -5,20 +5,41 @@
 #include <time.h>
 
 #include "restore/apply.h"
+#include "restore/chain.h"
 #include "restore/preflight.h"
 #include "systracker/base/escape.h"
 
 /* ---- The host ----------------------------------------------------------------------------------
  */
 
+/* What is looked at is our system, and the chain of whoever is asked for. */
+static int open_look(struct st_session *s, struct st_error *err)
+{
+  struct st_tracker_options options = s->request->cli->tracker;
+  options.chain = s->chain;
+  options.recovery_key = s->chain ? s->request->recovery_key : NULL;
+  return st_tracker_open(&s->look, &options, ST_TRACKER_LOOK, err);
+}
+
+static void read_their_secrets(struct st_session *s)
+{
+  if (s->write && s->chain && s->request->recovery_key)
+    st_store_read_with(s->write->store, &s->look->keys);
+}
+
 int st_session_open(struct st_session *s, const struct st_request *r, bool write,
                     struct st_error *err)
 {
   *s = (struct st_session){.request = r};
   /* A reader first: a writer would make a store where there is none. */
-  if (st_tracker_open(&s->look, &r->cli->tracker, ST_TRACKER_LOOK, err) < 0)
+  if (st_chain_choose(r, &s->chain, err) < 0 || open_look(s, err) < 0)
     return -1;
-  return write ? st_tracker_open(&s->write, &r->cli->tracker, ST_TRACKER_WRITE, err) : 0;
+  if (!write)
+    return 0;
+  if (st_tracker_open(&s->write, &r->cli->tracker, ST_TRACKER_WRITE, err) < 0)
+    return -1;
+  read_their_secrets(s);
+  return 0;
 }
 
 void st_session_close(struct st_session *s)
@@ -29,6 +50,8 @@ void st_session_close(struct st_session *s)
   if (s->write)
     st_tracker_close(s->write);
   s->look = s->write = NULL;
+  free(s->chain);
+  s->chain = NULL;
 }
 
 int st_session_resolve(struct st_session *s, struct st_error *err)
@@ -69,16 +92,23 @@ int st_session_scan(struct st_session *s, struct st_error *err)
   st_scan_result_clear(&result);
   if (r < 0)
     return -1;
-  return st_world_open(&s->world, s->look, s->checkpoint, s->request->clone, err);
+  bool clone = s->request->clone || (s->chain && !s->request->as_same);
+  if (st_world_open(&s->world, s->look, s->checkpoint, clone, err) < 0)
+    return -1;
+  s->world.locked = s->chain && !s->request->recovery_key;
+  return 0;
 }
 
 int st_session_reopen(struct st_session *s, struct st_error *err)
 {
   st_world_close(&s->world);
+  if (s->write)
+    st_store_read_with(s->write->store, NULL);
   st_tracker_close(s->look);
   s->look = NULL;
-  if (st_tracker_open(&s->look, &s->request->cli->tracker, ST_TRACKER_LOOK, err) < 0)
+  if (open_look(s, err) < 0)
     return -1;
+  read_their_secrets(s);
   return st_session_scan(s, err);
 }
 

@@ -13,10 +13,12 @@ struct st_session {
   struct st_tracker *write; /* holds the lock; NULL: a dry run */
   struct st_world world;
   int64_t checkpoint; /* 0: not of a checkpoint */
+  char *chain;        /* id of the other host whose checkpoint it is; NULL: our own */
   bool unseen;        /* some of what was asked for could not be looked at */
 };
 
-/* Looks at the host; with `write` the store's lock is taken first. */
+/* Looks at the host (fetches the chain first, where the request says so); with `write` the store's
+ * lock is taken first. */
 int st_session_open(struct st_session *s, const struct st_request *r, bool write,
                     struct st_error *err);
 void st_session_close(struct st_session *s);

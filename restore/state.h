@@ -29,6 +29,7 @@ struct st_state {
   char *target;        /* of a symlink */
   struct st_id digest; /* of a regular file's content */
   bool kept;           /* the content is named as an object of the store */
+  bool locked;         /* a secret of another host, whose key we do not have */
 };
 
 void st_state_clear(struct st_state *s);

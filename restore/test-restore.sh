@@ -156,7 +156,11 @@ expect_status 2 systracker restore --checkpoint 99
 one_error '99'
 expect_status 1 systracker restore --checkpoint 1 -- /etc/never
 one_error '/etc/never'
-for option in --restart --from=x --host=x --recovery-key=x --packages=exact; do
+expect_status 1 systracker restore --checkpoint 1 --from="$scratch/none"
+one_error 'systracker fetch'
+expect_status 1 systracker restore --checkpoint 1 --host=0123
+one_error 'systracker fetch'
+for option in --restart --packages=exact; do
   expect_status 1 systracker restore --checkpoint 1 "$option"
   one_error 'not in this version'
 done

@@ -26,6 +26,7 @@ SHELL_TESTS = \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \
 	tests/test-quickstart.sh \
+	tests/test-recovery.sh \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \

@@ -11,6 +11,7 @@
 struct st_store {
   bool write;
   const struct st_keys *keys; /* borrowed; NULL: secrets cannot be read or kept */
+  const struct st_keys *also; /* of another host, to read with; NULL: none */
   struct st_packs packs;
   struct st_object_index *index;
   struct st_zstd *zstd;

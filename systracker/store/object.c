@@ -47,26 +47,51 @@ static void wrap_place(const struct st_object_row *row, struct st_error *err)
   st_wrap(err, "object %s of pack %s at %llu", hex, name, (unsigned long long)row->offset);
 }
 
-/* Whether bytes are the content of an id; a secret's needs our key. */
-static bool proves(const struct st_store *store, const struct st_id *id, const char *data, size_t n)
+void st_store_read_with(struct st_store *store, const struct st_keys *also)
+{
+  store->also = also;
+}
+
+static bool proves_with(const struct st_keys *keys, const struct st_id *id, const char *data,
+                        size_t n)
 {
   struct st_id is;
-  st_id_of(&is, id->keyed ? store->keys->id_key : NULL, data, n);
+  if (id->keyed && !keys)
+    return false;
+  st_id_of(&is, id->keyed ? keys->id_key : NULL, data, n);
   return st_id_equal(&is, id);
+}
+
+/* Whether bytes are the content of an id; a secret's needs one of our keys. */
+static bool proves(const struct st_store *store, const struct st_id *id, const char *data, size_t n)
+{
+  return proves_with(store->keys, id, data, n) ||
+         (id->keyed && proves_with(store->also, id, data, n));
+}
+
+/* The key that sealed the payload, if we have it. */
+static const struct st_keys *key_of(const struct st_store *store, const char *payload)
+{
+  const struct st_keys *const have[] = {store->keys, store->also};
+  for (size_t i = 0; i < ST_COUNT(have); i++) {
+    if (have[i] && memcmp(payload, have[i]->seal_id, sizeof have[i]->seal_id) == 0)
+      return have[i];
+  }
+  return NULL;
 }
 
 static enum st_read unseal(const struct st_store *store, const struct st_record *record,
                            const char *payload, struct st_buffer *out, struct st_error *err)
 {
   uint8_t aad[ST_RECORD_AAD_SIZE];
-  if (!store->keys)
+  const struct st_keys *keys = key_of(store, payload);
+  if (!store->keys && !keys)
     return locked(err, "it is a secret, and there is no key");
-  if (memcmp(payload, store->keys->seal_id, sizeof store->keys->seal_id) != 0)
+  if (!keys)
     return locked(err, "it is a secret of another key");
   st_record_aad(aad, record);
-  return st_unseal(store->keys, aad, sizeof aad, payload, record->stored, out, err) < 0
-             ? ST_READ_DAMAGED
-             : ST_READ_OK;
+  return st_unseal(keys, aad, sizeof aad, payload, record->stored, out, err) < 0 ? ST_READ_DAMAGED
+                                                                                 : ST_READ_OK;
 }
 
 static enum st_read decode_whole(struct st_store *store, const struct st_record *record,

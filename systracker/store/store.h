@@ -32,6 +32,9 @@ ST_DEFINE_CLEANUP(struct st_store *, st_store_close)
 int st_store_put(struct st_store *store, const void *data, size_t length, bool secret,
                  const struct st_id *previous, struct st_id *ret, struct st_error *err);
 
+/* Reads secrets of another host's key too (borrowed; NULL: no more).  What is put stays ours. */
+void st_store_read_with(struct st_store *store, const struct st_keys *also);
+
 bool st_store_has(struct st_store *store, const struct st_id *id);
 /* Bytes of the content, without reading it; -1 when it is not there. */
 int64_t st_store_length(struct st_store *store, const struct st_id *id);

@@ -11,6 +11,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
 	systracker/tracker/rules.c systracker/tracker/rules.h \
+	systracker/tracker/sealed.c systracker/tracker/sealed.h \
 	systracker/tracker/tracker.c systracker/tracker/tracker.h
 
 EXTRA_DIST += systracker/tracker/host.syms

@@ -12,6 +12,7 @@
 #include "systracker/base/log.h"
 #include "systracker/tracker/core.h"
 #include "systracker/tracker/rules.h"
+#include "systracker/tracker/sealed.h"
 
 /* ---- Configuration, root, plug-ins --------------------------------------------------------- */
 
@@ -140,13 +141,14 @@ static int get_object(void *arg, const struct st_id *id, struct st_buffer *out,
   return st_store_get(arg, id, out, err);
 }
 
-static int open_catalog(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
+static int open_catalog(struct st_tracker *t, enum st_tracker_mode mode, const char *host,
+                        struct st_error *err)
 {
   bool write = mode == ST_TRACKER_WRITE;
   if (st_store_open(&t->store, t->store_dir, write ? ST_STORE_WRITE : ST_STORE_READ, &t->keys,
                     err) < 0)
     return -1;
-  int r = st_catalog_open(&t->catalog, t->store_dir, t->keys.host_id,
+  int r = st_catalog_open(&t->catalog, t->store_dir, host ? host : t->keys.host_id,
                           write ? ST_CATALOG_WRITE : ST_CATALOG_READ, err);
   if (r < 0)
     return r;
@@ -155,15 +157,29 @@ static int open_catalog(struct st_tracker *t, enum st_tracker_mode mode, struct 
   return st_core_declare(t, err);
 }
 
-static int open_store(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
+/* Of another host's chain: its data key takes the place of ours, where it can be opened. */
+static int open_chain(struct st_tracker *t, const struct st_tracker_options *options,
+                      enum st_tracker_mode mode, struct st_error *err)
+{
+  if (!options->chain)
+    return 0;
+  if (mode != ST_TRACKER_LOOK)
+    return st_fail(err, 0, "another host's chain is only looked at");
+  return options->recovery_key ? st_sealed_key_open(&t->keys, t->store_dir, options->chain,
+                                                    options->recovery_key, err)
+                               : 0;
+}
+
+static int open_store(struct st_tracker *t, const struct st_tracker_options *options,
+                      enum st_tracker_mode mode, struct st_error *err)
 {
   if (open_store_dir(t, mode, err) < 0)
     return -1;
   if (mode == ST_TRACKER_WRITE && (t->lock = st_lock(t->store_dir, "lock", err)) < 0)
     return -1;
-  if (open_keys(t, mode, err) < 0)
+  if (open_keys(t, mode, err) < 0 || open_chain(t, options, mode, err) < 0)
     return -1;
-  return open_catalog(t, mode, err);
+  return open_catalog(t, mode, options->chain, err);
 }
 
 /* ---- Open and close -----------------------------------------------------------------------------
@@ -204,7 +220,7 @@ int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *op
     *ret = st_steal(&t);
     return 0;
   }
-  if (open_base(t, options, err) < 0 || open_store(t, mode, err) < 0)
+  if (open_base(t, options, err) < 0 || open_store(t, options, mode, err) < 0)
     return -1;
   *ret = st_steal(&t);
   return 0;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/chain.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+#define ST_FETCH_SECONDS (24 * 3600)
+#define ST_FETCH_OUTPUT 65536
+
+/* ---- From an archive: systracker-fetch, as `systracker fetch` runs it --------------------------
+ */
+
+static void add_option(struct st_strings *argv, const char *name, const char *value)
+{
+  if (!value)
+    return;
+  st_strings_add(argv, name);
+  st_strings_add(argv, value);
+}
+
+static int parse_host(const char *line, char **ret, struct st_error *err)
+{
+  json_t *o = json_loads(line, 0, NULL);
+  const char *host = json_string_value(json_object_get(o, "host"));
+  if (host)
+    *ret = st_strdup(host);
+  json_decref(o);
+  return host ? 0 : st_fail(err, 0, "fetch did not say which host it brought");
+}
+
+static int fetch(const struct st_request *r, char **ret, struct st_error *err)
+{
+  const struct st_tracker_options *o = &r->cli->tracker;
+  ST_AUTO_FREE char *folder = st_host_libexec_dir();
+  ST_AUTO_STRINGS argv = {0};
+  ST_AUTO_FREE char *out = NULL;
+  size_t length;
+  st_strings_take(&argv, st_format("%s/systracker-fetch", folder));
+  add_option(&argv, "--config", o->config);
+  add_option(&argv, "--root", o->root);
+  add_option(&argv, "--store", o->store);
+  add_option(&argv, "--host", r->host);
+  st_strings_add(&argv, "--json");
+  st_strings_add(&argv, "--");
+  st_strings_add(&argv, r->from);
+  int status = st_run(argv.items, ST_FETCH_OUTPUT, ST_FETCH_SECONDS, &out, &length, err);
+  if (status < 0)
+    return st_wrap(err, "cannot fetch from %s", st_quote(r->from));
+  if (status > ST_EXIT_INCOMPLETE || length == 0)
+    return st_refuse(err, "nothing could be fetched: `systracker fetch %s` says why",
+                     st_quote(r->from));
+  return parse_host(out, ret, err);
+}
+
+/* ---- Fetched before
+ * -------------------------------------------------------------------------------- */
+
+static bool is_id(const char *name)
+{
+  return strlen(name) == ST_HOST_ID_SIZE - 1 &&
+         strspn(name, "0123456789abcdef") == ST_HOST_ID_SIZE - 1;
+}
+
+/* The one host of the store whose id begins so. */
+static int find_host(int store, const char *text, char **ret, struct st_error *err)
+{
+  int fd = st_open_beneath(store, "hosts", O_RDONLY | O_DIRECTORY, 0);
+  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  ST_AUTO_FREE char *found = NULL;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    if (!is_id(e->d_name) || *text == 0 || strncmp(e->d_name, text, strlen(text)) != 0)
+      continue;
+    if (found)
+      return st_refuse(err, "more than one host's id begins so (%s)", st_quote(text));
+    found = st_strdup(e->d_name);
+  }
+  if (!found)
+    return st_refuse(err, "no chain of such a host is here: `systracker fetch` brings it (%s)",
+                     st_quote(text));
+  *ret = st_steal(&found);
+  return 0;
+}
+
+int st_chain_choose(const struct st_request *r, char **ret, struct st_error *err)
+{
+  ST_CLEANUP(st_tracker_closep) struct st_tracker *t = NULL;
+  ST_AUTO_FREE char *host = NULL;
+  if (!r->from && !r->host)
+    return 0;
+  if (r->from && fetch(r, &host, err) < 0)
+    return -1;
+  if (st_tracker_open_store(&t, &r->cli->tracker, err) < 0)
+    return -1;
+  if (!host && find_host(t->store_dir, r->host, &host, err) < 0)
+    return -1;
+  if (strcmp(host, t->keys.host_id) != 0)
+    *ret = st_steal(&host);
+  return 0;
+}
