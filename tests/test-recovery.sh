@@ -6,7 +6,7 @@
 archive=$scratch/archive
 recovery=$scratch/recovery.key
 systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
-canary=canary-4f1b07aa92
+canary='canary-4f1b07aa92'
 
 # The host that will be lost.
 make_root
