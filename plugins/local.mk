@@ -27,8 +27,15 @@ plugins_config_track_config_track_la_SOURCES = plugins/config_track/config_track
 plugins_config_track_config_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 
 plugins_dpkg_track_dpkg_track_la_SOURCES = \
-	plugins/dpkg_track/dpkg_track.c \
-	plugins/dpkg_track/status.c plugins/dpkg_track/status.h plugins/values.h
+	plugins/dpkg_track/dpkg_track.c plugins/dpkg_track/tables.h \
+	plugins/dpkg_track/action.c plugins/dpkg_track/action.h plugins/dpkg_track/apply.c \
+	plugins/dpkg_track/alternatives.c plugins/dpkg_track/alternatives.h \
+	plugins/dpkg_track/database.c plugins/dpkg_track/database.h \
+	plugins/dpkg_track/diversions.c plugins/dpkg_track/diversions.h plugins/dpkg_track/lines.h \
+	plugins/dpkg_track/plan.c plugins/dpkg_track/plan.h \
+	plugins/dpkg_track/statoverrides.c plugins/dpkg_track/statoverrides.h \
+	plugins/dpkg_track/status.c plugins/dpkg_track/status.h \
+	plugins/dpkg_track/words.c plugins/dpkg_track/words.h plugins/values.h
 plugins_dpkg_track_dpkg_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 
 plugins_command_track_command_track_la_SOURCES = \
@@ -58,6 +65,7 @@ PLUGIN_TESTS = \
 	plugins/checksum_track/test-checksum_track \
 	plugins/config_track/test-config_track \
 	plugins/dpkg_track/test-status \
+	plugins/dpkg_track/test-state \
 	plugins/dpkg_track/test-dpkg_track \
 	plugins/command_track/test-command_track
 check_PROGRAMS += $(PLUGIN_TESTS)
@@ -87,6 +95,12 @@ plugins_dpkg_track_test_status_SOURCES = \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_status_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_status_LDADD = $(CMOCKA_LIBS)
+
+plugins_dpkg_track_test_state_SOURCES = \
+	plugins/dpkg_track/test-state.c \
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+plugins_dpkg_track_test_state_CFLAGS = $(UNIT_CFLAGS)
+plugins_dpkg_track_test_state_LDADD = $(CMOCKA_LIBS)
 
 plugins_dpkg_track_test_dpkg_track_SOURCES = \
 	plugins/dpkg_track/test-dpkg_track.c \

@@ -226,9 +226,11 @@ int st_expect(struct st_manifest *out, const char *full_table, const struct st_v
 int st_plan_action(struct st_plan *out, const char *words, bool possible, const void *data,
                    size_t length, struct st_error *err)
 {
-  (void)data;
-  (void)length;
   (void)err;
+  assert_true(length <= sizeof(out->data));
+  if (length > 0)
+    memcpy(out->data, data, length);
+  out->data_length = length;
   st_say(&out->text, "%s: %s\n", possible ? "yes" : "no", words);
   return 0;
 }
@@ -253,34 +255,55 @@ void host_open_fails(const struct st_context *ctx, const char *words)
     fail_msg("\"%s\" does not say \"%s\"", err.message, words);
 }
 
-static struct st_change change_of(const struct st_value *before, const struct st_value *after)
+static struct st_change change_of(const char *table, const struct st_value *before,
+                                  const struct st_value *after)
 {
-  return (struct st_change){.table = "any",
-                            .declaration = st_plugin_register()->tables,
-                            .before = before,
-                            .after = after};
+  const struct st_table *t = st_plugin_register()->tables;
+  while (table && strcmp(t->name, table) != 0)
+    assert_non_null((++t)->name);
+  return (struct st_change){.table = "any", .declaration = t, .before = before, .after = after};
 }
 
-const char *host_explain(void *self, const struct st_value *before, const struct st_value *after)
+const char *host_explain_in(const char *table, void *self, const struct st_value *before,
+                            const struct st_value *after)
 {
   static struct st_text text;
   struct st_error err = {0};
-  struct st_change change = change_of(before, after);
+  struct st_change change = change_of(table, before, after);
   text.length = 0;
   text.words[0] = 0;
   assert_int_equal(st_plugin_register()->explain(self, &change, &text, &err), 0);
   return text.words;
 }
 
+const char *host_explain(void *self, const struct st_value *before, const struct st_value *after)
+{
+  return host_explain_in(NULL, self, before, after);
+}
+
+static struct st_plan planned;
+
+const char *host_plan_in(const char *table, void *self, const struct st_value *before,
+                         const struct st_value *after)
+{
+  struct st_error err = {0};
+  struct st_change change = change_of(table, before, after);
+  planned.text.length = 0;
+  planned.text.words[0] = 0;
+  planned.data_length = 0;
+  assert_int_equal(st_plugin_register()->plan(self, &change, &planned, &err), 0);
+  return planned.text.words;
+}
+
 const char *host_plan(void *self, const struct st_value *before, const struct st_value *after)
 {
-  static struct st_plan plan;
-  struct st_error err = {0};
-  struct st_change change = change_of(before, after);
-  plan.text.length = 0;
-  plan.text.words[0] = 0;
-  assert_int_equal(st_plugin_register()->plan(self, &change, &plan, &err), 0);
-  return plan.text.words;
+  return host_plan_in(NULL, self, before, after);
+}
+
+const char *host_plan_data(size_t *length)
+{
+  *length = planned.data_length;
+  return planned.data;
 }
 
 const char *host_entry(void *self, const struct st_entry *entry)

@@ -31,9 +31,11 @@ struct st_facts {
   unsigned count, kept;
 };
 
-/* An action is a line "yes: WORDS" or "no: WORDS". */
+/* An action is a line "yes: WORDS" or "no: WORDS"; of the last one there is its data, too. */
 struct st_plan {
   struct st_text text;
+  char data[4096];
+  size_t data_length;
 };
 
 /* An option as the test sets it; those that are not named have their fallback. */
@@ -59,6 +61,12 @@ void host_open_fails(const struct st_context *ctx, const char *words);
 const char *host_explain(void *self, const struct st_value *before, const struct st_value *after);
 /* The lines of its plan, likewise. */
 const char *host_plan(void *self, const struct st_value *before, const struct st_value *after);
+/* The same of a change of another table; and the data of the last action that was planned. */
+const char *host_explain_in(const char *table, void *self, const struct st_value *before,
+                            const struct st_value *after);
+const char *host_plan_in(const char *table, void *self, const struct st_value *before,
+                         const struct st_value *after);
+const char *host_plan_data(size_t *length);
 /* The facts that `entry` says of this, likewise. */
 const char *host_entry(void *self, const struct st_entry *entry);
 /* A test: the man page beside the plug-in has its options, no others, each with its fallback, and

@@ -215,6 +215,18 @@ static void gather_entry(struct gathering *g, const struct st_change *change)
     st_strings_take(&g->changed, st_steal(&path));
 }
 
+/* Whether the table is of a plug-in of packages: what belongs to them without being a file is put
+ * back where they are. */
+static bool is_of_packages(struct st_catalog *c, const struct st_catalog_table *table)
+{
+  const struct st_catalog_table *other;
+  for (size_t i = 0; (other = st_catalog_table_at(c, i)); i++) {
+    if (strcmp(other->plugin, table->plugin) == 0 && (other->declaration.flags & ST_TABLE_PACKAGES))
+      return true;
+  }
+  return false;
+}
+
 /* What is no entry belongs to a whole restore alone. */
 static int gather_other(struct gathering *g, const struct st_change *change, struct st_error *err)
 {
@@ -225,7 +237,7 @@ static int gather_other(struct gathering *g, const struct st_change *change, str
   struct st_change back = *change;
   back.before = change->after;
   back.after = change->before;
-  bool packages = change->declaration->flags & ST_TABLE_PACKAGES;
+  bool packages = is_of_packages(t->catalog, table);
   return st_tracker_plan(t, &back, packages ? &g->out->packages : &g->out->plugins, err);
 }
 

@@ -40,6 +40,7 @@ REAL_TESTS = \
 	tests/real/lint-scripts.sh \
 	tests/real/test-damaged-objects.sh \
 	tests/real/test-debian.sh \
+	tests/real/test-dpkg-state.sh \
 	tests/real/test-kill.sh \
 	tests/real/test-nightly.sh \
 	tests/real/test-nights.sh \

@@ -1,187 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dpkg_track - the packages that dpkg knows, by its status file and the journal beside it. */
-#include <ctype.h>
-#include <dirent.h>
+/* dpkg_track - the packages that dpkg knows, and what belongs to them without being a file. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugins/dpkg_track/status.h"
+#include "plugins/dpkg_track/action.h"
+#include "plugins/dpkg_track/database.h"
+#include "plugins/dpkg_track/plan.h"
+#include "plugins/dpkg_track/tables.h"
+#include "plugins/dpkg_track/words.h"
 #include "plugins/values.h"
 
-#define TABLE "package"
-#define MOST_STATUS ((size_t)512 << 20) /* bytes of a file; Debian's whole archive is 60 MB */
-#define MOST_UPDATES 10000
-#define TRIES 5
-
-enum column { NAME, ARCHITECTURE, VERSION, STATE, CHANGED, MANIFEST, COLUMNS };
-
-static const struct st_column columns[COLUMNS] = {
-    [NAME] = {"name", ST_TEXT, ST_KEY},
-    [ARCHITECTURE] = {"architecture", ST_TEXT, ST_KEY},
-    [VERSION] = {"version", ST_TEXT, 0},
-    [STATE] = {"state", ST_TEXT, 0},
-    [CHANGED] = {"changed", ST_INTEGER, ST_AS_TIME | ST_QUIET},
-    [MANIFEST] = {"manifest", ST_ID, ST_MANIFEST},
+static const struct st_column package_columns[PACKAGE_COLUMNS] = {
+    [PACKAGE_NAME] = {"name", ST_TEXT, ST_KEY},
+    [PACKAGE_ARCHITECTURE] = {"architecture", ST_TEXT, ST_KEY},
+    [PACKAGE_VERSION] = {"version", ST_TEXT, 0},
+    [PACKAGE_STATE] = {"state", ST_TEXT, 0},
+    [PACKAGE_CHANGED] = {"changed", ST_INTEGER, ST_AS_TIME | ST_QUIET},
+    [PACKAGE_MANIFEST] = {"manifest", ST_ID, ST_MANIFEST},
+    [PACKAGE_AUTO] = {"auto", ST_INTEGER, 0},
 };
 
-static const struct st_table tables[] = {{TABLE, ST_TABLE_PACKAGES, COLUMNS, columns}, {0}};
+static const struct st_column choice_columns[CHOICE_COLUMNS] = {
+    [CHOICE_NAME] = {"name", ST_TEXT, ST_KEY},       [CHOICE_PATH] = {"path", ST_BYTES, ST_KEY},
+    [CHOICE_PRIORITY] = {"priority", ST_INTEGER, 0}, [CHOICE_LINK] = {"link", ST_BYTES, 0},
+    [CHOICE_SLAVES] = {"slaves", ST_BYTES, 0},
+};
+
+static const struct st_column alternative_columns[ALTERNATIVE_COLUMNS] = {
+    [ALTERNATIVE_NAME] = {"name", ST_TEXT, ST_KEY},
+    [ALTERNATIVE_LINK] = {"link", ST_BYTES, 0},
+    [ALTERNATIVE_MODE] = {"mode", ST_TEXT, 0},
+    [ALTERNATIVE_VALUE] = {"value", ST_BYTES, 0},
+};
+
+static const struct st_column diversion_columns[DIVERSION_COLUMNS] = {
+    [DIVERSION_PATH] = {"path", ST_BYTES, ST_KEY},
+    [DIVERSION_TO] = {"to", ST_BYTES, 0},
+    [DIVERSION_PACKAGE] = {"package", ST_TEXT, 0},
+};
+
+static const struct st_column statoverride_columns[STATOVERRIDE_COLUMNS] = {
+    [STATOVERRIDE_PATH] = {"path", ST_BYTES, ST_KEY},
+    [STATOVERRIDE_OWNER] = {"owner", ST_TEXT, 0},
+    [STATOVERRIDE_GROUP] = {"group", ST_TEXT, 0},
+    [STATOVERRIDE_MODE] = {"mode", ST_INTEGER, ST_AS_MODE},
+};
+
+static const struct st_table tables[] = {
+    {PACKAGE, ST_TABLE_PACKAGES, PACKAGE_COLUMNS, package_columns},
+    {CHOICE, 0, CHOICE_COLUMNS, choice_columns},
+    {ALTERNATIVE, 0, ALTERNATIVE_COLUMNS, alternative_columns},
+    {DIVERSION, 0, DIVERSION_COLUMNS, diversion_columns},
+    {STATOVERRIDE, 0, STATOVERRIDE_COLUMNS, statoverride_columns},
+    {0},
+};
 
 static const struct st_option options[] = {
     {"admindir", ST_OPT_STRING, "/var/lib/dpkg", "dpkg's own folder, within the root"}, {0}};
-
-struct dpkg_track {
-  const struct st_context *ctx;
-  char status[PATH_MAX], updates[PATH_MAX], info[PATH_MAX];
-};
-
-/* The database as one look found it. */
-struct database {
-  struct packages packages;
-  char **texts; /* what the packages' strings lie in */
-  size_t ntexts;
-};
-
-static void database_free(struct database *db)
-{
-  for (size_t i = 0; i < db->ntexts; i++)
-    free(db->texts[i]);
-  free(db->texts);
-  packages_free(&db->packages);
-  *db = (struct database){0};
-}
-
-/* ---- Reading ---------------------------------------------------------------------------- */
-
-/* Reads a file whose text lives as long as the database.  -ENOENT as st_read_in_root. */
-static int read_text(struct dpkg_track *d, struct database *db, const char *path, size_t *length,
-                     struct st_error *err)
-{
-  char **texts = reallocarray(db->texts, db->ntexts + 1, sizeof(*texts));
-  if (!texts)
-    return st_fail(err, 0, "out of memory");
-  db->texts = texts;
-  int r = st_read_in_root(d->ctx, path, MOST_STATUS, &texts[db->ntexts], length, err);
-  if (r >= 0)
-    db->ntexts++;
-  return r;
-}
-
-/* dpkg takes only names that are all digits for entries of its journal. */
-static int is_update(const struct dirent *entry)
-{
-  const char *s = entry->d_name;
-  while (isdigit((unsigned char)*s))
-    s++;
-  return *s == 0 && s > entry->d_name;
-}
-
-static int by_number(const struct dirent **a, const struct dirent **b)
-{
-  size_t n = strlen((*a)->d_name), m = strlen((*b)->d_name);
-  return n != m ? (n < m ? -1 : 1) : strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int read_update(struct dpkg_track *d, struct database *db, const char *name,
-                       struct st_error *err)
-{
-  char path[PATH_MAX];
-  size_t length;
-  if (snprintf(path, sizeof(path), "%s/%s", d->updates, name) >= (int)sizeof(path))
-    return st_fail(err, 0, "the path of dpkg's journal is too long");
-  int r = read_text(d, db, path, &length, err);
-  if (r < 0)
-    return r;
-  return packages_update(&db->packages, db->texts[db->ntexts - 1], length, path, err);
-}
-
-static int read_listed(struct dpkg_track *d, struct database *db, struct dirent **names, int count,
-                       struct st_error *err)
-{
-  if (count > MOST_UPDATES)
-    return st_fail(err, 0, "dpkg's journal has more than %d files (%s)", MOST_UPDATES, d->updates);
-  for (int i = 0; i < count; i++) {
-    int r = read_update(d, db, names[i]->d_name, err);
-    if (r < 0)
-      return r;
-  }
-  return 0;
-}
-
-/* The journal: what dpkg did since it last wrote its status file.  -ENOENT: a file went away. */
-static int read_updates(struct dpkg_track *d, struct database *db, struct st_error *err)
-{
-  struct dirent **names = NULL;
-  char here[32];
-  int fd = st_open_in_root(d->ctx, d->updates, err);
-  if (fd < 0)
-    return fd == -ENOENT ? 0 : fd;
-  snprintf(here, sizeof(here), "/proc/self/fd/%d", fd);
-  int count = scandir(here, &names, is_update, by_number);
-  int r = count < 0 ? st_fail(err, errno, "cannot list dpkg's journal (%s)", d->updates)
-                    : read_listed(d, db, names, count, err);
-  for (int i = 0; i < count; i++)
-    free(names[i]);
-  free(names);
-  close(fd);
-  return r;
-}
-
-/* What tells one status file from the next: dpkg writes a new one beside and renames it. */
-static int status_identity(struct dpkg_track *d, struct stat *ret, struct st_error *err)
-{
-  int fd = st_open_in_root(d->ctx, d->status, err);
-  if (fd < 0)
-    return fd;
-  int r = fstat(fd, ret);
-  close(fd);
-  return r < 0 ? st_fail(err, errno, "cannot look at dpkg's status (%s)", d->status) : 0;
-}
-
-static bool same_status(const struct stat *a, const struct stat *b)
-{
-  return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-         a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* One look: 0, -ENOENT (no status file, or dpkg moved on meanwhile), or another negative number. */
-static int read_once(struct dpkg_track *d, struct database *db, bool *ret_moved,
-                     struct st_error *err)
-{
-  struct stat before, after;
-  size_t length;
-  *ret_moved = false;
-  int r = status_identity(d, &before, err);
-  if (r < 0)
-    return r;
-  r = read_text(d, db, d->status, &length, err);
-  if (r < 0)
-    return r;
-  if (packages_parse(&db->packages, db->texts[0], length, d->status, err) < 0)
-    return -1;
-  r = read_updates(d, db, err);
-  *ret_moved =
-      r == -ENOENT || status_identity(d, &after, NULL) < 0 || !same_status(&before, &after);
-  return *ret_moved ? -ENOENT : r;
-}
-
-/* dpkg's lock is never taken: while it works, the status file and its journal are read again until
- * they belong together. */
-static int read_database(struct dpkg_track *d, struct database *db, struct st_error *err)
-{
-  bool moved = false;
-  for (int i = 0; i < TRIES; i++) {
-    database_free(db);
-    int r = read_once(d, db, &moved, err);
-    if (!moved)
-      return r;
-  }
-  return st_fail(err, 0, "dpkg's status kept changing while it was read (%s)", d->status);
-}
 
 /* ---- Facts ------------------------------------------------------------------------------ */
 
@@ -204,15 +83,16 @@ static struct st_value changed(int info, const struct package *p)
 static int put_package(int info, const struct package *p, struct st_facts *out,
                        struct st_error *err)
 {
-  const struct st_value row[COLUMNS] = {
-      [NAME] = st_text_value(p->name),
-      [ARCHITECTURE] = st_text_value(p->architecture),
-      [VERSION] = st_text_value(p->version),
-      [STATE] = st_text_value(p->state),
-      [CHANGED] = changed(info, p),
-      [MANIFEST] = st_null(), /* packages expect nothing yet */
+  const struct st_value row[PACKAGE_COLUMNS] = {
+      [PACKAGE_NAME] = st_text_value(p->name),
+      [PACKAGE_ARCHITECTURE] = st_text_value(p->architecture),
+      [PACKAGE_VERSION] = st_text_value(p->version),
+      [PACKAGE_STATE] = st_text_value(p->state),
+      [PACKAGE_CHANGED] = changed(info, p),
+      [PACKAGE_MANIFEST] = st_null(), /* packages expect nothing yet */
+      [PACKAGE_AUTO] = st_integer(p->automatic),
   };
-  return st_fact(out, TABLE, row, COLUMNS, err);
+  return st_fact(out, PACKAGE, row, PACKAGE_COLUMNS, err);
 }
 
 static int put_packages(struct dpkg_track *d, const struct database *db, struct st_facts *out,
@@ -233,11 +113,10 @@ static int put_packages(struct dpkg_track *d, const struct database *db, struct 
 
 /* Without a status file there are no packages; that yesterday's are gone at once is SysTracker's to
  * judge (ST_TABLE_PACKAGES). */
-static int collect(void *self, struct st_facts *out, struct st_error *err)
+static int collect_packages(struct dpkg_track *d, struct st_facts *out, struct st_error *err)
 {
-  struct dpkg_track *d = self;
   struct database db = {0};
-  int r = read_database(d, &db, err);
+  int r = database_read(d, &db, err);
   if (r >= 0)
     r = put_packages(d, &db, out, err);
   else if (r == -ENOENT)
@@ -246,115 +125,99 @@ static int collect(void *self, struct st_facts *out, struct st_error *err)
   return r;
 }
 
-/* ---- Words ------------------------------------------------------------------------------ */
+struct collecting {
+  struct dpkg_track *d;
+  struct st_facts *out;
+};
 
-static void say_version(struct st_text *out, const struct st_value *v)
+static int put_alternative(const struct collecting *c, const char *name,
+                           const struct alternative *a, struct st_error *err)
 {
-  if (v)
-    say_value(out, v);
-  else
-    st_say(out, "no version");
-}
-
-static void explain_state(const struct st_change *c, struct parts *parts)
-{
-  st_say(next_part(parts), "state ");
-  say_value(parts->out, value_before(c, STATE));
-  st_say(parts->out, " → ");
-  say_value(parts->out, value_after(c, STATE));
-}
-
-/* The key, name and architecture, is said by whoever asks. */
-static int explain(void *self, const struct st_change *c, struct st_text *out, struct st_error *err)
-{
-  (void)self;
-  (void)err;
-  struct parts parts = {out, 0};
-  if (!c->before) {
-    st_say(out, "installed ");
-    say_version(out, value_after(c, VERSION));
-    if (!value_is_text(value_after(c, STATE), "install ok installed")) {
-      st_say(out, ", state ");
-      say_value(out, value_after(c, STATE));
-    }
-    return 0;
+  char value[PATH_MAX];
+  if (read_value(c->d, name, value, err) < 0)
+    return -1;
+  const struct st_value row[ALTERNATIVE_COLUMNS] = {
+      [ALTERNATIVE_NAME] = st_text_value(name),
+      [ALTERNATIVE_LINK] = st_string_value(ST_BYTES, a->link),
+      [ALTERNATIVE_MODE] = st_text_value(a->mode),
+      [ALTERNATIVE_VALUE] = st_string_value(ST_BYTES, value),
+  };
+  if (st_fact(c->out, ALTERNATIVE, row, ALTERNATIVE_COLUMNS, err) < 0)
+    return -1;
+  for (size_t i = 0; i < a->count; i++) {
+    const struct st_value choice[CHOICE_COLUMNS] = {
+        [CHOICE_NAME] = st_text_value(name),
+        [CHOICE_PATH] = st_string_value(ST_BYTES, a->choices[i].path),
+        [CHOICE_PRIORITY] = st_integer(a->choices[i].priority),
+        [CHOICE_LINK] = st_string_value(ST_BYTES, a->link),
+        [CHOICE_SLAVES] = st_string_value(ST_BYTES, a->choices[i].slaves),
+    };
+    if (st_fact(c->out, CHOICE, choice, CHOICE_COLUMNS, err) < 0)
+      return -1;
   }
-  if (!c->after) {
-    st_say(out, "removed (was ");
-    say_version(out, value_before(c, VERSION));
-    st_say(out, ")");
-    return 0;
-  }
-  if (value_differs(c, VERSION)) {
-    say_version(next_part(&parts), value_before(c, VERSION));
-    st_say(out, " → ");
-    say_version(out, value_after(c, VERSION));
-  }
-  if (value_differs(c, STATE))
-    explain_state(c, &parts);
   return 0;
 }
 
-/* ---- Restore ---------------------------------------------------------------------------- */
-
-/* Words of a plan are not escaped for us, and a row may have come from elsewhere: only plain ASCII
- * goes on. */
-static void print_plain(FILE *to, const struct st_value *v)
+static int collect_alternative(void *arg, const char *name, struct st_error *err)
 {
-  const unsigned char *s = v && v->type == ST_TEXT ? v->u.bytes.data : NULL;
-  for (size_t i = 0; s && i < v->u.bytes.length; i++)
-    fputc(s[i] >= ' ' && s[i] < 127 ? s[i] : '?', to);
-}
-
-static void print_side(FILE *to, const struct st_change *c, const struct st_value *row)
-{
-  if (!row)
-    fputs("not installed", to);
-  else if (value_at(c, row, VERSION))
-    print_plain(to, value_at(c, row, VERSION));
-  else
-    fputs("no version", to);
-}
-
-static bool version_differs(const struct st_change *c)
-{
-  return !c->before || !c->after || value_differs(c, VERSION);
-}
-
-static void print_words(FILE *to, const struct st_change *c)
-{
-  fputs("package ", to);
-  print_plain(to, value_at(c, c->after ? c->after : c->before, NAME));
-  fputs(": ", to);
-  if (version_differs(c)) {
-    print_side(to, c, c->before);
-    fputs(" → ", to);
-    print_side(to, c, c->after);
-  } else {
-    fputs("state ", to);
-    print_plain(to, value_before(c, STATE));
-    fputs(" → ", to);
-    print_plain(to, value_after(c, STATE));
-  }
-  fputs(" is not put back (packages=none)", to);
-}
-
-/* Packages are not put back by this version; the plan says which would differ. */
-static int plan(void *self, const struct st_change *c, struct st_plan *out, struct st_error *err)
-{
-  (void)self;
-  char *words = NULL;
-  size_t length;
-  if (!version_differs(c) && !value_differs(c, STATE))
-    return 0;
-  FILE *to = open_memstream(&words, &length);
-  if (!to)
-    return st_fail(err, errno, "cannot put words together");
-  print_words(to, c);
-  int r = fclose(to) == 0 ? st_plan_action(out, words, false, NULL, 0, err)
-                          : st_fail(err, errno, "cannot put words together");
-  free(words);
+  const struct collecting *c = arg;
+  struct alternative a;
+  char *text;
+  int r = read_alternative(c->d, name, &a, &text, err);
+  if (r >= 0)
+    r = put_alternative(c, name, &a, err);
+  alternative_free(&a);
+  free(text);
   return r;
+}
+
+static int collect_diversions(struct dpkg_track *d, struct st_facts *out, struct st_error *err)
+{
+  struct diversions diversions;
+  char *text;
+  int r = read_diversions(d, &diversions, &text, err);
+  for (size_t i = 0; i < diversions.count && r >= 0; i++) {
+    const struct diversion *v = &diversions.items[i];
+    const struct st_value row[DIVERSION_COLUMNS] = {
+        [DIVERSION_PATH] = st_string_value(ST_BYTES, v->path),
+        [DIVERSION_TO] = st_string_value(ST_BYTES, v->to),
+        [DIVERSION_PACKAGE] = st_text_value(v->package),
+    };
+    r = st_fact(out, DIVERSION, row, DIVERSION_COLUMNS, err);
+  }
+  free(diversions.items);
+  free(text);
+  return r;
+}
+
+static int collect_statoverrides(struct dpkg_track *d, struct st_facts *out, struct st_error *err)
+{
+  struct statoverrides overrides;
+  char *text;
+  int r = read_statoverrides(d, &overrides, &text, err);
+  for (size_t i = 0; i < overrides.count && r >= 0; i++) {
+    const struct statoverride *o = &overrides.items[i];
+    const struct st_value row[STATOVERRIDE_COLUMNS] = {
+        [STATOVERRIDE_PATH] = st_string_value(ST_BYTES, o->path),
+        [STATOVERRIDE_OWNER] = st_text_value(o->owner),
+        [STATOVERRIDE_GROUP] = st_text_value(o->group),
+        [STATOVERRIDE_MODE] = st_integer(o->mode),
+    };
+    r = st_fact(out, STATOVERRIDE, row, STATOVERRIDE_COLUMNS, err);
+  }
+  free(overrides.items);
+  free(text);
+  return r;
+}
+
+static int collect(void *self, struct st_facts *out, struct st_error *err)
+{
+  struct dpkg_track *d = self;
+  struct collecting c = {d, out};
+  if (collect_packages(d, out, err) < 0 || each_alternative(d, collect_alternative, &c, err) < 0 ||
+      collect_diversions(d, out, err) < 0)
+    return -1;
+  return collect_statoverrides(d, out, err);
 }
 
 /* ---- The plug-in ------------------------------------------------------------------------ */
@@ -362,6 +225,15 @@ static int plan(void *self, const struct st_change *c, struct st_plan *out, stru
 static bool join(char *to, const char *folder, const char *name)
 {
   return snprintf(to, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
+}
+
+static bool join_all(struct dpkg_track *d, const char *folder)
+{
+  return join(d->status, folder, "status") && join(d->updates, folder, "updates") &&
+         join(d->info, folder, "info") && join(d->alternatives, folder, "alternatives") &&
+         join(d->diversions, folder, "diversions") &&
+         join(d->statoverride, folder, "statoverride") &&
+         snprintf(d->folder, PATH_MAX, "%s", folder) < PATH_MAX;
 }
 
 static int open_plugin(const struct st_context *ctx, void **self, struct st_error *err)
@@ -373,8 +245,7 @@ static int open_plugin(const struct st_context *ctx, void **self, struct st_erro
   if (!d)
     return st_fail(err, 0, "out of memory");
   d->ctx = ctx;
-  if (!join(d->status, folder, "status") || !join(d->updates, folder, "updates") ||
-      !join(d->info, folder, "info")) {
+  if (!join_all(d, folder)) {
     free(d);
     return st_fail(err, 0, "admindir: is too long");
   }
@@ -384,15 +255,17 @@ static int open_plugin(const struct st_context *ctx, void **self, struct st_erro
 
 static struct st_plugin plugin = {
     .name = "dpkg_track",
-    .version = "1",
-    .description = "packages of dpkg, with version, architecture and state",
+    .version = "2",
+    .description = "packages of dpkg, alternatives, diversions, overrides, holds and marks",
     .options = options,
     .tables = tables,
     .open = open_plugin,
     .close = free,
     .collect = collect,
-    .explain = explain,
-    .plan = plan,
+    .explain = dpkg_explain,
+    .plan = dpkg_plan,
+    .apply = dpkg_apply,
+    .verify = dpkg_verify,
 };
 
 ST_REGISTER_PLUGIN(plugin)

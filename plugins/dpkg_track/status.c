@@ -18,7 +18,7 @@ struct reader {
 
 /* What is taken of a stanza, as it is written. */
 struct stanza {
-  char *package, *status, *architecture, *version, *config_version, *multi_arch;
+  char *package, *status, *architecture, *version, *config_version, *multi_arch, *automatic;
   size_t line;
   bool any; /* it has a field at all */
 };
@@ -69,6 +69,7 @@ static char **place_of(struct stanza *s, const char *field)
       {"Version", &s->version},
       {"Config-Version", &s->config_version},
       {"Multi-Arch", &s->multi_arch},
+      {"Auto-Installed", &s->automatic},
   };
   for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
     if (strcasecmp(field, known[i].name) == 0)
@@ -273,6 +274,46 @@ int packages_update(struct packages *packages, char *text, size_t length, const 
 {
   struct reader r = {.next = text, .end = text + length, .line = 1, .what = what};
   return each_package(packages, &r, update, err);
+}
+
+/* ---- apt's marks ------------------------------------------------------------------------ */
+
+/* The architecture that apt writes for packages of all: dpkg's own.  NULL: any is taken for it. */
+static const char *native_architecture(const struct packages *packages)
+{
+  for (size_t i = 0; i < packages->count; i++) {
+    const struct package *p = &packages->items[i];
+    if (p->installed && strcmp(p->name, "dpkg") == 0 && *p->architecture)
+      return p->architecture;
+  }
+  return NULL;
+}
+
+static bool is_marked(const struct package *p, const struct stanza *s, const char *native)
+{
+  if (strcmp(p->name, s->package) != 0)
+    return false;
+  if (!s->architecture || strcmp(p->architecture, s->architecture) == 0)
+    return true;
+  return strcmp(p->architecture, "all") == 0 && (!native || strcmp(native, s->architecture) == 0);
+}
+
+int packages_mark(struct packages *packages, char *text, size_t length, const char *what,
+                  struct st_error *err)
+{
+  struct reader r = {.next = text, .end = text + length, .line = 1, .what = what};
+  const char *native = native_architecture(packages);
+  struct stanza s;
+  int more;
+  while ((more = next_stanza(&r, &s, err)) > 0) {
+    if (!s.package)
+      return malformed(&r, s.line, "a stanza without the name of a package", err);
+    for (size_t i = 0; i < packages->count; i++) {
+      if (is_marked(&packages->items[i], &s, native))
+        packages->items[i].automatic = s.automatic && strcmp(s.automatic, "1") == 0;
+    }
+  }
+  return more;
 }
 
 void packages_free(struct packages *packages)

@@ -19,6 +19,7 @@ struct package {
   char *state;        /* want, flag and status, e.g. "install ok installed" */
   bool installed;     /* its status is not not-installed */
   bool coinstallable; /* Multi-Arch: same */
+  bool automatic;     /* marked so by apt: installed for others' sake (packages_mark) */
   size_t line;        /* where its stanza begins */
 };
 
@@ -36,6 +37,11 @@ int packages_parse(struct packages *packages, char *text, size_t length, const c
  * as dpkg does, also where the architecture of its only instance has changed. */
 int packages_update(struct packages *packages, char *text, size_t length, const char *what,
                     struct st_error *err);
+
+/* Takes over the marks of apt's extended_states, stanzas as well; `text` as above.  A package that
+ * is not in it is not automatic. */
+int packages_mark(struct packages *packages, char *text, size_t length, const char *what,
+                  struct st_error *err);
 
 /* Frees the array; the texts are the caller's. */
 void packages_free(struct packages *packages);
