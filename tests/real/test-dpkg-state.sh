@@ -58,5 +58,6 @@ cmp "$scratch/2" "$scratch/now" || fail "--dry-run changed something"
 printf '/usr/bin/hello\n/usr/bin/he' >"$root/var/lib/dpkg/diversions"
 expect_status 1 systracker checkpoint
 contains "$err" 'diversions, line 2: the last line has no end: the file is cut off'
-[ "$(sql 'SELECT count(*) FROM dpkg_track_diversion WHERE until IS NULL')" = 1 ] ||
+[ "$(sql "SELECT count(*) FROM dpkg_track_diversion WHERE until IS NULL
+  AND CAST(\"to\" AS TEXT) = '/usr/bin/hello.mine'")" = 1 ] ||
   fail "the diversion was forgotten"
