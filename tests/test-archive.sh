@@ -6,7 +6,7 @@
 
 archive=$scratch/archive
 systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
-canary=canary-7c2f91e0d4
+canary='canary-7c2f91e0d4'
 stored() { du -sb "$archive/packs" | cut -f1; }
 id_of() { basename "$1"/hosts/*; }
 
@@ -231,7 +231,8 @@ as a systracker sync >"$scratch/out-a" 2>"$scratch/err-a" &
 first=$!
 as b systracker sync >"$scratch/out-b" 2>"$scratch/err-b" &
 second=$!
-wait $first && wait $second || fail "two syncs at once"
+wait "$first" || fail "the first of two syncs at once"
+wait "$second" || fail "the second of two syncs at once"
 wait $holder
 contains "$scratch/err-a" 'waiting for the archive'
 contains "$scratch/out-a" '^sent checkpoint 4'
