@@ -42,3 +42,11 @@ expect_status 0 systracker log
 contains "$out" 'as it came'
 expect_status 0 systracker --quiet checkpoint
 [ ! -s "$out" ] || fail "--quiet said something"
+
+# A store below a tracked folder never records itself, not even the first time: its key would be
+# kept as a configuration file.
+expect_status 0 systracker --store "$root/etc/store" checkpoint
+expect_status 0 systracker --store "$root/etc/store" checkpoint
+contains "$out" 'nothing changed'
+expect_status 0 systracker --store "$root/etc/store" log /etc/store
+contains "$out" 'nothing is known'

@@ -41,3 +41,18 @@ echo kept >"$root/srv/data/file"
 expect_status 0 systracker checkpoint
 expect_status 0 systracker diff --name-only 2 3 -- /srv
 expect_status 0 systracker verify
+
+# What was mounted where no rule names it hid what lay there; gone again, that is seen as before.
+echo under >"$root/usr/local/other/file"
+expect_status 0 systracker checkpoint
+mount -t tmpfs none "$root/usr/local/other"
+at_end "umount '$root/usr/local/other'"
+expect_status 1 systracker checkpoint
+contains "$err" /usr/local/other
+umount "$root/usr/local/other"
+at_end_commands="umount '$root/srv/data'"
+echo changed >"$root/usr/local/other/file"
+expect_status 1 systracker status
+contains "$out" '^M /usr/local/other/file'
+expect_status 0 systracker checkpoint
+expect_status 0 systracker status

@@ -82,3 +82,17 @@ while read -r pack offset stored; do
 done <"$scratch/objects"
 echo "$number compressed objects looked into"
 [ "$number" -gt 0 ] || fail "no compressed object was found"
+
+# A file that a rule makes a secret later on is one at old checkpoints, too, as far as it is shown.
+printf 'token %s\n' "$canary" >"$root/etc/app/token"
+expect_status 0 systracker checkpoint --tag plain
+expect_status 0 systracker cat plain /etc/app/token
+echo 'secret "/etc/app/token" { reason = "a token" }' >>"$config"
+expect_status 1 systracker cat plain /etc/app/token
+one_error secret
+lacks "$out" "$canary"
+expect_status 0 systracker checkpoint
+expect_status 1 systracker diff 1 plain
+lacks "$out" "$canary"
+expect_status 0 systracker cat --secrets plain /etc/app/token
+contains "$out" "$canary"

@@ -325,11 +325,12 @@ static int open_reader(struct st_object_index **ret, int dirfd, const char *path
   case GOOD:
     *ret = st_steal(&ix);
     return 0;
+  case DAMAGED:
+    st_log(ST_LOG_WARNING, "packs/objects.db is damaged: the packs are read instead of it");
+    return open_memory(ret, err);
   case EMPTY:
   case UNUSABLE:
     return open_memory(ret, err);
-  case DAMAGED:
-    return fail_damaged(err, "it is no index of objects");
   default:
     return -1;
   }

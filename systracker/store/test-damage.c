@@ -279,11 +279,11 @@ static void test_index_lost(void **state)
 
 static void check_garbage(struct scratch *s, const struct small *m)
 {
-  ST_AUTO_ERROR err = ST_ERROR_INIT;
   ST_AUTO_BUFFER words = ST_BUFFER_INIT;
-  struct st_store *store = NULL;
-  assert_true(st_store_open(&store, s->dir, ST_STORE_READ, &s->keys, &err) < 0);
-  assert_non_null(strstr(err.message, "packs/objects.db is damaged"));
+  struct st_store *store = open_store(s, ST_STORE_READ); /* scans the packs */
+  assert_small(store, m, NSMALL);
+  assert_int_equal(verify(store, &words), 0);
+  st_store_close(store);
   store = open_store(s, ST_STORE_WRITE);
   assert_small(store, m, NSMALL);
   assert_int_equal(verify(store, &words), 0);

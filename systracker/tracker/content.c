@@ -67,7 +67,8 @@ int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, b
   int found = find_object(t, number, path, &id, err);
   if (found <= 0)
     return found < 0 ? found : not_there(t, number, path, err);
-  if (id.keyed && !secrets) {
+  bool secret = id.keyed || st_tracker_listed(t, ST_CONF_SECRET, path, false);
+  if (secret && !secrets) {
     st_refuse(err, "it is a secret (%s)", st_quote(path));
     return 1;
   }
@@ -143,5 +144,6 @@ const struct st_rule *st_tracker_listed(struct st_tracker *t, enum st_conf_list 
       [ST_CONF_SECRET] = t->secret,
       [ST_CONF_IDENTITY] = t->identity,
   };
-  return st_rules_match(lists[list], path, is_dir);
+  /* An archive has the facts of its hosts, and no configuration. */
+  return lists[list] ? st_rules_match(lists[list], path, is_dir) : NULL;
 }

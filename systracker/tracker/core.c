@@ -179,7 +179,9 @@ int st_core_unobserved(struct st_tracker *t, const char *plugin, const char *pat
 static int add_mount(void *arg, const struct st_fact_row *fact, struct st_error *err)
 {
   (void)err;
-  const struct st_value *path = &fact->values[0];
+  const struct st_value *path = &fact->values[0], *entered = &fact->values[2];
+  if (entered->type == ST_INTEGER && entered->u.integer == 0)
+    return 0; /* nothing of it was seen: without it, what it hid can be seen again */
   st_strings_take(arg, st_memdup(path->u.bytes.data, path->u.bytes.length));
   return 0;
 }

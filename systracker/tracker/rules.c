@@ -57,8 +57,7 @@ static int plugin_rules(struct st_tracker *t, struct st_loaded *l, struct st_err
   return 0;
 }
 
-/* The store as the walk would meet it, where it lies below the root. */
-static void hide_store(struct st_tracker *t)
+void st_tracker_hide_store(struct st_tracker *t)
 {
   char root[PATH_MAX], store[PATH_MAX];
   if (!t->store_path || !realpath(t->root_path, root) || !realpath(t->store_path, store))
@@ -85,7 +84,7 @@ int st_tracker_compile_rules(struct st_tracker *t, struct st_error *err)
     if (plugin_rules(t, &t->host.plugins[i], err) < 0)
       return -1;
   }
-  hide_store(t);
+  st_tracker_hide_store(t);
   return 0;
 }
 

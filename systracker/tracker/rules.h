@@ -8,6 +8,10 @@
 /* Fills t->scope, secret, identity, excluded and generated from t->conf. */
 int st_tracker_compile_rules(struct st_tracker *t, struct st_error *err);
 
+/* Keeps the walk out of the store, as it would meet it, where that lies below the root.  Does
+ * nothing while the store does not exist: to be called again once it is made. */
+void st_tracker_hide_store(struct st_tracker *t);
+
 /* A digest of everything that decides what the plug-ins get to see: rules, lists, options, and the
  * plug-ins with their versions.  Where it changes, every entry is looked at again. */
 void st_tracker_scope_digest(struct st_tracker *t, uint8_t out[ST_DIGEST_SIZE]);

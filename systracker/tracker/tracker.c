@@ -175,6 +175,7 @@ static int open_store(struct st_tracker *t, const struct st_tracker_options *opt
 {
   if (open_store_dir(t, mode, err) < 0)
     return -1;
+  st_tracker_hide_store(t);
   if (mode == ST_TRACKER_WRITE && (t->lock = st_lock(t->store_dir, "lock", err)) < 0)
     return -1;
   if (open_keys(t, mode, err) < 0 || open_chain(t, options, mode, err) < 0)
