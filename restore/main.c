@@ -175,6 +175,7 @@ static int run(struct st_request *r, struct st_cli *cli, bool undo, int argc, ch
 
 int main(int argc, char **argv)
 {
+  st_cli_begin();
   st_digest_init();
   struct st_cli cli = {0};
   struct st_request request = {.cli = &cli};

@@ -40,3 +40,12 @@ done
 json 0 systracker --json restore --checkpoint 1 --dry-run
 json 0 systracker --json restore --checkpoint 1 --yes
 json 0 systracker --json undo --yes
+
+# Output that cannot be written is one line, and trouble.
+for format in '' --json; do
+  status=0
+  # shellcheck disable=SC2086
+  systracker $format diff 1 latest >/dev/full 2>"$err" || status=$?
+  [ "$status" -eq 2 ] || fail "status $status where the output cannot be written"
+  one_error 'cannot write the output'
+done

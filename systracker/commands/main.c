@@ -150,6 +150,7 @@ static int run(int argc, char **argv, struct st_error *err)
 int main(int argc, char **argv)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
+  st_cli_begin();
   umask(077);
   st_digest_init();
   int status = run(argc, argv, &err);

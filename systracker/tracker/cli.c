@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "systracker/tracker/cli.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
@@ -246,9 +247,19 @@ void st_cli_help(FILE *out, const struct st_cli_verb *verb)
 
 /* ---- Ending, pager --------------------------------------------------------------------------- */
 
+void st_cli_begin(void)
+{
+  /* The wrong way round: what is written there fails, and is not taken for written. */
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+      abort();
+}
+
 int st_cli_fail(struct st_error *err)
 {
   int status = err->status ? err->status : ST_EXIT_TROUBLE;
+  if (!err->message && ferror(stdout))
+    return status; /* st_cli_end says it */
   const char *text = st_error_text(err);
   ST_AUTO_BUFFER line = ST_BUFFER_INIT;
   st_escape_content(&line, text, strlen(text));

@@ -52,6 +52,9 @@ int st_cli_operands(const struct st_cli_verb *verb, int count, int least, int mo
  * directory, which is an error with another root than the running system's.  Malloc'ed. */
 int st_cli_path(const struct st_cli *cli, const char *text, char **ret, struct st_error *err);
 
+/* The first thing a program does: gives closed standard descriptors away, so that no file of the
+ * store becomes one of them and gets what is printed. */
+void st_cli_begin(void);
 /* Prints "systracker: MESSAGE", clears the error and returns the exit status that it carried. */
 int st_cli_fail(struct st_error *err);
 /* The last thing a program does: what could not be written turns the status into trouble. */
