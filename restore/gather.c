@@ -139,6 +139,27 @@ static void digest_like(struct st_world *w, const char *path, const struct st_st
   st_live_digest(w->tracker->root, path, key, live, NULL);
 }
 
+/* Of what is there, facts know the content alone: nobody tracks its metadata, which an undo has to
+ * know all the same; or it is gone, and only a plug-in that failed did not see that. */
+static int look_at_bare(struct st_world *w, const char *path, struct st_wish *wish,
+                        struct st_error *err)
+{
+  struct st_state live;
+  if (st_live_state(w->tracker->root, path, NULL, &live, err) < 0)
+    return -1;
+  if (live.type != 0 && (wish->target.known & ST_KNOWN_MODE)) {
+    st_state_clear(&live);
+    return 0;
+  }
+  if (live.type != 0) {
+    live.digest = wish->live.digest;
+    live.known |= wish->live.known;
+  }
+  st_state_clear(&wish->live);
+  wish->live = live;
+  return 0;
+}
+
 static int add_wish(struct st_world *w, const char *path, struct st_wishes *out,
                     struct st_error *err)
 {
@@ -147,17 +168,9 @@ static int add_wish(struct st_world *w, const char *path, struct st_wishes *out,
       state_of(w->tracker, ST_LIVE, path, &wish->live, err) < 0)
     return -1;
   wish->target.locked = w->locked && wish->target.digest.keyed;
-  bool bare = wish->live.type != 0 && !(wish->live.known & ST_KNOWN_MODE);
-  if (bare && !(wish->target.known & ST_KNOWN_MODE)) {
-    /* Nobody tracks its metadata; an undo has to know them all the same. */
-    struct st_id digest = wish->live.digest;
-    unsigned known = wish->live.known;
-    st_state_clear(&wish->live);
-    if (st_live_state(w->tracker->root, path, NULL, &wish->live, err) < 0)
-      return -1;
-    wish->live.digest = digest;
-    wish->live.known |= known;
-  }
+  if (wish->live.type != 0 && !(wish->live.known & ST_KNOWN_MODE) &&
+      look_at_bare(w, path, wish, err) < 0)
+    return -1;
   digest_like(w, path, &wish->target, &wish->live);
   return 0;
 }

@@ -38,3 +38,8 @@ expect_status 0 systracker verify
 build_plugin failing
 expect_status 0 systracker checkpoint
 [ "$(ended entry)" -eq 1 ] || fail "the change of /etc/app/app.conf was not noticed"
+
+# A file that is gone, which a failed plug-in could not see, is not passed over by a restore.
+rm "$scratch/plugins/checksum_track.so" "$root/etc/issue"
+expect_status 1 systracker restore --checkpoint 1 --dry-run -- /etc/issue
+contains "$out" '^cannot +/etc/issue'
