@@ -220,6 +220,25 @@ static bool is_secret(const struct check *c, const struct st_action *a)
   return st_rules_match(c->p->world->tracker->secret, a->path, false) != NULL;
 }
 
+/* Put, and proved to be readable: reading what is damaged marks it, and it is then put anew. */
+static int put_proved(struct check *c, const struct st_buffer *content, bool secret,
+                      const struct st_id *previous, struct st_id *ret, struct st_error *err)
+{
+  ST_AUTO_BUFFER again = ST_BUFFER_INIT;
+  const void *data = content->data ? content->data : "";
+  struct st_store *store = c->p->store;
+  int r = st_store_put(store, data, content->length, secret, previous, ret, err);
+  if (r >= 0 && st_store_get(store, ret, &again, NULL) < 0) {
+    st_buffer_clear(&again);
+    r = st_store_put(store, data, content->length, secret, NULL, ret, err);
+    if (r >= 0)
+      r = st_store_get(store, ret, &again, err);
+  }
+  if (secret && again.data)
+    explicit_bzero(again.data, again.length);
+  return r < 0 ? -1 : 0;
+}
+
 static int put_content(struct check *c, struct st_action *a, struct st_error *err)
 {
   struct st_state live;
@@ -236,11 +255,10 @@ static int put_content(struct check *c, struct st_action *a, struct st_error *er
   /* A secret is no delta: what it would be made against may be of another host's key. */
   bool secret = is_secret(c, a);
   const struct st_id *previous = needs_content(a) && !secret ? &a->after.digest : NULL;
-  const char *data = content.data ? content.data : "";
   struct st_id id, seen;
-  st_id_of(&seen, secret ? c->p->world->tracker->keys.id_key : NULL, data, content.length);
-  int r = st_store_put(c->p->store, data, content.length, secret,
-                       previous && !previous->keyed ? previous : NULL, &id, err);
+  st_id_of(&seen, secret ? c->p->world->tracker->keys.id_key : NULL,
+           content.data ? content.data : "", content.length);
+  int r = put_proved(c, &content, secret, previous && !previous->keyed ? previous : NULL, &id, err);
   if (secret && content.data)
     explicit_bzero(content.data, content.length);
   if (r < 0)

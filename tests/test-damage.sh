@@ -67,3 +67,18 @@ anew
 truncate -s -5 "$chain"
 expect_status 0 systracker checkpoint
 expect_status 0 systracker verify
+
+# What a restore overwrites is kept anew where the store's copy of it is damaged: undo works.
+store=$scratch/store-undo
+echo one >"$root/etc/undo"
+expect_status 0 systracker checkpoint
+echo two >"$root/etc/undo"
+expect_status 0 systracker checkpoint
+id=$(printf 'two\n' | sha256sum | cut -d' ' -f1)
+offset=$(sqlite3 "$store/packs/objects.db" "SELECT offset FROM object WHERE id = x'00$id'")
+flip "$store/packs/00000001.pack" $((offset + 30))
+expect_status 2 systracker cat latest /etc/undo
+expect_status 0 systracker restore --checkpoint 1 --yes -- /etc/undo
+[ "$(cat "$root/etc/undo")" = one ] || fail "not restored"
+expect_status 0 systracker undo --yes
+[ "$(cat "$root/etc/undo")" = two ] || fail "undo did not bring back what was damaged in the store"
