@@ -7,11 +7,12 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/keys.h"
 #include "systracker/base/text.h"
 
 #define MAGIC "systracker-restore"
-#define VERSION 1
-#define HEADER_MEMBERS 10
+#define VERSION 2
+#define HEADER_MEMBERS 17
 #define MAX_PLAN (1UL << 30) /* bytes */
 #define SYNC_EVERY 64        /* actions */
 
@@ -22,6 +23,8 @@ void st_journal_clear(struct st_journal *j)
     free(j->touched[i].path);
   free(j->touched);
   st_plan_clear(&j->plugins);
+  st_package_steps_free(&j->packages);
+  free(j->chain);
   *j = (struct st_journal){0};
 }
 
@@ -50,15 +53,35 @@ static void encode_header(struct st_buffer *out, const struct st_journal *j)
   st_cbor_integer(out, j->undoes);
   st_cbor_bool(out, j->undoable);
   st_cbor_bytes(out, j->token, sizeof(j->token));
+  st_cbor_integer(out, j->kind);
+  st_cbor_bool(out, j->exact);
+  st_cbor_bool(out, j->clone);
+  st_cbor_string(out, j->chain ? j->chain : "");
+  st_cbor_integer(out, j->part_of);
+  st_cbor_integer(out, j->before);
+  st_cbor_integer(out, (int64_t)j->packages.count);
   st_cbor_integer(out, (int64_t)j->actions.count);
   st_cbor_integer(out, (int64_t)j->ntouched);
   st_cbor_integer(out, (int64_t)j->plugins.count);
+}
+
+static void encode_step(struct st_buffer *out, const struct st_package_step *s)
+{
+  st_cbor_array(out, 6);
+  st_cbor_integer(out, s->kind);
+  st_cbor_string(out, s->name);
+  st_cbor_string(out, s->architecture);
+  st_cbor_string(out, s->before);
+  st_cbor_string(out, s->after);
+  st_cbor_bool(out, s->installed);
 }
 
 void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
 {
   size_t start = out->length;
   encode_header(out, j);
+  for (size_t i = 0; i < j->packages.count; i++)
+    encode_step(out, &j->packages.items[i]);
   for (size_t i = 0; i < j->actions.count; i++) {
     const struct st_action *a = &j->actions.items[i];
     st_cbor_array(out, 4);
@@ -123,6 +146,26 @@ static int decode_text(struct st_cbor *in, char **ret, struct st_error *err)
   if (st_cbor_read_text(in, &data, &length, err) < 0)
     return -1;
   *ret = st_memdup(data, length);
+  return 0;
+}
+
+static int decode_step(struct st_cbor *in, struct st_package_steps *out, struct st_error *err)
+{
+  int64_t kind;
+  bool installed;
+  ST_AUTO_FREE char *name = NULL, *architecture = NULL, *before = NULL, *after = NULL;
+  if (expect_array(in, 6, err) < 0 || st_cbor_read_integer(in, &kind, err) < 0 ||
+      decode_text(in, &name, err) < 0 || decode_text(in, &architecture, err) < 0 ||
+      decode_text(in, &before, err) < 0 || decode_text(in, &after, err) < 0 ||
+      st_cbor_read_bool(in, &installed, err) < 0)
+    return -1;
+  if (kind < 0 || kind >= ST_PACKAGE_NKINDS)
+    return st_fail(err, 0, "a package's step is of an unknown kind");
+  const struct st_package_step step = {
+      (enum st_package_step_kind)kind, name, architecture, before, after, installed};
+  if (!st_package_step_valid(&step))
+    return st_fail(err, 0, "a package's name or version is none for dpkg (%s)", st_quote(name));
+  st_package_steps_add(out, &step);
   return 0;
 }
 
@@ -193,7 +236,7 @@ static int decode_plugin(struct st_cbor *in, struct st_plan *out, struct st_erro
 }
 
 struct counts {
-  int64_t actions, touched, plugins;
+  int64_t packages, actions, touched, plugins;
 };
 
 static int decode_version(struct st_cbor *in, struct st_error *err)
@@ -212,6 +255,35 @@ static int decode_version(struct st_cbor *in, struct st_error *err)
   return 0;
 }
 
+/* The id of a host, or "": our own. */
+static int decode_chain(struct st_cbor *in, char **ret, struct st_error *err)
+{
+  ST_AUTO_FREE char *chain = NULL;
+  if (decode_text(in, &chain, err) < 0)
+    return -1;
+  if (!*chain)
+    return 0;
+  if (strlen(chain) != ST_HOST_ID_SIZE - 1 ||
+      strspn(chain, "0123456789abcdef") != ST_HOST_ID_SIZE - 1)
+    return st_fail(err, 0, "the id of a host is none");
+  *ret = st_steal(&chain);
+  return 0;
+}
+
+static int decode_kind(struct st_cbor *in, struct st_journal *j, struct st_error *err)
+{
+  int64_t kind;
+  if (st_cbor_read_integer(in, &kind, err) < 0 || st_cbor_read_bool(in, &j->exact, err) < 0 ||
+      st_cbor_read_bool(in, &j->clone, err) < 0 || decode_chain(in, &j->chain, err) < 0 ||
+      st_cbor_read_integer(in, &j->part_of, err) < 0 ||
+      st_cbor_read_integer(in, &j->before, err) < 0)
+    return -1;
+  if (kind != ST_JOURNAL_ENTRIES && kind != ST_JOURNAL_PACKAGES)
+    return st_fail(err, 0, "it is of an unknown kind");
+  j->kind = (enum st_journal_kind)kind;
+  return 0;
+}
+
 static int decode_header(struct st_cbor *in, struct st_journal *j, struct counts *n,
                          struct st_error *err)
 {
@@ -219,12 +291,13 @@ static int decode_header(struct st_cbor *in, struct st_journal *j, struct counts
       st_cbor_read_integer(in, &j->checkpoint, err) < 0 ||
       st_cbor_read_integer(in, &j->undoes, err) < 0 ||
       st_cbor_read_bool(in, &j->undoable, err) < 0 ||
-      st_cbor_read_fixed(in, j->token, sizeof(j->token), err) < 0 ||
+      st_cbor_read_fixed(in, j->token, sizeof(j->token), err) < 0 || decode_kind(in, j, err) < 0 ||
+      st_cbor_read_integer(in, &n->packages, err) < 0 ||
       st_cbor_read_integer(in, &n->actions, err) < 0 ||
       st_cbor_read_integer(in, &n->touched, err) < 0 ||
       st_cbor_read_integer(in, &n->plugins, err) < 0)
     return -1;
-  if (n->actions < 0 || n->touched < 0 || n->plugins < 0)
+  if (n->packages < 0 || n->actions < 0 || n->touched < 0 || n->plugins < 0)
     return st_fail(err, 0, "a count is out of range");
   return 0;
 }
@@ -234,6 +307,10 @@ static int decode_body(struct st_cbor *in, struct st_journal *j, struct st_error
   struct counts n;
   if (decode_header(in, j, &n, err) < 0)
     return -1;
+  for (int64_t i = 0; i < n.packages; i++) {
+    if (decode_step(in, &j->packages, err) < 0)
+      return -1;
+  }
   for (int64_t i = 0; i < n.actions; i++) {
     if (decode_action(in, &j->actions, err) < 0)
       return -1;

@@ -10,6 +10,7 @@
 #ifndef ST_RESTORE_JOURNAL_H
 #define ST_RESTORE_JOURNAL_H
 
+#include "restore/packageset.h"
 #include "restore/plan.h"
 #include "systracker/tracker/plan.h"
 
@@ -19,6 +20,13 @@ enum st_journal_state {
   ST_JOURNAL_APPLIED,
   ST_JOURNAL_VERIFIED, /* applied, and found as planned */
   ST_JOURNAL_UNDONE,
+};
+
+/* A restore that changes packages has two journals: one of the phases before the entries, and, when
+ * these are done and the entries were planned anew, one of the entries, `part_of` the first. */
+enum st_journal_kind {
+  ST_JOURNAL_ENTRIES,
+  ST_JOURNAL_PACKAGES,
 };
 
 #define ST_JOURNAL_TOKEN_SIZE 8
@@ -33,10 +41,16 @@ struct st_touched {
 struct st_journal {
   int64_t number; /* 1, 2, 3 ... */
   enum st_journal_state state;
-  int64_t time;                         /* seconds since 1970 */
-  int64_t checkpoint;                   /* that was restored; 0: this is an undo */
-  int64_t undoes;                       /* the journal that this one undoes; 0: none */
-  bool undoable;                        /* what was overwritten is in the store */
+  int64_t time;       /* seconds since 1970 */
+  int64_t checkpoint; /* that was restored; 0: this is an undo */
+  int64_t undoes;     /* the journal that this one undoes; 0: none */
+  bool undoable;      /* what was overwritten is in the store */
+  enum st_journal_kind kind;
+  bool exact, clone; /* the request's, for the entries to come */
+  char *chain;       /* id of the host whose checkpoint it is; NULL: our own */
+  int64_t part_of;   /* of entries: the journal of the packages; 0: none */
+  int64_t before;    /* of packages: the checkpoint made first; 0: none */
+  struct st_package_steps packages;
   uint8_t token[ST_JOURNAL_TOKEN_SIZE]; /* part of the names of files beside */
   struct st_actions actions;            /* only what is to be done */
   struct st_touched *touched;

@@ -7,9 +7,13 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/journal.c restore/journal.h \
 	restore/live.c restore/live.h \
 	restore/login.c restore/login.h \
+	restore/packages.c restore/packages.h \
+	restore/packageset.c restore/packageset.h \
+	restore/phases.c restore/phases.h \
 	restore/plan.c restore/plan.h \
 	restore/preflight.c restore/preflight.h \
 	restore/report.c restore/report.h \
+	restore/repository.c restore/repository.h \
 	restore/run.c restore/run.h \
 	restore/session.c restore/session.h \
 	restore/state.c restore/state.h \
@@ -33,17 +37,26 @@ uninstall-systracker-undo:
 .PHONY: install-systracker-undo uninstall-systracker-undo
 
 if HAVE_CMOCKA
-check_PROGRAMS += restore/test-plan restore/test-journal restore/test-login
+check_PROGRAMS += restore/test-plan restore/test-journal restore/test-login \
+	restore/test-packageset restore/test-repository
 restore_test_plan_SOURCES = restore/test-plan.c restore/plan.c restore/state.c
 restore_test_plan_CFLAGS = $(UNIT_CFLAGS)
 restore_test_plan_LDADD = $(UNIT_LDADD)
-restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c restore/plan.c restore/state.c
+restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c \
+	restore/packageset.c restore/plan.c restore/state.c
 restore_test_journal_CFLAGS = $(UNIT_CFLAGS)
 restore_test_journal_LDADD = $(UNIT_LDADD)
 restore_test_login_SOURCES = restore/test-login.c restore/login.c
 restore_test_login_CFLAGS = $(UNIT_CFLAGS)
 restore_test_login_LDADD = $(UNIT_LDADD)
-TESTS += restore/test-plan restore/test-journal restore/test-login
+restore_test_packageset_SOURCES = restore/test-packageset.c restore/packageset.c
+restore_test_packageset_CFLAGS = $(UNIT_CFLAGS)
+restore_test_packageset_LDADD = $(UNIT_LDADD)
+restore_test_repository_SOURCES = restore/test-repository.c restore/repository.c
+restore_test_repository_CFLAGS = $(UNIT_CFLAGS)
+restore_test_repository_LDADD = $(UNIT_LDADD)
+TESTS += restore/test-plan restore/test-journal restore/test-login \
+	restore/test-packageset restore/test-repository
 endif
 
 RESTORE_TESTS = restore/test-restore.sh restore/test-restore-faults.sh

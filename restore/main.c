@@ -26,8 +26,9 @@ static const struct st_cli_option restore_options[] = {
     {"checkpoint", OPT_CHECKPOINT, "CHECKPOINT", "what to put back: a number, tag, date, latest"},
     {"dry-run", OPT_DRY_RUN, NULL, "print the plan, change nothing"},
     {"yes", OPT_YES, NULL, "do not ask on a terminal"},
-    {"exact", OPT_EXACT, NULL, "delete tracked entries that the checkpoint does not have"},
-    {"packages", OPT_PACKAGES, "exact|keep|none", "what becomes of packages (none)"},
+    {"exact", OPT_EXACT, NULL, "delete what the checkpoint does not have, and change packages"},
+    {"packages", OPT_PACKAGES, "exact|keep|none",
+     "what becomes of packages: exact with --exact, else keep"},
     {"as", OPT_AS, "same|clone",
      "clone (so it is on another host): leave the files of machine identity as they are"},
     {"restart", OPT_RESTART, NULL, "restart affected services (not in this version)"},
@@ -49,13 +50,18 @@ static const struct st_cli_option undo_options[] = {
 
 static int set_packages(struct st_request *r, const char *value, struct st_error *err)
 {
-  if (strcmp(value, "exact") == 0)
-    return st_refuse(err, "--packages=exact is not in this version: --packages=none leaves them "
-                          "as they are");
-  if (strcmp(value, "keep") != 0 && strcmp(value, "none") != 0)
-    return st_fail(err, 0, "--packages takes exact, keep or none");
-  r->packages = strcmp(value, "keep") == 0 ? ST_PACKAGES_KEEP : ST_PACKAGES_NONE;
-  return 0;
+  static const struct {
+    const char *word;
+    enum st_request_packages packages;
+  } words[] = {
+      {"exact", ST_PACKAGES_EXACT}, {"keep", ST_PACKAGES_KEEP}, {"none", ST_PACKAGES_NONE}};
+  for (size_t i = 0; i < ST_COUNT(words); i++) {
+    if (strcmp(value, words[i].word) == 0) {
+      r->packages = words[i].packages;
+      return 0;
+    }
+  }
+  return st_fail(err, 0, "--packages takes exact, keep or none");
 }
 
 static int set_as(struct st_request *r, const char *value, struct st_error *err)

@@ -216,7 +216,7 @@ static void print_item(const struct st_cli *cli, const char *action, const struc
 }
 
 void st_report_plan(const struct st_cli *cli, const struct st_actions *actions,
-                    const struct st_plan *plugins, const struct st_plan *packages)
+                    const struct st_plan *plugins, const struct st_plan *packages, bool changed)
 {
   if (cli->quiet)
     return;
@@ -225,7 +225,32 @@ void st_report_plan(const struct st_cli *cli, const struct st_actions *actions,
   for (size_t i = 0; plugins && i < plugins->count; i++)
     print_item(cli, plugins->items[i].possible ? "apply" : "leave", &plugins->items[i]);
   for (size_t i = 0; packages && i < packages->count; i++)
-    print_item(cli, "keep", &packages->items[i]);
+    print_item(cli, changed && packages->items[i].possible ? "apply" : "keep", &packages->items[i]);
+  fflush(stdout);
+}
+
+static void print_step_json(const struct st_package_step *s)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "action", json_string(st_package_step_verb(s)));
+  json_object_set_new(o, "package", st_json_words(s->name));
+  json_object_set_new(o, "architecture", st_json_words(s->architecture));
+  json_object_set_new(o, "before", *s->before ? st_json_words(s->before) : json_null());
+  json_object_set_new(o, "after", *s->after ? st_json_words(s->after) : json_null());
+  st_cli_json(o);
+}
+
+void st_report_packages(const struct st_cli *cli, const struct st_package_steps *steps)
+{
+  if (cli->quiet)
+    return;
+  for (size_t i = 0; i < steps->count; i++) {
+    ST_AUTO_FREE char *words = st_package_step_words(&steps->items[i]);
+    if (cli->json)
+      print_step_json(&steps->items[i]);
+    else
+      printf("%s\n", words);
+  }
   fflush(stdout);
 }
 
@@ -246,6 +271,7 @@ static void print_summary_json(const struct st_report_sum *s)
   json_t *o = json_object();
   json_object_set_new(o, "summary", json_true());
   json_object_set_new(o, "dry_run", json_boolean(s->dry_run));
+  json_object_set_new(o, "packages", json_integer((json_int_t)s->packages));
   json_object_set_new(o, "created", json_integer((json_int_t)s->created));
   json_object_set_new(o, "replaced", json_integer((json_int_t)s->replaced));
   json_object_set_new(o, "metadata", json_integer((json_int_t)s->metadata));
@@ -263,11 +289,14 @@ void st_report_summary(const struct st_cli *cli, const struct st_report_sum *s)
     print_summary_json(s);
     return;
   }
-  if (s->created + s->replaced + s->metadata + s->deleted == 0)
+  if (s->packages + s->created + s->replaced + s->metadata + s->deleted == 0)
     printf("nothing to restore");
-  else
-    printf("%s%zu created, %zu replaced, %zu metadata, %zu deleted", s->dry_run ? "would be: " : "",
-           s->created, s->replaced, s->metadata, s->deleted);
+  else if (s->packages > 0)
+    printf("%s%zu packages, ", s->dry_run ? "would be: " : "", s->packages);
+  if (s->packages + s->created + s->replaced + s->metadata + s->deleted > 0)
+    printf("%s%zu created, %zu replaced, %zu metadata, %zu deleted",
+           s->dry_run && s->packages == 0 ? "would be: " : "", s->created, s->replaced, s->metadata,
+           s->deleted);
   if (s->cannot > 0)
     printf("; %zu cannot be restored", s->cannot);
   if (s->left > 0)
@@ -287,6 +316,9 @@ static void print_journal_json(const struct st_journal *j)
   json_object_set_new(o, "checkpoint", j->checkpoint ? json_integer(j->checkpoint) : json_null());
   json_object_set_new(o, "undoes", j->undoes ? json_integer(j->undoes) : json_null());
   json_object_set_new(o, "undoable", json_boolean(j->undoable));
+  json_object_set_new(o, "part_of", j->part_of ? json_integer(j->part_of) : json_null());
+  json_object_set_new(o, "before", j->before ? json_integer(j->before) : json_null());
+  json_object_set_new(o, "packages", json_integer((json_int_t)j->packages.count));
   json_object_set_new(o, "actions", json_integer((json_int_t)j->actions.count));
   json_object_set_new(o, "done", json_integer(j->done));
   st_cli_json(o);
@@ -302,10 +334,13 @@ void st_report_journal(const struct st_cli *cli, const struct st_journal *j)
   ST_AUTO_FREE char *what = j->undoes
                                 ? st_format("undo of %lld", (long long)j->undoes)
                                 : st_format("restore of checkpoint %lld", (long long)j->checkpoint);
-  printf("%lld  %s  %s: %s", (long long)j->number, when, what, st_journal_state_name(j->state));
-  if (j->state == ST_JOURNAL_APPLYING)
-    printf(", %lld of %zu done", (long long)j->done, j->actions.count);
+  bool packages = j->kind == ST_JOURNAL_PACKAGES;
+  size_t count = packages ? j->packages.count : j->actions.count;
+  printf("%lld  %s  %s%s: %s", (long long)j->number, when, what, packages ? ", packages" : "",
+         st_journal_state_name(j->state));
+  if (j->state == ST_JOURNAL_APPLYING && !packages)
+    printf(", %lld of %zu done", (long long)j->done, count);
   else
-    printf(", %zu actions", j->actions.count);
+    printf(", %zu %s", count, packages ? "packages" : "actions");
   printf("%s\n", j->undoable ? "" : ", cannot be undone");
 }

@@ -9,12 +9,17 @@
 /* "content, mode": malloc'ed. */
 char *st_report_differences(unsigned differences);
 
-/* One line an action, in the plan's order.  `packages`: those stay as they are, and are said so. */
+/* One line an action, in the plan's order.  `packages`, and what belongs to them: stay as they are,
+ * and are said so, unless they are to be `changed`. */
 void st_report_plan(const struct st_cli *cli, const struct st_actions *actions,
-                    const struct st_plan *plugins, const struct st_plan *packages);
+                    const struct st_plan *plugins, const struct st_plan *packages, bool changed);
+
+/* One line a package. */
+void st_report_packages(const struct st_cli *cli, const struct st_package_steps *steps);
 
 /* The last line. */
 struct st_report_sum {
+  size_t packages;
   size_t created, replaced, metadata, deleted, cannot, left;
   bool dry_run;
 };

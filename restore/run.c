@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "restore/apply.h"
+#include "restore/packages.h"
+#include "restore/phases.h"
 #include "restore/session.h"
 #include "systracker/base/escape.h"
 
@@ -33,17 +35,6 @@ static int refuse_interrupted(const struct st_session *s, struct st_error *err)
                    (long long)newest.number);
 }
 
-static int refuse_packages(const struct st_request *r, const struct st_gathered *g,
-                           struct st_error *err)
-{
-  if (!r->exact || r->packages != ST_PACKAGES_UNSAID || g->packages.count == 0)
-    return 0;
-  return st_refuse(err,
-                   "%zu packages differ, and --exact would have to change them too, which this "
-                   "version cannot: --packages=none leaves them as they are",
-                   g->packages.count);
-}
-
 static int gather(struct st_session *s, struct st_gathered *ret, struct st_error *err)
 {
   const struct st_strings *paths = &s->request->paths;
@@ -62,34 +53,29 @@ static int verify_checkpoint(struct st_session *s, const struct st_journal *j,
   ST_AUTO_GATHERED g = {0};
   if (st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0)
     return -1;
-  return st_session_plan(s, &g.wishes, s->request->exact, ret, err);
+  return st_session_plan(s, &g.wishes, s->exact, ret, err);
 }
 
-static void take_possible(struct st_plan *from, struct st_plan *to)
+/* With --packages=none the plug-ins' part is said, and not done. */
+static void leave_plugins(const struct st_session *s, struct st_plan *plugins)
 {
-  size_t kept = 0;
-  for (size_t i = 0; i < from->count; i++) {
-    if (!from->items[i].possible) {
-      from->items[kept++] = from->items[i];
-      continue;
-    }
-    to->items = st_realloc(to->items, to->count + 1, sizeof(*to->items));
-    to->items[to->count++] = from->items[i];
-  }
-  from->count = kept;
+  for (size_t i = 0; s->request->packages == ST_PACKAGES_NONE && i < plugins->count; i++)
+    plugins->items[i].possible = false;
 }
 
 /* From a printed plan on. */
-static int carry_out(struct st_session *s, struct st_actions *actions, struct st_plan *plugins,
-                     struct st_error *err)
+static int carry_out(struct st_session *s, struct st_actions *actions, struct st_gathered *g,
+                     int64_t undoes, struct st_error *err)
 {
   ST_AUTO_JOURNAL j = {0};
   struct st_session_end end = {.verify = verify_checkpoint};
   st_report_sum_up(&end.sum, actions);
   if (st_session_journal(s, actions, &j, err) < 0)
     return -1;
-  if (plugins)
-    take_possible(plugins, &j.plugins);
+  j.undoes = undoes;
+  if (st_phases_wanted(s))
+    st_session_take_plugins(&g->packages, &j.plugins);
+  st_session_take_plugins(&g->plugins, &j.plugins);
   if (s->request->dry_run)
     return st_session_dry_run(s, &j, &end.sum, err);
   size_t todo = j.actions.count + j.plugins.count;
@@ -102,18 +88,34 @@ static int carry_out(struct st_session *s, struct st_actions *actions, struct st
   return st_session_go(s, &j, &end, err);
 }
 
+/* From the differences on: in phases where packages are to be changed, else the entries alone. */
+static int restore(struct st_session *s, struct st_gathered *g, int64_t undoes,
+                   struct st_error *err)
+{
+  ST_AUTO_JOURNAL phases = {.undoes = undoes};
+  ST_AUTO_ACTIONS actions = {0};
+  leave_plugins(s, &g->plugins);
+  if (st_phases_wanted(s) && st_phases_find(s, g, &phases.packages, err) < 0)
+    return -1;
+  if (phases.packages.count > 0)
+    return st_phases_run(s, g, &phases, err);
+  if (st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
+    return -1;
+  st_report_plan(s->request->cli, &actions, &g->plugins, &g->packages, st_phases_wanted(s));
+  return carry_out(s, &actions, g, undoes, err);
+}
+
 int st_run_restore(const struct st_request *r, struct st_error *err)
 {
   ST_AUTO_SESSION s = {0};
   ST_AUTO_GATHERED g = {0};
-  ST_AUTO_ACTIONS actions = {0};
+  if (r->packages == ST_PACKAGES_EXACT && r->paths.count > 0)
+    return st_fail(err, 0, "--packages=exact is for a whole restore, without PATH");
   if (st_session_open(&s, r, !r->dry_run, err) < 0 || st_session_resolve(&s, err) < 0 ||
       (!r->dry_run && refuse_interrupted(&s, err) < 0) || st_session_scan(&s, err) < 0 ||
-      gather(&s, &g, err) < 0 || refuse_packages(r, &g, err) < 0 ||
-      st_session_plan(&s, &g.wishes, r->exact, &actions, err) < 0)
+      gather(&s, &g, err) < 0)
     return -1;
-  st_report_plan(r->cli, &actions, &g.plugins, &g.packages);
-  int status = carry_out(&s, &actions, &g.plugins, err);
+  int status = restore(&s, &g, 0, err);
   /* What was not seen may differ, and was not put back. */
   return status == ST_EXIT_OK && s.unseen ? ST_EXIT_INCOMPLETE : status;
 }
@@ -184,20 +186,47 @@ static int carry_out_undo(struct st_session *s, const struct st_journal *last,
   return st_session_go(s, &j, &end, err);
 }
 
+/* A restore that changed packages: back to the checkpoint made before it, in the same way. */
+static int undo_phases(struct st_session *s, const struct st_journal *last,
+                       const struct st_journal *packages, struct st_error *err)
+{
+  ST_AUTO_GATHERED g = {0};
+  ST_AUTO_STRINGS problems = {0};
+  struct st_apply left = {.tracker = s->look, .journal = (struct st_journal *)last};
+  bool interrupted = packages->state == ST_JOURNAL_APPLYING;
+  s->checkpoint = packages->before;
+  s->exact = true;
+  if (!s->request->dry_run) {
+    if (interrupted && st_package_phase_recover(s->look, packages, &problems, err) < 0)
+      return -1;
+    st_session_say(&problems);
+    if (last->state == ST_JOURNAL_APPLYING)
+      st_apply_sweep(&left);
+  }
+  if (st_session_scan(s, err) < 0 || refuse_conflicts(s, last, err) < 0 ||
+      st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0)
+    return -1;
+  return restore(s, &g, last->number, err);
+}
+
 int st_run_undo(const struct st_request *r, struct st_error *err)
 {
   ST_AUTO_SESSION s = {0};
-  ST_AUTO_JOURNAL last = {0};
+  ST_AUTO_JOURNAL last = {0}, packages = {0};
   ST_AUTO_WISHES wishes = {0};
   ST_AUTO_ACTIONS actions = {0};
   if (st_session_open(&s, r, !r->dry_run, err) < 0 || find_undoable(&s, &last, err) < 0 ||
-      st_session_scan(&s, err) < 0 || refuse_conflicts(&s, &last, err) < 0)
+      st_phases_of(&s, &last, &packages, err) < 0)
+    return -1;
+  if (packages.number)
+    return undo_phases(&s, &last, &packages, err);
+  if (st_session_scan(&s, err) < 0 || refuse_conflicts(&s, &last, err) < 0)
     return -1;
   s.world.beside = st_journal_beside(&last);
   if (st_gather_journal(&s.world, &last, true, &wishes, err) < 0 ||
       st_session_plan(&s, &wishes, true, &actions, err) < 0)
     return -1;
-  st_report_plan(r->cli, &actions, NULL, NULL);
+  st_report_plan(r->cli, &actions, NULL, NULL, false);
   say_not_undone(&last);
   return carry_out_undo(&s, &last, &actions, err);
 }
@@ -213,11 +242,13 @@ int st_run_resume(const struct st_request *r, struct st_error *err)
     return -1;
   if (j.number == 0 || (j.state != ST_JOURNAL_APPLYING && j.state != ST_JOURNAL_PLANNED))
     return st_refuse(err, "there is no interrupted restore to go on with");
+  if (j.kind == ST_JOURNAL_PACKAGES)
+    return st_phases_resume(&s, &j, err);
   if (st_session_scan(&s, err) < 0)
     return -1;
   struct st_session_end end = {.verify = st_session_verify_journal, .resumed = true};
   st_report_sum_up(&end.sum, &j.actions);
-  st_report_plan(r->cli, &j.actions, &j.plugins, NULL);
+  st_report_plan(r->cli, &j.actions, &j.plugins, NULL, false);
   return st_session_go(&s, &j, &end, err);
 }
 

@@ -7,9 +7,10 @@
 #include "systracker/tracker/cli.h"
 
 enum st_request_packages {
-  ST_PACKAGES_UNSAID, /* as none; with `exact` refused where they differ */
-  ST_PACKAGES_KEEP,   /* packages stay as they are */
-  ST_PACKAGES_NONE,   /* the same, as long as no version changes packages */
+  ST_PACKAGES_UNSAID, /* exact with `exact`, keep otherwise */
+  ST_PACKAGES_EXACT,  /* they become those of the checkpoint */
+  ST_PACKAGES_KEEP,   /* they stay as they are */
+  ST_PACKAGES_NONE,   /* they stay, and so does what plug-ins would put back */
 };
 
 struct st_request {

@@ -30,9 +30,12 @@ static void read_their_secrets(struct st_session *s)
 int st_session_open(struct st_session *s, const struct st_request *r, bool write,
                     struct st_error *err)
 {
-  *s = (struct st_session){.request = r};
+  *s = (struct st_session){.request = r, .exact = r->exact};
   /* A reader first: a writer would make a store where there is none. */
-  if (st_chain_choose(r, &s->chain, err) < 0 || open_look(s, err) < 0)
+  if (st_chain_choose(r, &s->chain, err) < 0)
+    return -1;
+  s->clone = r->clone || (s->chain && !r->as_same);
+  if (open_look(s, err) < 0)
     return -1;
   if (!write)
     return 0;
@@ -92,11 +95,20 @@ int st_session_scan(struct st_session *s, struct st_error *err)
   st_scan_result_clear(&result);
   if (r < 0)
     return -1;
-  bool clone = s->request->clone || (s->chain && !s->request->as_same);
-  if (st_world_open(&s->world, s->look, s->checkpoint, clone, err) < 0)
+  if (st_world_open(&s->world, s->look, s->checkpoint, s->clone, err) < 0)
     return -1;
   s->world.locked = s->chain && !s->request->recovery_key;
   return 0;
+}
+
+int st_session_follow(struct st_session *s, const struct st_journal *j, struct st_error *err)
+{
+  s->checkpoint = j->checkpoint;
+  s->exact = j->exact;
+  s->clone = j->clone;
+  free(s->chain);
+  s->chain = j->chain ? st_strdup(j->chain) : NULL;
+  return st_session_reopen(s, err);
 }
 
 int st_session_reopen(struct st_session *s, struct st_error *err)
@@ -129,6 +141,9 @@ int st_session_journal(struct st_session *s, struct st_actions *actions, struct 
   ret->time = time(NULL);
   ret->checkpoint = s->checkpoint;
   ret->undoable = !s->request->no_undo;
+  ret->exact = s->exact;
+  ret->chain = s->chain ? st_strdup(s->chain) : NULL;
+  ret->clone = s->clone;
   for (size_t i = 0; i < actions->count; i++) {
     const struct st_action *from = &actions->items[i];
     if (!st_action_is_done(from))
@@ -138,6 +153,20 @@ int st_session_journal(struct st_session *s, struct st_actions *actions, struct 
     st_state_copy(&to->after, &from->after);
   }
   return st_random(ret->token, sizeof(ret->token), err);
+}
+
+void st_session_take_plugins(struct st_plan *from, struct st_plan *to)
+{
+  size_t kept = 0;
+  for (size_t i = 0; i < from->count; i++) {
+    if (!from->items[i].possible) {
+      from->items[kept++] = from->items[i];
+      continue;
+    }
+    to->items = st_realloc(to->items, to->count + 1, sizeof(*to->items));
+    to->items[to->count++] = from->items[i];
+  }
+  from->count = kept;
 }
 
 bool st_session_confirm(const struct st_session *s, size_t actions)
@@ -226,17 +255,31 @@ static int verify(struct st_session *s, const struct st_journal *j, struct st_se
   return verify_plugins(s, j, ret_wrong, err);
 }
 
+/* That restore's, and that of the packages it was a part of. */
+static int close_undone(struct st_session *s, int64_t number, struct st_error *err)
+{
+  int dir = s->write->store_dir;
+  ST_AUTO_JOURNAL undone = {0};
+  if (st_journal_read(dir, number, &undone, err) < 0)
+    return -1;
+  struct st_journal packages = {.number = undone.part_of};
+  if (packages.number && st_journal_set_state(dir, &packages, ST_JOURNAL_UNDONE, err) < 0)
+    return -1;
+  return st_journal_set_state(dir, &undone, ST_JOURNAL_UNDONE, err);
+}
+
 /* The journal that this one undid; and its own end. */
 static int close_journal(struct st_session *s, struct st_journal *j, bool clean,
                          struct st_error *err)
 {
   int dir = s->write->store_dir;
+  struct st_journal packages = {.number = j->part_of};
+  if (clean && packages.number &&
+      st_journal_set_state(dir, &packages, ST_JOURNAL_VERIFIED, err) < 0)
+    return -1;
   if (clean && st_journal_set_state(dir, j, ST_JOURNAL_VERIFIED, err) < 0)
     return -1;
-  if (j->undoes == 0)
-    return 0;
-  struct st_journal undone = {.number = j->undoes};
-  return st_journal_set_state(dir, &undone, ST_JOURNAL_UNDONE, err);
+  return j->undoes ? close_undone(s, j->undoes, err) : 0;
 }
 
 static int say_interrupted(const struct st_session *s, const struct st_journal *j)
@@ -282,15 +325,29 @@ static int apply(struct st_session *s, struct st_journal *j, struct st_session_e
   return finish(s, j, end, problems.count, err);
 }
 
+/* The entries are journalled: from here on it is they that are gone on with. */
+static int close_packages(struct st_session *s, const struct st_journal *j, struct st_error *err)
+{
+  struct st_journal packages = {.number = j->part_of};
+  if (packages.number == 0)
+    return 0;
+  return st_journal_set_state(s->write->store_dir, &packages, ST_JOURNAL_APPLIED, err);
+}
+
 int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_end *end,
                   struct st_error *err)
 {
   size_t refusals;
   if (preflight(s, j, end->resumed, &refusals, err) < 0)
     return -1;
+  if (refusals > 0 && j->part_of)
+    return st_refuse(err, "the packages were put back, the entries were not: `systracker restore "
+                          "--resume` goes on, `systracker undo` goes back");
   if (refusals > 0)
     return st_refuse(err, "restore refused, nothing was changed");
   if (!end->resumed && st_journal_write(s->write->store_dir, j, err) < 0)
+    return -1;
+  if (close_packages(s, j, err) < 0)
     return -1;
   return apply(s, j, end, err);
 }

@@ -14,6 +14,7 @@ struct st_session {
   struct st_world world;
   int64_t checkpoint; /* 0: not of a checkpoint */
   char *chain;        /* id of the other host whose checkpoint it is; NULL: our own */
+  bool exact, clone;  /* the request's, or those of the journal that is gone on with */
   bool unseen;        /* some of what was asked for could not be looked at */
 };
 
@@ -27,6 +28,8 @@ int st_session_resolve(struct st_session *s, struct st_error *err);
 /* Scans, and asks what a plan must know; again after the restore, with everything fresh. */
 int st_session_scan(struct st_session *s, struct st_error *err);
 int st_session_reopen(struct st_session *s, struct st_error *err);
+/* The same with the checkpoint and the ways of a journal's restore. */
+int st_session_follow(struct st_session *s, const struct st_journal *j, struct st_error *err);
 
 int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
                     struct st_actions *ret, struct st_error *err);
@@ -37,6 +40,8 @@ void st_session_say(const struct st_strings *lines);
 /* Moves what is to be done out of the plan into a new journal. */
 int st_session_journal(struct st_session *s, struct st_actions *actions, struct st_journal *ret,
                        struct st_error *err);
+/* Moves what the plug-ins can do into the journal. */
+void st_session_take_plugins(struct st_plan *from, struct st_plan *to);
 /* Asks on a terminal, unless --yes.  False: no. */
 bool st_session_confirm(const struct st_session *s, size_t actions);
 

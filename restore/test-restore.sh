@@ -146,6 +146,10 @@ mkdir "$root/etc/brandnew" && echo swap >"$root/etc/brandnew/.x" && mv "$root/et
 packages 'hello 1.0-2' 'libfoo 2.3'
 expect_status 1 systracker restore --checkpoint 1 --exact
 one_error 'package' '--packages=none'
+expect_status 1 systracker restore --checkpoint 1 --packages=exact
+one_error 'package hello: 1.0-1 is not kept' '--fetch-missing' 'nothing was changed'
+expect_status 2 systracker restore --checkpoint 1 --packages=exact -- /etc
+one_error 'whole restore'
 expect_status 0 systracker restore --checkpoint 1 --exact --packages=none
 contains "$out" '^keep     dpkg_track: .*hello'
 
@@ -160,7 +164,7 @@ expect_status 1 systracker restore --checkpoint 1 --from="$scratch/none"
 one_error 'systracker fetch'
 expect_status 1 systracker restore --checkpoint 1 --host=0123
 one_error 'systracker fetch'
-for option in --restart --packages=exact; do
+for option in --restart; do
   expect_status 1 systracker restore --checkpoint 1 "$option"
   one_error 'not in this version'
 done

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * packages.h - the packages' phase of a restore: by the root's own apt and dpkg, from kept package
+ * files alone, without a network.
+ */
+#ifndef ST_RESTORE_PACKAGES_H
+#define ST_RESTORE_PACKAGES_H
+
+#include "restore/repository.h"
+#include "systracker/tracker/tracker.h"
+
+struct st_package_phase {
+  struct st_tracker *tracker; /* scanned; borrowed */
+  struct st_journal *journal; /* its `packages` are what is to be done; borrowed */
+  struct st_repository repository;
+};
+void st_package_phase_close(struct st_package_phase *p);
+
+/* What leads from the packages of now to those of the checkpoint.  Refused where one of the two is
+ * not known. */
+int st_package_phase_find(struct st_tracker *t, int64_t checkpoint, struct st_package_steps *ret,
+                          struct st_error *err);
+
+/* Proves every package file that is needed and, unless it is a dry run, makes the repository and
+ * lets apt simulate.  `undo`: the package files that going back takes are asked for, too.  Reasons
+ * against it go to `refusals`, one line each, escaped; then there is no repository. */
+int st_package_phase_preflight(struct st_package_phase *p, bool undo, bool dry_run,
+                               struct st_strings *refusals, struct st_error *err);
+
+/* Carries the steps out; the repository is gone afterwards.  Where something failed, the error says
+ * it, and what apt and dpkg said goes to `problems`. */
+int st_package_phase_apply(struct st_package_phase *p, struct st_strings *problems,
+                           struct st_error *err);
+
+/* Before a restore that was interrupted goes on or back: removes what it left in the root, and lets
+ * dpkg finish what it began. */
+int st_package_phase_recover(struct st_tracker *t, const struct st_journal *j,
+                             struct st_strings *problems, struct st_error *err);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/packageset.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+
+/* ---- Lists ----------------------------------------------------------------------------------- */
+
+void st_package_facts_free(struct st_package_facts *f)
+{
+  for (size_t i = 0; i < f->count; i++) {
+    free(f->items[i].name);
+    free(f->items[i].architecture);
+    free(f->items[i].version);
+    free(f->items[i].state);
+  }
+  free(f->items);
+  *f = (struct st_package_facts){0};
+}
+
+void st_package_facts_add(struct st_package_facts *f, const char *name, const char *architecture,
+                          const char *version, const char *state)
+{
+  if (f->count == f->size) {
+    f->size = f->size ? 2 * f->size : 64;
+    f->items = st_realloc(f->items, f->size, sizeof(*f->items));
+  }
+  f->items[f->count++] = (struct st_package_fact){st_strdup(name), st_strdup(architecture),
+                                                  st_strdup(version), st_strdup(state)};
+}
+
+void st_package_steps_free(struct st_package_steps *s)
+{
+  for (size_t i = 0; i < s->count; i++) {
+    free(s->items[i].name);
+    free(s->items[i].architecture);
+    free(s->items[i].before);
+    free(s->items[i].after);
+  }
+  free(s->items);
+  *s = (struct st_package_steps){0};
+}
+
+struct st_package_step *st_package_steps_add(struct st_package_steps *s,
+                                             const struct st_package_step *step)
+{
+  if (s->count == s->size) {
+    s->size = s->size ? 2 * s->size : 32;
+    s->items = st_realloc(s->items, s->size, sizeof(*s->items));
+  }
+  struct st_package_step *new = &s->items[s->count++];
+  *new = (struct st_package_step){step->kind,
+                                  st_strdup(step->name),
+                                  st_strdup(step->architecture),
+                                  st_strdup(step->before),
+                                  st_strdup(step->after),
+                                  step->installed};
+  return new;
+}
+
+/* ---- What is to be done ---------------------------------------------------------------------- */
+
+enum presence { GONE, CONFIG_FILES, UNFINISHED, INSTALLED };
+
+/* The last word of dpkg's three.  Triggers that are pending are run by whatever apt does next. */
+static enum presence presence_of(const struct st_package_fact *f)
+{
+  static const char *const installed[] = {"installed", "triggers-awaited", "triggers-pending"};
+  const char *space = f ? strrchr(f->state, ' ') : NULL;
+  const char *status = space ? space + 1 : "not-installed";
+  for (size_t i = 0; i < ST_COUNT(installed); i++) {
+    if (strcmp(status, installed[i]) == 0)
+      return INSTALLED;
+  }
+  if (strcmp(status, "not-installed") == 0)
+    return GONE;
+  return strcmp(status, "config-files") == 0 ? CONFIG_FILES : UNFINISHED;
+}
+
+static enum st_package_step_kind kind_of_version(const char *before, const char *after)
+{
+  int c = st_package_version_compare(before, after);
+  return c < 0 ? ST_PACKAGE_UPGRADE : c > 0 ? ST_PACKAGE_DOWNGRADE : ST_PACKAGE_REPAIR;
+}
+
+static void find_one(const struct st_package_fact *target, const struct st_package_fact *live,
+                     struct st_package_steps *ret)
+{
+  const struct st_package_fact *any = target ? target : live;
+  enum presence then = presence_of(target), now = presence_of(live);
+  struct st_package_step step = {
+      .name = any->name,
+      .architecture = any->architecture,
+      .before = now == GONE ? "" : live->version,
+      .after = then == GONE ? "" : target->version,
+      .installed = now >= UNFINISHED,
+  };
+  bool same = strcmp(step.before, step.after) == 0;
+  if (then == GONE && now == GONE)
+    return;
+  if (then == GONE)
+    step.kind = ST_PACKAGE_PURGE;
+  else if (then == CONFIG_FILES && now == CONFIG_FILES && same)
+    return;
+  else if (then == CONFIG_FILES)
+    step.kind = step.installed && same ? ST_PACKAGE_REMOVE : ST_PACKAGE_REMNANT;
+  else if (now == INSTALLED && same)
+    return;
+  else
+    step.kind = step.installed ? kind_of_version(step.before, step.after) : ST_PACKAGE_INSTALL;
+  st_package_steps_add(ret, &step);
+}
+
+static int compare_facts(const void *a, const void *b)
+{
+  const struct st_package_fact *x = a, *y = b;
+  int c = strcmp(x->name, y->name);
+  return c ? c : strcmp(x->architecture, y->architecture);
+}
+
+static void sort(struct st_package_facts *f)
+{
+  if (f->count > 0)
+    qsort(f->items, f->count, sizeof(*f->items), compare_facts);
+}
+
+void st_package_steps_find(struct st_package_facts *target, struct st_package_facts *live,
+                           struct st_package_steps *ret)
+{
+  sort(target);
+  sort(live);
+  for (size_t i = 0, k = 0; i < target->count || k < live->count;) {
+    const struct st_package_fact *t = i < target->count ? &target->items[i] : NULL;
+    const struct st_package_fact *l = k < live->count ? &live->items[k] : NULL;
+    int c = !t ? 1 : !l ? -1 : compare_facts(t, l);
+    find_one(c <= 0 ? t : NULL, c >= 0 ? l : NULL, ret);
+    i += c <= 0;
+    k += c >= 0;
+  }
+}
+
+bool st_package_step_installs(const struct st_package_step *s)
+{
+  return s->kind != ST_PACKAGE_REMOVE && s->kind != ST_PACKAGE_PURGE;
+}
+
+bool st_package_step_loses(const struct st_package_step *s)
+{
+  return *s->before && s->kind != ST_PACKAGE_REPAIR;
+}
+
+/* ---- Words ----------------------------------------------------------------------------------- */
+
+const char *st_package_step_verb(const struct st_package_step *s)
+{
+  static const char *const verbs[] = {"install", "upgrade", "downgrade", "repair",
+                                      "remove",  "purge",   "remnant"};
+  return verbs[s->kind];
+}
+
+char *st_package_full_name(const char *name, const char *architecture)
+{
+  bool all = strcmp(architecture, "all") == 0 || !*architecture;
+  return all ? st_strdup(name) : st_format("%s:%s", name, architecture);
+}
+
+static void say(struct st_buffer *out, const char *before, const char *bytes)
+{
+  st_buffer_append_string(out, before);
+  st_escape(out, bytes, strlen(bytes));
+}
+
+char *st_package_step_words(const struct st_package_step *s)
+{
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  say(&out, "package ", s->name);
+  switch (s->kind) {
+  case ST_PACKAGE_INSTALL:
+    say(&out, " installed ", s->after);
+    break;
+  case ST_PACKAGE_REPAIR:
+    say(&out, " installed again ", s->after);
+    break;
+  case ST_PACKAGE_REMOVE:
+    st_buffer_append_string(&out, " removed, its configuration files stay");
+    break;
+  case ST_PACKAGE_PURGE:
+    st_buffer_append_string(&out,
+                            s->installed ? " removed" : " purged: its configuration files go");
+    break;
+  case ST_PACKAGE_REMNANT:
+    say(&out, " installed ", s->after);
+    st_buffer_append_string(&out, " and removed: its configuration files stay");
+    break;
+  default:
+    say(&out, " ", s->before);
+    say(&out, " → ", s->after);
+  }
+  return st_buffer_steal(&out, NULL);
+}
+
+/* ---- Names and versions ---------------------------------------------------------------------- */
+
+static bool only(const char *s, const char *allowed)
+{
+  for (; *s; s++) {
+    bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9');
+    if (!plain && !strchr(allowed, *s))
+      return false;
+  }
+  return true;
+}
+
+static bool valid_version(const char *v)
+{
+  return !*v || ((*v >= '0' && *v <= '9') && only(v, ".+-~:"));
+}
+
+bool st_package_step_valid(const struct st_package_step *s)
+{
+  return (unsigned)s->kind < ST_PACKAGE_NKINDS && isalnum((unsigned char)*s->name) &&
+         only(s->name, "+-.") && isalnum((unsigned char)*s->architecture) &&
+         only(s->architecture, "-") && valid_version(s->before) && valid_version(s->after) &&
+         (*s->after || !st_package_step_installs(s));
+}
+
+/* How a byte sorts within a part that is no number: "~" before the end, letters before others. */
+static int weight(char c)
+{
+  if (c == 0 || (c >= '0' && c <= '9'))
+    return 0;
+  if (c == '~')
+    return -1;
+  return isalpha((unsigned char)c) ? (unsigned char)c : (unsigned char)c + 256;
+}
+
+static bool is_digit(char c)
+{
+  return c >= '0' && c <= '9';
+}
+
+static int compare_number(const char **a, const char **b)
+{
+  int first = 0;
+  while (**a == '0')
+    (*a)++;
+  while (**b == '0')
+    (*b)++;
+  for (; is_digit(**a) && is_digit(**b); (*a)++, (*b)++) {
+    if (!first)
+      first = **a - **b;
+  }
+  return is_digit(**a) ? 1 : is_digit(**b) ? -1 : first;
+}
+
+/* Parts that are numbers and parts that are not, in turn. */
+static int compare_part(const char *a, const char *b)
+{
+  while (*a || *b) {
+    while ((*a && !is_digit(*a)) || (*b && !is_digit(*b))) {
+      int c = weight(*a) - weight(*b);
+      if (c)
+        return c;
+      a += *a && !is_digit(*a);
+      b += *b && !is_digit(*b);
+    }
+    int c = compare_number(&a, &b);
+    if (c)
+      return c;
+  }
+  return 0;
+}
+
+struct version {
+  char *epoch, *upstream, *revision;
+};
+
+static struct version split(const char *text)
+{
+  const char *colon = strchr(text, ':'), *rest = colon ? colon + 1 : text;
+  const char *dash = strrchr(rest, '-');
+  return (struct version){
+      .epoch = st_memdup(text, colon ? (size_t)(colon - text) : 0),
+      .upstream = st_memdup(rest, dash ? (size_t)(dash - rest) : strlen(rest)),
+      .revision = st_strdup(dash ? dash + 1 : ""),
+  };
+}
+
+static void version_free(struct version *v)
+{
+  free(v->epoch);
+  free(v->upstream);
+  free(v->revision);
+}
+
+int st_package_version_compare(const char *a, const char *b)
+{
+  struct version x = split(a), y = split(b);
+  int c = compare_part(x.epoch, y.epoch);
+  if (!c)
+    c = compare_part(x.upstream, y.upstream);
+  if (!c)
+    c = compare_part(x.revision, y.revision);
+  version_free(&x);
+  version_free(&y);
+  return c;
+}

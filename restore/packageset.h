@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * packageset.h - from the packages that should be and those that are, to what is to be done: pure
+ * functions over what dpkg_track keeps.
+ */
+#ifndef ST_RESTORE_PACKAGESET_H
+#define ST_RESTORE_PACKAGESET_H
+
+#include "systracker/base/buffer.h"
+
+/* One package as dpkg knows it. */
+struct st_package_fact {
+  char *name, *architecture, *version; /* version "": none */
+  char *state;                         /* "install ok installed" */
+};
+
+struct st_package_facts {
+  struct st_package_fact *items;
+  size_t count, size;
+};
+#define ST_AUTO_PACKAGE_FACTS ST_CLEANUP(st_package_facts_free) struct st_package_facts
+void st_package_facts_free(struct st_package_facts *f);
+/* Adds one; all four are copied. */
+void st_package_facts_add(struct st_package_facts *f, const char *name, const char *architecture,
+                          const char *version, const char *state);
+
+enum st_package_step_kind {
+  ST_PACKAGE_INSTALL,
+  ST_PACKAGE_UPGRADE,
+  ST_PACKAGE_DOWNGRADE,
+  ST_PACKAGE_REPAIR,  /* the same version, whose installation was not finished */
+  ST_PACKAGE_REMOVE,  /* its configuration files stay */
+  ST_PACKAGE_PURGE,   /* nothing stays */
+  ST_PACKAGE_REMNANT, /* only its configuration files are to be there: installed, then removed */
+  ST_PACKAGE_NKINDS,
+};
+
+struct st_package_step {
+  enum st_package_step_kind kind;
+  char *name, *architecture;
+  char *before, *after; /* versions; "": not there, neither its configuration files */
+  bool installed;       /* its files are there now */
+};
+
+struct st_package_steps {
+  struct st_package_step *items;
+  size_t count, size;
+};
+#define ST_AUTO_PACKAGE_STEPS ST_CLEANUP(st_package_steps_free) struct st_package_steps
+void st_package_steps_free(struct st_package_steps *s);
+struct st_package_step *st_package_steps_add(struct st_package_steps *s,
+                                             const struct st_package_step *step); /* copies */
+
+/* What leads from `live` to `target`; sorts both.  By name and architecture. */
+void st_package_steps_find(struct st_package_facts *target, struct st_package_facts *live,
+                           struct st_package_steps *ret);
+
+/* Whether the package file of `after` is needed. */
+bool st_package_step_installs(const struct st_package_step *s);
+/* Whether undo needs the package file of `before`. */
+bool st_package_step_loses(const struct st_package_step *s);
+
+/* "upgrade" and its like. */
+const char *st_package_step_verb(const struct st_package_step *s);
+/* "package nano 7.2-1 → 7.2-2", escaped; malloc'ed. */
+char *st_package_step_words(const struct st_package_step *s);
+
+/* The name by which apt and dpkg know it: with the architecture, unless that is "all". */
+char *st_package_full_name(const char *name, const char *architecture);
+
+/* Whether names, architecture and versions are such as dpkg allows: nothing else reaches a command
+ * line or a file of apt's.  (Debian Policy 5.6.1, 5.6.12.) */
+bool st_package_step_valid(const struct st_package_step *s);
+
+/* Less than, equal to or greater than 0, as dpkg orders versions (deb-version(7)). */
+int st_package_version_compare(const char *a, const char *b);
+
+#endif

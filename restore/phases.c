@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/phases.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "restore/packages.h"
+#include "restore/preflight.h"
+#include "systracker/base/digest.h"
+#include "systracker/base/escape.h"
+#include "systracker/base/keys.h"
+
+#define ST_AUTO_PHASE ST_CLEANUP(st_package_phase_close) struct st_package_phase
+
+/* ---- The plan -------------------------------------------------------------------------------- */
+
+bool st_phases_wanted(const struct st_session *s)
+{
+  const struct st_request *r = s->request;
+  return r->paths.count == 0 &&
+         (r->packages == ST_PACKAGES_EXACT || (r->packages == ST_PACKAGES_UNSAID && s->exact));
+}
+
+int st_phases_find(struct st_session *s, const struct st_gathered *g, struct st_package_steps *ret,
+                   struct st_error *err)
+{
+  if (g->packages.count == 0)
+    return 0;
+  for (size_t i = 0; i < g->packages.count; i++) {
+    if (strcmp(g->packages.items[i].plugin, "dpkg_track") != 0)
+      return st_refuse(err,
+                       "packages of %s differ, which this version cannot put back: "
+                       "--packages=none leaves them as they are",
+                       g->packages.items[i].plugin);
+  }
+  return st_package_phase_find(s->look, s->checkpoint, ret, err);
+}
+
+/* What cannot be done now may be done by the packages: it is said when they are there. */
+static void leave_out_impossible(struct st_actions *actions)
+{
+  size_t kept = 0;
+  for (size_t i = 0; i < actions->count; i++) {
+    struct st_action *a = &actions->items[i];
+    if (a->kind != ST_ACTION_CANNOT) {
+      actions->items[kept++] = *a;
+      continue;
+    }
+    free(a->path);
+    free(a->why);
+    st_state_clear(&a->before);
+    st_state_clear(&a->after);
+  }
+  actions->count = kept;
+}
+
+static int plan(struct st_session *s, struct st_gathered *g, const struct st_journal *j,
+                struct st_actions *ret, struct st_error *err)
+{
+  if (st_session_plan(s, &g->wishes, s->exact, ret, err) < 0)
+    return -1;
+  leave_out_impossible(ret);
+  st_report_packages(s->request->cli, &j->packages);
+  if (!s->request->cli->quiet && !s->request->cli->json && ret->count > 0)
+    printf("then, planned again when the packages are there; as of now:\n");
+  st_report_plan(s->request->cli, ret, &g->plugins, NULL, true);
+  return 0;
+}
+
+/* ---- Preflight ------------------------------------------------------------------------------- */
+
+/* Of the entries as they differ now, nothing of it kept: their contents are there, and so on. */
+static int check_entries(struct st_session *s, struct st_actions *actions,
+                         struct st_strings *refusals, struct st_error *err)
+{
+  ST_AUTO_JOURNAL entries = {0};
+  struct st_preflight p = {.world = &s->world,
+                           .store = s->write ? s->write->store : s->look->store,
+                           .dry_run = true,
+                           .unchanged = true};
+  if (st_session_journal(s, actions, &entries, err) < 0)
+    return -1;
+  return st_preflight(&p, &entries, refusals, err);
+}
+
+/* A single reason is the error itself. */
+static int refuse(const struct st_strings *refusals, struct st_error *err)
+{
+  if (refusals->count == 1)
+    return st_refuse(err, "restore refused, nothing was changed: %s", refusals->items[0]);
+  st_session_say(refusals);
+  return st_refuse(err, "restore refused, nothing was changed");
+}
+
+/* ---- The entries ----------------------------------------------------------------------------- */
+
+static int verify_entries(struct st_session *s, const struct st_journal *j, struct st_actions *ret,
+                          struct st_error *err)
+{
+  (void)j;
+  ST_AUTO_GATHERED g = {0};
+  if (st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0)
+    return -1;
+  return st_session_plan(s, &g.wishes, s->exact, ret, err);
+}
+
+/* Packages that are still not as they should be. */
+static int count_wrong(struct st_session *s, size_t *ret, struct st_error *err)
+{
+  ST_AUTO_PACKAGE_STEPS rest = {0};
+  if (st_package_phase_find(s->look, s->checkpoint, &rest, err) < 0)
+    return -1;
+  for (size_t i = 0; i < rest.count; i++) {
+    ST_AUTO_FREE char *words = st_package_step_words(&rest.items[i]);
+    fprintf(stderr, "systracker: not as it should be: still to be done: %s\n", words);
+  }
+  *ret = rest.count;
+  return 0;
+}
+
+static int put_back_entries(struct st_session *s, struct st_gathered *g, struct st_actions *actions,
+                            const struct st_journal *packages, struct st_session_end *end,
+                            struct st_error *err)
+{
+  ST_AUTO_JOURNAL j = {0};
+  if (st_session_journal(s, actions, &j, err) < 0)
+    return -1;
+  j.part_of = packages->number;
+  j.undoes = packages->undoes;
+  j.undoable = packages->undoable;
+  st_session_take_plugins(&g->packages, &j.plugins);
+  st_session_take_plugins(&g->plugins, &j.plugins);
+  return st_session_go(s, &j, end, err);
+}
+
+/* The packages are there: looks again, and goes on with what differs now. */
+static int go_on(struct st_session *s, const struct st_journal *packages, struct st_error *err)
+{
+  ST_AUTO_GATHERED g = {0};
+  ST_AUTO_ACTIONS actions = {0};
+  struct st_session_end end = {.verify = verify_entries};
+  size_t wrong;
+  if (st_session_reopen(s, err) < 0 || count_wrong(s, &wrong, err) < 0 ||
+      st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0 ||
+      st_session_plan(s, &g.wishes, s->exact, &actions, err) < 0)
+    return -1;
+  st_report_plan(s->request->cli, &actions, &g.plugins, &g.packages, true);
+  st_report_sum_up(&end.sum, &actions);
+  end.sum.packages = packages->packages.count;
+  int status = put_back_entries(s, &g, &actions, packages, &end, err);
+  return status == ST_EXIT_OK && wrong > 0 ? ST_EXIT_INCOMPLETE : status;
+}
+
+/* ---- The packages ---------------------------------------------------------------------------- */
+
+static void hold_signals(void)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static bool is_interrupted(void)
+{
+  sigset_t pending;
+  return sigpending(&pending) == 0 &&
+         (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
+          sigismember(&pending, SIGHUP));
+}
+
+/* A signal that comes meanwhile is answered when apt is through: half a transaction serves nobody.
+ */
+static int put_back_packages(struct st_session *s, struct st_package_phase *phase,
+                             struct st_error *err)
+{
+  ST_AUTO_STRINGS problems = {0};
+  hold_signals();
+  int r = st_package_phase_apply(phase, &problems, err);
+  st_session_say(&problems);
+  if (r < 0)
+    return st_wrap(err, "`systracker restore --resume` goes on, `systracker undo` goes back");
+  if (is_interrupted()) {
+    fprintf(stderr, "systracker: interrupted when the packages were put back: `systracker restore "
+                    "--resume` goes on, `systracker undo` goes back\n");
+    return ST_EXIT_INCOMPLETE;
+  }
+  return go_on(s, phase->journal, err);
+}
+
+/* All that is there now, in a checkpoint. */
+static int keep_before(struct st_session *s, struct st_journal *j, struct st_error *err)
+{
+  if (!j->undoable)
+    return 0;
+  ST_AUTO_FREE char *message =
+      j->undoes ? st_format("before the undo of restore %lld", (long long)j->undoes)
+                : st_format("before the restore of %lld", (long long)j->checkpoint);
+  struct st_checkpoint_options options = {.message = message};
+  struct st_scan_result scan = {0};
+  struct st_checkpoint made;
+  int r = st_tracker_checkpoint(s->write, &options, &scan, &made, err);
+  st_scan_result_clear(&scan);
+  if (r < 0)
+    return st_wrap(err, "nothing was changed");
+  j->before = made.number;
+  if (!s->request->cli->quiet)
+    fprintf(stderr, "systracker: checkpoint %lld made %s\n", (long long)made.number, message);
+  return 0;
+}
+
+static int fill_journal(struct st_session *s, struct st_journal *j, struct st_error *err)
+{
+  j->kind = ST_JOURNAL_PACKAGES;
+  j->time = time(NULL);
+  j->checkpoint = s->checkpoint;
+  j->undoable = !s->request->no_undo;
+  j->exact = s->exact;
+  j->clone = s->clone;
+  j->chain = s->chain ? st_strdup(s->chain) : NULL;
+  return st_random(j->token, sizeof(j->token), err);
+}
+
+static int carry_out(struct st_session *s, struct st_package_phase *phase, size_t entries,
+                     struct st_error *err)
+{
+  struct st_journal *j = phase->journal;
+  int dir = s->write->store_dir;
+  if (!st_session_confirm(s, j->packages.count + entries))
+    return st_refuse(err, "not confirmed, nothing was changed");
+  if (keep_before(s, j, err) < 0 || st_journal_write(dir, j, err) < 0 ||
+      st_journal_set_state(dir, j, ST_JOURNAL_APPLYING, err) < 0)
+    return -1;
+  return put_back_packages(s, phase, err);
+}
+
+int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal *j,
+                  struct st_error *err)
+{
+  ST_AUTO_ACTIONS actions = {0};
+  ST_AUTO_STRINGS refusals = {0};
+  ST_AUTO_PHASE phase = {s->look, j, ST_REPOSITORY_INIT};
+  bool dry_run = s->request->dry_run;
+  if (fill_journal(s, j, err) < 0 || plan(s, g, j, &actions, err) < 0 ||
+      check_entries(s, &actions, &refusals, err) < 0)
+    return -1;
+  if (st_package_phase_preflight(&phase, j->undoable, dry_run || refusals.count > 0, &refusals,
+                                 err) < 0)
+    return -1;
+  if (refusals.count > 0)
+    return refuse(&refusals, err);
+  if (!dry_run)
+    return carry_out(s, &phase, actions.count, err);
+  struct st_report_sum sum = {.dry_run = true, .packages = j->packages.count};
+  st_report_sum_up(&sum, &actions);
+  st_report_summary(s->request->cli, &sum);
+  return ST_EXIT_OK;
+}
+
+int st_phases_resume(struct st_session *s, struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_STRINGS problems = {0}, refusals = {0};
+  ST_AUTO_PACKAGE_STEPS before = {0};
+  int r = st_package_phase_recover(s->look, j, &problems, err);
+  st_session_say(&problems);
+  if (r < 0)
+    return -1;
+  before = j->packages;
+  j->packages = (struct st_package_steps){0};
+  if (st_session_follow(s, j, err) < 0 ||
+      st_package_phase_find(s->look, s->checkpoint, &j->packages, err) < 0)
+    return -1;
+  st_report_packages(s->request->cli, &j->packages);
+  if (j->packages.count == 0)
+    return go_on(s, j, err);
+  ST_AUTO_PHASE phase = {s->look, j, ST_REPOSITORY_INIT};
+  if (st_package_phase_preflight(&phase, false, false, &refusals, err) < 0)
+    return -1;
+  if (refusals.count > 0)
+    return refuse(&refusals, err);
+  if (j->state == ST_JOURNAL_PLANNED &&
+      st_journal_set_state(s->write->store_dir, j, ST_JOURNAL_APPLYING, err) < 0)
+    return -1;
+  return put_back_packages(s, &phase, err);
+}
+
+int st_phases_of(const struct st_session *s, const struct st_journal *last, struct st_journal *ret,
+                 struct st_error *err)
+{
+  int64_t number = last->kind == ST_JOURNAL_PACKAGES ? last->number : last->part_of;
+  return number ? st_journal_read(s->look->store_dir, number, ret, err) : 0;
+}

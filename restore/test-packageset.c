@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "restore/packageset.h"
+
+static int sign(int n)
+{
+  return (n > 0) - (n < 0);
+}
+
+/* Each before the next; from deb-version(7) and dpkg's own tests. */
+static void test_versions(void **state)
+{
+  (void)state;
+  static const char *const order[] = {"0:0~~",     "0~",         "0",        "0.0-0~1", "0.0-1",
+                                      "1.0~rc1-1", "1.0-1",      "1.0-1+b1", "1.0-1.1", "1.0-2",
+                                      "1.0-10",    "1.0+dfsg-1", "1.0.1-1",  "1.9-1",   "1.10-1",
+                                      "1.a-1",     "1.b-1",      "1:0.1-1"};
+  for (size_t i = 0; i < ST_COUNT(order); i++) {
+    for (size_t k = 0; k < ST_COUNT(order); k++) {
+      int c = sign(st_package_version_compare(order[i], order[k]));
+      if (c != (i > k) - (i < k))
+        fail_msg("%s against %s: %d", order[i], order[k], c);
+    }
+  }
+  assert_int_equal(st_package_version_compare("0:1.00-1", "1.0-01"), 0);
+  assert_int_equal(st_package_version_compare("1.0", "1.0-0"), 0);
+}
+
+#define OK "install ok installed"
+#define RC "deinstall ok config-files"
+
+/* "upgrade a 1 2": the one step that leads from `live` to `target`; "" none. */
+static void expect(const char *then, const char *then_state, const char *now, const char *now_state,
+                   const char *words)
+{
+  ST_AUTO_PACKAGE_FACTS target = {0}, live = {0};
+  ST_AUTO_PACKAGE_STEPS steps = {0};
+  st_package_facts_add(&target, "zz", "all", "1", OK);
+  st_package_facts_add(&live, "zz", "all", "1", OK);
+  if (then)
+    st_package_facts_add(&target, "a", "amd64", then, then_state);
+  if (now)
+    st_package_facts_add(&live, "a", "amd64", now, now_state);
+  st_package_steps_find(&target, &live, &steps);
+  assert_int_equal(steps.count, *words != 0);
+  if (steps.count == 0)
+    return;
+  const struct st_package_step *s = &steps.items[0];
+  ST_AUTO_FREE char *found = st_format("%s %s>%s", st_package_step_verb(s), s->before, s->after);
+  assert_string_equal(found, words);
+  assert_string_equal(s->name, "a");
+  assert_true(st_package_step_valid(s));
+}
+
+static void test_steps(void **state)
+{
+  (void)state;
+  expect("1", OK, "1", OK, "");
+  expect("1", "hold ok installed", "1", OK, "");
+  expect("1", OK, "1", "install ok triggers-pending", "");
+  expect("2", OK, "1", OK, "upgrade 1>2");
+  expect("1", OK, "1:0", "hold ok installed", "downgrade 1:0>1");
+  expect("1", OK, "1", "install ok half-configured", "repair 1>1");
+  expect("1", OK, NULL, NULL, "install >1");
+  expect("1", OK, "1", RC, "install 1>1");
+  expect("1", OK, "2", RC, "install 2>1");
+  expect(NULL, NULL, "1", OK, "purge 1>");
+  expect(NULL, NULL, "1", RC, "purge 1>");
+  expect("1", RC, "1", OK, "remove 1>1");
+  expect("1", RC, "2", OK, "remnant 2>1");
+  expect("1", RC, NULL, NULL, "remnant >1");
+  expect("1", RC, "1", RC, "");
+  expect("1", RC, "2", RC, "remnant 2>1");
+  expect("1", "unknown ok not-installed", NULL, NULL, "");
+  expect(NULL, NULL, "", "unknown ok not-installed", "");
+}
+
+/* One name of two architectures is two packages; order does not matter. */
+static void test_architectures(void **state)
+{
+  (void)state;
+  ST_AUTO_PACKAGE_FACTS target = {0}, live = {0};
+  ST_AUTO_PACKAGE_STEPS steps = {0};
+  st_package_facts_add(&target, "libc6", "i386", "2", OK);
+  st_package_facts_add(&target, "libc6", "amd64", "2", OK);
+  st_package_facts_add(&target, "b", "amd64", "2", OK);
+  st_package_facts_add(&live, "libc6", "amd64", "2", OK);
+  st_package_facts_add(&live, "c", "all", "2", OK);
+  st_package_facts_add(&live, "b", "amd64", "2", OK);
+  st_package_steps_find(&target, &live, &steps);
+  assert_int_equal(steps.count, 2);
+  ST_AUTO_FREE char *purged = st_package_step_words(&steps.items[0]);
+  assert_string_equal(purged, "package c removed");
+  ST_AUTO_FREE char *name = st_package_full_name(steps.items[1].name, steps.items[1].architecture);
+  assert_string_equal(name, "libc6:i386");
+  assert_true(st_package_step_installs(&steps.items[1]));
+  assert_false(st_package_step_loses(&steps.items[1]));
+  assert_true(st_package_step_loses(&steps.items[0]));
+}
+
+static bool valid(const char *name, const char *architecture, const char *after)
+{
+  char *n = st_strdup(name), *a = st_strdup(architecture), *v = st_strdup(after);
+  const struct st_package_step s = {ST_PACKAGE_INSTALL, n, a, (char *)"", v, false};
+  bool r = st_package_step_valid(&s);
+  free(n);
+  free(a);
+  free(v);
+  return r;
+}
+
+/* What could be an option, or a line of its own, never reaches apt. */
+static void test_hostile(void **state)
+{
+  (void)state;
+  assert_true(valid("libstdc++6", "amd64", "12.2.0-14+deb12u1"));
+  assert_false(valid("-o", "amd64", "1"));
+  assert_false(valid("a", "amd64", ""));
+  assert_false(valid("a", "amd64", "1\nPackage: b"));
+  assert_false(valid("a/b", "amd64", "1"));
+  assert_false(valid("a", "amd64 ", "1"));
+  assert_false(valid("a", "", "1"));
+  assert_false(valid("", "all", "1"));
+  assert_false(valid("a", "all", "-1"));
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_versions),
+      cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_architectures),
+      cmocka_unit_test(test_hostile),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,173 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A Debian root's packages put back as they were at a checkpoint, without a network, and undone.
+. "$ST_SOURCE/tests/functions.sh"
+. "$ST_SOURCE/tests/real/debian.sh"
+need_program dpkg-deb
+make_debian
+shipped_config
+unshare -n true 2>/dev/null || skip "no network namespaces here"
+without_network() { unshare -n "$ST_SYSTRACKER" --config "$config" --root "$root" "$@"; }
+
+# Nothing is started here either, while the test itself installs; a restore has to see to it alone.
+quietly()
+{
+  printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+  chmod 755 "$root/usr/sbin/policy-rc.d"
+  "$@" >"$scratch/quietly.log" 2>&1 || { tail -n 20 "$scratch/quietly.log"; fail "$*"; }
+  rm "$root/usr/sbin/policy-rc.d"
+}
+
+# What the comparison leaves out: what programs make anew from other files, as the shipped
+# configuration says of them; backups that the tools of accounts leave are tracked, and compared.
+left_out='^(etc/ld\.so\.cache|usr/share/info/dir|var/.*)$'
+echo "left out of the comparison: sizes and times of directories, and $left_out"
+look()
+{
+  # shellcheck disable=SC2016
+  in_root dpkg-query -W -f '${Package} ${Version} ${Architecture} ${Status}\n' >"$1.packages"
+  { in_root apt-mark showauto; in_root apt-mark showhold; } >"$1.marks"
+  manifest "$1.all" etc usr opt root boot srv
+  tr '\n\0' '\001\n' <"$1.all" | awk -v out="$left_out" '
+    { path = $1; if (path ~ /^[0-9a-f]+$/ && length(path) == 64) path = $2 } path !~ out' >"$1"
+}
+equal()
+{
+  look "$scratch/now"
+  [ "$(wc -l <"$scratch/now")" -gt 5000 ] || fail "the comparison saw too little"
+  for part in .packages .marks ''; do
+    diff "$scratch/$1$part" "$scratch/now$part" >"$scratch/difference" ||
+      { head -n 40 "$scratch/difference"; fail "not as at $1: $2"; }
+  done
+  in_root dpkg --audit >"$scratch/audit"
+  [ ! -s "$scratch/audit" ] || { cat "$scratch/audit"; fail "dpkg --audit"; }
+  [ -z "$(find "$root/var/lib" -maxdepth 1 -name 'systracker*')" ] || fail "a folder stays"
+}
+unchanged()
+{
+  full_manifest "$scratch/everything.now" etc usr opt root boot srv var/lib/dpkg
+  cmp "$scratch/everything" "$scratch/everything.now" || fail "the root was changed: $1"
+}
+
+# toy NAME VERSION [DEPENDS]: with a configuration file, a program, and a postinst that tells.
+debs=$scratch/debs
+mkdir "$debs"
+toy()
+{
+  build=$scratch/build
+  rm -rf "$build"
+  mkdir -p "$build/DEBIAN" "$build/etc" "$build/usr/bin"
+  printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Nobody <nobody@localhost>\n' \
+    "$1" "$2" >"$build/DEBIAN/control"
+  [ -z "${3:-}" ] || echo "Depends: $3" >>"$build/DEBIAN/control"
+  printf 'Description: toy\n' >>"$build/DEBIAN/control"
+  echo "/etc/$1.conf" >"$build/DEBIAN/conffiles"
+  echo "shipped with $2" >"$build/etc/$1.conf"
+  printf '#!/bin/sh\necho %s\n' "$2" >"$build/usr/bin/$1"
+  chmod 755 "$build/usr/bin/$1"
+  # A service: it is started where nobody forbids it, as invoke-rc.d(8) has it.
+  printf '#!/bin/sh\n[ -x /usr/sbin/policy-rc.d ] || touch /started\n' >"$build/DEBIAN/postinst"
+  chmod 755 "$build/DEBIAN/postinst"
+  dpkg-deb --root-owner-group -b "$build" "$debs/$1_$2.deb" >>"$scratch/dpkg-deb.log"
+}
+toy toy-lib 1:1.0-1
+toy toy-lib 1:2.0-1
+toy toy-app 1:1.0-1 'toy-lib (= 1:1.0-1)'
+toy toy-app 1:2.0-1 'toy-lib (= 1:2.0-1)'
+toy toy-left 1.0
+install_toys()
+{
+  for name in "$@"; do cp "$debs/$name.deb" "$root/var/tmp/"; done
+  quietly in_root sh -c 'dpkg --force-confold -i /var/tmp/*.deb'
+  rm "$root"/var/tmp/*.deb
+}
+
+# ---- Three nights.
+quietly install_in_root hello ed less
+install_toys toy-lib_1:1.0-1 toy-app_1:1.0-1 toy-left_1.0
+echo 'changed by hand' >>"$root/etc/toy-app.conf"
+expect_status 0 systracker checkpoint -m 'the first'
+expect_status 0 systracker packages --keep "$root/var/cache/apt/archives" "$debs"
+look "$scratch/1"
+
+quietly install_in_root cron bc tree
+install_toys toy-lib_1:2.0-1 toy-app_1:2.0-1
+in_root dpkg --purge hello >"$scratch/log.1"
+in_root dpkg --remove toy-left >"$scratch/log.1"
+in_root apt-mark hold less >"$scratch/log.1"
+rm -f "$root/etc/toy-app.conf.dpkg-dist"
+echo 'changed again' >>"$root/etc/toy-app.conf"
+expect_status 0 systracker checkpoint -m 'the second'
+look "$scratch/2"
+
+quietly install_in_root hello
+in_root dpkg --purge bc toy-left >"$scratch/log.1"
+in_root apt-mark unhold less >"$scratch/log.1"
+in_root dpkg --remove less >"$scratch/log.1"
+rm "$root/etc/toy-lib.conf"
+mkdir "$root/opt/new" && echo new >"$root/opt/new/file"
+expect_status 0 systracker checkpoint -m 'the third'
+look "$scratch/3"
+
+# ---- The plan.
+full_manifest "$scratch/everything" etc usr opt root boot srv var/lib/dpkg
+expect_status 0 systracker restore --checkpoint 1 --exact --dry-run
+contains "$out" '^package toy-app 1:2.0-1 → 1:1.0-1$' '^package tree removed$' \
+  '^package toy-left installed 1.0$' '^would be: [0-9]+ packages, '
+expect_status 0 systracker restore --checkpoint 1 --packages=exact --dry-run --json
+contains "$out" '"action": ?"downgrade", ?"package": ?"toy-lib"'
+unchanged "by a dry run"
+
+# ---- Refused before any change.
+for damage in missing cut-off another; do
+  kept_file=$(find "$store/packages" -name '*_toy-lib_1%3a1.0-1_all.deb')
+  cp -a "$kept_file" "$scratch/kept.deb"
+  case $damage in
+  missing) rm "$kept_file" ;;
+  cut-off) truncate -s -100 "$kept_file" ;;
+  another) cat "$debs/toy-left_1.0.deb" >"$kept_file" ;;
+  esac
+  expect_status 1 without_network --store "$store" restore --checkpoint 1 --exact
+  one_error 'package toy-lib: 1:1.0-1' '--packages=none' 'nothing was changed'
+  unchanged "with a package file that is $damage"
+  cp -a "$scratch/kept.deb" "$kept_file"
+done
+# What undo could not bring back is asked for, too.
+kept_file=$(find "$store/packages" -name '*_tree_*.deb')
+mv "$kept_file" "$scratch/kept.deb"
+expect_status 1 without_network --store "$store" restore --checkpoint 1 --exact
+one_error 'package tree: undo could not install' '--no-undo'
+unchanged "without the package file that undo needs"
+mv "$scratch/kept.deb" "$kept_file"
+
+# ---- There, and back.
+expect_status 0 without_network --store "$store" restore --checkpoint 1 --exact
+contains "$err" 'checkpoint 4 made before the restore of 1'
+equal 1 "restored"
+expect_status 0 systracker diff 1
+expect_status 0 without_network --store "$store" restore --checkpoint 2 --exact
+equal 2 "restored"
+expect_status 0 systracker diff 2
+expect_status 0 without_network --store "$store" undo --yes
+equal 1 "undone"
+expect_status 0 without_network --store "$store" undo --yes
+equal 2 "undone, and undone again"
+expect_status 0 without_network --store "$store" restore --checkpoint 3 --exact
+equal 3 "restored"
+[ ! -e "$root/started" ] || fail "a service was started"
+[ ! -e "$root/usr/sbin/policy-rc.d" ] || fail "policy-rc.d stays"
+
+# ---- Killed on the way: resumed.
+"$ST_SYSTRACKER" --config "$config" --root "$root" --store "$store" restore --checkpoint 1 --exact \
+  >"$scratch/killed.log" 2>&1 &
+pid=$!
+while kill -0 "$pid" 2>/dev/null && [ ! -e "$root/var/lib/dpkg/info/toy-left.list" ]; do :; done
+kill -KILL "$pid" 2>/dev/null || echo "the restore was faster than the kill"
+wait "$pid" || :
+# Its apt goes on by itself, and is waited for.
+expect_status 1 systracker restore --checkpoint 2 --exact
+one_error 'a restore was interrupted'
+expect_status 0 without_network --store "$store" restore --resume
+equal 1 "resumed"
+[ ! -e "$root/usr/sbin/policy-rc.d" ] || fail "policy-rc.d stays"
+expect_status 0 systracker verify
