@@ -2,6 +2,8 @@
 #include "config.h"
 
 /* verify.c - everything read again. */
+#include <string.h>
+
 #include "systracker/store/internal.h"
 
 struct verify {
@@ -22,7 +24,16 @@ static void report(struct verify *v, const char *words)
     v->found(v->arg, words);
 }
 
-/* A record that the index does not have, or looks for in a place where it is not: found here. */
+/* Whether the index says of the record what it says itself. */
+static bool same_record(const struct st_record *a, const struct st_record *b)
+{
+  return a->encoding == b->encoding && a->has_base == b->has_base && a->raw == b->raw &&
+         a->stored == b->stored &&
+         (!a->has_base || (a->step == b->step && memcmp(a->base, b->base, sizeof a->base) == 0));
+}
+
+/* A record that the index does not have, has otherwise, or looks for where it is not: found here.
+ */
 static int meet_record(void *arg, const struct st_record *record, uint64_t offset,
                        struct st_error *err)
 {
@@ -31,9 +42,12 @@ static int meet_record(void *arg, const struct st_record *record, uint64_t offse
   struct st_object_row row, here = {*record, v->pack->number, offset, false};
   struct st_record there;
   int r = st_object_index_find(v->store->index, &record->id, &row, err);
-  if (r < 0 || (r > 0 && row.pack == here.pack && row.offset == here.offset))
+  if (r < 0)
     return r;
-  if (r > 0 &&
+  bool here_too = r > 0 && row.pack == here.pack && row.offset == here.offset;
+  if (here_too && same_record(&row.record, record))
+    return 0;
+  if (r > 0 && !here_too &&
       st_packs_read(&v->store->packs, row.pack, row.offset, row.record.stored, &there, &bytes,
                     NULL) == 0 &&
       st_id_equal(&there.id, &record->id))
@@ -113,8 +127,11 @@ static int verify_object(struct verify *v, const struct st_id *id, struct st_err
   int r = st_object_index_find(v->store->index, id, &row, err);
   if (r <= 0)
     return r;
-  if (st_store_read_row(v->store, &row, &content, &why) == ST_READ_DAMAGED)
+  enum st_read is = st_store_read_row(v->store, &row, &content, &why);
+  if (is == ST_READ_DAMAGED)
     report(v, st_error_text(&why));
+  if (is == ST_READ_OK && row.damaged && v->store->write)
+    return st_object_index_mark(v->store->index, id, NULL, err);
   return 0;
 }
 
