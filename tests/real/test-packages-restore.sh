@@ -109,6 +109,20 @@ mkdir "$root/opt/new" && echo new >"$root/opt/new/file"
 expect_status 0 systracker checkpoint -m 'the third'
 look "$scratch/3"
 
+# A package that can be installed only as long as it is allowed to.
+toy toy-moody 1.0
+mkdir "$scratch/moody"
+dpkg-deb -R "$debs/toy-moody_1.0.deb" "$scratch/moody/toy"
+printf '#!/bin/sh\n[ -e /var/tmp/allowed ]\n' >"$scratch/moody/toy/DEBIAN/postinst"
+dpkg-deb --root-owner-group -b "$scratch/moody/toy" "$debs/toy-moody_1.0.deb" >"$scratch/log.1"
+touch "$root/var/tmp/allowed"
+install_toys toy-moody_1.0
+expect_status 0 systracker packages --keep "$debs/toy-moody_1.0.deb"
+expect_status 0 systracker checkpoint --tag moody
+look "$scratch/moody.night"
+in_root dpkg --purge toy-moody >"$scratch/log.1"
+rm "$root/var/tmp/allowed"
+
 # ---- The plan.
 full_manifest "$scratch/everything" etc usr opt root boot srv var/lib/dpkg
 expect_status 0 systracker restore --checkpoint 1 --exact --dry-run
@@ -142,7 +156,7 @@ mv "$scratch/kept.deb" "$kept_file"
 
 # ---- There, and back.
 expect_status 0 without_network --store "$store" restore --checkpoint 1 --exact
-contains "$err" 'checkpoint 4 made before the restore of 1'
+contains "$err" 'checkpoint 5 made before the restore of 1'
 equal 1 "restored"
 expect_status 0 systracker diff 1
 expect_status 0 without_network --store "$store" restore --checkpoint 2 --exact
@@ -171,3 +185,13 @@ expect_status 0 without_network --store "$store" restore --resume
 equal 1 "resumed"
 [ ! -e "$root/usr/sbin/policy-rc.d" ] || fail "policy-rc.d stays"
 expect_status 0 systracker verify
+
+# ---- A script of a package fails: said, and gone on with when its reason is gone.
+expect_status 2 without_network --store "$store" restore --checkpoint moody --exact
+contains "$err" 'apt-get install ended with status 100' 'dpkg --audit says' 'toy-moody' \
+  'restore --resume. goes on'
+touch "$root/var/tmp/allowed"
+expect_status 0 without_network --store "$store" restore --resume
+equal moody.night "resumed"
+expect_status 0 without_network --store "$store" undo --yes
+equal 1 "undone"
