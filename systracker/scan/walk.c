@@ -139,7 +139,8 @@ static bool digest_serves(const struct walk *w, const struct visit *v, unsigned 
   if (!old || w->o->full || !(old->flags & ST_INDEX_HAS_DIGEST) ||
       (old->flags & ST_INDEX_UNSETTLED) || !same_stat(&v->meta, &old->meta))
     return false;
-  if (old->digest.keyed != ((wanted & ST_WANT_SECRET) != 0))
+  if (old->digest.keyed != ((wanted & ST_WANT_SECRET) != 0) ||
+      (old->digest.keyed && w->o->other_keys))
     return false;
   if (!(wanted & ST_WANT_CONTENT))
     return true;

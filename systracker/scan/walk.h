@@ -79,6 +79,7 @@ struct st_walk_options {
   bool full;              /* read every file again, whatever the index says */
   const struct st_accounts *accounts;
   const struct st_keys *keys;      /* for the digests of secrets */
+  bool other_keys;                 /* than those the index was made with */
   const struct st_strings *mounts; /* mount points of the checkpoint before: missing ones are
                                     * unobserved, not gone */
   uint64_t max_content;            /* bytes: larger files are never handed to `content` */

@@ -314,6 +314,7 @@ static int walk(struct st_observation *o, struct st_error *err)
       .full = o->full,
       .accounts = t->accounts,
       .keys = &t->keys,
+      .other_keys = t->other_keys,
       .mounts = &mounts,
       .max_content = ST_MOST_CONTENT,
   };

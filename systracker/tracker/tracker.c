@@ -165,6 +165,7 @@ static int open_chain(struct st_tracker *t, const struct st_tracker_options *opt
     return 0;
   if (mode != ST_TRACKER_LOOK)
     return st_fail(err, 0, "another host's chain is only looked at");
+  t->other_keys = options->recovery_key != NULL;
   return options->recovery_key ? st_sealed_key_open(&t->keys, t->store_dir, options->chain,
                                                     options->recovery_key, err)
                                : 0;

@@ -50,6 +50,7 @@ struct st_tracker {
   int lock;            /* -1: none */
   bool live_root;
   struct st_keys keys;
+  bool other_keys; /* the data key is another host's, whose chain is looked at */
   struct st_store *store;
   struct st_catalog *catalog;
   /* Compiled from the configuration: */

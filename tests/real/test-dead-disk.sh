@@ -84,8 +84,8 @@ equal() # NIGHT
 # ---- The host that will be lost -------------------------------------------------------------------------
 base=$root
 install_toys toyone_1.0_all.deb toyrest_1.0_all.deb toygone_1.0_all.deb
-expect_status 0 systracker packages --keep "$kept"
 expect_status 0 systracker checkpoint -m 'as installed'
+expect_status 0 systracker packages --keep "$kept"
 look "$scratch/night1"
 
 # shellcheck disable=SC2086
@@ -100,9 +100,7 @@ sed '1d' "$root/etc/shadow" >>"$scratch/shadow"
 cat "$scratch/shadow" >"$root/etc/shadow"
 in_root apt-mark hold hello >/dev/null
 in_root update-alternatives --set pager /bin/more >/dev/null
-in_root dpkg-divert --local --rename --divert /usr/bin/hello.distrib --add /usr/bin/hello >/dev/null
-printf '#!/bin/sh\necho our own\n' >"$root/usr/bin/hello"
-chmod 755 "$root/usr/bin/hello"
+in_root dpkg-divert --local --no-rename --divert /usr/bin/later.distrib --add /usr/bin/later >/dev/null
 echo '# night 2' >>"$root/etc/profile"
 echo '# ours' >>"$root/etc/toyone.conf"
 chmod 700 "$root/etc/skel"
