@@ -150,6 +150,16 @@ static bool needs_content(const struct st_action *a)
   return a->after.type == 'f' && a->kind != ST_ACTION_METADATA && a->kind != ST_ACTION_DELETE;
 }
 
+/* Another host's secret becomes one of ours: the journal, undo and resume need no key but ours. */
+static int adopt_secret(struct check *c, struct st_action *a, const struct st_buffer *content,
+                        struct st_error *err)
+{
+  if (!a->after.digest.keyed || !c->p->world->tracker->other_keys || c->p->dry_run)
+    return 0;
+  return st_store_put(c->p->store, content->data ? content->data : "", content->length, true, NULL,
+                      &a->after.digest, err);
+}
+
 /* The object is read and proved, and forgotten again. */
 static void check_object(struct check *c, struct st_action *a)
 {
@@ -166,6 +176,8 @@ static void check_object(struct check *c, struct st_action *a)
     return;
   }
   a->after.size = content.length;
+  if (adopt_secret(c, a, &content, &why) < 0)
+    refuse(c, a->path, st_error_text(&why));
   if (!st_root_can_log_in(a->path, content.data ? content.data : "", content.length))
     refuse(c, a->path, "root could not log in with it: leave it out, or restore it by hand");
   if (a->after.digest.keyed && content.data)
