@@ -15,7 +15,7 @@
 #define BUSY_MILLISECONDS 30000
 #define ID_SIZE (1 + ST_DIGEST_SIZE)
 
-/* The checks say what read_row() takes, so that quick_check finds a row that it would not. */
+/* The checks say what read_row() takes, so that integrity_check finds a row that it would not. */
 #define PACK_COLUMNS                                                                               \
   "(number INTEGER PRIMARY KEY,"                                                                   \
   " identity BLOB NOT NULL CHECK (typeof(identity) = 'blob' AND length(identity) = 16),"           \
@@ -234,10 +234,10 @@ static bool ask(struct st_object_index *ix, const char *text, int64_t *ret)
   return ok;
 }
 
-static bool quick_check(struct st_object_index *ix)
+static bool check_integrity(struct st_object_index *ix)
 {
   int64_t ok;
-  return ask(ix, "SELECT quick_check = 'ok' FROM pragma_quick_check(1)", &ok) && ok;
+  return ask(ix, "SELECT integrity_check = 'ok' FROM pragma_integrity_check(1)", &ok) && ok;
 }
 
 /* Why a file cannot be asked what it is. */
@@ -284,7 +284,7 @@ static int examine(struct st_object_index *ix, struct st_error *err)
     return st_fail(err, 0,
                    "packs/objects.db has schema %lld: a newer version of SysTracker made it",
                    (long long)version);
-  return tables != 3 || !has_our_tables(ix) || (ix->write && !quick_check(ix)) ? DAMAGED : GOOD;
+  return tables != 3 || !has_our_tables(ix) || (ix->write && !check_integrity(ix)) ? DAMAGED : GOOD;
 }
 
 static struct st_object_index *connect(const char *path, bool write, struct st_error *err)
