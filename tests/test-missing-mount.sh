@@ -54,5 +54,8 @@ at_end_commands="umount '$root/srv/data'"
 echo changed >"$root/usr/local/other/file"
 expect_status 1 systracker status
 contains "$out" '^M /usr/local/other/file'
+# That it went is said, once.
+expect_status 1 systracker checkpoint
+contains "$err" 'not mounted any more .*/usr/local/other'
 expect_status 0 systracker checkpoint
 expect_status 0 systracker status

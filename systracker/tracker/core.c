@@ -176,21 +176,29 @@ int st_core_unobserved(struct st_tracker *t, const char *plugin, const char *pat
   return put(t, ST_CORE_UNOBSERVED, row, err);
 }
 
+struct mounts_arg {
+  bool entered;
+  struct st_strings *out;
+};
+
 static int add_mount(void *arg, const struct st_fact_row *fact, struct st_error *err)
 {
   (void)err;
+  const struct mounts_arg *a = arg;
   const struct st_value *path = &fact->values[0], *entered = &fact->values[2];
-  if (entered->type == ST_INTEGER && entered->u.integer == 0)
-    return 0; /* nothing of it was seen: without it, what it hid can be seen again */
-  st_strings_take(arg, st_memdup(path->u.bytes.data, path->u.bytes.length));
+  bool was_entered = entered->type != ST_INTEGER || entered->u.integer != 0;
+  if (was_entered == a->entered)
+    st_strings_take(a->out, st_memdup(path->u.bytes.data, path->u.bytes.length));
   return 0;
 }
 
-int st_core_known_mounts(struct st_tracker *t, struct st_strings *out, struct st_error *err)
+int st_core_known_mounts(struct st_tracker *t, bool entered, struct st_strings *out,
+                         struct st_error *err)
 {
   int64_t latest = st_catalog_latest(t->catalog);
   if (latest == 0)
     return 0;
+  struct mounts_arg arg = {entered, out};
   return st_catalog_each(t->catalog, latest, st_catalog_table(t->catalog, ST_CORE_MOUNT), NULL,
-                         add_mount, out, err);
+                         add_mount, &arg, err);
 }

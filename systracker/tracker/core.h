@@ -22,7 +22,8 @@ int st_core_unobserved(struct st_tracker *t, const char *plugin, const char *pat
 int st_core_end(struct st_tracker *t, bool (*keep_mount)(void *arg, const struct st_fact_row *fact),
                 void *arg, struct st_error *err);
 
-/* Mount points that the latest checkpoint knew. */
-int st_core_known_mounts(struct st_tracker *t, struct st_strings *out, struct st_error *err);
+/* Mount points that the latest checkpoint knew: those that were entered, or those that were not. */
+int st_core_known_mounts(struct st_tracker *t, bool entered, struct st_strings *out,
+                         struct st_error *err);
 
 #endif

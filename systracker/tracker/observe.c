@@ -13,8 +13,8 @@
 /* ---- Not seen ---------------------------------------------------------------------------------
  */
 
-int st_observe_missed(struct st_observation *o, const char *plugin, const char *path,
-                      const char *why, struct st_error *err)
+static int note_missed(struct st_observation *o, const char *plugin, const char *path,
+                       const char *why, struct st_error *err)
 {
   ST_AUTO_BUFFER words = ST_BUFFER_INIT;
   if (*plugin)
@@ -24,10 +24,16 @@ int st_observe_missed(struct st_observation *o, const char *plugin, const char *
     st_buffer_printf(&words, " (%s)", st_quote(path));
   st_strings_take(&o->result->missed, st_buffer_steal(&words, NULL));
   o->result->incomplete = true;
-  if (*path)
-    st_set_add(o->unobserved, path, strlen(path), 0);
   const char *reason = st_is_utf8(why, strlen(why)) ? why : "unknown";
   return st_core_unobserved(o->tracker, plugin, path, reason, err) < 0 ? -1 : 0;
+}
+
+int st_observe_missed(struct st_observation *o, const char *plugin, const char *path,
+                      const char *why, struct st_error *err)
+{
+  if (*path)
+    st_set_add(o->unobserved, path, strlen(path), 0);
+  return note_missed(o, plugin, path, why, err);
 }
 
 /* Whether the path or a directory above it was not seen. */
@@ -294,6 +300,7 @@ static int unobserved(void *arg, const char *path, const char *why, struct st_er
 static int mount(void *arg, const struct st_mount *m, struct st_error *err)
 {
   struct st_observation *o = arg;
+  st_set_add(o->mounts, m->path, strlen(m->path), 0);
   return st_core_mount(o->tracker, m, err) < 0 ? -1 : 0;
 }
 
@@ -304,7 +311,7 @@ static int walk(struct st_observation *o, struct st_error *err)
 {
   struct st_tracker *t = o->tracker;
   ST_AUTO_STRINGS mounts = {0};
-  if (st_core_known_mounts(t, &mounts, err) < 0)
+  if (st_core_known_mounts(t, true, &mounts, err) < 0)
     return -1;
   struct st_walk_options options = {
       .root = t->root,
@@ -384,6 +391,23 @@ static int open_index(struct st_observation *o, struct st_error *err)
   return st_index_start(o->index, o->keep, err);
 }
 
+/* Of a mount that was not entered nothing is known, and what it hid is seen again: so it is not
+ * waited for, but that it went is said, this once. */
+static int say_gone_mounts(struct st_observation *o, struct st_error *err)
+{
+  ST_AUTO_STRINGS mounts = {0};
+  if (st_core_known_mounts(o->tracker, false, &mounts, err) < 0)
+    return -1;
+  for (size_t i = 0; i < mounts.count; i++) {
+    const char *path = mounts.items[i];
+    if (st_set_get(o->mounts, path, strlen(path), NULL) || is_unobserved(o, path, strlen(path)))
+      continue;
+    if (note_missed(o, "", path, "what was mounted there is not mounted any more", err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
 static int observe(struct st_observation *o, struct st_error *err)
 {
   struct st_tracker *t = o->tracker;
@@ -406,7 +430,10 @@ int st_observe(struct st_observation *o, struct st_error *err)
 {
   o->unobserved = st_set_new();
   o->forced = st_set_new();
+  o->mounts = st_set_new();
   if (open_index(o, err) < 0 || st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
+    return -1;
+  if (say_gone_mounts(o, err) < 0)
     return -1;
   return st_core_end(o->tracker, keep_unobserved, o, err);
 }
@@ -418,5 +445,6 @@ void st_observation_clear(struct st_observation *o)
   free(o->parts);
   st_set_free(o->unobserved);
   st_set_free(o->forced);
+  st_set_free(o->mounts);
   st_index_close(o->index);
 }

@@ -30,6 +30,7 @@ struct st_observation {
   uint8_t scope[ST_DIGEST_SIZE];
   struct st_part *parts;     /* as many as the host has plug-ins */
   struct st_set *unobserved; /* paths */
+  struct st_set *mounts;     /* mount points that the walk met */
   struct st_set *forced;     /* paths of manifests that begin or end */
   uint64_t kept_bytes;       /* content put into the store by this scan */
 };
