@@ -555,7 +555,9 @@ int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struc
     return -1;
   if (read_folder(dir, ret, err) < 0) {
     st_journal_clear(ret);
-    return st_wrap(err, "cannot read journal %lld", (long long)number);
+    return st_wrap(
+        err, "cannot read journal %lld (moving its folder in the store away leaves the others)",
+        (long long)number);
   }
   ret->number = number;
   ret->done = count_done(dir);

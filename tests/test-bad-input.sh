@@ -110,6 +110,11 @@ one_error catalog
 cp "$scratch/catalog" "$catalog"
 rm -f "$catalog"-wal "$catalog"-shm
 expect_status 0 systracker verify
+rm "$catalog"
+expect_status 2 systracker log
+one_error 'the catalog is missing, though its chain is there'
+cp "$scratch/catalog" "$catalog"
+expect_status 0 systracker verify
 
 # A key that others may read, or that is cut off.
 chmod 644 "$store/key"

@@ -67,6 +67,8 @@ static int check_file(struct st_catalog *c, struct st_error *err)
   int flags = c->writer ? O_RDWR | O_CREAT : O_RDONLY;
   ST_AUTO_CLOSE int fd = openat(c->dir, "catalog.db", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 
+  if (fd < 0 && errno == ENOENT && faccessat(c->dir, "chain", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return st_fail(err, 0, "the catalog is missing, though its chain is there (%s)", c->name);
   if (fd < 0 && errno == ENOENT)
     return none(c, err);
   if (fd < 0)
