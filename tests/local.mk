@@ -39,6 +39,7 @@ REAL_TESTS = \
 	tests/real/lint-man.sh \
 	tests/real/lint-scripts.sh \
 	tests/real/test-damaged-objects.sh \
+	tests/real/test-dead-disk.sh \
 	tests/real/test-debian.sh \
 	tests/real/test-dpkg-state.sh \
 	tests/real/test-kill.sh \
