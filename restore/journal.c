@@ -338,7 +338,9 @@ static int check_digest(const uint8_t *data, size_t length, size_t *ret_body, st
   st_digest(digest, data, length - trailer);
   if (memcmp(end, head, sizeof(head)) != 0 ||
       memcmp(end + sizeof(head), digest, sizeof(digest)) != 0)
-    return st_fail(err, 0, "its checksum does not fit: it is damaged or cut off");
+    return st_fail(err, 0,
+                   "its checksum does not fit: it is damaged or cut off; moving its folder in "
+                   "the store away leaves the others");
   *ret_body = length - trailer;
   return 0;
 }
@@ -555,9 +557,7 @@ int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struc
     return -1;
   if (read_folder(dir, ret, err) < 0) {
     st_journal_clear(ret);
-    return st_wrap(
-        err, "cannot read journal %lld (moving its folder in the store away leaves the others)",
-        (long long)number);
+    return st_wrap(err, "cannot read journal %lld", (long long)number);
   }
   ret->number = number;
   ret->done = count_done(dir);
