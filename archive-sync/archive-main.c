@@ -110,6 +110,7 @@ int main(int argc, char **argv)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   umask(077);
+  st_cli_begin();
   st_digest_init();
   int status = run(argc, argv, &err);
   if (status < 0)

@@ -222,6 +222,7 @@ int main(int argc, char **argv)
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   struct st_cli cli = {0};
   umask(077);
+  st_cli_begin();
   st_digest_init();
   int status = run(&cli, argc, argv, &err);
   if (status < 0)

@@ -116,6 +116,20 @@ one_error 'the catalog is missing, though its chain is there'
 cp "$scratch/catalog" "$catalog"
 expect_status 0 systracker verify
 
+# Folders that have something of the name, but are no store: refused, and left as they are.
+mkdir -p "$scratch/none/run/lock" "$scratch/none/etc"
+echo '127.0.0.1 localhost' >"$scratch/none/etc/hosts"
+for folder in run etc; do
+  chmod 755 "$scratch/none/$folder"
+  for verb in checkpoint log; do
+    expect_status 2 "$ST_SYSTRACKER" --config "$config" --root "$root" \
+      --store "$scratch/none/$folder" $verb
+    one_error 'no store'
+  done
+  [ "$(stat -c %a "$scratch/none/$folder")" = 755 ] || fail "the mode of another folder was changed"
+  [ "$(find "$scratch/none/$folder" | wc -l)" -eq 2 ] || fail "something was made in another folder"
+done
+
 # A key that others may read, or that is cut off.
 chmod 644 "$store/key"
 expect_status 2 systracker checkpoint

@@ -352,10 +352,8 @@ static char ran[4096]; /* what was run, a line each */
 
 static int note_run(char *const argv[], char **ret, size_t *length)
 {
-  for (size_t i = 0; argv[i]; i++) {
-    strcat(ran, argv[i]);
-    strcat(ran, argv[i + 1] ? " " : "\n");
-  }
+  for (size_t i = 0, n = strlen(ran); argv[i]; i++, n = strlen(ran))
+    snprintf(ran + n, sizeof(ran) - n, "%s%s", argv[i], argv[i + 1] ? " " : "\n");
   *ret = strdup("update-alternatives: error: no such thing\n");
   *length = strlen(*ret);
   return strstr(ran, "fails") ? 2 : 0;

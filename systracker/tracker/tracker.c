@@ -66,29 +66,47 @@ static bool exists_at(int dir, const char *name)
   return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static bool is_empty(int dir)
+static bool is_of_type(int dir, const char *name, mode_t type)
+{
+  struct stat st;
+  return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == type;
+}
+
+/* Empty, but for what a killed first checkpoint may have left. */
+static bool is_fresh(int dir)
 {
   int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *d = fd < 0 ? NULL : fdopendir(fd);
-  bool empty = true;
-  for (struct dirent *e; d && empty && (e = readdir(d));)
-    empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+  bool fresh = true;
+  for (struct dirent *e; d && fresh && (e = readdir(d));)
+    fresh = e->d_name[0] == '.' || strcmp(e->d_name, "lock") == 0;
+  fresh = fresh && (!exists_at(dir, "lock") || is_of_type(dir, "lock", S_IFREG));
   if (d)
     closedir(d);
-  return d && empty;
+  return d && fresh;
 }
 
-/* A folder that holds something else is never taken for a store. */
+/* A folder that holds something else is never taken for a store: /etc has "hosts", /run "lock". */
 static int check_store(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
 {
-  static const char *const ours[] = {"key", "hosts", "packs", "lock"};
-  for (size_t i = 0; i < ST_COUNT(ours); i++) {
-    if (exists_at(t->store_dir, ours[i]))
-      return 0;
-  }
-  if (mode == ST_TRACKER_WRITE && is_empty(t->store_dir))
+  int dir = t->store_dir;
+  if (is_of_type(dir, "hosts", S_IFDIR) && is_of_type(dir, "packs", S_IFDIR))
+    return 0;
+  if (is_of_type(dir, "key", S_IFREG) && is_of_type(dir, "lock", S_IFREG))
+    return 0;
+  if (mode == ST_TRACKER_WRITE && is_fresh(dir))
     return 0;
   return st_fail(err, 0, "this is no store of SysTracker (%s)", st_quote(t->store_path));
+}
+
+/* Not before it is known for ours. */
+static int close_to_others(struct st_tracker *t, struct st_error *err)
+{
+  struct stat st;
+  if (fstat(t->store_dir, &st) < 0 ||
+      ((st.st_mode & (S_IRWXG | S_IRWXO)) && fchmod(t->store_dir, 0700) < 0))
+    return st_fail(err, errno, "cannot close the store to others (%s)", st_quote(t->store_path));
+  return 0;
 }
 
 static int make_store(const char *path, struct st_error *err)
@@ -101,7 +119,6 @@ static int make_store(const char *path, struct st_error *err)
 
 static int open_store_dir(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
 {
-  struct stat st;
   t->store_dir = open(t->store_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (t->store_dir < 0 && errno == ENOENT && mode == ST_TRACKER_WRITE) {
     if (make_store(t->store_path, err) < 0)
@@ -111,10 +128,8 @@ static int open_store_dir(struct st_tracker *t, enum st_tracker_mode mode, struc
   if (t->store_dir < 0 && errno == ENOENT)
     return st_fail(err, 0, "there is no store yet: make a checkpoint first (%s)",
                    st_quote(t->store_path));
-  if (t->store_dir < 0 || fstat(t->store_dir, &st) < 0)
+  if (t->store_dir < 0)
     return st_fail(err, errno, "cannot open the store (%s)", st_quote(t->store_path));
-  if (st.st_mode & (S_IRWXG | S_IRWXO) && fchmod(t->store_dir, 0700) < 0)
-    return st_fail(err, errno, "cannot close the store to others (%s)", st_quote(t->store_path));
   return check_store(t, mode, err);
 }
 
@@ -122,6 +137,8 @@ static int open_store_dir(struct st_tracker *t, enum st_tracker_mode mode, struc
 static int open_keys(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
 {
   int r = st_keys_read(&t->keys, t->store_dir, err);
+  if (r >= 0 && mode == ST_TRACKER_WRITE)
+    return close_to_others(t, err);
   if (r != -ENOENT)
     return r;
   st_error_clear(err);
@@ -130,7 +147,7 @@ static int open_keys(struct st_tracker *t, enum st_tracker_mode mode, struct st_
                    st_quote(t->store_path));
   if (mode != ST_TRACKER_WRITE)
     return st_fail(err, 0, "there is no checkpoint yet (%s)", st_quote(t->store_path));
-  if (st_keys_make(&t->keys, err) < 0)
+  if (close_to_others(t, err) < 0 || st_keys_make(&t->keys, err) < 0)
     return -1;
   return st_keys_write(&t->keys, t->store_dir, err);
 }
