@@ -47,6 +47,7 @@ REAL_TESTS = \
 	tests/real/test-nights.sh \
 	tests/real/test-package-files.sh \
 	tests/real/test-packages-restore.sh \
+	tests/real/test-readme-disk.sh \
 	tests/real/test-readme.sh
 
 TESTS += $(SHELL_TESTS)
