@@ -69,13 +69,15 @@ look()
     in_root update-alternatives --get-selections
     in_root dpkg-divert --list
     in_root dpkg-statoverride --list || :
+    in_root dpkg --verify || : # what deviates then is known, and has to deviate now
   } >>"$1" 2>/dev/null
 }
-equal() # NIGHT
+equal() # NIGHT [PATHS LEFT OUT]
 {
   look "$scratch/now"
   [ "$(wc -l <"$scratch/now")" -gt 2000 ] || fail "the comparison saw too little"
-  diff "$scratch/night$1" "$scratch/now" >"$scratch/difference" ||
+  for list in "night$1" now; do grep -avE "${2:-^$}" "$scratch/$list" >"$scratch/$list.seen"; done
+  diff "$scratch/night$1.seen" "$scratch/now.seen" >"$scratch/difference" ||
     { head -n 60 "$scratch/difference"; fail "it is not as it was at $1"; }
   in_root dpkg --audit >"$scratch/audit" 2>&1
   [ ! -s "$scratch/audit" ] || { cat "$scratch/audit"; fail "dpkg --audit is not silent"; }
@@ -87,31 +89,55 @@ install_toys toyone_1.0_all.deb toyrest_1.0_all.deb toygone_1.0_all.deb
 expect_status 0 systracker checkpoint -m 'as installed'
 expect_status 0 systracker packages --keep "$kept"
 look "$scratch/night1"
+in_root dpkg-query -W >"$scratch/packages1"
 
-# shellcheck disable=SC2086
-install_in_root $first_packages
+install_in_root hello ed cron bc # with cron-daemon-common, libreadline8, readline-common, ...
+[ "$(in_root dpkg-query -W | wc -l)" -ge "$(($(grep -c . "$scratch/packages1") + 7))" ] ||
+  fail "the four packages brought no others"
 install_toys toyone_2.0_all.deb
 in_root dpkg --purge toygone >/dev/null
 in_root dpkg --remove toyrest >/dev/null
 in_root groupadd -g 3001 crew
 in_root useradd -m -d /srv/alice -u 3011 -g crew alice
+in_root useradd -r -u 320 -d /opt/app daemonette
+in_root usermod -a -G crew games
 printf 'root:%s:19000:0:99999:7:::\n' "$canary" >"$scratch/shadow"
 sed '1d' "$root/etc/shadow" >>"$scratch/shadow"
 cat "$scratch/shadow" >"$root/etc/shadow"
 in_root apt-mark hold hello >/dev/null
 in_root update-alternatives --set pager /bin/more >/dev/null
 in_root dpkg-divert --local --no-rename --divert /usr/bin/later.distrib --add /usr/bin/later >/dev/null
+# Files changed in every way.
 echo '# night 2' >>"$root/etc/profile"
 echo '# ours' >>"$root/etc/toyone.conf"
 chmod 700 "$root/etc/skel"
-mkdir -p "$root/opt/app"
+chmod 4711 "$root/usr/bin/ed"
+in_root chown games:crew /etc/issue.net
+rm "$root/etc/issue"
+ln -s /etc/debian_version "$root/etc/issue"
+rm "$root/etc/motd"
+mkdir "$root/etc/motd"
+: >"$root/etc/environment"
+touch -d '2001-02-03 04:05:06.789' "$root/etc/debian_version"
+mkdir -p "$root/opt/app/with space" "$root/usr/local/lib/ours"
+printf 'odd\n' >"$root/opt/app/$(printf 'line\nbreak\377')"
 echo 'setting = 2' >"$root/opt/app/main.conf"
+in_root chown -R daemonette:crew /opt/app
+mkfifo "$root/srv/pipe"
+head -c 3000000 /dev/urandom >"$root/usr/local/lib/ours/blob"
+echo '17 3 * * * true' >"$root/var/spool/cron/crontabs/root"
+chmod 600 "$root/var/spool/cron/crontabs/root"
+in_root chown root:crontab /var/spool/cron/crontabs/root
 expect_status 0 systracker checkpoint -m 'second night'
 look "$scratch/night2"
 
-# shellcheck disable=SC2086
-install_in_root $more_packages
+install_in_root less tree
 in_root apt-get -qq -y purge ed >/dev/null 2>&1
+in_root userdel daemonette
+in_root apt-mark unhold hello >/dev/null
+in_root apt-mark auto tree >/dev/null
+rmdir "$root/etc/motd"
+echo 'a file again' >"$root/etc/motd"
 echo '# night 3' >>"$root/etc/profile"
 rm "$root/opt/app/main.conf"
 expect_status 0 systracker checkpoint -m 'third night'
@@ -132,9 +158,35 @@ swap_ids() # two system users have each other's ids
   find "$root" -xdev \( -uid 60005 -exec chown -h 6 {} + -o -uid 60006 -exec chown -h 5 {} + \)
 }
 swap_ids
+# What nobody tracks carries the moved ids, too.
+mkdir -p "$root/var/games" "$root/home/somebody"
+echo 1200 >"$root/var/games/score"
+in_root chown games:games /var/games/score
+in_root chown man:man /home/somebody
+chmod 2755 "$root/var/games/score"
+moved_along()
+{
+  [ "$(in_root stat -c '%U %u %a' /var/games/score)" = "games $1 2755" ] ||
+    fail "the score is not of games: $(in_root stat -c '%U %u %a' /var/games/score)"
+  [ "$(in_root stat -c '%U %u' /home/somebody)" = "man $2" ] || fail "man's folder is not man's"
+}
+restore_to() # NIGHT OPTION...
+{
+  night=$1
+  shift
+  offline restore --from "$archive" --checkpoint "$night" --as same --exact --yes "$@"
+}
+look "$scratch/fresh"
+
+# Without the recovery key: all but the secrets, which are named.
+secrets='etc/g?shadow-?( |$)'
+expect_status 1 restore_to 2
+contains "$out" '^cannot +/etc/shadow  .*--recovery-key' '^cannot +/etc/gshadow  .*--recovery-key'
+equal 2 "$secrets"
+grep -aqF "$canary" "$root/etc/shadow" && fail "the secret came without its key"
+
 for night in 2 3 baseline 2; do
-  expect_status 0 offline restore --from "$archive" --checkpoint "$night" --as same --exact --yes \
-    --recovery-key "$recovery"
+  expect_status 0 restore_to "$night" --recovery-key "$recovery"
   case $night in baseline) equal 1 ;; *) equal "$night" ;; esac
 done
 expect_status 0 offline undo --yes
