@@ -3,6 +3,8 @@
 #ifndef ST_STORE_INTERNAL_H
 #define ST_STORE_INTERNAL_H
 
+#include <pthread.h>
+
 #include "systracker/store/delta.h"
 #include "systracker/store/objectindex.h"
 #include "systracker/store/packs.h"
@@ -12,10 +14,42 @@ struct st_store {
   bool write;
   const struct st_keys *keys; /* borrowed; NULL: secrets cannot be read or kept */
   const struct st_keys *also; /* of another host, to read with; NULL: none */
+  pthread_mutex_t lock; /* of packs, index and idle, where several threads may call (store.h) */
   struct st_packs packs;
   struct st_object_index *index;
-  struct st_zstd *zstd;
+  struct st_zstd **idle; /* contexts that no thread is using */
+  size_t nidle;
 };
+
+/* Held until the end of the block; never while another function of ours that takes it is called. */
+static inline pthread_mutex_t *st_store_lock(struct st_store *store)
+{
+  pthread_mutex_lock(&store->lock);
+  return &store->lock;
+}
+
+static inline void st_store_unlock(pthread_mutex_t **lock)
+{
+  pthread_mutex_unlock(*lock);
+}
+#define ST_HOLD_LOCK(store)                                                                        \
+  ST_CLEANUP(st_store_unlock)                                                                      \
+  __attribute__((unused)) pthread_mutex_t *held_ = st_store_lock(store)
+
+/* A context for this thread, made where none is idle; to be given back. */
+struct st_zstd *st_store_take_zstd(struct st_store *store);
+void st_store_give_zstd(struct st_store *store, struct st_zstd *z);
+
+/* Whether the row's record lies within its pack. */
+bool st_store_holds(struct st_store *store, const struct st_object_row *row);
+
+/* What is known of an object, the lock held for the call: as st_object_index_find and _find_base.
+ * `*ret_intact`: it is not damaged, and its record lies within its pack. */
+int st_store_find(struct st_store *store, const struct st_id *id, struct st_object_row *ret,
+                  bool *ret_intact, struct st_error *err);
+int st_store_find_base(struct st_store *store, uint8_t keyed,
+                       const uint8_t prefix[ST_RECORD_BASE_SIZE], const struct st_object_row *delta,
+                       struct st_object_row *ret, int max, struct st_error *err);
 
 /* Brings the index up to what lies in the packs (catchup.c); a writer's is durable then, and a torn
  * record at the end of the last pack is cut off.  1: a reader's index is of other packs. */
@@ -37,17 +71,14 @@ enum st_read st_store_read_row(struct st_store *store, const struct st_object_ro
 enum st_read st_store_decode(struct st_store *store, const struct st_record *record,
                              const char *payload, struct st_buffer *out, struct st_error *err);
 
-/* Appends a record as it is, and indexes it. */
-int st_store_append(struct st_store *store, const struct st_record *record, const char *payload,
-                    struct st_error *err);
+/* Appends a record as it is, and indexes it; the lock is not taken. */
+int st_store_append_record(struct st_store *store, const struct st_record *record,
+                           const char *payload, struct st_error *err);
 
 /* "object ID is not in the store"; returns -ENOENT. */
 int st_store_fail_missing(const struct st_id *id, struct st_error *err);
 
 /* After a failed write: forgets the objects that were appended and are not durable. */
 void st_store_drop_lost(struct st_store *store);
-
-/* Whether the row's record lies within its pack. */
-bool st_store_holds(struct st_store *store, const struct st_object_row *row);
 
 #endif

@@ -8,6 +8,7 @@ libsystracker_la_SOURCES += \
 	systracker/store/pack.c systracker/store/pack.h \
 	systracker/store/packages.c systracker/store/packages.h \
 	systracker/store/packs.c systracker/store/packs.h \
+	systracker/store/put.c \
 	systracker/store/record.c systracker/store/record.h \
 	systracker/store/store.c systracker/store/store.h \
 	systracker/store/transfer.c systracker/store/transfer.h \

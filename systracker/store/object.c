@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
-/* object.c - one object: from content to record, and back. */
+/* object.c - one object: from record to content. */
 #include <string.h>
 
 #include "systracker/base/escape.h"
@@ -19,6 +19,7 @@
 /* One reading of an object and its chain. */
 struct reading {
   struct st_store *store;
+  struct st_zstd *zstd;
   unsigned left; /* records that it may still read */
 };
 
@@ -94,7 +95,7 @@ static enum st_read unseal(const struct st_store *store, const struct st_record 
                                                                                  : ST_READ_OK;
 }
 
-static enum st_read decode_whole(struct st_store *store, const struct st_record *record,
+static enum st_read decode_whole(struct reading *g, const struct st_record *record,
                                  const char *payload, size_t length, struct st_buffer *out,
                                  struct st_error *err)
 {
@@ -104,10 +105,10 @@ static enum st_read decode_whole(struct st_store *store, const struct st_record 
       return damaged(err, "its length is wrong");
     if (length > 0)
       st_buffer_append(out, payload, length);
-  } else if (st_zstd_decode(store->zstd, payload, length, NULL, record->raw, out, err) < 0) {
+  } else if (st_zstd_decode(g->zstd, payload, length, NULL, record->raw, out, err) < 0) {
     return ST_READ_DAMAGED;
   }
-  if (proves(store, &record->id, out->data + start, record->raw))
+  if (proves(g->store, &record->id, out->data + start, record->raw))
     return ST_READ_OK;
   return damaged(err, "its content is not what its id says");
 }
@@ -125,7 +126,7 @@ static enum st_read decode_on(struct reading *g, const struct st_record *record,
     st_wrap(err, "its base");
     return r;
   }
-  if (st_zstd_decode(g->store->zstd, payload, length, &prefix, record->raw, out, err) < 0)
+  if (st_zstd_decode(g->zstd, payload, length, &prefix, record->raw, out, err) < 0)
     return ST_READ_DAMAGED;
   if (proves(g->store, &record->id, out->data + start, record->raw))
     return ST_READ_OK;
@@ -140,8 +141,8 @@ static enum st_read decode_delta(struct reading *g, const struct st_object_row *
 {
   struct st_object_row bases[CANDIDATES_MAX];
   size_t start = out->length;
-  int n = st_object_index_find_base(g->store->index, record->id.keyed, record->base, row, bases,
-                                    CANDIDATES_MAX, err);
+  int n =
+      st_store_find_base(g->store, record->id.keyed, record->base, row, bases, CANDIDATES_MAX, err);
   if (n < 0)
     return ST_READ_LOCKED;
   enum st_read r = n == 0 ? damaged(err, "its base is missing") : ST_READ_DAMAGED;
@@ -168,7 +169,14 @@ static enum st_read decode(struct reading *g, const struct st_object_row *row,
     length = plain.length;
   }
   return record->has_base ? decode_delta(g, row, record, depth, payload, length, out, err)
-                          : decode_whole(g->store, record, payload, length, out, err);
+                          : decode_whole(g, record, payload, length, out, err);
+}
+
+static int fetch(struct st_store *store, const struct st_object_row *row, struct st_record *ret,
+                 struct st_buffer *out, struct st_error *err)
+{
+  ST_HOLD_LOCK(store);
+  return st_packs_read(&store->packs, row->pack, row->offset, row->record.stored, ret, out, err);
 }
 
 static enum st_read read_record(struct reading *g, const struct st_object_row *row, unsigned depth,
@@ -180,8 +188,7 @@ static enum st_read read_record(struct reading *g, const struct st_object_row *r
     g->left = 0;
     return damaged(err, "it has too many bases");
   }
-  if (st_packs_read(&g->store->packs, row->pack, row->offset, row->record.stored, &record, &bytes,
-                    err) < 0)
+  if (fetch(g->store, row, &record, &bytes, err) < 0)
     return ST_READ_DAMAGED;
   if (!st_id_equal(&record.id, &row->record.id))
     return damaged(err, "another record is there");
@@ -195,6 +202,7 @@ static void note(struct st_store *store, const struct st_object_row *row, enum s
 {
   if (!store->write || r == ST_READ_LOCKED)
     return;
+  ST_HOLD_LOCK(store);
   if (r == ST_READ_DAMAGED)
     st_object_index_mark(store->index, &row->record.id, st_error_text(err), NULL);
   else if (row->damaged)
@@ -221,15 +229,19 @@ static enum st_read read_row(struct reading *g, const struct st_object_row *row,
 enum st_read st_store_read_row(struct st_store *store, const struct st_object_row *row,
                                struct st_buffer *out, struct st_error *err)
 {
-  struct reading g = {.store = store, .left = READS_MAX};
-  return read_row(&g, row, 0, out, err);
+  struct reading g = {store, st_store_take_zstd(store), READS_MAX};
+  enum st_read r = read_row(&g, row, 0, out, err);
+  st_store_give_zstd(store, g.zstd);
+  return r;
 }
 
 enum st_read st_store_decode(struct st_store *store, const struct st_record *record,
                              const char *payload, struct st_buffer *out, struct st_error *err)
 {
-  struct reading g = {.store = store, .left = READS_MAX};
-  return decode(&g, NULL, record, 0, payload, out, err);
+  struct reading g = {store, st_store_take_zstd(store), READS_MAX};
+  enum st_read r = decode(&g, NULL, record, 0, payload, out, err);
+  st_store_give_zstd(store, g.zstd);
+  return r;
 }
 
 int st_store_fail_missing(const struct st_id *id, struct st_error *err)
@@ -245,184 +257,10 @@ int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffe
                  struct st_error *err)
 {
   struct st_object_row row;
-  int r = st_object_index_find(store->index, id, &row, err);
+  int r = st_store_find(store, id, &row, NULL, err);
   if (r < 0)
     return r;
   if (r == 0)
     return st_store_fail_missing(id, err);
   return st_store_read_row(store, &row, out, err) == ST_READ_OK ? 0 : -1;
-}
-
-/* ---- Keeping ----------------------------------------------------------------------------------
- */
-
-/* Content on its way into a record. */
-struct keeping {
-  struct st_store *store;
-  const void *data;
-  struct st_record record;
-  struct st_buffer payload;
-};
-
-static void keeping_free(struct keeping *k)
-{
-  st_buffer_free(&k->payload);
-}
-
-/* The one object whose id begins so. */
-static bool find_only(struct st_store *store, uint8_t keyed, const uint8_t *prefix,
-                      struct st_object_row *ret)
-{
-  struct st_object_row rows[2];
-  if (st_object_index_find_base(store->index, keyed, prefix, NULL, rows, 2, NULL) != 1)
-    return false;
-  *ret = rows[0];
-  return !ret->damaged;
-}
-
-/* The record, on the chain of the revision before, that the next step is based on.  Records that
- * were written again after damage may have cut the chain short: then there is none. */
-static bool find_base(struct st_store *store, const struct st_id *previous, bool secret,
-                      struct st_object_row *ret, unsigned *ret_step)
-{
-  struct st_object_row row;
-  if ((previous->keyed == 1) != secret || !find_only(store, secret, previous->digest, &row) ||
-      !st_id_equal(&row.record.id, previous))
-    return false;
-  unsigned step = row.record.step + 1U;
-  if (step >= ST_DELTA_STEPS)
-    return false;
-  unsigned want = st_delta_base_step(step);
-  while (row.record.step > want) {
-    unsigned from = row.record.step;
-    if (!row.record.has_base || !find_only(store, secret, row.record.base, &row) ||
-        row.record.step >= from)
-      return false;
-  }
-  *ret = row;
-  *ret_step = step;
-  return row.record.step == want;
-}
-
-/* A delta is worth its chain when it saves a quarter. */
-static bool saves_enough(size_t delta, size_t plain)
-{
-  return delta <= plain - plain / 4;
-}
-
-static bool decodes_back(struct keeping *k, const struct st_buffer *frame,
-                         const struct st_buffer *prefix)
-{
-  ST_AUTO_BUFFER back = ST_BUFFER_INIT;
-  size_t n = k->record.raw;
-  return st_zstd_decode(k->store->zstd, frame->data, frame->length, prefix, n, &back, NULL) == 0 &&
-         back.length == n && memcmp(back.data, k->data, n) == 0;
-}
-
-/* Whatever is wrong with the base: the content is kept whole instead. */
-static void try_delta(struct keeping *k, const struct st_id *previous)
-{
-  ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
-  ST_AUTO_BUFFER frame = ST_BUFFER_INIT;
-  struct st_object_row base;
-  unsigned step;
-  if (!find_base(k->store, previous, k->record.id.keyed, &base, &step) ||
-      st_store_read_row(k->store, &base, &prefix, NULL) != ST_READ_OK || prefix.length == 0)
-    return;
-  if (st_zstd_encode(k->store->zstd, k->data, k->record.raw, &prefix, &frame, NULL) < 0 ||
-      !saves_enough(frame.length, k->payload.length))
-    return;
-  if (!decodes_back(k, &frame, &prefix)) {
-    st_log(ST_LOG_WARNING, "a delta did not decode to what it was made from, and is not kept");
-    return;
-  }
-  k->record.encoding = ST_ENCODING_DELTA;
-  k->record.has_base = true;
-  k->record.step = (uint8_t)step;
-  memcpy(k->record.base, base.record.id.digest, ST_RECORD_BASE_SIZE);
-  st_buffer_free(&k->payload);
-  k->payload = frame;
-  frame = ST_BUFFER_INIT;
-}
-
-static int encode_whole(struct keeping *k, struct st_error *err)
-{
-  size_t n = k->record.raw;
-  if (n == 0)
-    return 0;
-  k->record.encoding = ST_ENCODING_ZSTD;
-  if (st_zstd_encode(k->store->zstd, k->data, n, NULL, &k->payload, err) < 0)
-    return -1;
-  if (k->payload.length < n)
-    return 0;
-  k->record.encoding = ST_ENCODING_RAW;
-  st_buffer_clear(&k->payload);
-  st_buffer_append(&k->payload, k->data, n);
-  return 0;
-}
-
-static int seal(struct keeping *k, struct st_error *err)
-{
-  ST_AUTO_BUFFER sealed = ST_BUFFER_INIT;
-  uint8_t aad[ST_RECORD_AAD_SIZE];
-  st_record_aad(aad, &k->record);
-  if (st_seal(k->store->keys, aad, sizeof aad, k->payload.data, k->payload.length, &sealed, err) <
-      0)
-    return -1;
-  st_buffer_free(&k->payload);
-  k->payload = sealed;
-  sealed = ST_BUFFER_INIT;
-  return 0;
-}
-
-int st_store_append(struct st_store *store, const struct st_record *record, const char *payload,
-                    struct st_error *err)
-{
-  struct st_object_row row = {.record = *record};
-  if (st_packs_append(&store->packs, record, payload, &row.pack, &row.offset, err) < 0) {
-    st_store_drop_lost(store);
-    return -1;
-  }
-  return st_object_index_add(store->index, &row, err);
-}
-
-static int append(struct keeping *k, struct st_error *err)
-{
-  k->record.stored = k->payload.length;
-  return st_store_append(k->store, &k->record, k->payload.data, err);
-}
-
-static int check_put(const struct st_store *store, size_t length, bool secret, struct st_error *err)
-{
-  if (!store->write)
-    return st_fail(err, 0, "cannot keep an object: the store was opened for reading");
-  if (length > ST_RECORD_RAW_MAX)
-    return st_fail(err, 0, "cannot keep %zu bytes as one object: %llu are the most", length,
-                   ST_RECORD_RAW_MAX);
-  if (secret && !store->keys)
-    return st_fail(err, 0, "cannot keep a secret: there is no key");
-  return 0;
-}
-
-int st_store_put(struct st_store *store, const void *data, size_t length, bool secret,
-                 const struct st_id *previous, struct st_id *ret, struct st_error *err)
-{
-  if (check_put(store, length, secret, err) < 0)
-    return -1;
-  ST_CLEANUP(keeping_free)
-  struct keeping k = {.store = store, .data = length > 0 ? data : "", .record = {.raw = length}};
-  st_id_of(&k.record.id, secret ? store->keys->id_key : NULL, k.data, length);
-  *ret = k.record.id;
-  struct st_object_row row;
-  int known = st_object_index_find(store->index, ret, &row, err);
-  if (known < 0 || (known > 0 && !row.damaged && st_store_holds(store, &row)))
-    return known < 0 ? -1 : 0;
-  if (encode_whole(&k, err) < 0)
-    return -1;
-  /* Written again after damage: whole, so that no chain can come to loop. */
-  if (previous && !known)
-    try_delta(&k, previous);
-  if (secret && seal(&k, err) < 0)
-    return -1;
-  return append(&k, err);
 }

@@ -8,8 +8,10 @@ void st_store_close(struct st_store *store)
   st_packs_close(&store->packs);
   if (store->index)
     st_object_index_close(store->index);
-  if (store->zstd)
-    st_zstd_free(store->zstd);
+  for (size_t i = 0; i < store->nidle; i++)
+    st_zstd_free(store->idle[i]);
+  free(store->idle);
+  pthread_mutex_destroy(&store->lock);
   free(store);
 }
 
@@ -33,10 +35,10 @@ int st_store_open(struct st_store **ret, int dirfd, enum st_store_flags flags,
   ST_CLEANUP(st_store_closep) struct st_store *store = st_calloc(1, sizeof *store);
   store->write = flags & ST_STORE_WRITE;
   store->keys = keys;
+  pthread_mutex_init(&store->lock, NULL);
   int r = st_packs_open(&store->packs, dirfd, store->write, err);
   if (r < 0)
     return r;
-  store->zstd = st_zstd_new();
   if (open_index(store, err) < 0)
     return -1;
   *ret = st_steal(&store);
@@ -48,23 +50,54 @@ bool st_store_holds(struct st_store *store, const struct st_object_row *row)
   return st_packs_hold(&store->packs, row->pack, row->offset, st_record_size(&row->record));
 }
 
-/* An object that counts as there. */
-static bool find_intact(struct st_store *store, const struct st_id *id, struct st_object_row *ret)
+static bool is_intact(struct st_store *store, const struct st_object_row *row)
 {
-  return st_object_index_find(store->index, id, ret, NULL) > 0 && !ret->damaged &&
-         st_store_holds(store, ret);
+  return !row->damaged && st_store_holds(store, row);
+}
+
+int st_store_find(struct st_store *store, const struct st_id *id, struct st_object_row *ret,
+                  bool *ret_intact, struct st_error *err)
+{
+  ST_HOLD_LOCK(store);
+  int r = st_object_index_find(store->index, id, ret, err);
+  if (ret_intact)
+    *ret_intact = r > 0 && is_intact(store, ret);
+  return r;
+}
+
+int st_store_find_base(struct st_store *store, uint8_t keyed,
+                       const uint8_t prefix[ST_RECORD_BASE_SIZE], const struct st_object_row *delta,
+                       struct st_object_row *ret, int max, struct st_error *err)
+{
+  ST_HOLD_LOCK(store);
+  return st_object_index_find_base(store->index, keyed, prefix, delta, ret, max, err);
 }
 
 bool st_store_has(struct st_store *store, const struct st_id *id)
 {
   struct st_object_row row;
-  return find_intact(store, id, &row);
+  bool intact;
+  return st_store_find(store, id, &row, &intact, NULL) > 0 && intact;
 }
 
 int64_t st_store_length(struct st_store *store, const struct st_id *id)
 {
   struct st_object_row row;
-  return find_intact(store, id, &row) ? (int64_t)row.record.raw : -1;
+  bool intact;
+  return st_store_find(store, id, &row, &intact, NULL) > 0 && intact ? (int64_t)row.record.raw : -1;
+}
+
+struct st_zstd *st_store_take_zstd(struct st_store *store)
+{
+  ST_HOLD_LOCK(store);
+  return store->nidle > 0 ? store->idle[--store->nidle] : st_zstd_new();
+}
+
+void st_store_give_zstd(struct st_store *store, struct st_zstd *z)
+{
+  ST_HOLD_LOCK(store);
+  store->idle = st_realloc(store->idle, store->nidle + 1, sizeof(struct st_zstd *));
+  store->idle[store->nidle++] = z;
 }
 
 /* Packs that were appended to, all of them synced now. */

@@ -5,11 +5,15 @@
  * On disk: packs/NAME.pack, append-only records that describe themselves (pack.h), and
  * packs/objects.db, the index object -> pack and offset, which packs/ alone rebuild.
  * Order: put, put, ..., sync, and only then may a catalog commit that names them.
+ *
+ * Threads: st_store_prepare, _append, _put, _has, _length and _get may be called by any number of
+ * threads at once; hashing, compressing, sealing and decoding hold no lock.  Everything else is
+ * called while nothing else is under way.
  */
 #ifndef ST_STORE_STORE_H
 #define ST_STORE_STORE_H
 
-#include "systracker/base/keys.h"
+#include "systracker/store/record.h"
 
 struct st_store;
 
@@ -31,6 +35,29 @@ ST_DEFINE_CLEANUP(struct st_store *, st_store_close)
  * compared before this returns. */
 int st_store_put(struct st_store *store, const void *data, size_t length, bool secret,
                  const struct st_id *previous, struct st_id *ret, struct st_error *err);
+
+/* The same in two steps, for several threads: most of the work is in the first, which compresses
+ * and keeps nothing yet; the second only copies, and keeps the order in which it is called. */
+struct st_content {
+  const void *data; /* borrowed for the call */
+  size_t length;
+  bool secret;
+  const struct st_id *id;       /* of the content, where it was hashed before; NULL: not yet */
+  const struct st_id *previous; /* the revision before, for a delta; may be NULL */
+};
+struct st_prepared {
+  struct st_id id;
+  bool known; /* it is there already, intact: nothing is to be appended */
+  struct st_record record;
+  struct st_buffer payload;
+};
+int st_store_prepare(struct st_store *store, const struct st_content *content,
+                     struct st_prepared *ret, struct st_error *err);
+/* Does nothing where another thread has kept the same meanwhile. */
+int st_store_append(struct st_store *store, const struct st_prepared *prepared,
+                    struct st_error *err);
+void st_prepared_clear(struct st_prepared *prepared);
+#define ST_AUTO_PREPARED ST_CLEANUP(st_prepared_clear) struct st_prepared
 
 /* Reads secrets of another host's key too (borrowed; NULL: no more).  What is put stays ours. */
 void st_store_read_with(struct st_store *store, const struct st_keys *also);

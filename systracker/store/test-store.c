@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "systracker/store/test-scratch.h"
+#include "systracker/store/transfer.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -413,6 +414,86 @@ static void test_write_fails(void **state)
   st_store_close(store);
 }
 
+/* ---- Threads ------------------------------------------------------------------------------------
+ */
+
+#define THREADS 4
+#define CONTENTS 200
+
+struct worker {
+  pthread_t thread;
+  struct st_store *store;
+  unsigned start;
+  int failed;
+};
+
+/* Of each ten contents, one is a secret; the second half are revisions of the first. */
+static void make_content(unsigned n, struct st_buffer *out)
+{
+  make_file(out);
+  for (unsigned i = 0; i < n % (CONTENTS / 2); i++)
+    st_buffer_printf(out, "mine_%u = %u\n", i, n % (CONTENTS / 2) * 7919);
+  if (n >= CONTENTS / 2)
+    st_buffer_printf(out, "edited = %u\n", n);
+}
+
+static void put_one(struct worker *w, unsigned n)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT, before = ST_BUFFER_INIT, again = ST_BUFFER_INIT;
+  ST_AUTO_PREPARED prepared = {0};
+  struct st_id previous;
+  bool secret = n % 10 == 0;
+  make_content(n, &text);
+  make_content(n % (CONTENTS / 2), &before);
+  st_id_of(&previous, secret ? w->store->keys->id_key : NULL, before.data, before.length);
+  struct st_content content = {text.data, text.length, secret, NULL, &previous};
+  if (st_store_prepare(w->store, &content, &prepared, NULL) < 0 ||
+      st_store_append(w->store, &prepared, NULL) < 0 ||
+      st_store_get(w->store, &prepared.id, &again, NULL) < 0 || again.length != text.length ||
+      memcmp(again.data, text.data, text.length) != 0 || !st_store_has(w->store, &prepared.id))
+    w->failed++;
+}
+
+static void *work(void *arg)
+{
+  struct worker *w = arg;
+  for (unsigned i = 0; i < CONTENTS; i++)
+    put_one(w, (w->start + i) % CONTENTS);
+  return NULL;
+}
+
+static void test_threads(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  struct worker workers[THREADS] = {0};
+  ST_CLEANUP(st_store_closep) struct st_store *store = open_store(s, ST_STORE_WRITE);
+  for (unsigned i = 0; i < THREADS; i++) {
+    workers[i].store = store;
+    workers[i].start = i * 3;
+    assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+  }
+  for (unsigned i = 0; i < THREADS; i++) {
+    pthread_join(workers[i].thread, NULL);
+    assert_int_equal(workers[i].failed, 0);
+  }
+  sync_store(store);
+  assert_int_equal(verify(store, &words), 0);
+  struct st_store_size size;
+  OK(st_store_size(store, &size, err));
+  assert_int_equal(size.objects, CONTENTS);
+  /* Each has one record, whoever was first. */
+  uint64_t records = ST_PACK_HEADER_SIZE;
+  for (unsigned n = 0; n < CONTENTS; n++) {
+    ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+    struct st_id id;
+    make_content(n, &text);
+    st_id_of(&id, n % 10 == 0 ? s->keys.id_key : NULL, text.data, text.length);
+    records += st_store_stored(store, &id);
+  }
+  assert_int_equal(records, size.stored);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -429,6 +510,7 @@ int main(void)
       TEST(test_two_packs),
       TEST(test_reader_beside_writer),
       TEST(test_write_fails),
+      TEST(test_threads),
   };
   st_digest_init();
   st_log_open("test-store", "none", ST_LOG_ERROR, NULL);

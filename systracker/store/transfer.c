@@ -142,8 +142,8 @@ int st_store_import(struct st_store *store, const struct st_parcel *parcel, stru
     return st_fail(err, 0, "an object was not taken: it is damaged here, and this is a delta");
   if (prove(store, parcel, err) < 0)
     return st_wrap(err, "an object was not taken");
-  return st_store_append(store, &parcel->record, parcel->payload.data ? parcel->payload.data : "",
-                         err);
+  return st_store_append_record(store, &parcel->record,
+                                parcel->payload.data ? parcel->payload.data : "", err);
 }
 
 /* ---- From one to another -----------------------------------------------------------------------

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+/* put.c - one object: from content to record, and into a pack. */
+#include <string.h>
+
+#include "systracker/base/log.h"
+#include "systracker/store/internal.h"
+
+void st_prepared_clear(struct st_prepared *prepared)
+{
+  st_buffer_free(&prepared->payload);
+}
+
+/* ---- Preparing: by any thread, each with a context of its own ------------------------------- */
+
+struct preparing {
+  struct st_store *store;
+  struct st_zstd *zstd;
+  const void *data;
+  struct st_prepared *to;
+};
+
+/* The one object whose id begins so. */
+static bool find_only(struct st_store *store, uint8_t keyed, const uint8_t *prefix,
+                      struct st_object_row *ret)
+{
+  struct st_object_row rows[2];
+  if (st_store_find_base(store, keyed, prefix, NULL, rows, 2, NULL) != 1)
+    return false;
+  *ret = rows[0];
+  return !ret->damaged;
+}
+
+/* The record, on the chain of the revision before, that the next step is based on.  Records that
+ * were written again after damage may have cut the chain short: then there is none. */
+static bool find_base(struct st_store *store, const struct st_id *previous, bool secret,
+                      struct st_object_row *ret, unsigned *ret_step)
+{
+  struct st_object_row row;
+  if ((previous->keyed == 1) != secret || !find_only(store, secret, previous->digest, &row) ||
+      !st_id_equal(&row.record.id, previous))
+    return false;
+  unsigned step = row.record.step + 1U;
+  if (step >= ST_DELTA_STEPS)
+    return false;
+  unsigned want = st_delta_base_step(step);
+  while (row.record.step > want) {
+    unsigned from = row.record.step;
+    if (!row.record.has_base || !find_only(store, secret, row.record.base, &row) ||
+        row.record.step >= from)
+      return false;
+  }
+  *ret = row;
+  *ret_step = step;
+  return row.record.step == want;
+}
+
+/* A delta is worth its chain when it saves a quarter. */
+static bool saves_enough(size_t delta, size_t plain)
+{
+  return delta <= plain - plain / 4;
+}
+
+static bool decodes_back(struct preparing *p, const struct st_buffer *frame,
+                         const struct st_buffer *prefix)
+{
+  ST_AUTO_BUFFER back = ST_BUFFER_INIT;
+  size_t n = p->to->record.raw;
+  return st_zstd_decode(p->zstd, frame->data, frame->length, prefix, n, &back, NULL) == 0 &&
+         back.length == n && memcmp(back.data, p->data, n) == 0;
+}
+
+static void take_payload(struct st_prepared *to, struct st_buffer *payload)
+{
+  st_buffer_free(&to->payload);
+  to->payload = *payload;
+  *payload = ST_BUFFER_INIT;
+}
+
+/* Whatever is wrong with the base: the content is kept whole instead. */
+static void try_delta(struct preparing *p, const struct st_id *previous)
+{
+  ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER frame = ST_BUFFER_INIT;
+  struct st_record *record = &p->to->record;
+  struct st_object_row base;
+  unsigned step;
+  if (!find_base(p->store, previous, record->id.keyed, &base, &step) ||
+      st_store_read_row(p->store, &base, &prefix, NULL) != ST_READ_OK || prefix.length == 0)
+    return;
+  if (st_zstd_encode(p->zstd, p->data, record->raw, &prefix, &frame, NULL) < 0 ||
+      !saves_enough(frame.length, p->to->payload.length))
+    return;
+  if (!decodes_back(p, &frame, &prefix)) {
+    st_log(ST_LOG_WARNING, "a delta did not decode to what it was made from, and is not kept");
+    return;
+  }
+  record->encoding = ST_ENCODING_DELTA;
+  record->has_base = true;
+  record->step = (uint8_t)step;
+  memcpy(record->base, base.record.id.digest, ST_RECORD_BASE_SIZE);
+  take_payload(p->to, &frame);
+}
+
+static int encode_whole(struct preparing *p, struct st_error *err)
+{
+  struct st_record *record = &p->to->record;
+  struct st_buffer *payload = &p->to->payload;
+  if (record->raw == 0)
+    return 0;
+  record->encoding = ST_ENCODING_ZSTD;
+  if (st_zstd_encode(p->zstd, p->data, record->raw, NULL, payload, err) < 0)
+    return -1;
+  if (payload->length < record->raw)
+    return 0;
+  record->encoding = ST_ENCODING_RAW;
+  st_buffer_clear(payload);
+  st_buffer_append(payload, p->data, record->raw);
+  return 0;
+}
+
+static int seal(struct preparing *p, struct st_error *err)
+{
+  ST_AUTO_BUFFER sealed = ST_BUFFER_INIT;
+  uint8_t aad[ST_RECORD_AAD_SIZE];
+  struct st_prepared *to = p->to;
+  st_record_aad(aad, &to->record);
+  if (st_seal(p->store->keys, aad, sizeof aad, to->payload.data, to->payload.length, &sealed, err) <
+      0)
+    return -1;
+  take_payload(to, &sealed);
+  return 0;
+}
+
+static int encode(struct preparing *p, const struct st_id *previous, struct st_error *err)
+{
+  if (encode_whole(p, err) < 0)
+    return -1;
+  if (previous)
+    try_delta(p, previous);
+  if (p->to->id.keyed && seal(p, err) < 0)
+    return -1;
+  p->to->record.stored = p->to->payload.length;
+  return 0;
+}
+
+static int check_content(const struct st_store *store, const struct st_content *content,
+                         struct st_error *err)
+{
+  if (!store->write)
+    return st_fail(err, 0, "cannot keep an object: the store was opened for reading");
+  if (content->length > ST_RECORD_RAW_MAX)
+    return st_fail(err, 0, "cannot keep %zu bytes as one object: %llu are the most",
+                   content->length, ST_RECORD_RAW_MAX);
+  if (content->secret && !store->keys)
+    return st_fail(err, 0, "cannot keep a secret: there is no key");
+  return 0;
+}
+
+int st_store_prepare(struct st_store *store, const struct st_content *content,
+                     struct st_prepared *ret, struct st_error *err)
+{
+  *ret = (struct st_prepared){0};
+  if (check_content(store, content, err) < 0)
+    return -1;
+  const void *data = content->length > 0 ? content->data : "";
+  if (content->id)
+    ret->id = *content->id;
+  else
+    st_id_of(&ret->id, content->secret ? store->keys->id_key : NULL, data, content->length);
+  struct st_object_row row;
+  int found = st_store_find(store, &ret->id, &row, &ret->known, err);
+  if (found < 0 || ret->known)
+    return found < 0 ? -1 : 0;
+  ret->record = (struct st_record){.id = ret->id, .raw = content->length};
+  struct preparing p = {store, st_store_take_zstd(store), data, ret};
+  /* Written again after damage: whole, so that no chain can come to loop. */
+  int r = encode(&p, found ? NULL : content->previous, err);
+  st_store_give_zstd(store, p.zstd);
+  if (r < 0)
+    st_prepared_clear(ret);
+  return r;
+}
+
+/* ---- Appending -------------------------------------------------------------------------------
+ */
+
+int st_store_append_record(struct st_store *store, const struct st_record *record,
+                           const char *payload, struct st_error *err)
+{
+  struct st_object_row row = {.record = *record};
+  if (st_packs_append(&store->packs, record, payload, &row.pack, &row.offset, err) < 0) {
+    st_store_drop_lost(store);
+    return -1;
+  }
+  return st_object_index_add(store->index, &row, err);
+}
+
+int st_store_append(struct st_store *store, const struct st_prepared *prepared,
+                    struct st_error *err)
+{
+  struct st_object_row row;
+  if (prepared->known)
+    return 0;
+  ST_HOLD_LOCK(store);
+  int r = st_object_index_find(store->index, &prepared->id, &row, err);
+  if (r < 0 || (r > 0 && !row.damaged && st_store_holds(store, &row)))
+    return r < 0 ? -1 : 0;
+  return st_store_append_record(store, &prepared->record, prepared->payload.data, err);
+}
+
+int st_store_put(struct st_store *store, const void *data, size_t length, bool secret,
+                 const struct st_id *previous, struct st_id *ret, struct st_error *err)
+{
+  ST_AUTO_PREPARED prepared = {0};
+  struct st_content content = {data, length, secret, NULL, previous};
+  if (st_store_prepare(store, &content, &prepared, err) < 0)
+    return -1;
+  *ret = prepared.id;
+  return st_store_append(store, &prepared, err);
+}
