@@ -6,8 +6,11 @@
  * after, the header has to name ours, body and declarations have to be what it was signed over, and
  * the state root has to come out of the facts as they are then stored here.  One transaction: what
  * is refused leaves nothing behind.
+ *
+ * Where checkpoints are passed over (snapshot.c) the body is another than the one that was signed;
+ * their headers have to link all the same, and the state root then proves the facts alone.
  */
-#include "systracker/catalog/internal.h"
+#include "systracker/catalog/snapshot.h"
 
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
@@ -19,6 +22,7 @@ void st_changeset_clear(struct st_changeset *set)
   st_buffer_free(&set->header);
   st_buffer_free(&set->declarations);
   st_buffer_free(&set->body);
+  st_buffer_free(&set->between);
 }
 
 int st_changeset_read(struct st_catalog *c, int64_t number, struct st_changeset *ret,
@@ -27,6 +31,8 @@ int st_changeset_read(struct st_catalog *c, int64_t number, struct st_changeset 
   st_buffer_clear(&ret->header);
   st_buffer_clear(&ret->declarations);
   st_buffer_clear(&ret->body);
+  st_buffer_clear(&ret->between);
+  ret->since = st_catalog_before(c, number);
   if (st_changeset_header(c, number, &ret->header, err) < 0 ||
       st_changeset_declarations(c, number, &ret->declarations, err) < 0 ||
       st_changeset_body(c, number, &ret->body, err) < 0)
@@ -65,11 +71,42 @@ static int check_digest(const struct st_buffer *bytes, const uint8_t expected[ST
   return 0;
 }
 
+/* One that is passed over: it takes the place of the head. */
+static int follow(void *arg, enum st_held why, const void *data, size_t length,
+                  struct st_error *err)
+{
+  struct head *head = arg;
+  struct st_header h;
+
+  (void)why;
+  if (st_header_read(&h, data, length, err) < 0 ||
+      st_header_follows(&h, head->any ? &head->header : NULL, err) < 0)
+    return -1;
+  head->header = h;
+  head->any = true;
+  return 0;
+}
+
+/* Whether something is passed over, or the facts before it are not here: it has to be a body that
+ * fits what is here then. */
+static int check_since(struct st_catalog *c, const struct st_changeset *set,
+                       const struct st_header *h, bool *ret_passed, struct st_error *err)
+{
+  int64_t latest = st_catalog_latest(c);
+
+  *ret_passed = set->since != h->number - 1 || set->between.length > 0;
+  if (set->since == latest || (set->since == 0 && *ret_passed))
+    return 0;
+  return st_fail(err, 0, "it tells what changed since checkpoint %lld, and the latest here is %lld",
+                 (long long)set->since, (long long)latest);
+}
+
 static int check_header(struct st_catalog *c, const struct st_changeset *set, struct st_header *h,
                         struct st_error *err)
 {
   struct head head = {0};
   char host_id[ST_HOST_ID_SIZE];
+  bool passed;
 
   if (st_header_read(h, set->header.data, set->header.length, err) < 0)
     return -1;
@@ -77,10 +114,12 @@ static int check_header(struct st_catalog *c, const struct st_changeset *set, st
   if (strcmp(host_id, c->host_id) != 0)
     return st_fail(err, 0, "it is signed by host %s", host_id);
   if (st_headers_each(c, st_catalog_latest(c) - 1, read_head, &head, err) < 0 ||
+      st_between_each(set, follow, &head, err) < 0 ||
       st_header_follows(h, head.any ? &head.header : NULL, err) < 0 ||
-      check_digest(&set->declarations, h->declarations, "its tables are", err) < 0)
+      check_digest(&set->declarations, h->declarations, "its tables are", err) < 0 ||
+      check_since(c, set, h, &passed, err) < 0)
     return -1;
-  return check_digest(&set->body, h->body, "its facts are", err);
+  return passed ? 0 : check_digest(&set->body, h->body, "its facts are", err);
 }
 
 /* ---- Declarations ---------------------------------------------------------------------------- */
@@ -188,7 +227,10 @@ static int declare_all(struct st_catalog *c, const struct st_changeset *set,
 
 struct apply {
   struct st_catalog *c;
+  const struct st_changeset *set;
+  int64_t latest; /* before it */
   struct st_checkpoint cp;
+  struct st_snapshot *snapshot; /* NULL: the body tells what changed */
 };
 
 static const struct st_catalog_table *table_of(void *arg, const char *name)
@@ -232,16 +274,39 @@ static int apply_row(void *arg, const struct st_body_row *row, struct st_error *
 {
   struct apply *a = arg;
   struct st_table_full *t = st_full(row->table);
-  int ended = end_row(a, t, row->values, err);
+  int is_new = a->snapshot ? st_snapshot_row(a->snapshot, row, err) : 1;
+  int ended = is_new > 0 ? end_row(a, t, row->values, err) : is_new;
 
-  if (ended < 0)
-    return -1;
+  if (is_new <= 0 || ended < 0)
+    return is_new < 0 ? is_new : ended;
   if (row->begun) {
     a->cp.begun++;
     return begin_row(a, t, row, err);
   }
   a->cp.ended++;
   return ended ? 0 : st_fail(err, 0, "a fact ends that was not there (%s)", t->pub.name);
+}
+
+static int apply_end(void *arg, struct st_table_full *t, const struct st_value *key,
+                     struct st_error *err)
+{
+  const struct st_body_row row = {&t->pub, false, false, key};
+
+  return apply_row(arg, &row, err);
+}
+
+static int apply_rows(struct apply *a, struct st_error *err)
+{
+  const struct st_buffer *body = &a->set->body;
+  bool snapshot = a->set->since == 0;
+  ST_CLEANUP(st_snapshot_freep)
+  struct st_snapshot *s = snapshot ? st_snapshot_new(a->c, a->latest) : NULL;
+
+  a->snapshot = s;
+  if (st_body_read(body->data ? body->data : "", body->length, table_of, apply_row, a, err) < 0)
+    return -1;
+  a->snapshot = NULL;
+  return s ? st_snapshot_end(s, apply_end, a, err) : 0;
 }
 
 /* Tags are facts to us: what they name is as it was at the latest checkpoint. */
@@ -285,24 +350,21 @@ static int check_stored(struct apply *a, const struct st_header *h, struct st_er
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
   uint8_t digest[ST_DIGEST_SIZE];
 
-  if (st_body_write(a->c, h->number, digest_piece, d, err) < 0)
+  if (st_body_write_since(a->c, a->set->since, h->number, digest_piece, d, err) < 0)
     return -1;
   st_digester_final(d, digest);
-  if (memcmp(digest, h->body, sizeof(digest)) != 0)
-    return st_fail(err, 0, "its facts do not follow those of the checkpoint before");
-  return 0;
+  return check_digest(&a->set->body, digest, "its facts, as they were stored, are", err);
 }
 
 static int check_state(struct apply *a, const struct st_header *h, struct st_error *err)
 {
   struct st_checkpoint before;
-  int64_t latest = st_catalog_latest(a->c);
 
   if (a->cp.begun + a->cp.ended > 0) {
     if (st_state_update(a->c, h->number, a->cp.state_root, err) < 0)
       return -1;
-  } else if (latest > 0) {
-    if (st_catalog_checkpoint(a->c, latest, &before, err) < 0)
+  } else if (a->latest > 0) {
+    if (st_catalog_checkpoint(a->c, a->latest, &before, err) < 0)
       return -1;
     memcpy(a->cp.state_root, before.state_root, ST_DIGEST_SIZE);
     st_checkpoint_clear(&before);
@@ -312,8 +374,7 @@ static int check_state(struct apply *a, const struct st_header *h, struct st_err
   return 0;
 }
 
-static int apply_body(struct apply *a, const struct st_changeset *set, const struct st_header *h,
-                      struct st_error *err)
+static int apply_body(struct apply *a, const struct st_header *h, struct st_error *err)
 {
   ST_AUTO_FREE char *message = h->message ? st_memdup(h->message, h->message_length) : NULL;
 
@@ -323,25 +384,24 @@ static int apply_body(struct apply *a, const struct st_changeset *set, const str
   a->cp.incomplete = h->incomplete;
   a->cp.message = message;
   memcpy(a->cp.header_digest, h->digest, ST_DIGEST_SIZE);
-  if (st_body_read(set->body.data ? set->body.data : "", set->body.length, table_of, apply_row, a,
-                   err) < 0 ||
-      check_stored(a, h, err) < 0 || check_state(a, h, err) < 0 ||
-      st_checkpoint_store(a->c, &a->cp, &set->header, err) < 0)
+  if (apply_rows(a, err) < 0 || check_stored(a, h, err) < 0 || check_state(a, h, err) < 0 ||
+      st_checkpoint_store(a->c, &a->cp, &a->set->header, err) < 0)
     return -1;
   return a->cp.begun + a->cp.ended > 0 ? store_tags(a, err) : 0;
 }
 
-static int apply(struct apply *a, const struct st_changeset *set, const struct st_header *h,
-                 struct st_error *err)
+/* Columns that are new here begin with it, behind those that are passed over. */
+static int apply(struct apply *a, const struct st_header *h, struct st_error *err)
 {
   struct st_catalog *c = a->c;
 
-  if (declare_all(c, set, h, err) < 0)
+  a->latest = st_catalog_latest(c);
+  if (st_between_store(c, a->set, err) < 0 || declare_all(c, a->set, h, err) < 0)
     return -1;
-  c->base = st_catalog_latest(c);
+  c->base = a->latest;
   c->number = h->number;
   c->scanning = true;
-  if (apply_body(a, set, h, err) < 0)
+  if (apply_body(a, h, err) < 0)
     return -1;
   return st_sql_exec(c, "COMMIT", err);
 }
@@ -354,14 +414,14 @@ static void undo(struct st_catalog *c)
   c->scanning = true;
   st_tables_free(c); /* their statements would keep the transaction open */
   st_catalog_rollback(c);
-  if (st_tables_load(c, &ignored) < 0)
+  if (st_tables_load(c, &ignored) < 0 || st_gaps_load(c, &ignored) < 0)
     st_log(ST_LOG_WARNING, "%s", st_error_text(&ignored));
 }
 
 int st_catalog_apply(struct st_catalog *c, const struct st_changeset *set, struct st_error *err)
 {
   ST_AUTO_ERROR late = ST_ERROR_INIT;
-  struct apply a = {.c = c};
+  struct apply a = {.c = c, .set = set};
   struct st_header h;
 
   if (!c->writer || c->scanning)
@@ -370,7 +430,7 @@ int st_catalog_apply(struct st_catalog *c, const struct st_changeset *set, struc
     return st_wrap(err, "a checkpoint was not taken");
   if (st_sql_exec(c, "BEGIN IMMEDIATE", err) < 0)
     return -1;
-  if (apply(&a, set, &h, err) < 0) {
+  if (apply(&a, &h, err) < 0) {
     undo(c);
     return st_wrap(err, "checkpoint %lld was not taken", (long long)h.number);
   }

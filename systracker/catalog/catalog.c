@@ -120,7 +120,7 @@ static int make_schema(struct st_catalog *c, struct st_error *err)
   ST_AUTO_FREE char *sql =
       st_format("PRAGMA page_size = 4096; PRAGMA journal_mode = %s; BEGIN IMMEDIATE; %s"
                 "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                c->replica ? "DELETE" : "WAL", schema, ST_CATALOG_APPLICATION, ST_CATALOG_SCHEMA);
+                c->replica ? "DELETE" : "WAL", schema, ST_CATALOG_APPLICATION, 1);
 
   return st_sql_exec(c, sql, err);
 }
@@ -182,7 +182,7 @@ int st_catalog_open(struct st_catalog **ret, int store_dirfd, const char *host_i
   c->host_id = st_memdup(host_id, strcspn(host_id, "/"));
   c->name = st_format("hosts/%s/catalog.db", st_quote(host_id));
   if ((r = open_folder(c, store_dirfd, host_id, err)) < 0 || (r = open_file(c, err)) < 0 ||
-      (r = st_tables_load(c, err)) < 0)
+      (r = st_tables_load(c, err)) < 0 || (r = st_gaps_load(c, err)) < 0)
     return r;
   r = c->writer ? prepare_writer(c, err) : st_sql_exec(c, live_schema, err);
   if (r < 0)
@@ -205,6 +205,7 @@ void st_catalog_close(struct st_catalog *c)
   if (c->dir >= 0)
     close(c->dir);
   st_fact_free(c->last_path);
+  free(c->gaps);
   free(c->host_id);
   free(c->name);
   free(c);

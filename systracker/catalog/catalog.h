@@ -19,7 +19,9 @@
 #include "systracker/base/keys.h"
 
 #define ST_LIVE INT64_MAX
-#define ST_CATALOG_SCHEMA 1
+/* A catalog is made with schema 1, and has 2 from when facts of some checkpoint are not in it. */
+#define ST_CATALOG_SCHEMA 2
+#define ST_CATALOG_SCHEMA_GAPS 2
 
 struct st_catalog;
 
@@ -71,16 +73,25 @@ const struct st_catalog_table *st_catalog_table_at(struct st_catalog *c, size_t 
 
 /* ---- Checkpoints ---------------------------------------------------------------------- */
 
+/* Whether the facts of a checkpoint are here: its header always is. */
+enum st_held {
+  ST_HELD = 0,
+  ST_NOT_FETCHED = 1, /* an archive has them */
+  ST_PRUNED = 2,
+};
+
 struct st_checkpoint {
   int64_t number;
   int64_t time; /* seconds since 1970, when it began */
   int64_t epoch;
-  bool incomplete;      /* something was not seen: core_unobserved says what */
-  int64_t begun, ended; /* facts; a changed one counts in `begun` alone */
+  bool incomplete; /* something was not seen: core_unobserved says what */
+  int64_t begun,
+      ended; /* facts; a changed one counts in `begun` alone; 0 where they are not here */
   uint8_t state_root[ST_DIGEST_SIZE];
   uint8_t header_digest[ST_DIGEST_SIZE]; /* of the signed header */
   char *message;                         /* NULL: none */
   char *tags;                            /* comma and space between; NULL: none */
+  enum st_held held;
 };
 void st_checkpoint_clear(struct st_checkpoint *cp); /* frees the strings */
 
@@ -91,7 +102,12 @@ void st_catalog_head(struct st_catalog *c, uint8_t out[ST_DIGEST_SIZE]);
 /* -ENOENT and an error when there is no such checkpoint. */
 int st_catalog_checkpoint(struct st_catalog *c, int64_t number, struct st_checkpoint *ret,
                           struct st_error *err);
-/* A number, tag, latest, latest~N, baseline or date (the last one not after it) as a number. */
+enum st_held st_catalog_held(const struct st_catalog *c, int64_t number);
+/* The checkpoint that the changes of this one are counted from: the last one before it whose facts
+ * are here.  0: none is, so that what changed is known of checkpoint 1 alone. */
+int64_t st_catalog_before(const struct st_catalog *c, int64_t number);
+/* A number, tag, latest, latest~N, baseline or date (the last one not after it) as a number.  An
+ * error in words where the facts of that one are not here. */
 int st_catalog_resolve(struct st_catalog *c, const char *text, int64_t *ret, struct st_error *err);
 
 /* Tags take effect at once, and become facts (core_tag) with the next checkpoint.  A name that
@@ -135,7 +151,8 @@ int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn 
                        struct st_error *err);
 
 /* The history of one path in all entry tables, newest first: fn gets the checkpoint at which the
- * change came, and the change. */
+ * change came, and the change.  Where checkpoints were passed over, the next one whose facts are
+ * here; what came with the first one is not known unless that is checkpoint 1. */
 typedef int st_history_fn(void *arg, int64_t number, const struct st_change *change,
                           struct st_error *err);
 int st_catalog_history(struct st_catalog *c, const char *path, st_history_fn *fn, void *arg,

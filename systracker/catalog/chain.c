@@ -36,11 +36,10 @@ static uint32_t read_length(const char *p)
   return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
-/* The record at `at`: its header and signature.  1: the bytes end before it does. */
-static int next_record(const struct st_buffer *chain, size_t at, const char **ret,
-                       size_t *ret_length, struct st_error *err)
+int st_chain_next(const struct st_buffer *chain, size_t at, const char **ret, size_t *ret_length,
+                  struct st_error *err)
 {
-  size_t left = chain->length - at;
+  size_t left = at < chain->length ? chain->length - at : 0;
 
   if (left < 4)
     return 1;
@@ -49,6 +48,15 @@ static int next_record(const struct st_buffer *chain, size_t at, const char **re
     return st_fail(err, 0, "chain: a record of %zu bytes", *ret_length);
   *ret = chain->data + at + 4;
   return left - 4 < *ret_length;
+}
+
+void st_chain_record(struct st_buffer *out, const void *data, size_t length)
+{
+  uint32_t n = (uint32_t)(length - ST_SIGNATURE_SIZE);
+  uint8_t bytes[4] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24)};
+
+  st_buffer_append(out, bytes, sizeof(bytes));
+  st_buffer_append(out, data, length);
 }
 
 static bool has_magic(const struct st_buffer *chain)
@@ -68,7 +76,7 @@ int st_chain_each(struct st_catalog *c, st_chain_fn *fn, void *arg, struct st_er
   if (!has_magic(&chain))
     return st_fail(err, 0, "chain: does not begin as a chain does");
   for (size_t at = MAGIC_SIZE; at < chain.length && r == 0; at += 4 + length) {
-    if ((r = next_record(&chain, at, &record, &length, err)) != 0)
+    if ((r = st_chain_next(&chain, at, &record, &length, err)) != 0)
       return r;
     r = fn(arg, record, length, err);
   }
@@ -131,13 +139,11 @@ static int complete_one(void *arg, int64_t number, const void *data, size_t leng
   struct completion *k = arg;
   const char *record;
   size_t record_length;
-  uint32_t n = (uint32_t)(length - ST_SIGNATURE_SIZE);
-  uint8_t bytes[4] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24)};
 
   if (length <= ST_SIGNATURE_SIZE || length > ST_HEADER_MAX)
     return st_fail(err, 0, "catalog: the header of checkpoint %lld is damaged", (long long)number);
   if (!k->torn) {
-    int r = next_record(k->chain, k->at, &record, &record_length, err);
+    int r = st_chain_next(k->chain, k->at, &record, &record_length, err);
     if (r < 0 || (r == 0 && (record_length != length || memcmp(record, data, length) != 0)))
       return differs(number, err);
     if (r == 0) {
@@ -146,8 +152,7 @@ static int complete_one(void *arg, int64_t number, const void *data, size_t leng
     }
     k->torn = true;
   }
-  st_buffer_append(&k->more, bytes, sizeof(bytes));
-  st_buffer_append(&k->more, data, length);
+  st_chain_record(&k->more, data, length);
   return 0;
 }
 
@@ -192,7 +197,7 @@ static int complete(struct st_catalog *c, struct completion *k, struct st_error 
   const char *record;
   size_t length;
   if (!k->torn && k->at < k->chain->length &&
-      next_record(k->chain, k->at, &record, &length, err) == 0)
+      st_chain_next(k->chain, k->at, &record, &length, err) == 0)
     return st_fail(err, 0, "chain: has a checkpoint after the catalog's latest");
   bool torn_end = !k->torn && k->at < k->chain->length;
   return k->more.length || torn_end ? write_rest(c, k, err) : 0;

@@ -23,12 +23,14 @@ static void ended_sql(struct st_buffer *sql, const struct st_table_full *t)
 {
   st_buffer_append_string(sql, "SELECT ");
   st_table_select_key(sql, t);
-  st_buffer_printf(sql, " FROM \"%s\" t WHERE t.until = ?1 AND NOT EXISTS (SELECT 1 FROM \"%s\" u",
+  st_buffer_printf(sql,
+                   " FROM \"%s\" t WHERE t.since <= ?1 AND t.until > ?1 AND t.until <= ?2"
+                   " AND NOT EXISTS (SELECT 1 FROM \"%s\" u",
                    t->pub.name, t->pub.name);
   for (size_t i = 0; i < t->pub.nkeys; i++)
     st_buffer_printf(sql, "%su.\"%s\" = t.\"%s\"", i ? " AND " : " WHERE ",
                      t->pub.declaration.columns[i].name, t->pub.declaration.columns[i].name);
-  st_buffer_append_string(sql, " AND u.since = ?1)");
+  st_buffer_append_string(sql, " AND u.since <= ?2 AND (u.until IS NULL OR u.until > ?2))");
   order_by(sql, t, 1);
 }
 
@@ -36,7 +38,10 @@ static void begun_sql(struct st_buffer *sql, const struct st_table_full *t)
 {
   st_buffer_append_string(sql, "SELECT ");
   st_table_select(sql, t, false);
-  st_buffer_printf(sql, " FROM \"%s\" t WHERE t.since = ?1", t->pub.name);
+  st_buffer_printf(sql,
+                   " FROM \"%s\" t WHERE t.since > ?1 AND t.since <= ?2"
+                   " AND (t.until IS NULL OR t.until > ?2)",
+                   t->pub.name);
   order_by(sql, t, 3);
 }
 
@@ -51,8 +56,9 @@ static int read_key_columns(struct st_catalog *c, sqlite3_stmt *s, const struct 
 }
 
 /* The rows of one table, ended or begun. */
-static int each_changed(struct st_catalog *c, int64_t number, struct st_table_full *t, bool ended,
-                        st_changed_fn *fn, void *arg, struct st_error *err)
+static int each_changed(struct st_catalog *c, int64_t since, int64_t number,
+                        struct st_table_full *t, bool ended, st_changed_fn *fn, void *arg,
+                        struct st_error *err)
 {
   struct st_value values[ST_MAX_COLUMNS];
   struct st_fact_row row = {.table = &t->pub, .values = values};
@@ -63,7 +69,8 @@ static int each_changed(struct st_catalog *c, int64_t number, struct st_table_fu
   ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);
   if (!s)
     return -1;
-  sqlite3_bind_int64(s, 1, number);
+  sqlite3_bind_int64(s, 1, since);
+  sqlite3_bind_int64(s, 2, number);
   while ((r = st_sql_step(c, s, err)) == 1) {
     r = ended ? read_key_columns(c, s, t, values, err) : st_fact_read(c, s, t, &row, err);
     if (r < 0 || (r = fn(arg, t, &row, ended, err)) != 0)
@@ -72,19 +79,26 @@ static int each_changed(struct st_catalog *c, int64_t number, struct st_table_fu
   return r;
 }
 
-int st_changed_each(struct st_catalog *c, int64_t number, st_changed_fn *fn, void *arg,
-                    struct st_error *err)
+int st_changed_since(struct st_catalog *c, int64_t since, int64_t number, st_changed_fn *fn,
+                     void *arg, struct st_error *err)
 {
   int r = 0;
 
   for (size_t i = 0; i < c->count && r == 0; i++) {
     if (!c->tables[i]->stored)
       continue;
-    r = each_changed(c, number, c->tables[i], true, fn, arg, err);
+    if (since > 0)
+      r = each_changed(c, since, number, c->tables[i], true, fn, arg, err);
     if (r == 0)
-      r = each_changed(c, number, c->tables[i], false, fn, arg, err);
+      r = each_changed(c, since, number, c->tables[i], false, fn, arg, err);
   }
   return r;
+}
+
+int st_changed_each(struct st_catalog *c, int64_t number, st_changed_fn *fn, void *arg,
+                    struct st_error *err)
+{
+  return st_changed_since(c, st_catalog_before(c, number), number, fn, arg, err);
 }
 
 /* ---- Written --------------------------------------------------------------------------------- */
@@ -155,6 +169,16 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
   return r;
 }
 
+int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
+                        void *arg, struct st_error *err)
+{
+  struct writer w = {.sink = sink, .arg = arg};
+  int r = st_changed_since(c, since, number, write_row, &w, err);
+
+  st_buffer_free(&w.bytes);
+  return r;
+}
+
 int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
                   struct st_error *err)
 {
@@ -173,7 +197,7 @@ int st_changeset_body(struct st_catalog *c, int64_t number, struct st_buffer *ou
 {
   struct st_checkpoint cp;
 
-  if (st_catalog_checkpoint(c, number, &cp, err) < 0)
+  if (st_gap_check(c, number, err) < 0 || st_catalog_checkpoint(c, number, &cp, err) < 0)
     return -1;
   st_checkpoint_clear(&cp);
   return st_body_write(c, number, append, out, err);

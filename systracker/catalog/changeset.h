@@ -57,16 +57,25 @@ int st_body_read(const void *data, size_t length, st_body_table_fn *table, st_bo
 struct st_changeset {
   struct st_buffer header; /* with its signature */
   struct st_buffer declarations, body;
+  struct st_buffer between; /* headers of checkpoints that are passed over (snapshot.c) */
+  int64_t since; /* where some are, the body tells what changed since; 0: it is a snapshot */
 };
 void st_changeset_clear(struct st_changeset *set);
 #define ST_AUTO_CHANGESET ST_CLEANUP(st_changeset_clear) struct st_changeset
 int st_changeset_read(struct st_catalog *c, int64_t number, struct st_changeset *ret,
                       struct st_error *err);
 
-/* Takes the checkpoint after the latest one into a catalog that was opened to write: signed by the
- * key that the host's folder is named after, linked to the chain's head, with body, declarations
- * and state root proved; or it is refused and nothing has changed.  Objects that it names have to
- * be durable before.  Tables that were asked for before this are not valid after it. */
+/* The same for a catalog whose latest checkpoint is `after` (0: it has none), where that is not the
+ * one before, or its facts are not here: what changed since, or, where that cannot be told any
+ * more, all facts at `number`; and the headers between.  (From `after` = 0 on: a snapshot.) */
+int st_changeset_read_after(struct st_catalog *c, int64_t after, int64_t number,
+                            struct st_changeset *ret, struct st_error *err);
+
+/* Takes a checkpoint after the latest one into a catalog that was opened to write: signed by the
+ * key that the host's folder is named after, linked to the chain's head, with declarations and
+ * state root proved, and its body where that is what was signed (nothing is passed over, or the
+ * root has to do); or it is refused and nothing has changed.  Objects that it names have to be
+ * durable before.  Tables that were asked for before this are not valid after it. */
 int st_catalog_apply(struct st_catalog *c, const struct st_changeset *set, struct st_error *err);
 
 /* The declarations in effect at a checkpoint, as CBOR: what a header's `declarations` is the digest

@@ -88,6 +88,7 @@ int st_catalog_checkpoint(struct st_catalog *c, int64_t number, struct st_checkp
       .incomplete = sqlite3_column_int(s, 3),
       .begun = sqlite3_column_int64(s, 4),
       .ended = sqlite3_column_int64(s, 5),
+      .held = st_catalog_held(c, number),
   };
   copy_digest(s, 6, ret->state_root);
   copy_digest(s, 7, ret->header_digest);
@@ -186,7 +187,7 @@ static int ask_date(struct st_catalog *c, const char *text, int64_t *ret, struct
   return -ENOENT;
 }
 
-int st_catalog_resolve(struct st_catalog *c, const char *text, int64_t *ret, struct st_error *err)
+static int ask_any(struct st_catalog *c, const char *text, int64_t *ret, struct st_error *err)
 {
   int r;
 
@@ -195,6 +196,13 @@ int st_catalog_resolve(struct st_catalog *c, const char *text, int64_t *ret, str
   if ((r = ask_keyword(c, text, ret, err)) != 1 || (r = ask_tag(c, text, ret, err)) != 1)
     return r;
   return ask_date(c, text, ret, err);
+}
+
+int st_catalog_resolve(struct st_catalog *c, const char *text, int64_t *ret, struct st_error *err)
+{
+  int r = ask_any(c, text, ret, err);
+
+  return r < 0 ? r : st_gap_check(c, *ret, err);
 }
 
 /* ---- Tags ------------------------------------------------------------------------------------ */

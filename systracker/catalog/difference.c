@@ -146,7 +146,8 @@ int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn 
                        struct st_error *err)
 {
   ST_CLEANUP(st_keylist_free) struct st_keylist list = {0};
-  int r = collect(c, a, b, &list, err);
+  int r = st_gap_check(c, a, err) < 0 || st_gap_check(c, b, err) < 0 ? -1
+                                                                     : collect(c, a, b, &list, err);
 
   for (size_t i = 0; i < list.count && r == 0; i++)
     if (i == 0 || compare_keys(&list.items[i], &list.items[i - 1]) != 0)
@@ -232,18 +233,22 @@ static int tell_history(void *arg, const struct st_change *change, struct st_err
   return h->fn(h->arg, h->number, change, err);
 }
 
-/* What came with one checkpoint. */
+/* What came with one checkpoint; of a snapshot nobody knows. */
 static int history_at(struct st_catalog *c, struct st_value *path, struct history *h,
                       struct st_error *err)
 {
+  int64_t before = st_catalog_before(c, h->number);
   int r = 0;
+
+  if (before == 0 && h->number != 1)
+    return 0;
 
   for (size_t i = 0; i < c->count && r == 0; i++) {
     struct st_fact_row row = {.values = path};
     struct st_key key = {c->tables[i], &row};
 
     if (st_is_entry(c->tables[i]))
-      r = compare_at(c, &key, h->number - 1, h->number, tell_history, h, err);
+      r = compare_at(c, &key, before, h->number, tell_history, h, err);
   }
   return r;
 }

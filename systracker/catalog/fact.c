@@ -81,7 +81,8 @@ int st_catalog_fact(struct st_catalog *c, int64_t number, const struct st_catalo
   struct st_table_full *t = st_full(table);
 
   *ret = NULL;
-  if (st_key_check(t, key, err) < 0 || st_stored_fact(c, st_at(c, number), t, key, ret, err) < 0)
+  if (st_gap_check(c, number, err) < 0 || st_key_check(t, key, err) < 0 ||
+      st_stored_fact(c, st_at(c, number), t, key, ret, err) < 0)
     return -1;
   if (!*ret && st_expected_fact(c, number, t, key, ret, err) < 0)
     return -1;
@@ -365,6 +366,8 @@ int st_catalog_each(struct st_catalog *c, int64_t number, const struct st_catalo
   bool entry = st_is_entry(t);
   int r;
 
+  if (st_gap_check(c, number, err) < 0)
+    return -1;
   range_init(&e.range, top ? top : "/");
   r = st_rows_open(&e.rows, c, number, t, entry ? &e.range.low : NULL, entry ? &e.range.high : NULL,
                    err);

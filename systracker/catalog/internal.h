@@ -94,6 +94,12 @@ struct st_owner {
   struct st_fact_row *package; /* NULL: none does */
 };
 
+/* A checkpoint whose facts are not here. */
+struct st_gap {
+  int64_t number;
+  enum st_held why;
+};
+
 struct st_catalog {
   sqlite3 *db;
   int dir;    /* hosts/HOSTID */
@@ -112,6 +118,9 @@ struct st_catalog {
   int64_t epoch; /* the least of the checkpoint being made; 0: that of the one before */
   struct st_fact_row *last_path; /* the path looked up last, and its id */
   int64_t last_path_id;
+
+  struct st_gap *gaps; /* by number */
+  size_t ngaps;
 
   /* As far as the chain file was completed by us: its length, and the last checkpoint in it. */
   int64_t chain_length, chain_number;
@@ -317,6 +326,9 @@ typedef int st_changed_fn(void *arg, struct st_table_full *t, const struct st_fa
                           bool ended, struct st_error *err);
 int st_changed_each(struct st_catalog *c, int64_t number, st_changed_fn *fn, void *arg,
                     struct st_error *err);
+/* The same between `since` (0: from nothing, so that it is all rows in force) and `number`. */
+int st_changed_since(struct st_catalog *c, int64_t since, int64_t number, st_changed_fn *fn,
+                     void *arg, struct st_error *err);
 /* Streams the body in pieces; the other one also counts its rows. */
 typedef void st_body_sink(void *arg, const void *data, size_t length);
 int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
@@ -324,6 +336,25 @@ int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void
 int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
                           int64_t *ret_begun, int64_t *ret_ended, struct st_error *err);
 
+int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
+                        void *arg, struct st_error *err);
+
+/* ---- Checkpoints whose facts are not here (gap.c) -------------------------------------------- */
+
+int st_gaps_load(struct st_catalog *c, struct st_error *err);
+/* Notes one; the caller has stored its header, and takes away what only it had. */
+int st_gap_add(struct st_catalog *c, int64_t number, enum st_held why, struct st_error *err);
+/* An error in words, unless the facts are here; ST_LIVE always are. */
+int st_gap_check(const struct st_catalog *c, int64_t number, struct st_error *err);
+
+/* ---- The chain ------------------------------------------------------------------------------- */
+
+/* One record as the chain file has it: length, header, signature. */
+void st_chain_record(struct st_buffer *out, const void *data, size_t length);
+/* The record at `at`: header and signature, borrowed; 4 bytes more are taken.  1: the bytes end
+ * before it does. */
+int st_chain_next(const struct st_buffer *chain, size_t at, const char **ret, size_t *ret_length,
+                  struct st_error *err);
 /* Appends what the chain file lacks; anything else that differs is an error (chain.c). */
 int st_chain_complete(struct st_catalog *c, struct st_error *err);
 /* Calls fn with each record of the chain file: header and signature.  1: the file ends within a

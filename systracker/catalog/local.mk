@@ -9,12 +9,14 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/difference.c \
 	systracker/catalog/expected.c \
 	systracker/catalog/fact.c \
+	systracker/catalog/gap.c \
 	systracker/catalog/header.c \
 	systracker/catalog/internal.h \
 	systracker/catalog/manifest.c \
 	systracker/catalog/object.c \
 	systracker/catalog/row.c \
 	systracker/catalog/scan.c \
+	systracker/catalog/snapshot.c systracker/catalog/snapshot.h \
 	systracker/catalog/sql.c \
 	systracker/catalog/state.c \
 	systracker/catalog/table.c \
@@ -28,7 +30,8 @@ CATALOG_TESTS = \
 	systracker/catalog/test-state \
 	systracker/catalog/test-chain \
 	systracker/catalog/test-changeset \
-	systracker/catalog/test-apply
+	systracker/catalog/test-apply \
+	systracker/catalog/test-snapshot
 check_PROGRAMS += $(CATALOG_TESTS)
 TESTS += $(CATALOG_TESTS)
 systracker_catalog_test_catalog_SOURCES = systracker/catalog/test-catalog.c \
@@ -56,7 +59,11 @@ systracker_catalog_test_changeset_SOURCES = systracker/catalog/test-changeset.c 
 systracker_catalog_test_changeset_CFLAGS = $(UNIT_CFLAGS)
 systracker_catalog_test_changeset_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_apply_SOURCES = systracker/catalog/test-apply.c \
-	systracker/catalog/test-support.h
+	systracker/catalog/test-support.h systracker/catalog/test-two.h
 systracker_catalog_test_apply_CFLAGS = $(UNIT_CFLAGS)
 systracker_catalog_test_apply_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_snapshot_SOURCES = systracker/catalog/test-snapshot.c \
+	systracker/catalog/test-support.h systracker/catalog/test-two.h
+systracker_catalog_test_snapshot_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_snapshot_LDADD = $(UNIT_LDADD)
 endif

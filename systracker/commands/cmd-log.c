@@ -40,7 +40,9 @@ static void print_checkpoint(const struct st_checkpoint *cp)
 {
   ST_AUTO_FREE char *time = st_format_time(cp->time);
   printf("%4" PRId64 "  %s  ", cp->number, time);
-  if (cp->begun == 0 && cp->ended == 0)
+  if (cp->held != ST_HELD)
+    printf(cp->held == ST_PRUNED ? "pruned" : "not here");
+  else if (cp->begun == 0 && cp->ended == 0)
     printf("nothing changed");
   else
     printf("%" PRId64 " began, %" PRId64 " ended", cp->begun, cp->ended);
@@ -90,6 +92,20 @@ static int log_paths(struct st_cli *cli, struct st_tracker *t, const struct log_
   return 0;
 }
 
+/* What was passed over has no history. */
+static void warn_gaps(struct st_tracker *t)
+{
+  int64_t latest = st_catalog_latest(t->catalog), missing = 0;
+  for (int64_t n = 1; n < latest; n++)
+    missing += st_catalog_held(t->catalog, n) == ST_NOT_FETCHED;
+  if (missing > 0)
+    fprintf(stderr,
+            "systracker: %" PRId64 " of the %" PRId64
+            " checkpoints are not here, and what changed with them is not known: fetch without "
+            "--checkpoint brings them\n",
+            missing, latest);
+}
+
 static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
   ST_AUTO_STRINGS paths = {0};
@@ -104,6 +120,7 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
   int r =
       paths.count > 0 ? log_paths(cli, t, &o, &paths, err) : log_checkpoints(cli, t, o.limit, err);
   st_cli_pager_end(pager);
+  warn_gaps(t);
   return r < 0 ? -1 : ST_EXIT_OK;
 }
 

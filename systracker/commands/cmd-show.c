@@ -62,8 +62,12 @@ static int print_header(struct st_tracker *t, const struct st_checkpoint *cp, st
     printf("%-12s%s\n", "message", st_quote(cp->message));
   if (cp->tags)
     printf("%-12s%s\n", "tags", st_quote(cp->tags));
-  printf("%-12s%s\n%-12s%" PRId64 " began, %" PRId64 " ended\n", "state root", root, "facts",
+  printf("%-12s%s\n%-12s%" PRId64 " began, %" PRId64 " ended", "state root", root, "facts",
          cp->begun, cp->ended);
+  int64_t before = st_catalog_before(t->catalog, cp->number);
+  if (before != cp->number - 1 && before > 0)
+    printf(" since checkpoint %" PRId64, before);
+  putchar('\n');
   if (each_core(t, cp->number, ST_CORE_PLUGIN, print_row, (void *)"plug-in", err) < 0 ||
       each_core(t, cp->number, ST_CORE_MOUNT, print_mount, NULL, err) < 0 ||
       each_core(t, cp->number, ST_CORE_UNOBSERVED, print_row, (void *)"not seen", err) < 0)
@@ -116,11 +120,18 @@ static int show(struct st_cli *cli, struct st_tracker *t, int64_t number,
     return -1;
   if ((cli->json ? print_header_json(t, &cp, err) : print_header(t, &cp, err)) < 0)
     return -1;
-  if (number == 1) /* everything began with it: diff lists that where it matters */
+  int64_t before = st_catalog_before(t->catalog, number);
+  if (number > 1 && before == 0)
+    fprintf(stderr,
+            "systracker: the facts of the checkpoints before %" PRId64
+            " are not here, so what changed with it is not known: fetch without --checkpoint "
+            "brings them\n",
+            number);
+  if (before == 0) /* everything began with 1: diff lists that where it matters */
     return 0;
   if (!cli->json)
     putchar('\n');
-  return st_render_changes(t, cli, number - 1, number, o, err) < 0 ? -1 : 0;
+  return st_render_changes(t, cli, before, number, o, err) < 0 ? -1 : 0;
 }
 
 static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)

@@ -66,6 +66,8 @@ json_t *cmd_checkpoint_json(const struct st_checkpoint *cp)
   char root[2 * ST_DIGEST_SIZE + 1], header[2 * ST_DIGEST_SIZE + 1];
   st_hex(root, cp->state_root, ST_DIGEST_SIZE);
   st_hex(header, cp->header_digest, ST_DIGEST_SIZE);
+  static const char *const held[] = {"here", "not fetched", "pruned"};
+  bool here = cp->held == ST_HELD;
   ST_AUTO_FREE char *time = st_format_time_utc(cp->time);
   json_t *o = json_object();
   json_object_set_new(o, "number", json_integer(cp->number));
@@ -73,8 +75,9 @@ json_t *cmd_checkpoint_json(const struct st_checkpoint *cp)
   json_object_set_new(o, "message", st_json_text(cp->message));
   json_object_set_new(o, "tags", tags_json(cp->tags));
   json_object_set_new(o, "incomplete", json_boolean(cp->incomplete));
-  json_object_set_new(o, "begun", json_integer(cp->begun));
-  json_object_set_new(o, "ended", json_integer(cp->ended));
+  json_object_set_new(o, "facts", json_string(held[cp->held]));
+  json_object_set_new(o, "begun", here ? json_integer(cp->begun) : json_null());
+  json_object_set_new(o, "ended", here ? json_integer(cp->ended) : json_null());
   json_object_set_new(o, "state_root", json_string(root));
   json_object_set_new(o, "header", json_string(header));
   return o;
