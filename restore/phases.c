@@ -196,21 +196,8 @@ static int keep_before(struct st_session *s, struct st_journal *j, struct st_err
 {
   if (!j->undoable)
     return 0;
-  ST_AUTO_FREE char *message =
-      j->undoes ? st_format("before the undo of restore %lld", (long long)j->undoes)
-                : st_format("before the restore of %lld", (long long)j->checkpoint);
-  struct st_checkpoint_options options = {.message = message};
-  struct st_scan_result scan = {0};
-  struct st_checkpoint made = {0};
-  int r = st_tracker_checkpoint(s->write, &options, &scan, &made, err);
-  st_scan_result_clear(&scan);
-  if (r < 0)
-    return st_wrap(err, "nothing was changed");
-  j->before = made.number;
-  st_checkpoint_clear(&made);
-  if (!s->request->cli->quiet)
-    fprintf(stderr, "systracker: checkpoint %lld made %s\n", (long long)j->before, message);
-  return 0;
+  return st_session_keep(s, "before", j, &j->before, err) < 0 ? st_wrap(err, "nothing was changed")
+                                                              : 0;
 }
 
 static int fill_journal(struct st_session *s, struct st_journal *j, struct st_error *err)

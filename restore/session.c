@@ -282,6 +282,47 @@ static int close_journal(struct st_session *s, struct st_journal *j, bool clean,
   return j->undoes ? close_undone(s, j->undoes, err) : 0;
 }
 
+int st_session_keep(struct st_session *s, const char *when, const struct st_journal *j,
+                    int64_t *ret, struct st_error *err)
+{
+  ST_AUTO_FREE char *message =
+      j->undoes ? st_format("%s the undo of restore %lld", when, (long long)j->undoes)
+                : st_format("%s the restore of %lld", when, (long long)j->checkpoint);
+  struct st_checkpoint_options options = {.message = message};
+  struct st_scan_result scan = {0};
+  struct st_checkpoint made = {0};
+  /* Ours alone: nothing is kept under another host's key. */
+  st_store_read_with(s->write->store, NULL);
+  int r = st_tracker_checkpoint(s->write, &options, &scan, &made, err);
+  st_scan_result_clear(&scan);
+  if (r < 0)
+    return -1;
+  read_their_secrets(s);
+  *ret = made.number;
+  st_checkpoint_clear(&made);
+  if (!s->request->cli->quiet)
+    fprintf(stderr, "systracker: checkpoint %lld made %s\n", (long long)*ret, message);
+  return 0;
+}
+
+/* Whoever made a checkpoint before makes one after, so that what was brought about is what
+ * `status` and the next night compare with.  Also where something could not be done, which is said:
+ * undo and --resume go by journals and by the checkpoint before. */
+static int keep_after(struct st_session *s, const struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_JOURNAL phases = {0};
+  int64_t number;
+  if (j->part_of == 0)
+    return 0;
+  if (st_journal_read(s->write->store_dir, j->part_of, &phases, err) < 0)
+    return -1;
+  if (phases.before == 0)
+    return 0;
+  if (st_session_keep(s, "after", &phases, &number, err) < 0)
+    return st_wrap(err, "the restore was carried out, but `systracker status` does not know it");
+  return 0;
+}
+
 static int say_interrupted(const struct st_session *s, const struct st_journal *j)
 {
   ST_AUTO_JOURNAL now = {0};
@@ -299,7 +340,8 @@ static int finish(struct st_session *s, struct st_journal *j, struct st_session_
                   size_t problems, struct st_error *err)
 {
   size_t wrong = 0;
-  if (verify(s, j, end, &wrong, err) < 0 || close_journal(s, j, wrong + problems == 0, err) < 0)
+  if (verify(s, j, end, &wrong, err) < 0 || close_journal(s, j, wrong + problems == 0, err) < 0 ||
+      keep_after(s, j, err) < 0)
     return -1;
   st_report_summary(s->request->cli, &end->sum);
   bool clean = wrong + problems + end->sum.cannot == 0;

@@ -45,6 +45,11 @@ void st_session_take_plugins(struct st_plan *from, struct st_plan *to);
 /* Asks on a terminal, unless --yes.  False: no. */
 bool st_session_confirm(const struct st_session *s, size_t actions);
 
+/* Makes a checkpoint of all that is there now, named for `when` ("before", "after") the restore or
+ * undo of the journal, and says so. */
+int st_session_keep(struct st_session *s, const char *when, const struct st_journal *j,
+                    int64_t *ret, struct st_error *err);
+
 /* From a journal with its plan to the end: preflight, journal, apply, verify, summary.  Returns the
  * exit status.  `verify` fills in what is still to be done. */
 struct st_session_end {

@@ -154,6 +154,19 @@ done
 echo "$kills kills"
 [ "$kills" -ge 20 ] || fail "only $kills kills took place"
 
+# What a killed restore left beside is no part of a checkpoint that is taken before it goes on.
+stopped utimensat signal=KILL 1 || fail "not killed"
+beside=$(find "$root" -name '.systracker-*')
+[ -n "$beside" ] || fail "nothing was left beside: the case is not tested"
+expect_status 0 systracker checkpoint
+expect_status 0 systracker show latest
+lacks "$out" '\.systracker-'
+expect_status 0 systracker explain "${beside#"$root"}"
+contains "$out" 'not tracked by standard_track: .*built in.*a restore makes it ready'
+expect_status 0 systracker undo
+is_at 2 "undone after a checkpoint in between"
+[ -z "$(find "$root" -name '.systracker-*')" ] || fail "a file beside was left"
+
 # A signal to stop: between two actions, said, and gone on with.
 stopped renameat signal=TERM 7 || fail "not interrupted"
 contains "$err" 'interrupted after [0-9]+ of [0-9]+ actions: .*--resume.*undo'

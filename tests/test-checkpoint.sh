@@ -50,3 +50,12 @@ expect_status 0 systracker --store "$root/etc/store" checkpoint
 contains "$out" 'nothing changed'
 expect_status 0 systracker --store "$root/etc/store" log /etc/store
 contains "$out" 'nothing is known'
+
+# An entry whose stat is the same has an owner of another name when the accounts changed.
+chown 77:77 "$root/etc/issue" 2>"$scratch/chown" || { echo "left out: owners, without root"; exit 0; }
+expect_status 0 systracker checkpoint
+echo 'seven:x:77:77::/:/bin/sh' >>"$root/etc/passwd"
+expect_status 0 systracker checkpoint
+sed -i 's/^seven:/eleven:/' "$root/etc/passwd"
+expect_status 1 systracker diff
+contains "$out" '/etc/issue' 'seven . eleven|eleven'

@@ -426,12 +426,23 @@ static int observe(struct st_observation *o, struct st_error *err)
   return end_parts(o, err);
 }
 
+/* A tracker may live long enough for its accounts to change: a restore puts them back. */
+static int read_accounts(struct st_tracker *t, struct st_error *err)
+{
+  struct st_accounts *fresh;
+  if (st_accounts_read(&fresh, t->root, err) < 0)
+    return -1;
+  st_accounts_free(t->accounts);
+  t->accounts = fresh;
+  return 0;
+}
+
 int st_observe(struct st_observation *o, struct st_error *err)
 {
   o->unobserved = st_set_new();
   o->forced = st_set_new();
   o->mounts = st_set_new();
-  if (open_index(o, err) < 0 || st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
+  if (read_accounts(o->tracker, err) < 0 || open_index(o, err) < 0 || st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
     return -1;
   if (say_gone_mounts(o, err) < 0)
     return -1;

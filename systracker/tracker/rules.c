@@ -41,6 +41,18 @@ static struct st_rules *list_rules(const struct st_conf *conf, enum st_conf_list
   return st_steal(&rules);
 }
 
+/* What a restore makes ready beside an entry (restore/journal.h), and a killed one leaves until it
+ * goes on or back.  So long a pattern no other rule overrides. */
+#define HEX "[0-9a-f]"
+#define HEX4 HEX HEX HEX HEX
+#define BESIDE "**/.systracker-" HEX4 HEX4 HEX4 HEX4 "-*"
+
+static int add_built_in(struct st_rules *generated, struct st_error *err)
+{
+  return st_rules_add(generated, ST_RULE_EXCLUDE, BESIDE, "built in",
+                      "a restore makes it ready, and puts it in its place or removes it", err);
+}
+
 /* Bit i of the scope's masks is the i-th loaded plug-in, so each gets its rules, open or not. */
 static int plugin_rules(struct st_tracker *t, struct st_loaded *l, struct st_error *err)
 {
@@ -77,7 +89,7 @@ int st_tracker_compile_rules(struct st_tracker *t, struct st_error *err)
     return -1;
   st_scope_set_excluded(t->scope, t->excluded);
   t->generated = list_rules(t->conf, ST_CONF_GENERATED, ST_RULE_EXCLUDE, err);
-  if (!t->generated)
+  if (!t->generated || add_built_in(t->generated, err) < 0)
     return -1;
   st_scope_set_generated(t->scope, t->generated);
   for (size_t i = 0; i < t->host.count; i++) {
@@ -105,6 +117,15 @@ static void digest_plugin(struct st_digester *d, const struct st_loaded *l)
   }
 }
 
+static int digest_account(void *arg, bool group, const char *name, uint32_t id)
+{
+  uint8_t bytes[] = {group, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
+                     (uint8_t)id};
+  st_digester_add(arg, bytes, sizeof(bytes));
+  digest_text(arg, name);
+  return 0;
+}
+
 void st_tracker_scope_digest(struct st_tracker *t, uint8_t out[ST_DIGEST_SIZE])
 {
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
@@ -114,5 +135,7 @@ void st_tracker_scope_digest(struct st_tracker *t, uint8_t out[ST_DIGEST_SIZE])
     digest_plugin(d, &t->host.plugins[i]);
   st_scope_digest(t->scope, d);
   st_rules_digest(t->secret, d);
+  /* An entry's owner has another name when accounts changed, and its stat says nothing of that. */
+  st_accounts_each(t->accounts, digest_account, d);
   st_digester_final(d, out);
 }

@@ -56,7 +56,7 @@ struct st_tracker {
   /* Compiled from the configuration: */
   struct st_scope *scope;
   struct st_rules *secret, *identity, *excluded, *generated;
-  struct st_accounts *accounts; /* of the root, as they were when it was opened */
+  struct st_accounts *accounts; /* of the root, as they were at the latest scan */
   struct st_live_object *live_objects;
   size_t nlive_objects;
 };

@@ -188,6 +188,7 @@ grep -aqF "$canary" "$root/etc/shadow" && fail "the secret came without its key"
 for night in 2 3 baseline 2; do
   expect_status 0 restore_to "$night" --recovery-key "$recovery"
   case $night in baseline) equal 1 ;; *) equal "$night" ;; esac
+  expect_status 0 systracker status
 done
 expect_status 0 offline undo --yes
 equal 1

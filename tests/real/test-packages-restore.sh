@@ -157,8 +157,10 @@ mv "$scratch/kept.deb" "$kept_file"
 # ---- There, and back.
 expect_status 0 without_network --store "$store" restore --checkpoint 1 --exact
 contains "$err" 'checkpoint 5 made before the restore of 1'
+contains "$err" 'checkpoint 6 made after the restore of 1'
 equal 1 "restored"
 expect_status 0 systracker diff 1
+expect_status 0 systracker status
 expect_status 0 without_network --store "$store" restore --checkpoint 2 --exact
 equal 2 "restored"
 expect_status 0 systracker diff 2
@@ -166,6 +168,8 @@ expect_status 0 without_network --store "$store" undo --yes
 equal 1 "undone"
 expect_status 0 without_network --store "$store" undo --yes
 equal 2 "undone, and undone again"
+contains "$err" 'checkpoint [0-9]+ made after the undo of restore'
+expect_status 0 systracker status
 expect_status 0 without_network --store "$store" restore --checkpoint 3 --exact
 equal 3 "restored"
 [ ! -e "$root/started" ] || fail "a service was started"
@@ -183,6 +187,7 @@ expect_status 1 systracker restore --checkpoint 2 --exact
 one_error 'a restore was interrupted'
 expect_status 0 without_network --store "$store" restore --resume
 equal 1 "resumed"
+expect_status 0 systracker status
 [ ! -e "$root/usr/sbin/policy-rc.d" ] || fail "policy-rc.d stays"
 expect_status 0 systracker verify
 
