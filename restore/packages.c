@@ -195,7 +195,8 @@ static void begin_apt(const struct st_package_phase *p, struct st_strings *words
                                         "Dpkg::Use-Pty=0",
                                         "Dpkg::Options::=--force-confold"};
   const char *folder = p->repository.path;
-  add_words(words, (const char *const[]){"apt-get", "-q", "-y", NULL});
+  add_words(words, (const char *const[]){"apt-get", "-q", "-y", "-c", NULL});
+  st_strings_take(words, st_format("%s/apt.conf", folder));
   add_option(words, st_format("Dir::Etc::sourcelist=%s/sources.list", folder));
   add_option(words, st_format("Dir::State::lists=%s/lists/", folder));
   add_option(words, st_format("Dir::Cache::archives=%s/archives/", folder));
@@ -219,8 +220,10 @@ static bool install_command(const struct st_package_phase *p, bool simulate,
   const struct st_package_steps *steps = &p->journal->packages;
   size_t before, repairs = 0;
   begin_apt(p, words);
-  if (simulate)
+  if (simulate) { /* also of what it considered nothing is to stay */
+    add_option(words, st_format("Dir::Log=%s/", p->repository.path));
     st_strings_add(words, "-s");
+  }
   for (size_t i = 0; i < steps->count; i++)
     repairs += steps->items[i].kind == ST_PACKAGE_REPAIR;
   if (repairs > 0)
@@ -377,37 +380,70 @@ static void add_file(struct st_package_phase *p, const struct st_packages *kept,
     refuse(refusals, s, words);
 }
 
+/* What undo needs has to be there, and whole. */
 static void check_undo(const struct st_packages *kept, const struct st_package_step *s,
                        struct st_strings *refusals)
 {
-  if (!st_package_step_loses(s) || st_packages_find(kept, s->name, s->before, s->architecture))
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (!st_package_step_loses(s))
+    return;
+  const struct st_package *file = st_packages_find(kept, s->name, s->before, s->architecture);
+  struct st_repository nowhere = ST_REPOSITORY_INIT;
+  int r = file ? st_repository_add(&nowhere, kept, file, false, &why) : -1;
+  st_repository_close(&nowhere);
+  if (r == 0)
     return;
   ST_AUTO_FREE char *words =
-      st_format("undo could not install %s again, which is not kept: `systracker packages "
-                "--fetch-missing` keeps it, --no-undo goes on without",
-                s->before);
+      st_format("undo could not install %s again: %s: `systracker packages %s` keeps it, --no-undo "
+                "goes on without",
+                s->before, file ? st_error_text(&why) : "it is not kept",
+                file ? "--keep FILE" : "--fetch-missing");
   refuse(refusals, s, words);
 }
 
-static void check_space(struct st_package_phase *p, const char *path, struct st_strings *refusals)
+/* The path or the one above it at which the same file system begins. */
+static char *top_of(int root, const char *path, dev_t dev)
 {
+  char *top = st_strdup(path);
+  for (char *slash; (slash = strrchr(top, '/'));) {
+    struct stat st;
+    ST_AUTO_FREE char *above =
+        slash == top ? st_strdup("/") : st_memdup(top, (size_t)(slash - top));
+    ST_AUTO_CLOSE int fd = st_open_in(root, above, O_PATH | O_DIRECTORY, 0);
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != dev)
+      break;
+    if (slash == top) {
+      slash[1] = 0;
+      break;
+    }
+    *slash = 0;
+  }
+  return top;
+}
+
+static void check_space(struct st_package_phase *p, const char *path, dev_t *last,
+                        struct st_strings *refusals)
+{
+  struct stat st;
   uint64_t free_space, least = p->tracker->conf->min_free, needed = p->repository.installed;
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   ST_AUTO_CLOSE int fd = st_open_in(p->tracker->root, path, O_RDONLY | O_DIRECTORY, 0);
-  if (fd < 0 || needed == 0)
+  if (fd < 0 || needed == 0 || fstat(fd, &st) < 0 || st.st_dev == *last)
     return;
+  *last = st.st_dev;
+  ST_AUTO_FREE char *top = top_of(p->tracker->root, path, st.st_dev);
   if (p->repository.dir < 0 && __builtin_add_overflow(needed, p->repository.bytes, &needed))
     needed = UINT64_MAX;
   if (st_free_space(fd, &free_space, &why) < 0) {
-    st_strings_take(refusals, st_format("%s: %s", path, st_error_text(&why)));
+    st_strings_take(refusals, st_format("%s: %s", top, st_error_text(&why)));
     return;
   }
   if (!__builtin_add_overflow(needed, least, &least) && least <= free_space)
     return;
   ST_AUTO_FREE char *need = st_format_size(needed), *have = st_format_size(free_space);
-  st_strings_take(refusals, st_format("%s: too little space for the packages: %s needed beside "
-                                      "min_free, %s free",
-                                      path, need, have));
+  st_strings_take(refusals, st_format("%s: too little space for the packages on this file system: "
+                                      "%s needed beside min_free, %s free",
+                                      top, need, have));
 }
 
 static int check_steps(struct st_package_phase *p, const struct st_packages *kept, bool undo,
@@ -422,8 +458,9 @@ static int check_steps(struct st_package_phase *p, const struct st_packages *kep
   bool possible = refusals->count == 0; /* else undo is not the question yet */
   for (size_t i = 0; i < steps->count && undo && possible; i++)
     check_undo(kept, &steps->items[i], refusals);
-  check_space(p, "/usr", refusals);
-  check_space(p, "/var/lib", refusals);
+  dev_t seen = 0;
+  check_space(p, "/usr", &seen, refusals);
+  check_space(p, "/var/lib", &seen, refusals);
   return 0;
 }
 
@@ -439,6 +476,20 @@ static void check_architectures(struct st_package_phase *p, struct st_strings *r
   }
 }
 
+/* The index is there; what changes nothing can still go wrong, which is a reason of its own. */
+static int simulate_privately(struct st_package_phase *p, struct st_strings *refusals,
+                              struct st_error *err)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (st_repository_make_private(&p->repository, p->tracker->root, &why) < 0 ||
+      st_repository_finish(&p->repository, &why) < 0) {
+    st_strings_take(refusals,
+                    st_format("%s: what apt would say cannot be told", st_error_text(&why)));
+    return 0;
+  }
+  return simulate(p, refusals, err);
+}
+
 static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
                      struct st_strings *refusals, struct st_error *err)
 {
@@ -449,8 +500,10 @@ static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
   check_steps(p, kept, undo, refusals);
   if (refusals->count == 0)
     check_architectures(p, refusals);
-  if (refusals->count > 0 || dry_run)
+  if (refusals->count > 0)
     return 0;
+  if (dry_run)
+    return simulate_privately(p, refusals, err);
   st_repository_close(&p->repository);
   if (st_repository_make(&p->repository, p->tracker->root, p->journal, err) < 0)
     return -1;

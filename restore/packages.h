@@ -21,9 +21,10 @@ void st_package_phase_close(struct st_package_phase *p);
 int st_package_phase_find(struct st_tracker *t, int64_t checkpoint, struct st_package_steps *ret,
                           struct st_error *err);
 
-/* Proves every package file that is needed and, unless it is a dry run, makes the repository and
- * lets apt simulate.  `undo`: the package files that going back takes are asked for, too.  Reasons
- * against it go to `refusals`, one line each, escaped; then there is no repository. */
+/* Proves every package file that is needed, makes the repository and lets apt simulate; for a dry
+ * run in a mount namespace of memory, which leaves the root as it is.  `undo`: the package files
+ * that going back takes are asked for, too.  Reasons against it go to `refusals`, one line each,
+ * escaped; then, and after a dry run, there is no repository. */
 int st_package_phase_preflight(struct st_package_phase *p, bool undo, bool dry_run,
                                struct st_strings *refusals, struct st_error *err);
 

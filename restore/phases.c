@@ -235,8 +235,7 @@ int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal
   if (fill_journal(s, j, err) < 0 || plan(s, g, j, &actions, err) < 0 ||
       check_entries(s, &actions, &refusals, err) < 0)
     return -1;
-  if (st_package_phase_preflight(&phase, j->undoable, dry_run || refusals.count > 0, &refusals,
-                                 err) < 0)
+  if (st_package_phase_preflight(&phase, j->undoable, dry_run, &refusals, err) < 0)
     return -1;
   if (refusals.count > 0)
     return refuse(&refusals, err);

@@ -2,8 +2,11 @@
 #include "restore/repository.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "systracker/base/escape.h"
@@ -12,8 +15,10 @@
 #include "systracker/plugin.h"
 
 #define PARENT "/var/lib"
-#define PIECE 65536           /* bytes copied at once */
-#define MAX_CONTROL (1 << 20) /* bytes */
+#define PRIVATE "/var/cache/apt"
+#define PRIVATE_OPTIONS "mode=755,size=512m" /* at most; what apt writes of its index */
+#define PIECE 65536                          /* bytes copied at once */
+#define MAX_CONTROL (1 << 20)                /* bytes */
 #define CONTROL_SECONDS 60
 #define DEEPEST 8 /* folders within the repository */
 
@@ -143,10 +148,18 @@ void st_repository_close(struct st_repository *r)
   *r = (struct st_repository)ST_REPOSITORY_INIT;
 }
 
+static bool make_folders(int dir)
+{
+  static const char *const folders[] = {"lists", "lists/partial", "archives", "archives/partial"};
+  bool made = true;
+  for (size_t i = 0; i < ST_COUNT(folders) && made; i++)
+    made = mkdirat(dir, folders[i], 0755) == 0;
+  return made;
+}
+
 int st_repository_make(struct st_repository *r, int root, const struct st_journal *j,
                        struct st_error *err)
 {
-  static const char *const folders[] = {"lists", "lists/partial", "archives", "archives/partial"};
   ST_AUTO_FREE char *name = folder_name(j);
   st_repository_remove(root, j);
   ST_AUTO_CLOSE int parent = st_open_in(root, PARENT, O_RDONLY | O_DIRECTORY, 0);
@@ -156,10 +169,59 @@ int st_repository_make(struct st_repository *r, int root, const struct st_journa
     return st_fail(err, errno, "cannot make a folder for apt in " PARENT " of the root");
   r->dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   r->path = st_format(PARENT "/%s", name);
-  bool made = r->dir >= 0 && fchmod(r->dir, 0755) == 0; /* whatever the umask */
-  for (size_t i = 0; i < ST_COUNT(folders) && made; i++)
-    made = mkdirat(r->dir, folders[i], 0755) == 0;
+  bool made = r->dir >= 0 && fchmod(r->dir, 0755) == 0 /* whatever the umask */
+              && make_folders(r->dir);
   return made ? 0 : st_fail(err, errno, "cannot make a folder for apt in " PARENT " of the root");
+}
+
+/* The root's directory as our new namespace has it: a descriptor from before sees no new mounts. */
+static int open_again(int root)
+{
+  char link[32], folder[PATH_MAX];
+  struct stat here, wanted;
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
+  ssize_t n = readlink(link, folder, sizeof(folder) - 1);
+  if (n < 0)
+    return -1;
+  folder[n] = 0;
+  ST_AUTO_CLOSE int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &here) < 0 || fstat(root, &wanted) < 0)
+    return -1;
+  if (here.st_dev == wanted.st_dev && here.st_ino == wanted.st_ino)
+    return st_steal_fd(&fd);
+  errno = ESTALE;
+  return -1;
+}
+
+static int open_private(int root)
+{
+  int fd = st_open_in(root, PRIVATE, O_RDONLY | O_DIRECTORY, 0);
+  if (fd < 0)
+    errno = -fd;
+  return fd < 0 ? -1 : fd;
+}
+
+/* Memory over the folder, by its descriptor, so that no symlink leads elsewhere meanwhile. */
+static int cover(int root)
+{
+  char link[32];
+  ST_AUTO_CLOSE int fd = open_private(root);
+  if (fd < 0)
+    return -1;
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  return mount("tmpfs", link, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, PRIVATE_OPTIONS);
+}
+
+int st_repository_make_private(struct st_repository *r, int root, struct st_error *err)
+{
+  static const char what[] = "apt's simulation needs a folder of memory over " PRIVATE;
+  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    return st_fail(err, errno, "%s, in a mount namespace", what);
+  ST_AUTO_CLOSE int again = open_again(root);
+  if (again < 0 || cover(again) < 0 || (r->dir = open_private(again)) < 0 || !make_folders(r->dir))
+    return st_fail(err, errno, "%s", what);
+  r->path = st_strdup(PRIVATE);
+  return 0;
 }
 
 char *st_repository_file(size_t n)
@@ -264,8 +326,13 @@ int st_repository_add(struct st_repository *r, const struct st_packages *kept,
 
 int st_repository_finish(struct st_repository *r, struct st_error *err)
 {
+  /* Nothing that the host hooks to its own `apt-get update` has to do with our index. */
+  static const char configuration[] = "#clear APT::Update::Pre-Invoke;\n"
+                                      "#clear APT::Update::Post-Invoke;\n"
+                                      "#clear APT::Update::Post-Invoke-Success;\n";
   ST_AUTO_FREE char *sources = st_format("deb [trusted=yes] file:%s ./\n", r->path);
-  if (st_write_file(r->dir, "Packages", 0644, r->index.data ? r->index.data : "", r->index.length,
+  if (st_write_file(r->dir, "apt.conf", 0644, configuration, strlen(configuration), err) < 0 ||
+      st_write_file(r->dir, "Packages", 0644, r->index.data ? r->index.data : "", r->index.length,
                     err) < 0 ||
       st_write_file(r->dir, "sources.list", 0644, sources, strlen(sources), err) < 0)
     return st_wrap(err, "cannot write what apt reads");

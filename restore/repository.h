@@ -25,6 +25,10 @@ struct st_repository {
 /* Makes the folder; one of the same name goes first. */
 int st_repository_make(struct st_repository *r, int root, const struct st_journal *j,
                        struct st_error *err);
+/* The same for a dry run, which changes nothing of the root: from here on this process lives in a
+ * mount namespace of its own, where the folder is one of memory over the root's /var/cache/apt. The
+ * index stays; package files are not copied. */
+int st_repository_make_private(struct st_repository *r, int root, struct st_error *err);
 /* Proves a kept file, that it is the package it is kept as included; with a folder it is copied
  * there, and gets a place in the index if it is `offered` to apt. */
 int st_repository_add(struct st_repository *r, const struct st_packages *kept,

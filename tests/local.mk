@@ -46,13 +46,14 @@ REAL_TESTS = \
 	tests/real/test-nightly.sh \
 	tests/real/test-nights.sh \
 	tests/real/test-package-files.sh \
+	tests/real/test-packages-refused.sh \
 	tests/real/test-packages-restore.sh \
 	tests/real/test-readme-disk.sh \
 	tests/real/test-readme.sh
 
 TESTS += $(SHELL_TESTS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
-	tests/quickstart.sh tests/real/debian.sh \
+	tests/quickstart.sh tests/real/debian.sh tests/real/toys.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
 	tests/fixtures/make-store.sh tests/fixtures/store-1.tar.xz \
 	GNUmakefile bootstrap .ci/run .clang-format

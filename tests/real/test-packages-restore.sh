@@ -3,20 +3,12 @@
 # A Debian root's packages put back as they were at a checkpoint, without a network, and undone.
 . "$ST_SOURCE/tests/functions.sh"
 . "$ST_SOURCE/tests/real/debian.sh"
+. "$ST_SOURCE/tests/real/toys.sh"
 need_program dpkg-deb
 make_debian
 shipped_config
 unshare -n true 2>/dev/null || skip "no network namespaces here"
 without_network() { unshare -n "$ST_SYSTRACKER" --config "$config" --root "$root" "$@"; }
-
-# Nothing is started here either, while the test itself installs; a restore has to see to it alone.
-quietly()
-{
-  printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-  chmod 755 "$root/usr/sbin/policy-rc.d"
-  "$@" >"$scratch/quietly.log" 2>&1 || { tail -n 20 "$scratch/quietly.log"; fail "$*"; }
-  rm "$root/usr/sbin/policy-rc.d"
-}
 
 # What the comparison leaves out: what programs make anew from other files, as the shipped
 # configuration says of them; backups that the tools of accounts leave are tracked, and compared.
@@ -24,9 +16,7 @@ left_out='^(etc/ld\.so\.cache|usr/share/info/dir|var/.*)$'
 echo "left out of the comparison: sizes and times of directories, and $left_out"
 look()
 {
-  # shellcheck disable=SC2016
-  in_root dpkg-query -W -f '${Package} ${Version} ${Architecture} ${Status}\n' >"$1.packages"
-  { in_root apt-mark showauto; in_root apt-mark showhold; } >"$1.marks"
+  look_at_packages "$1"
   manifest "$1.all" etc usr opt root boot srv
   tr '\n\0' '\001\n' <"$1.all" | awk -v out="$left_out" '
     { path = $1; if (path ~ /^[0-9a-f]+$/ && length(path) == 64) path = $2 } path !~ out' >"$1"
@@ -35,52 +25,17 @@ equal()
 {
   look "$scratch/now"
   [ "$(wc -l <"$scratch/now")" -gt 5000 ] || fail "the comparison saw too little"
-  for part in .packages .marks ''; do
-    diff "$scratch/$1$part" "$scratch/now$part" >"$scratch/difference" ||
-      { head -n 40 "$scratch/difference"; fail "not as at $1: $2"; }
-  done
-  in_root dpkg --audit >"$scratch/audit"
-  [ ! -s "$scratch/audit" ] || { cat "$scratch/audit"; fail "dpkg --audit"; }
+  diff "$scratch/$1" "$scratch/now" >"$scratch/difference" ||
+    { head -n 40 "$scratch/difference"; fail "not as at $1: $2"; }
+  same_packages "$scratch/$1" "$scratch/now" "not as at $1: $2"
   [ -z "$(find "$root/var/lib" -maxdepth 1 -name 'systracker*')" ] || fail "a folder stays"
 }
-unchanged()
-{
-  full_manifest "$scratch/everything.now" etc usr opt root boot srv var/lib/dpkg
-  cmp "$scratch/everything" "$scratch/everything.now" || fail "the root was changed: $1"
-}
-
-# toy NAME VERSION [DEPENDS]: with a configuration file, a program, and a postinst that tells.
-debs=$scratch/debs
-mkdir "$debs"
-toy()
-{
-  build=$scratch/build
-  rm -rf "$build"
-  mkdir -p "$build/DEBIAN" "$build/etc" "$build/usr/bin"
-  printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Nobody <nobody@localhost>\n' \
-    "$1" "$2" >"$build/DEBIAN/control"
-  [ -z "${3:-}" ] || echo "Depends: $3" >>"$build/DEBIAN/control"
-  printf 'Description: toy\n' >>"$build/DEBIAN/control"
-  echo "/etc/$1.conf" >"$build/DEBIAN/conffiles"
-  echo "shipped with $2" >"$build/etc/$1.conf"
-  printf '#!/bin/sh\necho %s\n' "$2" >"$build/usr/bin/$1"
-  chmod 755 "$build/usr/bin/$1"
-  # A service: it is started where nobody forbids it, as invoke-rc.d(8) has it.
-  printf '#!/bin/sh\n[ -x /usr/sbin/policy-rc.d ] || touch /started\n' >"$build/DEBIAN/postinst"
-  chmod 755 "$build/DEBIAN/postinst"
-  dpkg-deb --root-owner-group -b "$build" "$debs/$1_$2.deb" >>"$scratch/dpkg-deb.log"
-}
+# ---- Packages of our own.
 toy toy-lib 1:1.0-1
 toy toy-lib 1:2.0-1
-toy toy-app 1:1.0-1 'toy-lib (= 1:1.0-1)'
-toy toy-app 1:2.0-1 'toy-lib (= 1:2.0-1)'
+toy toy-app 1:1.0-1 'Depends: toy-lib (= 1:1.0-1)'
+toy toy-app 1:2.0-1 'Depends: toy-lib (= 1:2.0-1)'
 toy toy-left 1.0
-install_toys()
-{
-  for name in "$@"; do cp "$debs/$name.deb" "$root/var/tmp/"; done
-  quietly in_root sh -c 'dpkg --force-confold -i /var/tmp/*.deb'
-  rm "$root"/var/tmp/*.deb
-}
 
 # ---- Three nights.
 quietly install_in_root hello ed less
@@ -124,35 +79,13 @@ in_root dpkg --purge toy-moody >"$scratch/log.1"
 rm "$root/var/tmp/allowed"
 
 # ---- The plan.
-full_manifest "$scratch/everything" etc usr opt root boot srv var/lib/dpkg
+all_of_root "$scratch/everything"
 expect_status 0 systracker restore --checkpoint 1 --exact --dry-run
 contains "$out" '^package toy-app 1:2.0-1 → 1:1.0-1$' '^package tree removed$' \
   '^package toy-left installed 1.0$' '^would be: [0-9]+ packages, '
 expect_status 0 systracker restore --checkpoint 1 --packages=exact --dry-run --json
 contains "$out" '"action": ?"downgrade", ?"package": ?"toy-lib"'
 unchanged "by a dry run"
-
-# ---- Refused before any change.
-for damage in missing cut-off another; do
-  kept_file=$(find "$store/packages" -name '*_toy-lib_1%3a1.0-1_all.deb')
-  cp -a "$kept_file" "$scratch/kept.deb"
-  case $damage in
-  missing) rm "$kept_file" ;;
-  cut-off) truncate -s -100 "$kept_file" ;;
-  another) cat "$debs/toy-left_1.0.deb" >"$kept_file" ;;
-  esac
-  expect_status 1 without_network --store "$store" restore --checkpoint 1 --exact
-  one_error 'package toy-lib: 1:1.0-1' '--packages=none' 'nothing was changed'
-  unchanged "with a package file that is $damage"
-  cp -a "$scratch/kept.deb" "$kept_file"
-done
-# What undo could not bring back is asked for, too.
-kept_file=$(find "$store/packages" -name '*_tree_*.deb')
-mv "$kept_file" "$scratch/kept.deb"
-expect_status 1 without_network --store "$store" restore --checkpoint 1 --exact
-one_error 'package tree: undo could not install' '--no-undo'
-unchanged "without the package file that undo needs"
-mv "$scratch/kept.deb" "$kept_file"
 
 # ---- There, and back.
 expect_status 0 without_network --store "$store" restore --checkpoint 1 --exact
