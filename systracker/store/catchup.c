@@ -94,6 +94,15 @@ static int remove_stillborn(struct st_store *store, const struct st_pack *pack,
   return 0;
 }
 
+/* A pack whose objects are elsewhere or forgotten: its remover was killed before it was done. */
+static int remove_retired(struct st_store *store, const struct st_pack *pack, struct st_error *err)
+{
+  if (!store->write)
+    return 0;
+  st_log(ST_LOG_INFO, "pack %s is of no use any more, and is removed", pack->name);
+  return st_store_remove_retired(store, &pack->number, 1, err);
+}
+
 /* `*ret_open`: more may be appended to this pack. */
 static int catch_up_pack(struct st_store *store, uint32_t number, bool last, bool *ret_open,
                          struct st_error *err)
@@ -105,6 +114,8 @@ static int catch_up_pack(struct st_store *store, uint32_t number, bool last, boo
   int r = ask_index(&c, err);
   if (r != 0)
     return r;
+  if (c.known && c.indexed == ST_PACK_RETIRED)
+    return remove_retired(store, pack, err);
   if (!pack->provable) {
     bool stillborn = store->write && last && pack->size <= ST_PACK_HEADER_SIZE;
     return stillborn ? remove_stillborn(store, pack, err) : 0;

@@ -71,9 +71,22 @@ enum st_read st_store_read_row(struct st_store *store, const struct st_object_ro
 enum st_read st_store_decode(struct st_store *store, const struct st_record *record,
                              const char *payload, struct st_buffer *out, struct st_error *err);
 
+/* The record of a content that is there already, as a delta of `base` at this step where that saves
+ * enough, else whole (NULL: in any case); put.c. */
+int st_store_encode(struct st_store *store, const struct st_content *content,
+                    const struct st_object_row *base, unsigned step, struct st_prepared *ret,
+                    struct st_error *err);
+
 /* Appends a record as it is, and indexes it; the lock is not taken. */
 int st_store_append_record(struct st_store *store, const struct st_record *record,
                            const char *payload, struct st_error *err);
+
+/* Makes durable what was appended, and with it forgets these packs: their files are removed, and
+ * nobody may be reading through this store meanwhile (store.c). */
+int st_store_retire(struct st_store *store, const uint32_t *packs, size_t n, struct st_error *err);
+/* Its second half. */
+int st_store_remove_retired(struct st_store *store, const uint32_t *packs, size_t n,
+                            struct st_error *err);
 
 /* "object ID is not in the store"; returns -ENOENT. */
 int st_store_fail_missing(const struct st_id *id, struct st_error *err);

@@ -10,12 +10,15 @@ libsystracker_la_SOURCES += \
 	systracker/store/packs.c systracker/store/packs.h \
 	systracker/store/put.c \
 	systracker/store/record.c systracker/store/record.h \
+	systracker/store/repack.c systracker/store/repack.h \
+	systracker/store/repackplan.c systracker/store/repackplan.h \
 	systracker/store/store.c systracker/store/store.h \
 	systracker/store/transfer.c systracker/store/transfer.h \
 	systracker/store/verify.c
 
 if HAVE_CMOCKA
 check_PROGRAMS += systracker/store/test-damage systracker/store/test-packages \
+	systracker/store/test-repack \
 	systracker/store/test-record systracker/store/test-store systracker/store/test-transfer
 systracker_store_test_damage_SOURCES = systracker/store/test-damage.c systracker/store/test-scratch.h
 systracker_store_test_damage_CFLAGS = $(UNIT_CFLAGS)
@@ -27,6 +30,10 @@ systracker_store_test_packages_LDADD = $(UNIT_LDADD)
 systracker_store_test_record_SOURCES = systracker/store/test-record.c
 systracker_store_test_record_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_record_LDADD = $(UNIT_LDADD)
+systracker_store_test_repack_SOURCES = systracker/store/test-repack.c \
+	systracker/store/test-scratch.h
+systracker_store_test_repack_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_repack_LDADD = $(UNIT_LDADD)
 systracker_store_test_store_SOURCES = systracker/store/test-store.c systracker/store/test-scratch.h
 systracker_store_test_store_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_store_LDADD = $(UNIT_LDADD)
@@ -35,5 +42,6 @@ systracker_store_test_transfer_SOURCES = systracker/store/test-transfer.c \
 systracker_store_test_transfer_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_transfer_LDADD = $(UNIT_LDADD)
 TESTS += systracker/store/test-damage systracker/store/test-packages systracker/store/test-record \
+	systracker/store/test-repack \
 	systracker/store/test-store systracker/store/test-transfer
 endif

@@ -253,8 +253,8 @@ int st_store_fail_missing(const struct st_id *id, struct st_error *err)
   return -ENOENT;
 }
 
-int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
-                 struct st_error *err)
+static int get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
+               struct st_error *err)
 {
   struct st_object_row row;
   int r = st_store_find(store, id, &row, NULL, err);
@@ -263,4 +263,16 @@ int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffe
   if (r == 0)
     return st_store_fail_missing(id, err);
   return st_store_read_row(store, &row, out, err) == ST_READ_OK ? 0 : -1;
+}
+
+int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
+                 struct st_error *err)
+{
+  ST_AUTO_ERROR first = ST_ERROR_INIT;
+  if (store->write)
+    return get(store, id, out, err);
+  if (get(store, id, out, &first) == 0)
+    return 0;
+  /* While a reader looked, the record may have moved, and its old pack may be gone. */
+  return get(store, id, out, err);
 }

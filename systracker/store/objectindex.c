@@ -45,7 +45,8 @@ static const char schema[] = "BEGIN IMMEDIATE;" CREATE_PACK ";" CREATE_OBJECT ";
 _Static_assert(APPLICATION_ID == 1398042466, "the schema's application_id");
 
 static const char fresh_schema[] = "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
-                                   "CREATE TEMP TABLE fresh" OBJECT_COLUMNS ";";
+                                   "CREATE TEMP TABLE fresh" OBJECT_COLUMNS ";"
+                                   "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
 
 static const char commit_sql[] =
     "INSERT OR REPLACE INTO main.replaced SELECT o.pack, o.offset, o.id FROM main.object o"
@@ -53,8 +54,13 @@ static const char commit_sql[] =
     "INSERT OR REPLACE INTO main.object SELECT * FROM temp.fresh;"
     "INSERT OR REPLACE INTO main.pack SELECT * FROM temp.fresh_pack;"
     "DELETE FROM temp.fresh;"
-    "DELETE FROM temp.fresh_pack;"
-    "COMMIT;";
+    "DELETE FROM temp.fresh_pack;";
+
+static const char retire_sql[] =
+    "DELETE FROM main.object WHERE pack IN (SELECT number FROM temp.retired);"
+    "DELETE FROM main.replaced WHERE pack IN (SELECT number FROM temp.retired);"
+    "UPDATE main.pack SET indexed = 9223372036854775807"
+    " WHERE number IN (SELECT number FROM temp.retired);";
 
 enum statement {
   FIND,
@@ -70,6 +76,8 @@ enum statement {
   MARK_FRESH,
   EXPLAINS,
   TOTALS,
+  EACH,
+  RETIRE,
   NSTATEMENTS,
 };
 
@@ -98,6 +106,8 @@ static const char *const sql[NSTATEMENTS] = {
     [TOTALS] = "SELECT count(*), coalesce(sum(raw), 0) FROM (SELECT raw FROM main.object WHERE"
                " damaged IS NULL UNION ALL SELECT raw FROM temp.fresh f WHERE damaged IS NULL AND"
                " NOT EXISTS (SELECT 1 FROM main.object o WHERE o.id = f.id AND o.damaged IS NULL))",
+    [EACH] = "SELECT " ROW " FROM main.object ORDER BY id",
+    [RETIRE] = "INSERT INTO temp.retired VALUES (?1)",
 };
 
 struct st_object_index {
@@ -505,6 +515,19 @@ int st_object_index_next(struct st_object_index *ix, const struct st_id *after, 
   return column_id(s, 0, ret) ? 1 : fail_damaged(err, "a row makes no sense");
 }
 
+int st_object_index_each(struct st_object_index *ix,
+                         int (*fn)(void *arg, const struct st_object_row *row,
+                                   struct st_error *err),
+                         void *arg, struct st_error *err)
+{
+  struct st_object_row row;
+  AUTO_STATEMENT *s = prepare(ix, EACH, err);
+  int r = s ? 0 : -1;
+  while (r == 0 && (r = step(ix, s, err)) > 0)
+    r = read_row(s, &row) ? fn(arg, &row, err) : fail_damaged(err, "a row makes no sense");
+  return r;
+}
+
 int st_object_index_totals(struct st_object_index *ix, uint64_t *ret_objects, uint64_t *ret_raw,
                            struct st_error *err)
 {
@@ -605,15 +628,46 @@ int st_object_index_drop(struct st_object_index *ix, uint32_t pack, uint64_t off
   return step(ix, s, err);
 }
 
-int st_object_index_commit(struct st_object_index *ix, struct st_error *err)
+/* `more`: to be done in the same transaction; NULL: nothing. */
+static int commit(struct st_object_index *ix, const char *more, struct st_error *err)
 {
   if (execute(ix, "BEGIN IMMEDIATE", err) < 0)
     return -1;
-  if (execute(ix, commit_sql, err) == 0)
+  if (execute(ix, commit_sql, err) == 0 && (!more || execute(ix, more, err) == 0) &&
+      execute(ix, "COMMIT", err) == 0)
     return 0;
   if (!sqlite3_get_autocommit(ix->db))
     execute(ix, "ROLLBACK", NULL);
   return -1;
+}
+
+int st_object_index_commit(struct st_object_index *ix, struct st_error *err)
+{
+  return commit(ix, NULL, err);
+}
+
+int st_object_index_retire(struct st_object_index *ix, const uint32_t *packs, size_t n,
+                           struct st_error *err)
+{
+  if (execute(ix, "DELETE FROM temp.retired", err) < 0)
+    return -1;
+  for (size_t i = 0; i < n; i++) {
+    AUTO_STATEMENT *s = prepare(ix, RETIRE, err);
+    if (!s)
+      return -1;
+    sqlite3_bind_int64(s, 1, packs[i]);
+    if (step(ix, s, err) < 0)
+      return -1;
+  }
+  return commit(ix, retire_sql, err);
+}
+
+int st_object_index_forget_retired(struct st_object_index *ix, struct st_error *err)
+{
+  return execute(ix,
+                 "DELETE FROM main.pack WHERE indexed = 9223372036854775807"
+                 " AND number < (SELECT max(number) FROM main.pack)",
+                 err);
 }
 
 static int mark_in(struct st_object_index *ix, enum statement n, const struct st_id *id,

@@ -21,6 +21,8 @@
 
 struct st_object_index;
 
+#define ST_PACK_RETIRED ((uint64_t)INT64_MAX)
+
 struct st_object_row {
   struct st_record record;
   uint32_t pack;
@@ -72,6 +74,21 @@ int st_object_index_drop(struct st_object_index *ix, uint32_t pack, uint64_t off
                          struct st_error *err);
 /* Makes the fresh rows durable; their records must be so. */
 int st_object_index_commit(struct st_object_index *ix, struct st_error *err);
+
+/* The same, and in the same transaction forgets these packs and the objects that still are in them:
+ * their files are going to be removed.  Until that is done the index keeps in mind that they are of
+ * no use: a pack that is indexed up to ST_PACK_RETIRED. */
+int st_object_index_retire(struct st_object_index *ix, const uint32_t *packs, size_t n,
+                           struct st_error *err);
+/* Forgets retired packs, their files being gone; but not the last number, which is not used again.
+ */
+int st_object_index_forget_retired(struct st_object_index *ix, struct st_error *err);
+
+/* Calls fn with every durable object, by id; ends early when it returns other than 0, with that. */
+int st_object_index_each(struct st_object_index *ix,
+                         int (*fn)(void *arg, const struct st_object_row *row,
+                                   struct st_error *err),
+                         void *arg, struct st_error *err);
 
 /* Quarantines an object, or (why NULL) takes it out again.  A reader does
  * neither. */

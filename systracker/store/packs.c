@@ -274,3 +274,36 @@ int st_packs_sync(struct st_packs *packs, struct st_error *err)
 {
   return check_writable(packs, err) < 0 ? -1 : sync_current(packs, err);
 }
+
+/* ---- Leaving and removing ------------------------------------------------------------------ */
+
+int st_packs_leave(struct st_packs *packs, struct st_error *err)
+{
+  if (st_packs_sync(packs, err) < 0)
+    return -1;
+  packs->current = NULL;
+  return 0;
+}
+
+static void forget(struct st_packs *packs, uint32_t number)
+{
+  for (size_t i = 0; i < packs->count; i++) {
+    if (packs->items[i]->number != number)
+      continue;
+    if (packs->items[i] == packs->current)
+      packs->current = NULL;
+    st_pack_close(packs->items[i]);
+    packs->items[i] = packs->items[--packs->count];
+    return;
+  }
+}
+
+int st_packs_remove(struct st_packs *packs, uint32_t number, struct st_error *err)
+{
+  char name[ST_PACK_NAME_SIZE];
+  st_pack_name(name, number);
+  forget(packs, number);
+  if (unlinkat(packs->dirfd, name, 0) < 0 && errno != ENOENT)
+    return st_fail(err, errno, "cannot remove pack %s", name);
+  return 0;
+}

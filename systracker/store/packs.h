@@ -47,4 +47,9 @@ int st_packs_append(struct st_packs *packs, const struct st_record *record, cons
 /* Makes all that was appended durable. */
 int st_packs_sync(struct st_packs *packs, struct st_error *err);
 
+/* Appends to a new pack from now on, what was appended before being durable. */
+int st_packs_leave(struct st_packs *packs, struct st_error *err);
+/* Removes a pack's file; who has it open goes on reading it. */
+int st_packs_remove(struct st_packs *packs, uint32_t number, struct st_error *err);
+
 #endif

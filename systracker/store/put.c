@@ -79,15 +79,12 @@ static void take_payload(struct st_prepared *to, struct st_buffer *payload)
 }
 
 /* Whatever is wrong with the base: the content is kept whole instead. */
-static void try_delta(struct preparing *p, const struct st_id *previous)
+static void try_delta(struct preparing *p, const struct st_object_row *base, unsigned step)
 {
   ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
   ST_AUTO_BUFFER frame = ST_BUFFER_INIT;
   struct st_record *record = &p->to->record;
-  struct st_object_row base;
-  unsigned step;
-  if (!find_base(p->store, previous, record->id.keyed, &base, &step) ||
-      st_store_read_row(p->store, &base, &prefix, NULL) != ST_READ_OK || prefix.length == 0)
+  if (st_store_read_row(p->store, base, &prefix, NULL) != ST_READ_OK || prefix.length == 0)
     return;
   if (st_zstd_encode(p->zstd, p->data, record->raw, &prefix, &frame, NULL) < 0 ||
       !saves_enough(frame.length, p->to->payload.length))
@@ -99,7 +96,7 @@ static void try_delta(struct preparing *p, const struct st_id *previous)
   record->encoding = ST_ENCODING_DELTA;
   record->has_base = true;
   record->step = (uint8_t)step;
-  memcpy(record->base, base.record.id.digest, ST_RECORD_BASE_SIZE);
+  memcpy(record->base, base->record.id.digest, ST_RECORD_BASE_SIZE);
   take_payload(p->to, &frame);
 }
 
@@ -133,12 +130,13 @@ static int seal(struct preparing *p, struct st_error *err)
   return 0;
 }
 
-static int encode(struct preparing *p, const struct st_id *previous, struct st_error *err)
+static int encode(struct preparing *p, const struct st_object_row *base, unsigned step,
+                  struct st_error *err)
 {
   if (encode_whole(p, err) < 0)
     return -1;
-  if (previous)
-    try_delta(p, previous);
+  if (base)
+    try_delta(p, base, step);
   if (p->to->id.keyed && seal(p, err) < 0)
     return -1;
   p->to->record.stored = p->to->payload.length;
@@ -173,10 +171,23 @@ int st_store_prepare(struct st_store *store, const struct st_content *content,
   int found = st_store_find(store, &ret->id, &row, &ret->known, err);
   if (found < 0 || ret->known)
     return found < 0 ? -1 : 0;
-  ret->record = (struct st_record){.id = ret->id, .raw = content->length};
-  struct preparing p = {store, st_store_take_zstd(store), data, ret};
   /* Written again after damage: whole, so that no chain can come to loop. */
-  int r = encode(&p, found ? NULL : content->previous, err);
+  struct st_object_row base;
+  unsigned step = 0;
+  bool based = !found && content->previous &&
+               find_base(store, content->previous, content->secret, &base, &step);
+  struct st_content as_it_is = {data, content->length, content->secret, &ret->id, NULL};
+  return st_store_encode(store, &as_it_is, based ? &base : NULL, step, ret, err);
+}
+
+int st_store_encode(struct st_store *store, const struct st_content *content,
+                    const struct st_object_row *base, unsigned step, struct st_prepared *ret,
+                    struct st_error *err)
+{
+  struct preparing p = {store, st_store_take_zstd(store), content->data, ret};
+  ret->id = *content->id;
+  ret->record = (struct st_record){.id = ret->id, .raw = content->length};
+  int r = encode(&p, base, step, err);
   st_store_give_zstd(store, p.zstd);
   if (r < 0)
     st_prepared_clear(ret);

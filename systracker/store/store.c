@@ -60,6 +60,9 @@ int st_store_find(struct st_store *store, const struct st_id *id, struct st_obje
 {
   ST_HOLD_LOCK(store);
   int r = st_object_index_find(store->index, id, ret, err);
+  /* It may have moved before a reader came to open its pack. */
+  if (r > 0 && !store->write && !ret->damaged && !st_store_holds(store, ret))
+    r = st_object_index_find(store->index, id, ret, err);
   if (ret_intact)
     *ret_intact = r > 0 && is_intact(store, ret);
   return r;
@@ -113,17 +116,41 @@ static int cover_packs(struct st_store *store, struct st_error *err)
   return 0;
 }
 
-int st_store_sync(struct st_store *store, struct st_error *err)
+static int sync_packs(struct st_store *store, struct st_error *err)
 {
-  struct st_packs *packs = &store->packs;
-  if (st_packs_sync(packs, err) < 0) {
+  if (st_packs_sync(&store->packs, err) < 0) {
     st_store_drop_lost(store);
     return -1;
   }
-  if (cover_packs(store, err) < 0 || st_object_index_commit(store->index, err) < 0)
+  return cover_packs(store, err);
+}
+
+int st_store_sync(struct st_store *store, struct st_error *err)
+{
+  if (sync_packs(store, err) < 0 || st_object_index_commit(store->index, err) < 0)
     return -1;
-  packs->first = 0;
+  store->packs.first = 0;
   return 0;
+}
+
+/* Once their files are gone for good, the index may forget them. */
+int st_store_remove_retired(struct st_store *store, const uint32_t *packs, size_t n,
+                            struct st_error *err)
+{
+  for (size_t i = 0; i < n; i++)
+    if (st_packs_remove(&store->packs, packs[i], err) < 0)
+      return -1;
+  if (fsync(store->packs.dirfd) < 0)
+    return st_fail(err, errno, "cannot sync the folder of the packs");
+  return st_object_index_forget_retired(store->index, err);
+}
+
+int st_store_retire(struct st_store *store, const uint32_t *packs, size_t n, struct st_error *err)
+{
+  if (sync_packs(store, err) < 0 || st_object_index_retire(store->index, packs, n, err) < 0)
+    return -1;
+  store->packs.first = 0;
+  return n > 0 ? st_store_remove_retired(store, packs, n, err) : 0;
 }
 
 void st_store_drop_lost(struct st_store *store)
