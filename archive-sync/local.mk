@@ -5,7 +5,8 @@ archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/pull.c archive-sync/pull.h \
 	archive-sync/push.c archive-sync/push.h \
-	archive-sync/recovery.c archive-sync/recovery.h
+	archive-sync/recovery.c archive-sync/recovery.h \
+	archive-sync/replica.c archive-sync/replica.h
 archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
 archive_sync_systracker_sync_LDADD = libsystracker.la
 

@@ -5,6 +5,7 @@
 
 #include "archive-sync/packagefiles.h"
 #include "archive-sync/recovery.h"
+#include "archive-sync/replica.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
@@ -12,8 +13,10 @@ struct pull {
   const struct st_pull_options *options;
   struct st_tracker *t; /* the store alone */
   struct st_archive *a;
-  struct st_catalog *there, *here;
+  struct st_catalog *there;
+  struct st_replica replica;
   struct st_packages *packages_there, *packages_here;
+  bool *found; /* of each path that was asked for */
   struct st_pull_result *result;
 };
 
@@ -21,8 +24,8 @@ static void pull_free(struct pull *p)
 {
   st_packages_closep(&p->packages_here);
   st_packages_closep(&p->packages_there);
-  if (p->here)
-    st_catalog_close(p->here);
+  st_replica_close(&p->replica);
+  free(p->found);
   if (p->there)
     st_catalog_close(p->there);
   if (p->a)
@@ -73,10 +76,13 @@ static bool is_wanted(struct pull *p, const struct st_catalog_table *table,
   if (!(table->declaration.flags & ST_TABLE_ENTRY))
     return false;
   ST_AUTO_FREE char *path = st_memdup(row[0].u.bytes.data, row[0].u.bytes.length);
-  for (size_t i = 0; i < paths->count; i++)
-    if (st_path_below(path, paths->items[i]))
-      return true;
-  return false;
+  bool wanted = false;
+  for (size_t i = 0; i < paths->count; i++) {
+    if (!st_path_below(path, paths->items[i]))
+      continue;
+    wanted = p->found[i] = true;
+  }
+  return wanted;
 }
 
 /* What the archive lacks is said, and left to whoever looks for it. */
@@ -159,67 +165,123 @@ static int bring_objects(struct pull *p, int64_t last, struct st_error *err)
       r = st_catalog_each(p->there, last, table, NULL, bring_fact, p, err);
   } else {
     for (int64_t n = 1; n <= last && r == 0; n++)
-      r = bring_body(p, n, err);
+      if (st_catalog_held(p->there, n) == ST_HELD)
+        r = bring_body(p, n, err);
   }
   return r < 0 ? -1 : st_store_sync(p->t->store, err);
+}
+
+/* ---- Paths that nobody knows -------------------------------------------------------------------
+ */
+
+static int is_known(struct pull *p, int64_t number, const char *path, struct st_error *err)
+{
+  const struct st_catalog_table *table;
+  struct st_value key = st_path_value(path);
+  for (size_t n = 0; (table = st_catalog_table_at(p->there, n)); n++) {
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    if (!(table->declaration.flags & ST_TABLE_ENTRY))
+      continue;
+    if (st_catalog_fact(p->there, number, table, &key, &fact, err) < 0)
+      return -1;
+    if (fact->present)
+      return 1;
+  }
+  return 0;
+}
+
+static int check_paths(struct pull *p, int64_t last, struct st_error *err)
+{
+  const struct st_strings *paths = p->options->paths;
+  for (size_t i = 0; paths && i < paths->count; i++) {
+    int known = p->found[i] ? 1 : is_known(p, last, paths->items[i], err);
+    if (known < 0)
+      return -1;
+    if (known)
+      continue;
+    p->result->missing++;
+    fprintf(stderr, "systracker: not fetched: there was no such path at checkpoint %lld (%s)\n",
+            (long long)last, st_quote(paths->items[i]));
+  }
+  return 0;
 }
 
 /* ---- Checkpoints -------------------------------------------------------------------------------
  */
 
+/* Earlier ones are not wanted, unless they are all here: then what comes between is brought, too.
+ * Our own chain has no gaps but those that prune made. */
+static bool is_alone(const struct pull *p)
+{
+  const struct st_replica *r = &p->replica;
+  return p->options->checkpoint && strcmp(p->result->host, p->t->keys.host_id) != 0 &&
+         !(r->here && !r->diverged && st_replica_is_whole(r));
+}
+
+static bool is_here(const struct pull *p, int64_t number)
+{
+  const struct st_replica *r = &p->replica;
+  return r->here && !r->diverged && number <= st_catalog_latest(r->here) &&
+         st_catalog_held(r->here, number) == ST_HELD;
+}
+
+/* What we pruned ourselves is not brought again by the way. */
+static bool is_gone(const struct pull *p, int64_t number)
+{
+  const struct st_replica *r = &p->replica;
+  return st_catalog_held(p->there, number) != ST_HELD ||
+         (r->here && !r->diverged && st_catalog_held(r->here, number) == ST_PRUNED);
+}
+
 static int bring_checkpoints(struct pull *p, int64_t last, struct st_error *err)
 {
-  for (int64_t n = st_catalog_latest(p->here) + 1; n <= last; n++) {
-    ST_AUTO_CHANGESET set = {0};
-    if (st_changeset_read(p->there, n, &set, err) < 0 || st_catalog_apply(p->here, &set, err) < 0)
-      return st_wrap(err, "archive %s", st_quote(p->a->path));
-    if (p->result->first == 0)
-      p->result->first = n;
-    p->result->last = n;
-  }
-  return 0;
+  ST_AUTO_FREE int64_t *numbers = st_calloc((size_t)last + 1, sizeof(*numbers));
+  size_t count = 0;
+  p->result->alone = is_alone(p);
+  for (int64_t n = p->result->alone ? last : 1; n <= last; n++)
+    if (!is_here(p, n) && !is_gone(p, n))
+      numbers[count++] = n;
+  int r = st_replica_bring(&p->replica, numbers, count, err);
+  p->result->first = p->replica.first;
+  p->result->last = p->replica.last;
+  p->result->retired = p->replica.retired;
+  return r < 0 ? st_wrap(err, "archive %s", st_quote(p->a->path)) : 0;
 }
 
-static int open_here(struct pull *p, struct st_error *err)
-{
-  return st_catalog_open(&p->here, p->t->store_dir, p->result->host,
-                         ST_CATALOG_WRITE | ST_CATALOG_REPLICA, err);
-}
-
-/* The host itself, or another one, was set back since we fetched. */
-static int put_aside(struct pull *p, struct st_error *err)
-{
-  struct st_checkpoint cp;
-  if (strcmp(p->result->host, p->t->keys.host_id) == 0)
-    return st_refuse(err, "the archive has checkpoints of this host that do not follow its own: "
-                          "nothing was fetched; sync opens a new epoch");
-  if (st_catalog_checkpoint(p->here, st_catalog_latest(p->here), &cp, err) < 0)
-    return -1;
-  p->result->retired = cp.epoch;
-  st_checkpoint_clear(&cp);
-  st_catalog_close(st_steal(&p->here));
-  if (st_retire(p->t->store_dir, p->result->host, p->result->retired, err) < 0)
-    return -1;
-  return open_here(p, err);
-}
-
-/* The catalog is made when the archive's is known to be sound enough to be read. */
 static int bring(struct pull *p, struct st_error *err)
 {
-  enum st_relation relation;
   int64_t last = st_catalog_latest(p->there);
   if (p->options->checkpoint &&
       st_catalog_resolve(p->there, p->options->checkpoint, &last, err) < 0)
     return -1;
-  if (open_here(p, err) < 0 || st_relate(p->there, p->here, &relation, err) < 0)
+  if (st_replica_open(&p->replica, err) < 0)
     return -1;
-  if (relation == ST_DIVERGED && put_aside(p, err) < 0)
-    return -1;
-  if (bring_objects(p, last, err) < 0)
-    return -1;
-  if (bring_checkpoints(p, last, err) < 0)
+  /* The host itself was set back. */
+  if (p->replica.diverged && strcmp(p->result->host, p->t->keys.host_id) == 0)
+    return st_refuse(err, "the archive has checkpoints of this host that do not follow its own: "
+                          "nothing was fetched; sync opens a new epoch");
+  if (bring_objects(p, last, err) < 0 || check_paths(p, last, err) < 0 ||
+      bring_checkpoints(p, last, err) < 0)
     return -1;
   return st_recovery_bring(p->a, p->result->host, p->t->store_dir, err) < 0 ? -1 : 0;
+}
+
+/* A host that is named is looked for before a store is made. */
+static int open_both(struct pull *p, const struct st_cli *cli, struct st_error *err)
+{
+  if (p->options->host && choose_host(p, err) < 0)
+    return -1;
+  if (st_tracker_open_store(&p->t, &cli->tracker, err) < 0)
+    return -1;
+  if (!p->options->host && choose_host(p, err) < 0)
+    return -1;
+  if (st_archive_catalog(p->a, p->result->host, ST_CATALOG_READ, &p->there, err) < 0 ||
+      st_packages_open(&p->packages_there, p->a->dir, err) < 0 ||
+      st_packages_open(&p->packages_here, p->t->store_dir, err) < 0)
+    return -1;
+  p->replica =
+      (struct st_replica){.store_dir = p->t->store_dir, .host = p->result->host, .there = p->there};
+  return 0;
 }
 
 int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_options *options,
@@ -227,12 +289,9 @@ int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_opti
 {
   ST_CLEANUP(pull_free) struct pull p = {.options = options, .result = ret};
   *ret = (struct st_pull_result){0};
+  p.found = st_calloc(options->paths ? options->paths->count + 1 : 1, sizeof(*p.found));
   if (st_archive_open(&p.a, url, false, err) < 0 ||
-      st_archive_objects(p.a, ST_STORE_READ, NULL, err) < 0 ||
-      st_tracker_open_store(&p.t, &cli->tracker, err) < 0 || choose_host(&p, err) < 0 ||
-      st_archive_catalog(p.a, ret->host, ST_CATALOG_READ, &p.there, err) < 0 ||
-      st_packages_open(&p.packages_there, p.a->dir, err) < 0 ||
-      st_packages_open(&p.packages_here, p.t->store_dir, err) < 0)
+      st_archive_objects(p.a, ST_STORE_READ, NULL, err) < 0 || open_both(&p, cli, err) < 0)
     return -1;
   return bring(&p, err);
 }

@@ -8,13 +8,14 @@
 
 struct st_pull_options {
   const char *host;               /* NULL: this one, or the only one there is */
-  const char *checkpoint;         /* NULL: all; else the chain up to it, with its objects alone */
+  const char *checkpoint;         /* NULL: all; else this one alone, and no object besides */
   const struct st_strings *paths; /* objects of these and what lies below alone; empty: all */
 };
 
 struct st_pull_result {
   char host[ST_HOST_ID_SIZE];
   int64_t first, last;      /* checkpoints brought; first 0: none, they were here */
+  bool alone;               /* of those before it, headers were brought at most */
   int64_t packages;         /* package files brought */
   int64_t objects, missing; /* brought; not in the archive, or damaged there */
   int64_t retired;          /* the epoch that was put aside, as the archive has another; 0: none */

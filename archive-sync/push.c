@@ -112,7 +112,8 @@ static int send_packages(struct push *p, struct st_error *err)
 static int send_checkpoint(struct push *p, int64_t number, struct st_error *err)
 {
   ST_AUTO_CHANGESET set = {0};
-  if (st_changeset_read(p->t->catalog, number, &set, err) < 0 ||
+  int64_t after = st_catalog_latest(p->there);
+  if (st_changeset_read_after(p->t->catalog, after, number, &set, err) < 0 ||
       st_body_read(set.body.data ? set.body.data : "", set.body.length, table_of, send_row, p,
                    err) < 0)
     return -1;
@@ -131,7 +132,7 @@ static int send_checkpoints(struct push *p, struct st_error *err)
 {
   int64_t latest = st_catalog_latest(p->t->catalog);
   for (int64_t n = st_catalog_latest(p->there) + 1; n <= latest; n++)
-    if (send_checkpoint(p, n, err) < 0)
+    if (st_catalog_held(p->t->catalog, n) == ST_HELD && send_checkpoint(p, n, err) < 0)
       return -1;
   return 0;
 }

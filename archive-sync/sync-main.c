@@ -19,7 +19,7 @@ static const struct st_cli_option sync_options[] = {
 
 static const struct st_cli_option fetch_options[] = {
     {"host", OPT_HOST, "HOST", "which host's: its id, the beginning of it, or its name"},
-    {"checkpoint", OPT_CHECKPOINT, "CHECKPOINT", "up to this one, with what it needs alone"},
+    {"checkpoint", OPT_CHECKPOINT, "CHECKPOINT", "this one alone, with what it needs"},
     {0},
 };
 
@@ -145,10 +145,22 @@ static void print_pull_json(const char *url, const struct st_pull_result *r)
   json_object_set_new(o, "host", json_string(r->host));
   json_object_set_new(o, "first", r->first ? json_integer(r->first) : json_null());
   json_object_set_new(o, "last", r->first ? json_integer(r->last) : json_null());
+  json_object_set_new(o, "alone", json_boolean(r->first && r->alone));
   json_object_set_new(o, "objects", json_integer(r->objects));
   json_object_set_new(o, "packages", json_integer(r->packages));
   json_object_set_new(o, "missing", json_integer(r->missing));
   st_cli_json(o);
+}
+
+static void print_fetched(const struct st_pull_result *r)
+{
+  if (r->first == r->last)
+    printf("fetched checkpoint %" PRId64, r->first);
+  else
+    printf("fetched checkpoints %" PRId64 " to %" PRId64, r->first, r->last);
+  printf(" of host %s with %" PRId64 " objects\n", r->host, r->objects);
+  if (r->alone && r->first > 1)
+    printf("it came alone: fetch without --checkpoint brings the others\n");
 }
 
 static void print_pull(const struct st_pull_result *r)
@@ -163,8 +175,7 @@ static void print_pull(const struct st_pull_result *r)
   else if (r->first == 0 && r->objects > 0)
     printf("fetched %" PRId64 " objects of host %s\n", r->objects, r->host);
   else if (r->first != 0)
-    printf("fetched checkpoints %" PRId64 " to %" PRId64 " of host %s with %" PRId64 " objects\n",
-           r->first, r->last, r->host, r->objects);
+    print_fetched(r);
 }
 
 static int take_paths(const struct st_cli *cli, int count, char **operands, struct st_strings *ret,

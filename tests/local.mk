@@ -13,6 +13,7 @@ SHELL_TESTS = \
 	tests/test-diff.sh \
 	tests/test-empty-packages.sh \
 	tests/test-expected.sh \
+	tests/test-fetch.sh \
 	tests/test-full-disk.sh \
 	tests/test-install.sh \
 	tests/test-json.sh \

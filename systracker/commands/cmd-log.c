@@ -36,12 +36,14 @@ static const struct st_cli_verb verb = {
 
 /* ---- Checkpoints ----------------------------------------------------------------------------- */
 
-static void print_checkpoint(const struct st_checkpoint *cp)
+static void print_checkpoint(struct st_tracker *t, const struct st_checkpoint *cp)
 {
   ST_AUTO_FREE char *time = st_format_time(cp->time);
   printf("%4" PRId64 "  %s  ", cp->number, time);
   if (cp->held != ST_HELD)
     printf(cp->held == ST_PRUNED ? "pruned" : "not here");
+  else if (cp->number > 1 && st_catalog_before(t->catalog, cp->number) == 0)
+    printf("%" PRId64 " facts, all there were", cp->begun);
   else if (cp->begun == 0 && cp->ended == 0)
     printf("nothing changed");
   else
@@ -71,12 +73,32 @@ static int log_checkpoints(struct st_cli *cli, struct st_tracker *t, int64_t lim
     if (cli->json)
       st_cli_json(cmd_checkpoint_json(&cp));
     else
-      print_checkpoint(&cp);
+      print_checkpoint(t, &cp);
   }
   return 0;
 }
 
 /* ---- Paths ----------------------------------------------------------------------------------- */
+
+/* What was passed over has no history. */
+static int64_t not_fetched(struct st_tracker *t)
+{
+  int64_t latest = st_catalog_latest(t->catalog), count = 0;
+  for (int64_t n = 1; n < latest; n++)
+    count += st_catalog_held(t->catalog, n) == ST_NOT_FETCHED;
+  return count;
+}
+
+static void warn_gaps(struct st_tracker *t)
+{
+  int64_t count = not_fetched(t);
+  if (count > 0)
+    fprintf(stderr,
+            "systracker: %" PRId64 " of the %" PRId64
+            " checkpoints are not here, and what changed with them is not known: fetch without "
+            "--checkpoint brings them\n",
+            count, st_catalog_latest(t->catalog));
+}
 
 static int log_paths(struct st_cli *cli, struct st_tracker *t, const struct log_options *o,
                      const struct st_strings *paths, struct st_error *err)
@@ -87,23 +109,10 @@ static int log_paths(struct st_cli *cli, struct st_tracker *t, const struct log_
     if (shown < 0)
       return -1;
     if (shown == 0 && !cli->json && !cli->quiet)
-      printf("nothing is known of %s\n", st_quote(path));
+      printf(not_fetched(t) > 0 ? "no change of %s is known\n" : "nothing is known of %s\n",
+             st_quote(path));
   }
   return 0;
-}
-
-/* What was passed over has no history. */
-static void warn_gaps(struct st_tracker *t)
-{
-  int64_t latest = st_catalog_latest(t->catalog), missing = 0;
-  for (int64_t n = 1; n < latest; n++)
-    missing += st_catalog_held(t->catalog, n) == ST_NOT_FETCHED;
-  if (missing > 0)
-    fprintf(stderr,
-            "systracker: %" PRId64 " of the %" PRId64
-            " checkpoints are not here, and what changed with them is not known: fetch without "
-            "--checkpoint brings them\n",
-            missing, latest);
 }
 
 static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)

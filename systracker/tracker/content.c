@@ -72,7 +72,15 @@ int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, b
     st_refuse(err, "it is a secret (%s)", st_quote(path));
     return 1;
   }
-  return st_store_get(t->store, &id, out, err) < 0 ? st_wrap(err, "%s", st_quote(path)) : 0;
+  int r = st_store_get(t->store, &id, out, err);
+  if (r == -ENOENT) {
+    st_error_clear(err);
+    return st_fail(err, 0,
+                   "its content was not fetched, or is lost: `systracker fetch` brings it from an "
+                   "archive (%s)",
+                   st_quote(path));
+  }
+  return r < 0 ? st_wrap(err, "%s", st_quote(path)) : 0;
 }
 
 int st_tracker_live_content(struct st_tracker *t, const char *path, size_t max,
