@@ -6,7 +6,6 @@
 
 #include "systracker/base/age.h"
 #include "systracker/base/escape.h"
-#include "systracker/base/set.h"
 #include "systracker/base/text.h"
 #include "systracker/store/packages.h"
 
@@ -50,8 +49,7 @@ static int open_to_look(const char *dir, struct st_archive **ret, struct st_erro
              : 0;
 }
 
-/* Each host, and each of its older epochs: "ID", "ID/epoch-N". */
-static int list_all(struct st_archive *a, struct st_strings *ret, struct st_error *err)
+int st_administer_list(struct st_archive *a, struct st_strings *ret, struct st_error *err)
 {
   ST_AUTO_STRINGS ids = {0};
   if (st_archive_hosts(a, &ids, err) < 0)
@@ -141,6 +139,7 @@ struct damage {
   struct st_archive *a;
   const char *host; /* NULL: the objects */
   int64_t count, checkpoints;
+  int64_t missing; /* objects, of the host */
 };
 
 static void on_damage(void *arg, const char *words)
@@ -163,6 +162,7 @@ static int on_object(void *arg, const struct st_id *id)
   struct damage *d = arg;
   if (st_store_has(d->a->store, id))
     return 0;
+  d->missing++;
   char hex[2 * sizeof(id->digest) + 1] = "a secret";
   if (!id->keyed)
     st_hex(hex, id->digest, sizeof(id->digest));
@@ -182,9 +182,12 @@ static int verify_host(struct damage *d, struct st_error *err)
     return 0;
   }
   d->checkpoints += st_catalog_latest(c);
-  if (st_catalog_verify(c, on_damage, d, err) < 0)
+  d->missing = 0;
+  if (st_catalog_verify(c, on_damage, d, err) < 0 || st_catalog_objects(c, on_object, d, err) < 0)
     return -1;
-  return st_catalog_objects(c, on_object, d, err);
+  if (d->a->lock < 0 || strchr(d->host, '/')) /* older epochs: nobody has them any more */
+    return 0;
+  return st_archive_want(d->a, d->host, d->missing > 0, err);
 }
 
 static void report_verify(const struct st_cli *cli, const struct damage *d, size_t hosts,
@@ -211,18 +214,35 @@ static void report_verify(const struct st_cli *cli, const struct damage *d, size
     printf("%" PRId64 " damaged\n", d->count);
 }
 
+/* A writer, where it can be one. */
+static int open_to_verify(const char *dir, struct st_archive **ret, struct st_error *err)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_archive *a = NULL;
+  if (st_archive_open(&a, dir, true, err) < 0)
+    return -1;
+  if (st_archive_lock(a, 0, &why) < 0) {
+    fprintf(stderr, "systracker: damage will be named but not put aside: %s\n",
+            st_error_text(&why));
+    st_archive_close(a);
+    return open_to_look(dir, ret, err);
+  }
+  *ret = a;
+  return st_archive_objects(a, ST_STORE_WRITE, NULL, err);
+}
+
 int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *err)
 {
   ST_AUTO_ARCHIVE *a = NULL;
   ST_AUTO_STRINGS hosts = {0};
   struct st_store_size size = {0};
-  if (open_to_look(dir, &a, err) < 0 || list_all(a, &hosts, err) < 0)
+  if (open_to_verify(dir, &a, err) < 0 || st_administer_list(a, &hosts, err) < 0)
     return -1;
   struct damage d = {.cli = cli, .a = a};
   ST_CLEANUP(st_packages_closep) struct st_packages *packages = NULL;
   if (st_store_verify(a->store, on_damage, &d, err) < 0 ||
       st_packages_open(&packages, a->dir, err) < 0 ||
-      st_packages_verify(packages, on_damage, &d, err) < 0)
+      st_packages_verify(packages, a->lock >= 0, on_damage, &d, err) < 0)
     return -1;
   for (size_t i = 0; i < hosts.count; i++) {
     d.host = hosts.items[i];
@@ -233,89 +253,4 @@ int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *e
     return -1;
   report_verify(cli, &d, hosts.count, &size);
   return d.count > 0 ? ST_EXIT_TROUBLE : ST_EXIT_OK;
-}
-
-/* ---- gc -----------------------------------------------------------------------------------------
- */
-
-struct garbage {
-  struct st_archive *a;
-  struct st_set *needed;
-  int64_t objects;
-  uint64_t bytes;
-};
-
-static void id_bytes(const struct st_id *id, uint8_t out[33])
-{
-  out[0] = id->keyed;
-  memcpy(out + 1, id->digest, 32);
-}
-
-/* What is named, and what that is a delta of. */
-static int need(void *arg, const struct st_id *id, struct st_error *err)
-{
-  struct garbage *g = arg;
-  uint8_t bytes[33];
-  id_bytes(id, bytes);
-  if (!st_set_add(g->needed, bytes, sizeof(bytes), 0))
-    return 0;
-  return st_store_bases(g->a->store, id, need, g, err);
-}
-
-static int need_named(void *arg, const struct st_id *id)
-{
-  return need(arg, id, NULL);
-}
-
-static int count_garbage(void *arg, const struct st_id *id, struct st_error *err)
-{
-  (void)err;
-  struct garbage *g = arg;
-  uint8_t bytes[33];
-  id_bytes(id, bytes);
-  if (st_set_get(g->needed, bytes, sizeof(bytes), NULL))
-    return 0;
-  g->objects++;
-  g->bytes += st_store_stored(g->a->store, id);
-  return 0;
-}
-
-static int gather_needed(struct garbage *g, const struct st_strings *hosts, struct st_error *err)
-{
-  for (size_t i = 0; i < hosts->count; i++) {
-    ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
-    int r = st_archive_catalog(g->a, hosts->items[i], ST_CATALOG_READ, &c, err);
-    if (r == -ENOENT) {
-      st_error_clear(err);
-      continue;
-    }
-    if (r < 0 || st_catalog_objects(c, need_named, g, err) < 0)
-      return -1;
-  }
-  return 0;
-}
-
-int st_administer_gc(struct st_cli *cli, const char *dir, struct st_error *err)
-{
-  ST_AUTO_ARCHIVE *a = NULL;
-  ST_AUTO_STRINGS hosts = {0};
-  ST_CLEANUP(st_set_freep) struct st_set *needed = st_set_new();
-  if (open_to_look(dir, &a, err) < 0 || list_all(a, &hosts, err) < 0)
-    return -1;
-  struct garbage g = {.a = a, .needed = needed};
-  if (gather_needed(&g, &hosts, err) < 0 || st_store_each(a->store, count_garbage, &g, err) < 0)
-    return -1;
-  if (cli->json) {
-    json_t *o = json_object();
-    json_object_set_new(o, "unneeded", json_integer(g.objects));
-    json_object_set_new(o, "bytes", json_integer((json_int_t)g.bytes));
-    json_object_set_new(o, "removed", json_integer(0));
-    st_cli_json(o);
-    return ST_EXIT_OK;
-  }
-  ST_AUTO_FREE char *size = st_format_size(g.bytes);
-  printf("%" PRId64 " objects (%s) are needed by no checkpoint of any host; nothing was removed: "
-         "packs are not written anew in this version\n",
-         g.objects, size);
-  return ST_EXIT_OK;
 }

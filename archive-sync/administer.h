@@ -10,9 +10,13 @@
 int st_administer_init(struct st_cli *cli, const char *dir, struct st_error *err);
 int st_administer_hosts(struct st_cli *cli, const char *dir, struct st_error *err);
 /* Every object, every host's chain, facts and state; and that whoever signed is who the folder is
- * named after.  Secrets are proved by their records alone. */
+ * named after.  Secrets are proved by their records alone.  Where the lock can be had, damage is
+ * put aside, and noted with the hosts that need what it was. */
 int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *err);
-/* Removes nothing: says what no host names, which repacking could free. */
+/* Removes objects and package files that no chain names (gc.c). */
 int st_administer_gc(struct st_cli *cli, const char *dir, struct st_error *err);
+
+/* Each host, and each of its older epochs: "ID", "ID/epoch-N". */
+int st_administer_list(struct st_archive *a, struct st_strings *ret, struct st_error *err);
 
 #endif

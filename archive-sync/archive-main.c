@@ -25,7 +25,7 @@ static const struct {
     {"init", "make an archive of an empty folder", st_administer_init},
     {"hosts", "the hosts that have sent checkpoints", st_administer_hosts},
     {"verify", "read the whole archive again, and name what is damaged", st_administer_verify},
-    {"gc", "tell what no checkpoint of any host needs", st_administer_gc},
+    {"gc", "remove what no checkpoint of any host needs", st_administer_gc},
 };
 
 static void print_help(void)

@@ -15,6 +15,7 @@
 #define FORMAT "SysTracker archive "
 #define FORMAT_VERSION 1
 #define RECIPIENT "recipient "
+#define WANTED "wanted"
 
 /* ---- The folder --------------------------------------------------------------------------------
  */
@@ -253,6 +254,27 @@ int st_archive_epochs(struct st_archive *a, const char *host, struct st_strings 
   }
   if (ret->count > 0)
     qsort(ret->items, ret->count, sizeof(*ret->items), compare_number);
+  return 0;
+}
+
+bool st_archive_is_wanted(struct st_archive *a, const char *host)
+{
+  ST_AUTO_FREE char *path = st_format("hosts/%s/" WANTED, host);
+  return faccessat(a->dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int st_archive_want(struct st_archive *a, const char *host, bool wanted, struct st_error *err)
+{
+  ST_AUTO_FREE char *folder = st_format("hosts/%s", host);
+  if (st_archive_is_wanted(a, host) == wanted)
+    return 0;
+  ST_AUTO_CLOSE int dir = st_open_beneath(a->dir, folder, O_RDONLY | O_DIRECTORY, 0);
+  if (dir < 0)
+    return st_fail(err, -dir, "cannot open (%s)", st_quote(folder));
+  if (wanted)
+    return st_write_file(dir, WANTED, 0600, "", 0, err);
+  if ((unlinkat(dir, WANTED, 0) < 0 && errno != ENOENT) || fsync(dir) < 0)
+    return st_fail(err, errno, "cannot remove (%s/" WANTED ")", st_quote(folder));
   return 0;
 }
 

@@ -6,6 +6,7 @@
  *
  *   archive               "SysTracker archive 1\n"; lines "NAME VALUE" may follow (recipient)
  *   hosts/HOSTID/         catalog.db and chain of each host; key.age is for its sealed data key
+ *   hosts/HOSTID/wanted   verify missed something there: its next sync sends what is missing again
  *   hosts/HOSTID/epoch-N/ the same as a host had sent them before it was set back
  *   packs/  packages/     one copy of each object and package file, whoever sent it
  *   lock                  one writer
@@ -52,6 +53,10 @@ int st_archive_hosts(struct st_archive *a, struct st_strings *ret, struct st_err
 /* A host's older epochs, as numbers in text, ascending; the folder is hosts/ID/epoch-N. */
 int st_archive_epochs(struct st_archive *a, const char *host, struct st_strings *ret,
                       struct st_error *err);
+/* Whether something that the host's checkpoints need was found missing or damaged; and noting so.
+ */
+bool st_archive_is_wanted(struct st_archive *a, const char *host);
+int st_archive_want(struct st_archive *a, const char *host, bool wanted, struct st_error *err);
 /* What the latest checkpoint has as /etc/hostname: malloc'ed, NULL where it is not kept. */
 char *st_archive_host_name(struct st_archive *a, const char *host);
 /* "ID", the beginning of one, a name, each with or without "/epoch-N"; as "ID" or "ID/epoch-N". */

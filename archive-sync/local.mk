@@ -14,6 +14,8 @@ bin_PROGRAMS += archive-sync/systracker-archive
 archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
+	archive-sync/gc.c \
+	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	systracker/commands/cmd-cat.c \
 	systracker/commands/cmd-diff.c \
 	systracker/commands/cmd-log.c \

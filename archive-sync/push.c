@@ -14,6 +14,7 @@ struct push {
   struct st_catalog *there;
   struct st_push_result *result;
   struct st_keys keys; /* outlive the tracker, which may be opened again */
+  bool lost;           /* the archive misses something that it had */
   bool dirty;          /* objects were appended that are not durable */
 };
 
@@ -137,6 +138,33 @@ static int send_checkpoints(struct push *p, struct st_error *err)
   return 0;
 }
 
+/* ---- What the archive has lost -----------------------------------------------------------------
+ */
+
+struct refill {
+  struct push *p;
+  struct st_error *err;
+};
+
+static int send_again(void *arg, const struct st_id *id)
+{
+  struct refill *r = arg;
+  return send_object(r->p, id, r->err);
+}
+
+/* An object that is damaged there, or missing, is not there: so it is sent again. */
+static int refill(struct push *p, struct st_error *err)
+{
+  const char *host = p->t->keys.host_id;
+  struct refill r = {p, err};
+  if (st_store_forget_lost(p->a->store, err) < 0 ||
+      st_catalog_objects(p->t->catalog, send_again, &r, err) < 0 ||
+      st_store_sync(p->a->store, err) < 0)
+    return -1;
+  p->dirty = false;
+  return p->result->missing == 0 ? st_archive_want(p->a, host, false, err) : 0;
+}
+
 /* ---- Set back ----------------------------------------------------------------------------------
  */
 
@@ -197,6 +225,14 @@ static int set_back(struct push *p, struct st_error *err)
 /* ---- The whole ---------------------------------------------------------------------------------
  */
 
+static bool lacks_packs(struct st_archive *a)
+{
+  ST_CLEANUP(st_store_closep) struct st_store *store = NULL;
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT; /* whoever writes will say it */
+  return st_store_open(&store, a->dir, ST_STORE_READ, NULL, &ignored) < 0 ||
+         st_store_lacks_packs(store);
+}
+
 /* Without a lock, and writing nothing: 1, the archive has all there is. */
 static int is_nothing_new(struct push *p, struct st_error *err)
 {
@@ -209,7 +245,7 @@ static int is_nothing_new(struct push *p, struct st_error *err)
   }
   if (r < 0 || st_relate(p->t->catalog, there, &relation, err) < 0)
     return -1;
-  return relation == ST_SAME && st_recovery_is_sent(p->a, p->t->keys.host_id);
+  return relation == ST_SAME && st_recovery_is_sent(p->a, p->t->keys.host_id) && !p->lost;
 }
 
 static int send(struct push *p, unsigned wait, struct st_error *err)
@@ -221,7 +257,7 @@ static int send(struct push *p, unsigned wait, struct st_error *err)
     return -1;
   if ((relation == ST_AHEAD || relation == ST_DIVERGED) && set_back(p, err) < 0)
     return -1;
-  if (send_checkpoints(p, err) < 0)
+  if ((p->lost && refill(p, err) < 0) || send_checkpoints(p, err) < 0)
     return -1;
   int sealed = st_recovery_send(p->a, &p->keys, err);
   p->result->unsealed = sealed > 0;
@@ -240,6 +276,7 @@ int st_push(const struct st_cli *cli, const char *url, unsigned wait, struct st_
     return st_fail(err, 0, "there is no checkpoint yet to send");
   if (st_archive_open(&p.a, url, false, err) < 0)
     return -1;
+  p.lost = st_archive_is_wanted(p.a, p.keys.host_id) || lacks_packs(p.a);
   if (send_packages(&p, err) < 0)
     return -1;
   int r = is_nothing_new(&p, err);

@@ -73,8 +73,11 @@ static void print_push(const char *url, const struct st_push_result *r)
            r->set_back, r->epoch - 1, r->epoch);
   if (r->packages > 0)
     printf("sent %" PRId64 " package files\n", r->packages);
+  if (r->first == 0 && r->objects > 0)
+    printf("sent %" PRId64 " objects again that the archive had lost\n", r->objects);
   if (r->first == 0) {
-    printf(r->packages > 0 ? "no new checkpoint to send (%s)\n" : "nothing new to send (%s)\n",
+    printf(r->packages + r->objects > 0 ? "no new checkpoint to send (%s)\n"
+                                        : "nothing new to send (%s)\n",
            st_quote(url));
     return;
   }

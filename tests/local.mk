@@ -28,6 +28,7 @@ SHELL_TESTS = \
 	tests/test-plugin-fails.sh \
 	tests/test-quickstart.sh \
 	tests/test-recovery.sh \
+	tests/test-refill.sh \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \

@@ -68,7 +68,7 @@ static int check_packages(struct st_tracker *t, struct damage *damage, struct st
   ST_CLEANUP(st_packages_closep) struct st_packages *packages = NULL;
   if (st_packages_open(&packages, t->store_dir, err) < 0)
     return -1;
-  return st_packages_verify(packages, on_damage, damage, err);
+  return st_packages_verify(packages, t->lock >= 0, on_damage, damage, err);
 }
 
 static int check(struct st_tracker *t, struct damage *damage, struct st_store_size *size,

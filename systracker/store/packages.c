@@ -21,6 +21,7 @@
 #define BLOCK (1 << 20)
 #define NEW_PREFIX ".new-"
 #define NEW_MAX_AGE 86400 /* seconds */
+#define ASIDE_PREFIX ".damaged-"
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 struct st_packages {
@@ -197,12 +198,18 @@ static bool is_new(const char *name)
   return !strncmp(name, NEW_PREFIX, strlen(NEW_PREFIX));
 }
 
+/* One that was damaged, and put aside. */
+static bool is_aside(const char *name)
+{
+  return !strncmp(name, ASIDE_PREFIX, strlen(ASIDE_PREFIX));
+}
+
 static int read_top(struct st_packages *p, DIR *d, struct st_error *err)
 {
   errno = 0;
   for (struct dirent *e; (e = readdir(d)); errno = 0) {
     uint8_t byte;
-    if (is_dots(e->d_name) || is_new(e->d_name))
+    if (is_dots(e->d_name) || is_new(e->d_name) || is_aside(e->d_name))
       continue;
     if (!st_unhex(&byte, 1, e->d_name))
       st_strings_take(&p->strange, st_format("%s/%s", ST_PACKAGES_DIR, e->d_name));
@@ -475,8 +482,23 @@ static char *damage_of(const struct st_packages *p, const struct st_package *pac
                    st_quote(path));
 }
 
-int st_packages_verify(const struct st_packages *p, void (*found)(void *arg, const char *words),
-                       void *arg, struct st_error *err)
+/* Somebody may have put an intact one in its place meanwhile: that goes back. */
+static int put_aside(const struct st_packages *p, const struct st_package *package)
+{
+  char hex[HEX + 1];
+  ST_AUTO_FREE char *path = path_of(package);
+  ST_AUTO_CLOSE int dir = openat(p->store, ST_PACKAGES_DIR, DIR_FLAGS);
+  if (dir < 0)
+    return -1;
+  st_hex(hex, package->digest, ST_DIGEST_SIZE);
+  ST_AUTO_FREE char *aside = st_format(ASIDE_PREFIX "%s", hex);
+  if (renameat(dir, path, dir, aside) < 0)
+    return -1;
+  return is_intact(dir, aside, package->digest) ? renameat(dir, aside, dir, path) : 0;
+}
+
+int st_packages_verify(const struct st_packages *p, bool aside,
+                       void (*found)(void *arg, const char *words), void *arg, struct st_error *err)
 {
   int count = 0;
   (void)err;
@@ -490,6 +512,42 @@ int st_packages_verify(const struct st_packages *p, void (*found)(void *arg, con
       continue;
     found(arg, words);
     count++;
+    if (aside && put_aside(p, &p->items[i]) < 0)
+      return st_fail(err, errno, "cannot put a damaged package file aside");
+  }
+  return count;
+}
+
+/* ---- Removing them --------------------------------------------------------------------------- */
+
+int st_packages_remove(const struct st_packages *p, const struct st_package *package,
+                       int64_t older_than, struct st_error *err)
+{
+  ST_AUTO_FREE char *name = path_of(package);
+  ST_AUTO_CLOSE int dir = openat(p->store, ST_PACKAGES_DIR, DIR_FLAGS);
+  struct stat st;
+  if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? 0 : st_fail(err, errno, "cannot look at (%s)", st_quote(name));
+  if (st.st_mtime >= older_than)
+    return 0;
+  if (unlinkat(dir, name, 0) < 0)
+    return st_fail(err, errno, "cannot remove (" ST_PACKAGES_DIR "/%s)", st_quote(name));
+  return 1;
+}
+
+int64_t st_packages_drop_aside(const struct st_packages *p, bool remove, uint64_t *ret_bytes)
+{
+  int fd = openat(p->store, ST_PACKAGES_DIR, DIR_FLAGS);
+  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  int64_t count = 0;
+  struct stat st;
+  *ret_bytes = 0;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    if (!is_aside(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        (remove && unlinkat(fd, e->d_name, 0) < 0))
+      continue;
+    count++;
+    *ret_bytes += (uint64_t)st.st_size;
   }
   return count;
 }

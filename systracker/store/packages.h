@@ -60,8 +60,17 @@ int st_packages_read(const struct st_packages *p, const struct st_package *packa
                      struct st_error *err);
 
 /* Reads every file again, and passes what is damaged or does not belong there to `found` (words,
- * escaped).  Returns how many. */
-int st_packages_verify(const struct st_packages *p, void (*found)(void *arg, const char *words),
-                       void *arg, struct st_error *err);
+ * escaped).  Returns how many.  `aside`: a damaged file is renamed, packages/.damaged-DIGEST, so
+ * that it counts as missing and can be kept again. */
+int st_packages_verify(const struct st_packages *p, bool aside,
+                       void (*found)(void *arg, const char *words), void *arg,
+                       struct st_error *err);
+
+/* Removes a file that was put there before that time (seconds since 1970): 1; 0: it is younger, or
+ * gone.  What was listed stays listed. */
+int st_packages_remove(const struct st_packages *p, const struct st_package *package,
+                       int64_t older_than, struct st_error *err);
+/* Counts what was put aside as damaged, and removes it when `remove`. */
+int64_t st_packages_drop_aside(const struct st_packages *p, bool remove, uint64_t *ret_bytes);
 
 #endif

@@ -147,13 +147,13 @@ static void test_verify(void **state)
   struct st_packages *p = open_packages(s->fd);
   assert_int_equal(keep(p, s->fd, "one", &toy), 0);
   assert_int_equal(keep(p, s->fd, "two", &toy), 0);
-  assert_int_equal(st_packages_verify(p, hear, &h, NULL), 0);
+  assert_int_equal(st_packages_verify(p, false, hear, &h, NULL), 0);
   st_packages_close(p);
   put_file(s->fd, "packages/3f/" TWO "_toy_1%3a2.0~rc1-3+b1_amd64.deb", "twp");
   p = open_packages(s->fd);
-  assert_int_equal(st_packages_verify(p, hear, &h, NULL), 1);
+  assert_int_equal(st_packages_verify(p, false, hear, &h, NULL), 1);
   assert_int_equal(keep(p, s->fd, "two", &toy), 0); /* mended */
-  assert_int_equal(st_packages_verify(p, hear, &h, NULL), 0);
+  assert_int_equal(st_packages_verify(p, false, hear, &h, NULL), 0);
   assert_null(st_packages_at(p, 2));
   st_packages_close(p);
   put_file(s->fd, "packages/3f/" TWO "_toy_1%3a2.0~rc1-3+b1_amd64.deb", "twp");
@@ -169,7 +169,7 @@ static void test_verify(void **state)
   p = open_packages(s->fd);
   assert_non_null(st_packages_at(p, 1));
   assert_null(st_packages_at(p, 2));
-  assert_int_equal(st_packages_verify(p, hear, &h, NULL), 8);
+  assert_int_equal(st_packages_verify(p, false, hear, &h, NULL), 8);
   assert_int_equal(h.count, 8);
   assert_non_null(strstr(h.words.data, "another digest than its name says (packages/3f/" TWO));
   assert_non_null(strstr(h.words.data, "(packages/strange\\n)"));

@@ -226,3 +226,41 @@ uint64_t st_store_stored(struct st_store *store, const struct st_id *id)
   struct st_object_row row;
   return find(store, id, &row) ? st_record_size(&row.record) : 0;
 }
+
+/* ---- Packs that were lost ----------------------------------------------------------------------
+ */
+
+static bool is_lost(struct st_store *store, uint32_t number)
+{
+  uint8_t identity[ST_PACK_IDENTITY_SIZE];
+  struct st_pack *pack;
+  uint64_t indexed;
+  if (st_object_index_pack(store->index, number, identity, &indexed, NULL) <= 0)
+    return false;
+  if (st_packs_get(&store->packs, number, &pack, NULL) < 0)
+    return true;
+  st_pack_refresh(pack, NULL);
+  return pack->size < indexed;
+}
+
+bool st_store_lacks_packs(struct st_store *store)
+{
+  ST_HOLD_LOCK(store);
+  uint32_t last = 0;
+  bool lost = false;
+  if (st_object_index_last_pack(store->index, &last, NULL) < 0)
+    return false;
+  for (uint32_t n = 1; n <= last && !lost; n++)
+    lost = is_lost(store, n);
+  return lost;
+}
+
+int st_store_forget_lost(struct st_store *store, struct st_error *err)
+{
+  uint32_t last = 0;
+  int r = st_object_index_last_pack(store->index, &last, err);
+  for (uint32_t n = 1; n <= last && r == 0; n++)
+    if (is_lost(store, n))
+      r = st_object_index_forget(store->index, n, err);
+  return r == 0 ? st_store_catch_up(store, err) : r;
+}

@@ -46,6 +46,12 @@ int st_store_copy(struct st_store *to, struct st_store *from, const struct st_id
 /* Calls fn with every object there is, by id. */
 int st_store_each(struct st_store *store, st_object_fn *fn, void *arg, struct st_error *err);
 
+/* Whether a pack that the index knows is missing, or shorter than it was. */
+bool st_store_lacks_packs(struct st_store *store);
+/* Forgets what was in such packs and is not there any more, so that it can be kept again; before
+ * anything is put, and by one thread. */
+int st_store_forget_lost(struct st_store *store, struct st_error *err);
+
 /* Bytes that the object takes in its pack, 0 when it is not there. */
 uint64_t st_store_stored(struct st_store *store, const struct st_id *id);
 
