@@ -146,6 +146,12 @@ int st_say(struct st_text *out, const char *fmt, ...)
   return 0;
 }
 
+/* Enough to see that it was asked for. */
+int st_say_column(struct st_text *out, const struct st_change *change, size_t column)
+{
+  return st_say(out, "[%s]", change->declaration->columns[column].name);
+}
+
 int st_say_bytes(struct st_text *out, const void *data, size_t length)
 {
   for (size_t i = 0; i < length; i++) {

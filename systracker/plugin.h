@@ -75,13 +75,17 @@ struct st_value {
 };
 
 enum st_column_flags {
-  ST_KEY = 1,      /* part of the key; key columns come first */
-  ST_OBJECT = 2,   /* ST_ID that names an object of the store: kept and sent with the fact */
-  ST_MANIFEST = 4, /* ST_ID that names a manifest: what the package expects of its paths */
-  ST_QUIET = 8,    /* a change of this column alone shows only with --times */
-  ST_AS_MODE = 16, /* shown in octal */
-  ST_AS_TIME = 32, /* seconds since 1970, shown as a date */
-  ST_DERIVED = 64, /* never shown by itself: another column or table says it better */
+  ST_KEY = 1,             /* part of the key; key columns come first */
+  ST_OBJECT = 2,          /* ST_ID that names an object of the store: kept and sent with the fact */
+  ST_MANIFEST = 4,        /* ST_ID that names a manifest: what the package expects of its paths */
+  ST_QUIET = 8,           /* a change of this column alone shows only with --times */
+  ST_AS_MODE = 16,        /* shown in octal */
+  ST_AS_TIME = 32,        /* seconds since 1970, shown as a date */
+  ST_DERIVED = 64,        /* never shown by itself: another column or table says it better */
+  ST_AS_FLAGS = 128,      /* file flags (FS_*_FL), shown by their names */
+  ST_AS_XATTRS = 256,     /* a list of extended attributes as struct st_entry has it */
+  ST_AS_HOLES = 512,      /* the holes of a sparse file as struct st_entry has them */
+  ST_USUALLY_NONE = 1024, /* where a package's manifest is silent, it expects 0 or no bytes */
 };
 
 struct st_column {
@@ -177,6 +181,17 @@ struct st_entry {
   bool has_digest; /* `digest` is set */
   bool has_object; /* the content is in the store under `digest` */
   struct st_id digest;
+
+  /* Filled for `entry`, as far as it could be read; formats are in doc/formats. */
+  bool has_flags;     /* `flags` is set: of f and d, where they can be opened */
+  uint32_t flags;     /* those of FS_IOC_GETFLAGS that a user can set */
+  const void *xattrs; /* a list of attributes, ACLs among them; NULL: not read */
+  size_t xattrs_length;
+  const void *holes; /* of f: where a sparse file holds nothing; NULL: not read */
+  size_t holes_length;
+  const char *link_group; /* its first path, where several tracked ones are one inode; "": this is
+                           * the only one; NULL: a directory */
+  uint64_t links_outside; /* links to it that were not met below what is tracked */
 };
 
 /* What a plug-in wants to know of a regular file's content. */
@@ -221,6 +236,9 @@ struct st_text; /* where words go */
 /* Appends; `st_say_bytes` escapes what a terminal must not see. */
 int st_say(struct st_text *out, const char *fmt, ...) ST_PRINTF(2, 3);
 int st_say_bytes(struct st_text *out, const void *data, size_t length);
+/* The change of one column as SysTracker itself says it, without its name; nothing where it is not
+ * known on both sides, or the same. */
+int st_say_column(struct st_text *out, const struct st_change *change, size_t column);
 
 struct st_plan; /* where `plan` puts its actions */
 

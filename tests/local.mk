@@ -21,6 +21,7 @@ SHELL_TESTS = \
 	tests/test-lock.sh \
 	tests/test-look.sh \
 	tests/test-manual.sh \
+	tests/test-metadata.sh \
 	tests/test-missing-mount.sh \
 	tests/test-names.sh \
 	tests/test-packages.sh \

@@ -7,7 +7,25 @@
 
 #define TABLE "entry"
 
-enum column { PATH, TYPE, MODE, UID, GID, OWNER, GROUP, MTIME, MTIME_NSEC, RDEV, TARGET, COLUMNS };
+enum column {
+  PATH,
+  TYPE,
+  MODE,
+  UID,
+  GID,
+  OWNER,
+  GROUP,
+  MTIME,
+  MTIME_NSEC,
+  RDEV,
+  TARGET,
+  LINK_GROUP,
+  LINKS_OUTSIDE,
+  FLAGS,
+  XATTRS,
+  HOLES,
+  COLUMNS
+};
 
 static const struct st_column columns[COLUMNS] = {
     [PATH] = {"path", ST_PATH, ST_KEY},
@@ -21,6 +39,12 @@ static const struct st_column columns[COLUMNS] = {
     [MTIME_NSEC] = {"mtime_nsec", ST_INTEGER, ST_QUIET},
     [RDEV] = {"rdev", ST_INTEGER, 0},
     [TARGET] = {"target", ST_BYTES, 0},
+    /* Since version 2.  No column is NULL where it was read: that would be "not captured". */
+    [LINK_GROUP] = {"link_group", ST_BYTES, ST_USUALLY_NONE}, /* the first path of the group */
+    [LINKS_OUTSIDE] = {"links_outside", ST_INTEGER, ST_QUIET | ST_USUALLY_NONE},
+    [FLAGS] = {"flags", ST_INTEGER, ST_AS_FLAGS | ST_USUALLY_NONE},
+    [XATTRS] = {"xattrs", ST_BYTES, ST_AS_XATTRS | ST_USUALLY_NONE}, /* ACLs among them */
+    [HOLES] = {"holes", ST_BYTES, ST_QUIET | ST_AS_HOLES | ST_USUALLY_NONE},
 };
 
 static const struct st_table tables[] = {{TABLE, ST_TABLE_ENTRY, COLUMNS, columns}, {0}};
@@ -70,6 +94,7 @@ static int entry(void *self, const struct st_entry *e, struct st_facts *out, str
   /* Of a directory the time says only that something in it came or went: not a fact. */
   bool timed = e->type != 'd';
   bool device = e->type == 'b' || e->type == 'c';
+  bool linked = e->link_group != NULL;
   const struct st_value row[COLUMNS] = {
       [PATH] = st_path_value(e->path),
       [TYPE] = st_bytes_value(ST_TEXT, &e->type, 1),
@@ -82,6 +107,11 @@ static int entry(void *self, const struct st_entry *e, struct st_facts *out, str
       [MTIME_NSEC] = timed ? st_integer(e->mtime_nsec) : st_null(),
       [RDEV] = device ? st_integer((int64_t)e->rdev) : st_null(),
       [TARGET] = st_string_value(ST_BYTES, e->type == 'l' ? e->target : NULL),
+      [LINK_GROUP] = st_string_value(ST_BYTES, e->link_group),
+      [LINKS_OUTSIDE] = linked ? st_integer((int64_t)e->links_outside) : st_null(),
+      [FLAGS] = e->has_flags ? st_integer(e->flags) : st_null(),
+      [XATTRS] = e->xattrs ? st_bytes_value(ST_BYTES, e->xattrs, e->xattrs_length) : st_null(),
+      [HOLES] = e->holes ? st_bytes_value(ST_BYTES, e->holes, e->holes_length) : st_null(),
   };
   return st_fact(out, TABLE, row, COLUMNS, err);
 }
@@ -137,6 +167,30 @@ static void say_account(struct st_text *out, const struct st_change *c, enum col
     st_say(out, "%lld", (long long)value_integer(value_after(c, number)));
 }
 
+/* Whether the value after is more than the usual nothing. */
+static bool has_some(const struct st_change *c, enum column column)
+{
+  const struct st_value *v = value_after(c, column);
+  return v && (v->type == ST_INTEGER ? v->u.integer != 0 : v->u.bytes.length > 0);
+}
+
+/* What an entry that is new has beyond the usual. */
+static void explain_extras(const struct st_change *c, struct st_text *out)
+{
+  if (has_some(c, LINK_GROUP)) {
+    st_say(out, ", hard link with ");
+    say_value(out, value_after(c, LINK_GROUP));
+  }
+  if (has_some(c, FLAGS)) {
+    st_say(out, ", flags ");
+    st_say_column(out, c, FLAGS);
+  }
+  if (has_some(c, XATTRS)) {
+    st_say(out, ", ");
+    st_say_column(out, c, XATTRS);
+  }
+}
+
 static void explain_added(const struct st_change *c, struct st_text *out)
 {
   char type = type_of(value_after(c, TYPE));
@@ -155,6 +209,7 @@ static void explain_added(const struct st_change *c, struct st_text *out)
   say_account(out, c, OWNER, UID);
   st_say(out, ":");
   say_account(out, c, GROUP, GID);
+  explain_extras(c, out);
   st_say(out, ")");
 }
 
@@ -208,6 +263,42 @@ static void explain_device(const struct st_change *c, struct parts *parts)
   say_device(parts->out, value_after(c, RDEV));
 }
 
+static void explain_column(const struct st_change *c, enum column column, const char *label,
+                           struct parts *parts)
+{
+  if (!value_differs(c, column))
+    return;
+  st_say(next_part(parts), "%s", label);
+  st_say_column(parts->out, c, column);
+}
+
+static bool is_alone(const struct st_value *v)
+{
+  return v->u.bytes.length == 0;
+}
+
+/* The group's name is the first path in it: the path itself where that is this one. */
+static void explain_links(const struct st_change *c, struct parts *parts)
+{
+  if (!value_differs(c, LINK_GROUP))
+    return;
+  const struct st_value *before = value_before(c, LINK_GROUP), *after = value_after(c, LINK_GROUP);
+  struct st_text *out = next_part(parts);
+  if (is_alone(after)) {
+    st_say(out, "no hard link any more (was with ");
+    say_value(out, before);
+    st_say(out, ")");
+  } else if (is_alone(before)) {
+    st_say(out, "hard link with ");
+    say_value(out, after);
+  } else {
+    st_say(out, "hard link with ");
+    say_value(out, before);
+    st_say(out, " → ");
+    say_value(out, after);
+  }
+}
+
 /* Times are left to the generic rendering, which knows whether they are asked for. */
 static int explain(void *self, const struct st_change *c, struct st_text *out, struct st_error *err)
 {
@@ -228,6 +319,9 @@ static int explain(void *self, const struct st_change *c, struct st_text *out, s
   explain_account(c, GROUP, GID, &parts);
   explain_device(c, &parts);
   explain_bytes(c, TARGET, "link target", &parts);
+  explain_links(c, &parts);
+  explain_column(c, FLAGS, "flags ", &parts);
+  explain_column(c, XATTRS, "", &parts);
   return 0;
 }
 
@@ -243,8 +337,8 @@ static int open_plugin(const struct st_context *ctx, void **self, struct st_erro
 
 static struct st_plugin plugin = {
     .name = "standard_track",
-    .version = "1",
-    .description = "type, mode, owner, group, time, link target and device of every entry",
+    .version = "2",
+    .description = "type, mode, owner, ACLs, attributes, flags, time and links of every entry",
     .tables = tables,
     .open = open_plugin,
     .want = want,

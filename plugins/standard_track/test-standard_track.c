@@ -6,7 +6,7 @@
 
 /* A row in the order of the table. */
 struct row {
-  struct st_value values[11];
+  struct st_value values[16];
 };
 
 static struct row row_of(const char *type, int64_t mode, int64_t uid, const char *owner)
@@ -28,15 +28,65 @@ static void test_entry(void **state)
                        .mtime = 77,
                        .mtime_nsec = 5,
                        .size = 3};
-  assert_string_equal(host_entry(NULL, &e), "entry|/a|f|2541|1|2|daemon|-|77|5|-|-\n");
+  assert_string_equal(host_entry(NULL, &e), "entry|/a|f|2541|1|2|daemon|-|77|5|-|-|-|-|-|-|-\n");
   e.type = 'd';
-  assert_string_equal(host_entry(NULL, &e), "entry|/a|d|2541|1|2|daemon|-|-|-|-|-\n");
+  assert_string_equal(host_entry(NULL, &e), "entry|/a|d|2541|1|2|daemon|-|-|-|-|-|-|-|-|-|-\n");
   e.type = 'l';
   e.target = "b\nc";
-  assert_string_equal(host_entry(NULL, &e), "entry|/a|l|2541|1|2|daemon|-|77|5|-|b\nc\n");
+  assert_string_equal(host_entry(NULL, &e), "entry|/a|l|2541|1|2|daemon|-|77|5|-|b\nc|-|-|-|-|-\n");
   e.type = 'c';
   e.rdev = 259;
-  assert_string_equal(host_entry(NULL, &e), "entry|/a|c|2541|1|2|daemon|-|77|5|259|-\n");
+  assert_string_equal(host_entry(NULL, &e), "entry|/a|c|2541|1|2|daemon|-|77|5|259|-|-|-|-|-|-\n");
+}
+
+/* Read and empty is something else than not read. */
+static void test_what_stat_does_not_say(void **state)
+{
+  (void)state;
+  struct st_entry e = {.path = "/a",
+                       .type = 'f',
+                       .has_flags = true,
+                       .flags = 16,
+                       .xattrs = "",
+                       .holes = "ab",
+                       .holes_length = 2,
+                       .link_group = "",
+                       .links_outside = 3};
+  assert_string_equal(host_entry(NULL, &e), "entry|/a|f|0|0|0|-|-|0|0|-|-||3|16||ab\n");
+  e.link_group = "/A";
+  assert_string_equal(host_entry(NULL, &e), "entry|/a|f|0|0|0|-|-|0|0|-|-|/A|3|16||ab\n");
+}
+
+static void test_explain_groups(void **state)
+{
+  (void)state;
+  struct row a = row_of("f", 0644, 0, "root"), b = a;
+  a.values[11] = st_string_value(ST_BYTES, "");
+  assert_string_equal(host_explain(NULL, a.values, b.values), "");
+  b.values[11] = st_string_value(ST_BYTES, "/x\n");
+  assert_string_equal(host_explain(NULL, a.values, b.values), "hard link with /x\\x0a");
+  assert_string_equal(host_explain(NULL, b.values, a.values),
+                      "no hard link any more (was with /x\\x0a)");
+  assert_string_equal(host_explain(NULL, NULL, b.values),
+                      "added (file, mode 0644, root:root, hard link with /x\\x0a)");
+  a.values[11] = st_string_value(ST_BYTES, "/a");
+  assert_string_equal(host_explain(NULL, a.values, b.values), "hard link with /a → /x\\x0a");
+}
+
+static void test_explain_flags_and_attributes(void **state)
+{
+  (void)state;
+  struct row a = row_of("f", 0644, 0, "root"), b = a;
+  a.values[13] = st_integer(0);
+  b.values[13] = st_integer(16);
+  a.values[14] = st_string_value(ST_BYTES, "");
+  b.values[14] = st_string_value(ST_BYTES, "x");
+  assert_string_equal(host_explain(NULL, a.values, b.values), "flags [flags], [xattrs]");
+  a.values[14] = st_null();
+  assert_string_equal(host_explain(NULL, a.values, b.values), "flags [flags]");
+  assert_string_equal(host_explain(NULL, NULL, a.values), "added (file, mode 0644, root:root)");
+  assert_string_equal(host_explain(NULL, NULL, b.values),
+                      "added (file, mode 0644, root:root, flags [flags], [xattrs])");
 }
 
 static void test_names_that_are_no_text(void **state)
@@ -47,11 +97,11 @@ static void test_names_that_are_no_text(void **state)
   struct st_entry e = {.path = "/a", .type = 's'};
   for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
     e.owner = bad[i];
-    assert_string_equal(host_entry(NULL, &e), "entry|/a|s|0|0|0|-|-|0|0|-|-\n");
+    assert_string_equal(host_entry(NULL, &e), "entry|/a|s|0|0|0|-|-|0|0|-|-|-|-|-|-|-\n");
   }
   e.owner = "m\xc3\xbcller\xf0\x9f\x98\x80";
   assert_string_equal(host_entry(NULL, &e),
-                      "entry|/a|s|0|0|0|m\xc3\xbcller\xf0\x9f\x98\x80|-|0|0|-|-\n");
+                      "entry|/a|s|0|0|0|m\xc3\xbcller\xf0\x9f\x98\x80|-|0|0|-|-|-|-|-|-|-\n");
 }
 
 static void test_explain_changes(void **state)
@@ -125,6 +175,9 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_entry),
+      cmocka_unit_test(test_what_stat_does_not_say),
+      cmocka_unit_test(test_explain_groups),
+      cmocka_unit_test(test_explain_flags_and_attributes),
       cmocka_unit_test(test_names_that_are_no_text),
       cmocka_unit_test(test_explain_changes),
       cmocka_unit_test(test_explain_ends),

@@ -11,6 +11,8 @@ libsystracker_la_SOURCES += \
 	systracker/base/error.c systracker/base/error.h \
 	systracker/base/escape.c systracker/base/escape.h \
 	systracker/base/file.c systracker/base/file.h \
+	systracker/base/flags.c systracker/base/flags.h \
+	systracker/base/holes.c systracker/base/holes.h \
 	systracker/base/keys.c systracker/base/keys.h \
 	systracker/base/lock.c systracker/base/lock.h \
 	systracker/base/log.c systracker/base/log.h \
@@ -18,7 +20,8 @@ libsystracker_la_SOURCES += \
 	systracker/base/process.c systracker/base/process.h \
 	systracker/base/recovery.c systracker/base/recovery.h \
 	systracker/base/set.c systracker/base/set.h \
-	systracker/base/text.c systracker/base/text.h
+	systracker/base/text.c systracker/base/text.h \
+	systracker/base/xattr.c systracker/base/xattr.h systracker/base/xattr-words.c
 
 # A unit test lies beside what it tests.
 if HAVE_CMOCKA
@@ -35,7 +38,8 @@ BASE_TESTS = \
 	systracker/base/test-log \
 	systracker/base/test-meta \
 	systracker/base/test-process \
-	systracker/base/test-text
+	systracker/base/test-text \
+	systracker/base/test-xattr
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 systracker_base_test_age_SOURCES = systracker/base/test-age.c systracker/base/test-scratch.h
@@ -77,4 +81,7 @@ systracker_base_test_process_LDADD = $(UNIT_LDADD)
 systracker_base_test_text_SOURCES = systracker/base/test-text.c systracker/base/test-scratch.h
 systracker_base_test_text_CFLAGS = $(UNIT_CFLAGS)
 systracker_base_test_text_LDADD = $(UNIT_LDADD)
+systracker_base_test_xattr_SOURCES = systracker/base/test-xattr.c systracker/base/test-scratch.h
+systracker_base_test_xattr_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_xattr_LDADD = $(UNIT_LDADD)
 endif

@@ -58,6 +58,8 @@ int st_meta_read(int dirfd, const char *name, struct st_meta *out)
       .inode = s.stx_ino,
       .mount_id = s.stx_mask & STATX_MNT_ID ? st_statx_mount_id(&s) : 0,
       .links = s.stx_nlink,
+      .blocks = s.stx_blocks,
+      .device = makedev(s.stx_dev_major, s.stx_dev_minor),
   };
   if (out->type == 'c' || out->type == 'b')
     out->rdev = makedev(s.stx_rdev_major, s.stx_rdev_minor);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * meta.h - a file's metadata, read and put back.
+ * meta.h - what stat says of a file, read and put back.
  *
- * The struct is the whole of what is known of an entry without its content; later kinds of
- * metadata (ACLs, xattrs, flags) are added here and nowhere else.
+ * What it does not say is in files of their own: xattr.h (ACLs among them), flags.h, holes.h.
  */
 #ifndef ST_BASE_META_H
 #define ST_BASE_META_H
@@ -23,6 +22,8 @@ struct st_meta {
   uint64_t inode;
   uint64_t mount_id; /* 0 where the kernel does not say */
   uint32_t links;
+  uint64_t blocks; /* of 512 bytes, that it takes up */
+  uint64_t device; /* that it lies on, as makedev(3) gives it: only within one walk */
 };
 
 /* statx(2) of a name in a directory, not following a symlink; name "" is the descriptor itself.

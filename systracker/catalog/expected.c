@@ -167,6 +167,18 @@ int st_owner(struct st_catalog *c, int64_t number, int64_t manifest, struct st_o
 
 /* ---- Expected facts -------------------------------------------------------------------------- */
 
+/* What a manifest is silent about, where that means that there is nothing. */
+static void fill_usual(const struct st_table_full *t, int64_t number, struct st_value *row)
+{
+  for (size_t i = t->pub.nkeys; i < t->pub.declaration.ncolumns; i++) {
+    const struct st_column *column = &t->pub.declaration.columns[i];
+
+    if (row[i].type != ST_NULL || !(column->flags & ST_USUALLY_NONE) || t->since[i] > number)
+      continue;
+    row[i] = column->type == ST_INTEGER ? st_integer(0) : st_bytes_value(column->type, "", 0);
+  }
+}
+
 int st_expected_read(struct st_catalog *c, int64_t number, struct st_table_full *t,
                      const struct st_value *path, const void *data, size_t length,
                      const struct st_owner *owner, struct st_fact_row **ret, struct st_error *err)
@@ -183,7 +195,8 @@ int st_expected_read(struct st_catalog *c, int64_t number, struct st_table_full 
     if (t->since[i] > number) /* nobody captured that then */
       row[i] = st_null();
   }
-  *ret = st_row_copy(t, row, n + 1);
+  fill_usual(t, number, row);
+  *ret = st_row_copy(t, row, t->pub.declaration.ncolumns);
   (*ret)->present = (*ret)->expected = true;
   (*ret)->since = owner->package->since;
   return 0;

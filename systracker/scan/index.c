@@ -214,11 +214,11 @@ int st_index_start(struct st_index *index, bool persist, struct st_error *err)
 static bool same_entry(const struct st_index_entry *a, const struct st_index_entry *b)
 {
   const struct st_meta *x = &a->meta, *y = &b->meta;
-  return a->flags == b->flags && a->wanted == b->wanted && st_id_equal(&a->digest, &b->digest) &&
-         x->type == y->type && x->mode == y->mode && x->uid == y->uid && x->gid == y->gid &&
-         x->size == y->size && x->mtime == y->mtime && x->mtime_nsec == y->mtime_nsec &&
-         x->ctime == y->ctime && x->ctime_nsec == y->ctime_nsec && x->rdev == y->rdev &&
-         x->inode == y->inode;
+  return a->flags == b->flags && a->wanted == b->wanted && a->links == b->links &&
+         st_id_equal(&a->digest, &b->digest) && x->type == y->type && x->mode == y->mode &&
+         x->uid == y->uid && x->gid == y->gid && x->size == y->size && x->mtime == y->mtime &&
+         x->mtime_nsec == y->mtime_nsec && x->ctime == y->ctime && x->ctime_nsec == y->ctime_nsec &&
+         x->rdev == y->rdev && x->inode == y->inode;
 }
 
 static void append(struct st_index *index, struct st_index_item *item)

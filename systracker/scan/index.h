@@ -23,10 +23,11 @@ enum st_index_entry_flags {
 };
 
 struct st_index_entry {
-  struct st_meta meta; /* links and mount_id are not kept */
+  struct st_meta meta; /* links, mount_id, blocks and device are not kept */
   struct st_id digest;
   unsigned wanted; /* enum st_want: what was asked when it was read */
   unsigned flags;
+  uint32_t links; /* digest of what links.h said of it; 0: alone */
 };
 
 struct st_index;

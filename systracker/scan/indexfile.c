@@ -7,12 +7,12 @@
 
 #include "systracker/base/file.h"
 
-#define ST_INDEX_VERSION 1
+#define ST_INDEX_VERSION 2
 #define ST_INDEX_MOST ((size_t)1 << 32) /* bytes; a larger file is not ours */
 #define ST_INDEX_HEADER 96
 #define ST_LOG_HEADER 8
 #define ST_LOG_BATCH 65536
-#define ST_RECORD_FIXED 72
+#define ST_RECORD_FIXED 76
 
 /* ---- Numbers -------------------------------------------------------------------------------- */
 
@@ -65,6 +65,7 @@ static void put_record(struct st_buffer *b, const char *path, size_t shared,
   put64(b, (uint64_t)m->ctime);
   put64(b, m->rdev);
   put64(b, m->inode);
+  put32(b, e->links);
   if (e->flags & ST_INDEX_HAS_DIGEST)
     st_buffer_append(b, e->digest.digest, ST_DIGEST_SIZE);
   st_buffer_append(b, path + shared, rest);
@@ -86,6 +87,7 @@ static void get_fixed(const uint8_t *p, struct st_index_entry *e)
   m->ctime = (int64_t)get64(p + 48);
   m->rdev = get64(p + 56);
   m->inode = get64(p + 64);
+  e->links = get32(p + 72);
 }
 
 /* Reads one record; `path` holds the path before and then this one.  Returns its length, or 0 when

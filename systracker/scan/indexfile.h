@@ -2,13 +2,13 @@
 /*
  * indexfile.h - the index on disk.  Little-endian throughout.
  *
- *   index      header: "STIX", version u32 = 1, head [32], scope [32], count u64, body length u64,
+ *   index      header: "STIX", version u32 = 2, head [32], scope [32], count u64, body length u64,
  *              CRC-32C of the body u32, CRC-32C of the header before it u32; then the body: records
- *   index.new  "STIN", version u32 = 1, then for each record its length u32, CRC-32C u32, record
+ *   index.new  "STIN", version u32 = 2, then for each record its length u32, CRC-32C u32, record
  *   record     shared u32 (bytes in common with the path before; 0 in index.new), rest u32,
  *              type u8, flags u8, wanted u8, keyed u8, mode u32, uid u32, gid u32,
  *              mtime_nsec u32, ctime_nsec u32, size u64, mtime i64, ctime i64, rdev u64, inode u64,
- *              digest [32] if the flag says so, rest of the path
+ *              links u32, digest [32] if the flag says so, rest of the path
  *
  * Readers take nothing on trust: what does not check is no index.
  */

@@ -2,6 +2,8 @@
 libsystracker_la_SOURCES += \
 	systracker/scan/index.c systracker/scan/index.h \
 	systracker/scan/indexfile.c systracker/scan/indexfile.h \
+	systracker/scan/links.c systracker/scan/links.h \
+	systracker/scan/metadata.c systracker/scan/metadata.h \
 	systracker/scan/mounts.c systracker/scan/mounts.h \
 	systracker/scan/pattern.c systracker/scan/pattern.h \
 	systracker/scan/readfile.c systracker/scan/readfile.h \

@@ -105,8 +105,11 @@ enum st_read_result st_file_read(struct st_file_read *r, int dirfd, const char *
   r->meta = now;
   for (int i = 0; i < ST_READ_TRIES; i++) {
     e = read_once(r, fd);
-    if (e == 0)
+    if (e == 0) {
+      if (r->metadata)
+        st_metadata_read(r->metadata, fd, dirfd, name, &r->meta, &r->xattrs);
       return ST_READ_DONE;
+    }
     if (e < 0)
       return unreadable(r, -e);
   }

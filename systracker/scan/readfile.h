@@ -5,6 +5,7 @@
 
 #include "systracker/base/keys.h"
 #include "systracker/base/meta.h"
+#include "systracker/scan/metadata.h"
 #include "systracker/scan/walk.h"
 
 enum st_read_result {
@@ -19,6 +20,9 @@ struct st_file_read {
   struct st_meta meta;   /* in: as it was seen; out: as it was when read */
   struct st_id digest;   /* out */
   struct st_buffer data; /* out, when wanted; the caller frees it */
+  /* Read from the same descriptor, where that is not NULL. */
+  struct st_metadata *metadata;
+  struct st_xattr_options xattrs;
   char why[128];
 };
 

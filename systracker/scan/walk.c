@@ -12,6 +12,8 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/scan/links.h"
+#include "systracker/scan/metadata.h"
 #include "systracker/scan/mounts.h"
 #include "systracker/scan/readfile.h"
 
@@ -22,8 +24,9 @@ struct walk {
   const struct st_walk_callbacks *cb;
   struct st_walk_result *result;
   struct st_mounts *mounts;
-  struct timespec start; /* by the coarse clock, as file systems stamp by it */
-  struct st_buffer path; /* of the entry at hand */
+  struct st_links *links; /* entries that are held back until the end */
+  struct timespec start;  /* by the coarse clock, as file systems stamp by it */
+  struct st_buffer path;  /* of the entry at hand */
   int depth;
 };
 
@@ -34,6 +37,8 @@ struct visit {
   uint64_t above; /* mount id of the directory it is in */
   struct st_meta meta;
   const struct st_index_entry *old;
+  struct st_metadata metadata;
+  const struct st_links_group *group; /* looked at for that; NULL: to be held back */
 };
 
 static int visit_directory(struct walk *w, int fd, uint64_t mount_id, struct st_error *err);
@@ -185,6 +190,12 @@ static int unreadable(struct walk *w, struct st_entry *entry, const char *why, s
   return w->cb->unobserved(w->cb->arg, w->path.data, why, err);
 }
 
+static struct st_xattr_options xattr_options(const struct walk *w, unsigned wanted)
+{
+  bool secret = (wanted & ST_WANT_SECRET) && w->o->keys;
+  return (struct st_xattr_options){w->o->accounts, secret ? w->o->keys->id_key : NULL};
+}
+
 /* 0 read (or noted as unreadable), 1 vanished. */
 static int read_file(struct walk *w, struct visit *v, struct st_entry *entry, struct st_error *err)
 {
@@ -193,6 +204,8 @@ static int read_file(struct walk *w, struct visit *v, struct st_entry *entry, st
     return unreadable(w, entry, "a secret, and there is no key for its digest", err);
   if (entry->wanted & ST_WANT_SECRET)
     r.key = w->o->keys->id_key;
+  r.metadata = &v->metadata;
+  r.xattrs = xattr_options(w, entry->wanted);
   enum st_read_result result = st_file_read(&r, v->dirfd, v->name);
   int e = 0;
   if (result == ST_READ_VANISHED) {
@@ -207,8 +220,8 @@ static int read_file(struct walk *w, struct visit *v, struct st_entry *entry, st
   return e;
 }
 
-static int put_index(struct walk *w, const struct visit *v, const struct st_entry *entry,
-                     struct st_error *err)
+static struct st_index_entry index_entry(const struct walk *w, const struct visit *v,
+                                         const struct st_entry *entry)
 {
   struct st_index_entry e = {.meta = v->meta, .wanted = entry->wanted};
   if (entry->has_digest) {
@@ -219,7 +232,7 @@ static int put_index(struct walk *w, const struct visit *v, const struct st_entr
     e.flags |= ST_INDEX_HAS_OBJECT;
   if (entry->unreadable || !is_settled(w, &v->meta))
     e.flags |= ST_INDEX_UNSETTLED;
-  return st_index_put(w->o->index, w->path.data, &e, err);
+  return e;
 }
 
 static int digest_entry(struct walk *w, struct visit *v, struct st_entry *entry,
@@ -235,6 +248,45 @@ static int digest_entry(struct walk *w, struct visit *v, struct st_entry *entry,
   return 0;
 }
 
+/* What stat does not say.  A secret's attributes are not read where there is no key for them. */
+static int add_metadata(struct walk *w, struct visit *v, struct st_entry *entry,
+                        struct st_error *err)
+{
+  struct st_xattr_options options = xattr_options(w, entry->wanted);
+  if (!v->metadata.read && (options.key || !(entry->wanted & ST_WANT_SECRET)))
+    st_metadata_read(&v->metadata, -1, v->dirfd, v->name, &v->meta, &options);
+  st_metadata_fill(&v->metadata, entry);
+  if (!v->metadata.why[0] || entry->unreadable)
+    return 0;
+  return unreadable(w, entry, v->metadata.why, err);
+}
+
+static int tell_entry(void *arg, uint32_t plugins, const struct st_entry *entry,
+                      const struct st_index_entry *index, struct st_error *err)
+{
+  struct walk *w = arg;
+  if (w->cb->entry(w->cb->arg, plugins, entry, err) < 0)
+    return -1;
+  return st_index_put(w->o->index, entry->path, index, err);
+}
+
+/* All is known of the entry but perhaps its group: then it waits, and the index has it already, so
+ * that what was hashed is not hashed again after a kill. */
+static int finish_entry(struct walk *w, struct visit *v, uint32_t plugins, struct st_entry *entry,
+                        struct st_error *err)
+{
+  struct st_links_group alone = {.first = ""};
+  struct st_index_entry index = index_entry(w, v, entry);
+  if (v->meta.type != 'd')
+    st_links_fill(v->group ? v->group : &alone, entry);
+  if (v->group)
+    index.links = v->group->digest;
+  if (v->group || !st_links_concern(&v->meta))
+    return tell_entry(w, plugins, entry, &index, err);
+  st_links_hold(w->links, plugins, entry, &index);
+  return st_index_put(w->o->index, w->path.data, &index, err);
+}
+
 static int look_at(struct walk *w, struct visit *v, uint32_t plugins, struct st_error *err)
 {
   ST_AUTO_FREE char *target = NULL;
@@ -246,13 +298,17 @@ static int look_at(struct walk *w, struct visit *v, uint32_t plugins, struct st_
   struct st_entry entry = make_entry(w, &v->meta, target);
   entry.wanted = what_is_wanted(w, plugins, &entry);
   e = digest_entry(w, v, &entry, err);
-  if (e != 0)
-    return e < 0 ? e : vanished(w);
-  w->result->looked_at++;
-  entry.path = w->path.data;
-  if (w->cb->entry(w->cb->arg, plugins, &entry, err) < 0)
-    return -1;
-  return put_index(w, v, &entry, err);
+  if (e == 0)
+    e = add_metadata(w, v, &entry, err);
+  if (e == 0) {
+    w->result->looked_at++;
+    entry.path = w->path.data;
+    e = finish_entry(w, v, plugins, &entry, err);
+  } else if (e > 0) {
+    e = vanished(w);
+  }
+  st_metadata_clear(&v->metadata);
+  return e;
 }
 
 /* ---- Mounts
@@ -374,11 +430,20 @@ static int pass(struct walk *w, const struct visit *v, bool generated, struct st
   return 0;
 }
 
+static void pass_links(struct walk *w, const struct visit *v)
+{
+  if (!st_links_concern(&v->meta))
+    return;
+  struct st_index_entry seen = {.meta = v->meta, .links = v->old->links};
+  st_links_pass(w->links, w->path.data, &seen);
+}
+
 static int visit_known(struct walk *w, struct visit *v, struct st_error *err)
 {
   if (is_unchanged(w, v)) {
     if (st_index_put(w->o->index, w->path.data, v->old, err) < 0)
       return -1;
+    pass_links(w, v);
   } else {
     struct st_scope_verdict verdict =
         st_scope_match(w->o->scope, w->path.data, v->meta.type == 'd');
@@ -528,6 +593,32 @@ static int visit_root(struct walk *w, const char *root, struct st_error *err)
   return visit(w, &v, err);
 }
 
+/* ---- Links ----------------------------------------------------------------------------------- */
+
+/* Of an entry that was passed, its group alone is new. */
+static int look_again(void *arg, const char *path, const struct st_links_group *group,
+                      struct st_error *err)
+{
+  struct walk *w = arg;
+  const char *name;
+  ST_AUTO_CLOSE int parent = st_open_parent(w->o->root, path, &name);
+  if (parent < 0)
+    return vanished(w);
+  struct visit v = {.dirfd = parent, .name = name, .group = group};
+  set_path(w, path);
+  v.old = st_index_find(w->o->index, path);
+  if (st_meta_read(parent, name, &v.meta) < 0 || v.meta.type == 'd')
+    return vanished(w);
+  uint32_t plugins = st_scope_match(w->o->scope, path, false).plugins;
+  return plugins ? look_at(w, &v, plugins, err) : 0;
+}
+
+static int finish_links(struct walk *w, struct st_error *err)
+{
+  const struct st_links_callbacks callbacks = {w, tell_entry, look_again};
+  return st_links_finish(w->links, &callbacks, err);
+}
+
 /* A descriptor a level: as many as the system lets us have. */
 static void raise_limit(void)
 {
@@ -543,7 +634,8 @@ int st_walk(const struct st_walk_options *options, const struct st_walk_callback
 {
   ST_CLEANUP(st_mounts_freep) struct st_mounts *mounts = st_mounts_read();
   ST_AUTO_STRINGS roots = {0};
-  struct walk w = {.o = options, .cb = callbacks, .result = ret, .mounts = mounts};
+  ST_CLEANUP(st_links_freep) struct st_links *links = st_links_new();
+  struct walk w = {.o = options, .cb = callbacks, .result = ret, .mounts = mounts, .links = links};
   *ret = (struct st_walk_result){0};
   raise_limit();
   clock_gettime(CLOCK_REALTIME_COARSE, &w.start);
@@ -554,6 +646,8 @@ int st_walk(const struct st_walk_options *options, const struct st_walk_callback
     r = visit_root(&w, roots.items[i], err);
   }
   struct missing missing = {&w, err};
+  if (r == 0)
+    r = finish_links(&w, err);
   if (r == 0)
     r = visit_missing_mounts(&w, err);
   if (r == 0 && options->current)

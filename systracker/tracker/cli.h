@@ -74,5 +74,9 @@ json_t *st_json_text(const char *text);
 /* Words whose paths are escaped already. */
 json_t *st_json_words(const char *words);
 json_t *st_json_words_each(const struct st_strings *words);
+/* A list of extended attributes (base/xattr.h) as an object, ACLs as setfacl(1) has them; file
+ * flags as an array of their names. */
+json_t *st_xattrs_json(const void *list, size_t length);
+json_t *st_flags_json(uint32_t flags);
 
 #endif

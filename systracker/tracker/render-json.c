@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "systracker/base/escape.h"
+#include "systracker/base/flags.h"
+#include "systracker/base/holes.h"
 #include "systracker/base/text.h"
+#include "systracker/base/xattr.h"
 #include "systracker/tracker/render-internal.h"
 
 static json_t *id_json(const struct st_id *id)
@@ -16,13 +19,66 @@ static json_t *id_json(const struct st_id *id)
   return json_string(hex);
 }
 
+json_t *st_flags_json(uint32_t flags)
+{
+  json_t *list = json_array();
+  const char *name;
+  for (size_t i = 0; (name = st_flags_name(flags, i)); i++)
+    json_array_append_new(list, json_string(name));
+  return list;
+}
+
 static json_t *integer_json(const struct st_column *column, int64_t n)
 {
+  if (column->flags & ST_AS_FLAGS)
+    return st_flags_json((uint32_t)n);
   if (!(column->flags & (ST_AS_MODE | ST_AS_TIME)))
     return json_integer(n);
   ST_AUTO_FREE char *text =
       column->flags & ST_AS_MODE ? st_format("%04" PRIo64, (uint64_t)n) : st_format_time_utc(n);
   return json_string(text);
+}
+
+/* Of a damaged list what was read. */
+json_t *st_xattrs_json(const void *list, size_t length)
+{
+  json_t *o = json_object();
+  struct st_xattr x;
+  for (size_t at = 0; st_xattr_next(list, length, &at, &x) == 1;) {
+    ST_AUTO_FREE char *name = st_escaped(x.name, x.name_length);
+    ST_AUTO_BUFFER acl = ST_BUFFER_INIT;
+    json_t *value;
+    if (x.kind == ST_XATTR_SECRET) {
+      value = json_string("secret");
+    } else if (x.kind == ST_XATTR_ACL) {
+      st_acl_say(&acl, x.data, x.length);
+      value = json_string(acl.data ? acl.data : "");
+    } else {
+      value = st_json_bytes(x.data, x.length);
+    }
+    json_object_set_new(o, name, value);
+  }
+  return o;
+}
+
+static json_t *holes_json(const void *holes, size_t length)
+{
+  json_t *list = json_array();
+  struct st_hole hole = {0};
+  for (size_t at = 0; st_hole_next(holes, length, &at, &hole) == 1;)
+    json_array_append_new(list,
+                          json_pack("[I, I]", (json_int_t)hole.offset, (json_int_t)hole.length));
+  return list;
+}
+
+static json_t *bytes_json(const struct st_column *column, const struct st_value *value)
+{
+  const void *data = value->u.bytes.data ? value->u.bytes.data : "";
+  if (column->flags & ST_AS_XATTRS)
+    return st_xattrs_json(data, value->u.bytes.length);
+  if (column->flags & ST_AS_HOLES)
+    return holes_json(data, value->u.bytes.length);
+  return st_json_bytes(data, value->u.bytes.length);
 }
 
 json_t *st_value_json(const struct st_column *column, const struct st_value *value)
@@ -35,7 +91,7 @@ json_t *st_value_json(const struct st_column *column, const struct st_value *val
   case ST_ID:
     return id_json(&value->u.id);
   default:
-    return st_json_bytes(value->u.bytes.data, value->u.bytes.length);
+    return bytes_json(column, value);
   }
 }
 

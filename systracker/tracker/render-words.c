@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "systracker/base/escape.h"
+#include "systracker/base/flags.h"
+#include "systracker/base/holes.h"
 #include "systracker/base/text.h"
+#include "systracker/base/xattr.h"
 #include "systracker/tracker/render-internal.h"
 
 /* Digests in text are cut to this many bytes; JSON has them whole. */
@@ -118,9 +121,35 @@ static void render_integer(const struct st_column *column, int64_t n, struct st_
   } else if (column->flags & ST_AS_TIME) {
     ST_AUTO_FREE char *time = st_format_time(n);
     st_buffer_append_string(out, time);
+  } else if (column->flags & ST_AS_FLAGS) {
+    st_flags_say(out, 0, (uint32_t)n);
   } else {
     st_buffer_printf(out, "%" PRId64, n);
   }
+}
+
+/* What stands for nothing in a column that usually has nothing. */
+static bool is_none(const struct st_value *value)
+{
+  if (value->type == ST_INTEGER)
+    return value->u.integer == 0;
+  bool bytes = value->type == ST_TEXT || value->type == ST_BYTES || value->type == ST_PATH;
+  return bytes && value->u.bytes.length == 0;
+}
+
+static void render_bytes(const struct st_column *column, const struct st_value *value,
+                         struct st_buffer *out)
+{
+  const void *data = value->u.bytes.data;
+  size_t n = value->u.bytes.length;
+  if (column->flags & ST_AS_HOLES)
+    st_holes_say(out, data, n);
+  else if (n == 0)
+    st_buffer_append_string(out, column->flags & ST_USUALLY_NONE ? "none" : "\"\"");
+  else if (column->flags & ST_AS_XATTRS)
+    st_xattrs_say(out, NULL, 0, data, n);
+  else
+    st_escape(out, data, n);
 }
 
 void st_render_value(const struct st_column *column, const struct st_value *value,
@@ -137,10 +166,7 @@ void st_render_value(const struct st_column *column, const struct st_value *valu
     render_id(&value->u.id, out);
     break;
   default:
-    if (value->u.bytes.length == 0)
-      st_buffer_append_string(out, "\"\"");
-    else
-      st_escape(out, value->u.bytes.data, value->u.bytes.length);
+    render_bytes(column, value, out);
   }
 }
 
@@ -173,10 +199,48 @@ static bool is_shown(const struct st_change *change, size_t i, bool times)
     return false;
   if ((c->flags & ST_MANIFEST) || is_fraction(change, i))
     return false;
-  bool bytes = row[i].type == ST_TEXT || row[i].type == ST_BYTES || row[i].type == ST_PATH;
-  if ((!change->before || !change->after) && bytes && row[i].u.bytes.length == 0)
+  bool usual = row[i].type != ST_INTEGER || (c->flags & ST_USUALLY_NONE);
+  if ((!change->before || !change->after) && usual && is_none(&row[i]))
     return false;
   return st_column_differs(change, i) && row[i].type != ST_NULL;
+}
+
+/* Flags and attributes are many things: only what came and went is said.  Either may be NULL. */
+static void render_both(const struct st_column *c, const struct st_value *before,
+                        const struct st_value *after, struct st_buffer *out)
+{
+  if (c->flags & ST_AS_FLAGS) {
+    st_flags_say(out, before ? (uint32_t)before->u.integer : 0,
+                 after ? (uint32_t)after->u.integer : 0);
+  } else if (c->flags & ST_AS_XATTRS) {
+    st_xattrs_say(out, before ? before->u.bytes.data : NULL, before ? before->u.bytes.length : 0,
+                  after ? after->u.bytes.data : NULL, after ? after->u.bytes.length : 0);
+  } else {
+    if (before)
+      st_render_value(c, before, out);
+    if (before && after)
+      st_buffer_append_string(out, " → ");
+    if (after)
+      st_render_value(c, after, out);
+  }
+}
+
+static const struct st_value *known(const struct st_value *row, size_t i)
+{
+  return row && row[i].type != ST_NULL ? &row[i] : NULL;
+}
+
+int st_say_column(struct st_text *out, const struct st_change *change, size_t column)
+{
+  if (column >= change->declaration->ncolumns)
+    return 0;
+  const struct st_column *c = &change->declaration->columns[column];
+  const struct st_value *before = known(change->before, column),
+                        *after = known(change->after, column);
+  bool told = change->before && change->after ? before && after : before || after;
+  if (told && st_column_differs(change, column))
+    render_both(c, before, after, &out->buffer);
+  return 0;
 }
 
 static void render_column(const struct st_change *change, size_t i, struct st_buffer *out)
@@ -187,12 +251,8 @@ static void render_column(const struct st_change *change, size_t i, struct st_bu
     return;
   }
   st_buffer_printf(out, "%s ", c->name);
-  if (change->before)
-    st_render_value(c, &change->before[i], out);
-  if (change->before && change->after)
-    st_buffer_append_string(out, " → ");
-  if (change->after)
-    st_render_value(c, &change->after[i], out);
+  render_both(c, change->before ? &change->before[i] : NULL,
+              change->after ? &change->after[i] : NULL, out);
 }
 
 /* Column by column, without asking the plug-in. */

@@ -1,0 +1,97 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What stat does not say: ACLs, attributes, flags, hard links; recorded, and shown in words.
+. "$ST_SOURCE/tests/functions.sh"
+need_root "attributes of every namespace"
+for program in setfattr setfacl chattr xz jq; do need_program "$program"; done
+make_root
+make_config
+setfattr -n user.probe -v 1 "$root/srv" 2>/dev/null || skip "no attributes in $scratch"
+setfattr -x user.probe "$root/srv"
+chattr +d "$root/srv" 2>/dev/null || skip "no flags in $scratch"
+chattr -d "$root/srv"
+# differs OPTION...: what differs from the latest checkpoint, a line each.
+differs()
+{
+  expect_status 1 systracker diff "$@"
+  sed -i -e ':a' -e 'N;$!ba' -e 's/\n  / /g' "$out"
+}
+
+cd "$root"
+mkdir srv/in var/out
+printf 'one' >srv/in/first
+ln srv/in/first srv/linked
+ln srv/in/first var/out/linked
+printf 'two' >srv/two
+expect_status 0 systracker checkpoint
+expect_status 0 systracker checkpoint
+expect_status 0 systracker status
+
+setfacl -m u:daemon:rw srv/two
+setfattr -n user.note -v 'a b' srv/two
+setfattr -n trusted.odd -v 0x00ff etc/issue
+setfattr -n security.selinux -v system_u:object_r:etc_t:s0 -h etc/app/current
+setfattr -n user.canary -v xyzzy-canary etc/shadow
+setfattr -n security.capability -v 0x0000000200200000000000000000000000000000 usr/local/bin/hello
+chattr +dA etc/hosts
+differs
+contains "$out" '/srv/two .*acl \+user::rw- \+user:daemon:rw- .*\+user.note=a b' \
+  '/etc/issue .*\+trusted.odd=0x00ff' '/current .*\+security.selinux=system_u:object_r:etc_t:s0' \
+  '/etc/shadow .*\+user.canary=secret' 'capability=cap_net_raw\+p' \
+  '/etc/hosts .*flags \+nodump \+noatime'
+expect_status 1 systracker --json diff
+jq -es 'map({key: .key.path, value: .columns}) | from_entries |
+  (.["/srv/two"].xattrs[1] | .["user.note"] == "a b" and
+    (.["system.posix_acl_access"] | contains("user:daemon:rw-"))) and
+  .["/etc/hosts"].flags == [[], ["nodump", "noatime"]]' "$out" >/dev/null || fail "as JSON"
+expect_status 0 systracker checkpoint
+expect_status 0 systracker status
+if grep -rqa xyzzy-canary "$store"; then fail "a secret's attribute is in the store"; fi
+setfattr -n user.canary -v xyzzy-other etc/shadow
+setfattr -x user.note srv/two
+setfacl -b srv/two
+chattr -A etc/hosts
+differs
+contains "$out" '/etc/shadow user.canary changed' 'acl removed: .*-user:daemon:rw-.*-user.note=a b' 'flags -noatime'
+
+# Groups of hard links: joined, broken; and renamed with a directory above, which no stat of the
+# other members tells.
+expect_status 0 systracker checkpoint
+rm srv/two
+ln srv/in/first srv/two
+differs
+contains "$out" '/srv/two .*hard link with /srv/in/first'
+lacks "$out" '^changed /srv/(linked|in)'
+expect_status 0 systracker checkpoint
+sleep 0.1
+mv srv/in srv/zz
+differs
+contains "$out" '/srv/linked .*hard link with /srv/in/first → /srv/linked' '/srv/two .*→ /srv/linked' \
+  '/srv/zz/first .*hard link with /srv/linked'
+expect_status 0 systracker checkpoint
+mv srv/zz var/out
+differs --times
+contains "$out" '/srv/linked .*links_outside 1 → 2'
+expect_status 0 systracker checkpoint
+rm srv/linked
+differs
+contains "$out" '/srv/two .*no hard link any more'
+expect_status 0 systracker checkpoint
+expect_status 0 systracker verify
+
+# A store of before: what it did not capture differs from nothing, and the checkpoint that fills it
+# in shows no change.
+cd "$scratch"
+rm -rf --one-file-system "$root" "$store"
+tar -C "$scratch" --no-same-owner -xJf "$ST_SOURCE/tests/fixtures/store-1.tar.xz"
+make_root
+expect_status 0 systracker restore --checkpoint 2 --exact --packages=none
+expect_status 0 systracker checkpoint
+setfattr -n user.note -v new "$root/srv/numbers"
+ln "$root/srv/numbers" "$root/srv/again"
+differs
+contains "$out" /srv/again
+before=$(sql 'SELECT max(number) FROM checkpoint')
+expect_status 0 systracker checkpoint
+expect_status 1 systracker diff "$before" latest
+contains "$out" /srv/again
