@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+# rows.sh - one function a row, row_ROW, and ROW__WHO for each that takes part.  Sourced by bench.sh.
+# shellcheck disable=SC2034,SC2154 # variables are shared with bench.sh
+: "${dir:?}" "${usr:?}" "${usr_root:?}" "${etc_root:?}" "${floor:?}"
+
+stores=$dir/stores
+
+# make_config FILE TRACKED [CONTENT]: tracks metadata and digests; content too, if asked for.
+make_config()
+{
+  {
+    printf 'log = "none"\nmin_free = "1M"\nmax_night = "1000G"\n'
+    printf 'plugin standard_track { track = { "%s" } }\n' "$2"
+    printf 'plugin checksum_track { track = { "%s" } }\n' "$2"
+    [ -z "${3:-}" ] || printf 'plugin config_track { track = { "%s" } max_size = "64G" }\n' "$2"
+    # Left out of what is restored: an empty folder has no database of packages.
+    [ ! -d "$usr_root/var/lib/dpkg" ] || [ "$2$#" != /usr2 ] || echo 'plugin dpkg_track { }'
+  } >"$1"
+}
+
+# Configuration and store are "$dir/NAME.conf" and "$stores/NAME".
+systracker_in()
+{
+  name=$1 of_root=$2
+  shift 2
+  set -- "$ST_SYSTRACKER" --config "$dir/$name.conf" --root "$of_root" --store "$stores/$name" \
+    --quiet "$@"
+  $with "$@"
+}
+with=measured
+
+digests() { systracker_in digests "$usr_root" "$@"; }
+content() { systracker_in content "$usr_root" "$@"; }
+
+prepare_usr()
+{
+  make_usr
+  mkdir -p "$stores"
+  make_config "$dir/digests.conf" /usr
+  make_config "$dir/content.conf" /usr all
+  warm "$usr"
+}
+
+# made NAME: makes its first checkpoint, where there is none, and one more.
+made()
+{
+  with=quietly
+  if [ ! -e "$stores/$1/made" ]; then
+    rm -rf "${stores:?}/$1"
+    "$1" checkpoint
+    : >"$stores/$1/made"
+  fi
+  "$1" checkpoint
+  with=measured
+}
+
+# ---- The first checkpoint ------------------------------------------------------------------------
+
+row_first_digests()
+{
+  prepare_usr
+  row floor-hash "first checkpoint, metadata and digests only"
+  limit wall_s systracker 1.25 floor-hash
+  in_turn "floor-walk floor-hash systracker" "aide"
+  : >"$stores/digests/made"
+}
+first_digests__floor_walk() { measured "$floor" walk "$usr"; }
+first_digests__floor_hash() { measured "$floor" hash "$usr"; }
+first_digests__systracker()
+{
+  rm -rf "$stores/digests"
+  digests checkpoint
+}
+first_digests__aide() { first aide; }
+
+row_first_content()
+{
+  prepare_usr
+  row floor-compress "first checkpoint, all content kept"
+  limit wall_s systracker 1.15 floor-compress
+  in_turn "floor-compress systracker" "tar-zstd restic casync bup borg git"
+  : >"$stores/content/made"
+}
+first_content__floor_compress() { measured "$floor" compress "$usr" "$dir/compressed"; }
+first_content__systracker()
+{
+  rm -rf "$stores/content"
+  content checkpoint
+}
+first_content__tar_zstd() { first tar-zstd; }
+first_content__restic() { first restic; }
+first_content__casync() { first casync; }
+first_content__bup() { first bup; }
+first_content__borg() { first borg; }
+first_content__git() { first git; }
+
+row_size()
+{
+  prepare_usr
+  made content
+  [ -e "$dir/compressed" ] || quietly "$floor" compress "$usr" "$dir/compressed"
+  row borg "its size in the store"
+  limit bytes systracker 1 borg
+  size_of files "$usr"
+  size_of systracker "$stores/content"
+  size_of floor-compress "$dir/compressed"
+  round=1
+  for of_peer in $(peers_of_round "borg casync restic git bup tar-zstd"); do
+    after_first "$of_peer"
+    size_of "$of_peer" "$peer/$of_peer"
+  done
+}
+
+# ---- Later ones ----------------------------------------------------------------------------------
+
+row_nothing_changed()
+{
+  prepare_usr
+  made digests
+  row floor-walk "nothing changed"
+  limit wall_s systracker 1 floor-walk
+  limit peak_mb systracker 0 "" 48
+  in_turn "floor-walk systracker" "find git bup rsync restic borg aide"
+}
+nothing_changed__floor_walk() { measured "$floor" walk "$usr"; }
+nothing_changed__systracker() { digests checkpoint; }
+nothing_changed__find() { measured find "$usr" -newermt 2100-01-01; }
+nothing_changed__git()
+{
+  after_first git
+  measured git --git-dir="$peer/git/.git" --work-tree="$usr" status --short
+}
+nothing_changed__bup() { after_first bup && keep_bup measured; }
+nothing_changed__rsync()
+{
+  after_first rsync
+  measured rsync -an --delete "$usr/" "$peer/rsync/"
+}
+nothing_changed__restic() { after_first restic && keep_restic measured; }
+nothing_changed__borg() { after_first borg && keep_borg measured; }
+nothing_changed__aide()
+{
+  after_first aide
+  accept="0 1 2 3 4 5 6 7"
+  measured aide --check --config "$peer/aide/conf"
+}
+
+row_changed()
+{
+  prepare_usr
+  made digests
+  row floor-walk "0.1 % of the files changed"
+  limit wall_s systracker 1.5 floor-walk 0 floor-content
+  round=1
+  for of_peer in $(peers_of_round "restic bup borg"); do after_first "$of_peer"; done
+  in_turn "changes floor-walk floor-content systracker" "restic bup borg"
+}
+# No contestant: what each round begins with.
+changed__changes()
+{
+  changes=$((${changes:-$(date +%s)} + 1))
+  "$BENCH_PROGRAMS/corpus" change "$usr" "$changes" "$((entries / 1000))" >"$dir/changed"
+}
+changed__floor_walk() { measured "$floor" walk "$usr"; }
+changed__floor_content() { measured sh -c "'$floor' hash-list '$usr' <'$dir/changed'"; }
+changed__systracker() { digests checkpoint; }
+changed__restic() { keep_restic measured; }
+changed__bup() { keep_bup measured; }
+changed__borg() { keep_borg measured; }
+
+# ---- A million files -----------------------------------------------------------------------------
+
+million() { systracker_in million "$dir/million-root" "$@"; }
+row_million()
+{
+  make_million
+  mkdir -p "$stores"
+  make_config "$dir/million.conf" /srv
+  warm "$dir/million-root/srv"
+  made million
+  row floor-walk "nothing changed among 1,000,000 small files"
+  limit wall_s systracker 1.1 floor-walk
+  limit peak_mb systracker 0 "" 150
+  in_turn "floor-walk systracker" "find"
+}
+million__floor_walk() { measured "$floor" walk "$dir/million-root/srv"; }
+million__systracker() { million checkpoint; }
+million__find() { measured find "$dir/million-root/srv" -newermt 2100-01-01; }
+
+# ---- Nights of /etc ------------------------------------------------------------------------------
+
+etc() { systracker_in etc "$etc_root" "$@"; }
+etc_git() { quietly git --git-dir="$dir/etc.git" --work-tree="$etc_root/etc" "$@"; }
+etc_git_night()
+{
+  etc_git add -A -f .
+  etc_git commit -q --allow-empty -m night
+}
+bytes_of() { du -sb -- "$@" | awk '{ s += $1 } END { print s }'; }
+growth_of()
+{
+  printf '{"row":"%s","who":"%s","round":"1","bytes":%s}\n' "$row" "$1" "$2" >>"$results"
+}
+
+row_etc_nights()
+{
+  make_etc
+  mkdir -p "$stores"
+  rm -rf "${stores:?}/etc" "$dir/etc.git"
+  make_config "$dir/etc.conf" /etc all
+  row floor-walk "60 nights of /etc: time of a night, and growth of all"
+  limit wall_s systracker 2 floor-walk 0.01
+  limit bytes systracker 1 git-aggressive
+  with=quietly
+  etc checkpoint
+  with=measured
+  before=$(bytes_of "$stores/etc")
+  if program git; then
+    quietly git init -q --bare "$dir/etc.git"
+    etc_git config core.bare false
+    etc_git_night
+    etc_git gc -q --aggressive --prune=now
+    git_before=$(bytes_of "$dir/etc.git")
+  fi
+  round=1
+  while [ "$round" -le 60 ]; do
+    "$BENCH_PROGRAMS/corpus" night "$etc_root/etc" "$round"
+    who=floor-walk
+    measured "$floor" walk "$etc_root/etc"
+    who=systracker
+    etc checkpoint
+    if program git; then etc_git_night; fi
+    round=$((round + 1))
+  done
+  growth_of systracker "$(($(bytes_of "$stores/etc") - before))"
+  if program git; then
+    etc_git gc -q --aggressive --prune=now
+    growth_of git-aggressive "$(($(bytes_of "$dir/etc.git") - git_before))"
+  fi
+}
+
+# ---- Looking -------------------------------------------------------------------------------------
+
+long() { systracker_in long "$etc_root" "$@"; }
+
+# A chain of $checkpoints, each with what happens to an /etc in a day.
+make_long()
+{
+  mark=$stores/long/made-$checkpoints
+  make_config "$dir/long.conf" /etc all
+  [ ! -e "$mark" ] || return 0
+  note "bench: making $checkpoints checkpoints"
+  mkdir -p "$stores"
+  rm -rf "$stores/long"
+  make_etc
+  with=quietly
+  night=1
+  long checkpoint
+  while [ "$night" -lt "$checkpoints" ]; do
+    "$BENCH_PROGRAMS/corpus" night "$etc_root/etc" "$night"
+    long checkpoint
+    night=$((night + 1))
+  done
+  with=measured
+  : >"$mark"
+}
+
+row_look()
+{
+  prepare_usr
+  made digests
+  make_long
+  row "" "looking, at $checkpoints checkpoints of /etc; diff-usr: at two of /usr"
+  for of in diff log cat diff-usr; do limit wall_s "$of" 0 "" 0.02; done
+  in_turn "diff log cat diff-usr" ""
+}
+look__diff()
+{
+  accept="0 1"
+  long diff "$((checkpoints * round / (runs + 1)))" "$((checkpoints * round / (runs + 1) + 1))"
+}
+look__log() { long log /etc/bench/history.log; }
+look__cat() { long cat "$((checkpoints * round / (runs + 1)))" /etc/bench/history.log; }
+look__diff_usr()
+{
+  accept="0 1"
+  digests diff latest~1 latest
+}
+
+# ---- Restore -------------------------------------------------------------------------------------
+
+row_restore()
+{
+  prepare_usr
+  made content
+  row cp "restore of all into an empty directory"
+  limit wall_s systracker 1.25 "cp tar"
+  [ -e "$dir/usr.tar" ] || quietly tar -C "$usr_root" -cf "$dir/usr.tar" usr
+  quietly cat "$dir/usr.tar"
+  round=1
+  for of_peer in $(peers_of_round "rsync restic casync borg"); do after_first "$of_peer"; done
+  in_turn "cp tar systracker" "rsync restic casync borg"
+  rm -rf "$dir/out"
+}
+empty()
+{
+  rm -rf "$dir/out"
+  mkdir "$dir/out"
+  sync
+}
+restore__cp() { empty && measured cp -a "$usr" "$dir/out"; }
+restore__tar() { empty && measured tar -C "$dir/out" -xpf "$dir/usr.tar"; }
+restore__systracker()
+{
+  empty
+  systracker_in content "$dir/out" restore --checkpoint latest --yes --packages=none --no-undo
+}
+restore__rsync() { empty && measured rsync -a "$usr" "$dir/out"; }
+restore__restic() { empty && measured restic restore -q latest --target "$dir/out"; }
+restore__casync()
+{
+  empty
+  measured casync extract --store="$peer/casync/store.castr" "$peer/casync/usr.caidx" "$dir/out/usr"
+}
+restore__borg()
+{
+  empty
+  measured sh -c "cd '$dir/out' && borg extract ::\$(borg list --short --last 1)"
+}
