@@ -72,6 +72,13 @@ static bool is_of_type(int dir, const char *name, mode_t type)
   return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == type;
 }
 
+/* The key as it is written, before it has its name. */
+static bool is_new_key(const char *name)
+{
+  size_t n = strlen(name);
+  return n > 8 && strncmp(name, "key.", 4) == 0 && strcmp(name + n - 4, ".new") == 0;
+}
+
 /* Empty, but for what a killed first checkpoint may have left. */
 static bool is_fresh(int dir)
 {
@@ -79,7 +86,7 @@ static bool is_fresh(int dir)
   DIR *d = fd < 0 ? NULL : fdopendir(fd);
   bool fresh = true;
   for (struct dirent *e; d && fresh && (e = readdir(d));)
-    fresh = e->d_name[0] == '.' || strcmp(e->d_name, "lock") == 0;
+    fresh = e->d_name[0] == '.' || strcmp(e->d_name, "lock") == 0 || is_new_key(e->d_name);
   fresh = fresh && (!exists_at(dir, "lock") || is_of_type(dir, "lock", S_IFREG));
   if (d)
     closedir(d);
