@@ -15,7 +15,8 @@
  * the file system's own eyes; here they end at a NUL, which no path can hold.
  *
  * Which callbacks may run at once: `want` is called from any thread of the walk, several
- * at a time, and must only read what `open` set up.  All others are called one at a time.
+ * at a time: it reads what `open` set up, and locks what else it needs.  All others are
+ * called one at a time.
  */
 #ifndef SYSTRACKER_PLUGIN_H
 #define SYSTRACKER_PLUGIN_H

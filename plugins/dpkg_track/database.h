@@ -15,6 +15,8 @@ struct dpkg_track {
   const struct st_context *ctx;
   char folder[PATH_MAX], status[PATH_MAX], updates[PATH_MAX], info[PATH_MAX];
   char alternatives[PATH_MAX], diversions[PATH_MAX], statoverride[PATH_MAX];
+  uint64_t max_size; /* bytes, of a deviating file */
+  struct deviations *deviations;
 };
 
 /* The packages as one look found them. */

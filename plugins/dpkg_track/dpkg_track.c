@@ -9,6 +9,7 @@
 
 #include "plugins/dpkg_track/action.h"
 #include "plugins/dpkg_track/database.h"
+#include "plugins/dpkg_track/deviations.h"
 #include "plugins/dpkg_track/plan.h"
 #include "plugins/dpkg_track/tables.h"
 #include "plugins/dpkg_track/words.h"
@@ -50,17 +51,26 @@ static const struct st_column statoverride_columns[STATOVERRIDE_COLUMNS] = {
     [STATOVERRIDE_MODE] = {"mode", ST_INTEGER, ST_AS_MODE},
 };
 
+static const struct st_column deviation_columns[DEVIATION_COLUMNS] = {
+    [DEVIATION_PATH] = {"path", ST_PATH, ST_KEY},
+    [DEVIATION_WHY] = {"why", ST_TEXT, 0},
+    [DEVIATION_OBJECT] = {"object", ST_ID, ST_OBJECT},
+};
+
 static const struct st_table tables[] = {
     {PACKAGE, ST_TABLE_PACKAGES, PACKAGE_COLUMNS, package_columns},
     {CHOICE, 0, CHOICE_COLUMNS, choice_columns},
     {ALTERNATIVE, 0, ALTERNATIVE_COLUMNS, alternative_columns},
     {DIVERSION, 0, DIVERSION_COLUMNS, diversion_columns},
     {STATOVERRIDE, 0, STATOVERRIDE_COLUMNS, statoverride_columns},
+    {DEVIATION, ST_TABLE_ENTRY, DEVIATION_COLUMNS, deviation_columns},
     {0},
 };
 
 static const struct st_option options[] = {
-    {"admindir", ST_OPT_STRING, "/var/lib/dpkg", "dpkg's own folder, within the root"}, {0}};
+    {"admindir", ST_OPT_STRING, "/var/lib/dpkg", "dpkg's own folder, within the root"},
+    {"max_size", ST_OPT_SIZE, "64M", "of larger files that deviate the content is not kept"},
+    {0}};
 
 /* ---- Facts ------------------------------------------------------------------------------ */
 
@@ -214,6 +224,7 @@ static int collect(void *self, struct st_facts *out, struct st_error *err)
 {
   struct dpkg_track *d = self;
   struct collecting c = {d, out};
+  deviations_forget(d->deviations);
   if (collect_packages(d, out, err) < 0 || each_alternative(d, collect_alternative, &c, err) < 0 ||
       collect_diversions(d, out, err) < 0)
     return -1;
@@ -236,18 +247,32 @@ static bool join_all(struct dpkg_track *d, const char *folder)
          snprintf(d->folder, PATH_MAX, "%s", folder) < PATH_MAX;
 }
 
+static void close_plugin(void *self)
+{
+  struct dpkg_track *d = self;
+  if (d->deviations)
+    deviations_free(d->deviations);
+  free(d);
+}
+
 static int open_plugin(const struct st_context *ctx, void **self, struct st_error *err)
 {
   const char *folder = st_option_string(ctx, "admindir");
+  int64_t max_size = st_option_number(ctx, "max_size");
   if (!folder || *folder != '/')
     return st_fail(err, 0, "admindir: is not an absolute path");
+  if (max_size <= 0)
+    return st_fail(err, 0, "max_size: is not a size above 0");
   struct dpkg_track *d = calloc(1, sizeof(*d));
   if (!d)
     return st_fail(err, 0, "out of memory");
   d->ctx = ctx;
-  if (!join_all(d, folder)) {
-    free(d);
-    return st_fail(err, 0, "admindir: is too long");
+  d->max_size = (uint64_t)max_size;
+  d->deviations = deviations_new();
+  bool fits = join_all(d, folder);
+  if (!d->deviations || !fits) {
+    close_plugin(d);
+    return fits ? st_fail(err, 0, "out of memory") : st_fail(err, 0, "admindir: is too long");
   }
   *self = d;
   return 0;
@@ -255,12 +280,14 @@ static int open_plugin(const struct st_context *ctx, void **self, struct st_erro
 
 static struct st_plugin plugin = {
     .name = "dpkg_track",
-    .version = "2",
-    .description = "packages of dpkg, alternatives, diversions, overrides, holds and marks",
+    .version = "3",
+    .description = "packages of dpkg, what belongs to them, and files that deviate from them",
     .options = options,
     .tables = tables,
     .open = open_plugin,
-    .close = free,
+    .close = close_plugin,
+    .want = dpkg_want,
+    .entry = dpkg_entry,
     .collect = collect,
     .explain = dpkg_explain,
     .plan = dpkg_plan,

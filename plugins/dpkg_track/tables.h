@@ -9,6 +9,7 @@
 #define ALTERNATIVE "alternative_link"
 #define DIVERSION "diversion"
 #define STATOVERRIDE "statoverride"
+#define DEVIATION "deviation"
 
 enum package_column {
   PACKAGE_NAME,
@@ -47,5 +48,9 @@ enum statoverride_column {
   STATOVERRIDE_MODE,
   STATOVERRIDE_COLUMNS
 };
+
+enum deviation_column { DEVIATION_PATH, DEVIATION_WHY, DEVIATION_OBJECT, DEVIATION_COLUMNS };
+#define DEVIATION_UNOWNED "no package's"
+#define DEVIATION_CHANGED "not as packaged"
 
 #endif

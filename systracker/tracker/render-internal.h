@@ -73,8 +73,8 @@ struct st_patch_sides {
 
 /* The unified diff of the change's ST_OBJECT column: appends it (nothing: there is no difference in
  * text) and returns 1; 0 when there is nothing to compare (binary, not kept, secret, too large),
- * and then `why` may have got words. */
-int st_render_patch(const struct st_patch_sides *sides, const struct st_change *change,
+ * and then `why` may have got words.  `letter`: the group's. */
+int st_render_patch(const struct st_patch_sides *sides, const struct st_change *change, char letter,
                     struct st_buffer *out, struct st_buffer *why, struct st_error *err);
 /* Prints it, coloured and safe on a terminal. */
 void st_print_patch(const struct st_cli *cli, const struct st_buffer *patch);

@@ -86,11 +86,20 @@ static char *label(const struct st_patch_sides *sides, const struct st_change *c
   return st_format("%c%s at %" PRId64, after ? 'b' : 'a', name.data, number);
 }
 
-int st_render_patch(const struct st_patch_sides *sides, const struct st_change *change,
+/* Of a file that stays, a side without a row is one whose content nobody kept, not an empty one. */
+static bool is_one_sided(const struct st_change *change, char letter, struct st_buffer *why)
+{
+  if (letter != 'M' || !st_change_is_entry(change) || (change->before && change->after))
+    return false;
+  say(why, change->before ? "what it is now is not kept" : "what it was before is not kept");
+  return true;
+}
+
+int st_render_patch(const struct st_patch_sides *sides, const struct st_change *change, char letter,
                     struct st_buffer *out, struct st_buffer *why, struct st_error *err)
 {
   int column = object_column(change);
-  if (column < 0 || st_change_is_secret(change))
+  if (column < 0 || st_change_is_secret(change) || is_one_sided(change, letter, why))
     return 0;
   ST_AUTO_BUFFER old = ST_BUFFER_INIT;
   ST_AUTO_BUFFER new_ = ST_BUFFER_INIT;

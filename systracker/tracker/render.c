@@ -113,7 +113,7 @@ static int group_patch(struct render *r, struct st_buffer *out, struct st_buffer
   const struct st_group *g = &r->group;
   int found = 0;
   for (size_t i = 0; r->options->patch && !g->secret && !found && i < g->count; i++)
-    found = st_render_patch(&r->sides, &g->items[i].change, out, why, err);
+    found = st_render_patch(&r->sides, &g->items[i].change, g->letter, out, why, err);
   return found;
 }
 
@@ -170,7 +170,7 @@ static int print_json_change(struct render *r, const struct st_change *change, s
   if (r->options->patch && !r->group.secret) {
     ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
     ST_AUTO_BUFFER why = ST_BUFFER_INIT;
-    int found = st_render_patch(&r->sides, change, &patch, &why, err);
+    int found = st_render_patch(&r->sides, change, r->group.letter, &patch, &why, err);
     if (found < 0) {
       json_decref(o);
       return -1;
