@@ -44,6 +44,20 @@ static void print_help(void)
          "  --help, --version\n");
 }
 
+/* A log ends with the epoch: of what came before, in another one, it says where that is. */
+static void tell_epochs(struct st_archive *a, const char *host)
+{
+  ST_AUTO_STRINGS epochs = {0};
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  if (strchr(host, '/') || st_archive_epochs(a, host, &epochs, &ignored) < 0 || epochs.count == 0)
+    return;
+  fflush(stdout);
+  fprintf(stderr, "systracker: this host was set back; what it had sent before is there as");
+  for (size_t i = 0; i < epochs.count; i++)
+    fprintf(stderr, "%s %s/epoch-%s", i ? "," : "", host, epochs.items[i]);
+  fputc('\n', stderr);
+}
+
 static int run_host_verb(struct st_cli *cli, const struct st_command *command, int argc,
                          char **argv, struct st_error *err)
 {
@@ -58,7 +72,10 @@ static int run_host_verb(struct st_cli *cli, const struct st_command *command, i
   cli->tracker.archive = a->path;
   cli->tracker.host = host;
   argv[2] = argv[0];
-  return command->run(cli, argc - 2, argv + 2, err);
+  int status = command->run(cli, argc - 2, argv + 2, err);
+  if (status >= 0 && command == &cmd_log && !cli->quiet)
+    tell_epochs(a, host);
+  return status;
 }
 
 /* Only --json, --quiet and --help stand behind these. */

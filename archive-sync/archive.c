@@ -324,25 +324,31 @@ static bool is_epoch(const char *text)
                         strspn(text + 7, "0123456789") == strlen(text + 7));
 }
 
+static int fail_ambiguous(const struct st_strings *ids, const char *text, struct st_error *err)
+{
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
+  for (size_t i = 0; i < ids->count; i++)
+    st_buffer_printf(&list, "%s%s", i ? ", " : "", ids->items[i]);
+  return st_fail(err, 0, "more than one host is named so: give the id, one of %s (%s)", list.data,
+                 st_quote(text));
+}
+
 int st_archive_find_host(struct st_archive *a, const char *text, char **ret, struct st_error *err)
 {
-  ST_AUTO_STRINGS ids = {0};
+  ST_AUTO_STRINGS ids = {0}, found = {0};
   size_t n = strcspn(text, "/");
-  const char *found = NULL;
   if (st_archive_hosts(a, &ids, err) < 0)
     return -1;
   if (!is_epoch(text + n))
     return st_fail(err, 0, "no such host: ID or ID/epoch-N names one (%s)", st_quote(text));
-  for (size_t i = 0; i < ids.count; i++) {
-    if (!host_matches(a, ids.items[i], text, n))
-      continue;
-    if (found)
-      return st_fail(err, 0, "more than one host is named so: give its id (%s)", st_quote(text));
-    found = ids.items[i];
-  }
-  if (!found)
+  for (size_t i = 0; i < ids.count; i++)
+    if (host_matches(a, ids.items[i], text, n))
+      st_strings_add(&found, ids.items[i]);
+  if (found.count == 0)
     return st_fail(err, 0, "there is no such host in the archive (%s)", st_quote(text));
-  *ret = st_format("%s%s", found, text + n);
+  if (found.count > 1)
+    return fail_ambiguous(&found, text, err);
+  *ret = st_format("%s%s", found.items[0], text + n);
   return 0;
 }
 

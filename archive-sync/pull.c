@@ -58,8 +58,7 @@ static int choose_host(struct pull *p, struct st_error *err)
   if (r < 0)
     return -1;
   if (strlen(host) >= sizeof(p->result->host))
-    return st_fail(err, 0, "older epochs are looked at in the archive: they are not fetched (%s)",
-                   host);
+    return st_fail(err, 0, "there is no such epoch (%s)", host);
   strncpy(p->result->host, host, sizeof(p->result->host) - 1);
   return 0;
 }
@@ -263,7 +262,8 @@ static int bring(struct pull *p, struct st_error *err)
   if (bring_objects(p, last, err) < 0 || check_paths(p, last, err) < 0 ||
       bring_checkpoints(p, last, err) < 0)
     return -1;
-  return st_recovery_bring(p->a, p->result->host, p->t->store_dir, err) < 0 ? -1 : 0;
+  ST_AUTO_FREE char *id = st_memdup(p->result->host, strcspn(p->result->host, "/"));
+  return st_recovery_bring(p->a, id, p->t->store_dir, err) < 0 ? -1 : 0;
 }
 
 /* A host that is named is looked for before a store is made. */

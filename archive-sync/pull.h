@@ -13,12 +13,12 @@ struct st_pull_options {
 };
 
 struct st_pull_result {
-  char host[ST_HOST_ID_SIZE];
-  int64_t first, last;      /* checkpoints brought; first 0: none, they were here */
-  bool alone;               /* of those before it, headers were brought at most */
-  int64_t packages;         /* package files brought */
-  int64_t objects, missing; /* brought; not in the archive, or damaged there */
-  int64_t retired;          /* the epoch that was put aside, as the archive has another; 0: none */
+  char host[ST_HOST_ID_SIZE + 32]; /* its id, or ID/epoch-N */
+  int64_t first, last;             /* checkpoints brought; first 0: none, they were here */
+  bool alone;                      /* of those before it, headers were brought at most */
+  int64_t packages;                /* package files brought */
+  int64_t objects, missing;        /* brought; not in the archive, or damaged there */
+  int64_t retired; /* the epoch that was put aside, as the archive has another; 0: none */
 };
 
 int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_options *options,

@@ -104,6 +104,11 @@ static void remove_beside(const struct st_replica *r)
   }
   ST_AUTO_FREE char *host = st_format("hosts/%s", r->host);
   unlinkat(r->store_dir, host, AT_REMOVEDIR); /* where nothing else is in it */
+  char *epoch = strchr(host + strlen("hosts/"), '/');
+  if (epoch) {
+    *epoch = 0;
+    unlinkat(r->store_dir, host, AT_REMOVEDIR);
+  }
 }
 
 /* Those that are here along with the new ones. */
@@ -135,6 +140,9 @@ static int open_folder(const struct st_replica *r, const char *below, struct st_
 static int put_aside(struct st_replica *r, struct st_error *err)
 {
   struct st_checkpoint cp;
+  if (strchr(r->host, '/'))
+    return st_refuse(err, "the older epoch that is here is another than the archive's (%s)",
+                     r->host);
   if (st_catalog_checkpoint(r->here, st_catalog_latest(r->here), &cp, err) < 0)
     return -1;
   r->retired = cp.epoch;

@@ -10,7 +10,7 @@
 
 struct st_replica {
   int store_dir;            /* borrowed */
-  const char *host;         /* its id, borrowed */
+  const char *host;         /* its id, or ID/epoch-N; borrowed */
   struct st_catalog *there; /* the archive's, borrowed */
   struct st_catalog *here;  /* to be written; NULL: there is none yet */
   bool diverged;            /* what is here does not follow from what is there: it is put aside */

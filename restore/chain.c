@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "restore/journal.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
@@ -59,24 +60,21 @@ static int fetch(const struct st_request *r, char **ret, struct st_error *err)
 /* ---- Fetched before
  * -------------------------------------------------------------------------------- */
 
-static bool is_id(const char *name)
-{
-  return strlen(name) == ST_HOST_ID_SIZE - 1 &&
-         strspn(name, "0123456789abcdef") == ST_HOST_ID_SIZE - 1;
-}
-
 /* The one host of the store whose id begins so. */
 static int find_host(int store, const char *text, char **ret, struct st_error *err)
 {
   int fd = st_open_beneath(store, "hosts", O_RDONLY | O_DIRECTORY, 0);
   ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
   ST_AUTO_FREE char *found = NULL;
+  size_t n = strcspn(text, "/");
   for (struct dirent *e; d && (e = readdir(d));) {
-    if (!is_id(e->d_name) || *text == 0 || strncmp(e->d_name, text, strlen(text)) != 0)
+    if (!st_journal_is_chain(e->d_name) || n == 0 || strncmp(e->d_name, text, n) != 0)
       continue;
     if (found)
       return st_refuse(err, "more than one host's id begins so (%s)", st_quote(text));
-    found = st_strdup(e->d_name);
+    found = st_format("%s%s", e->d_name, text + n);
+    if (!st_journal_is_chain(found))
+      return st_refuse(err, "ID or ID/epoch-N names a chain (%s)", st_quote(text));
   }
   if (!found)
     return st_refuse(err, "no chain of such a host is here: `systracker fetch` brings it (%s)",

@@ -6,7 +6,8 @@
 #include "restore/run.h"
 
 /* Fetches what --from and --host name, and gives the id of the host (malloc'ed); NULL: it is our
- * own.  `restore` has one way in: whatever it restores is in the local store by then. */
+ * own.  An older epoch is "ID/epoch-N", our own, too.  `restore` has one way in: whatever it
+ * restores is in the local store by then. */
 int st_chain_choose(const struct st_request *r, char **ret, struct st_error *err);
 
 #endif

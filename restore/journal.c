@@ -256,6 +256,18 @@ static int decode_version(struct st_cbor *in, struct st_error *err)
 }
 
 /* The id of a host, or "": our own. */
+static bool is_epoch(const char *text)
+{
+  return strncmp(text, "/epoch-", 7) == 0 && text[7] && strlen(text) < 26 &&
+         strspn(text + 7, "0123456789") == strlen(text + 7);
+}
+
+bool st_journal_is_chain(const char *text)
+{
+  const char *end = text + strspn(text, "0123456789abcdef");
+  return end - text == ST_HOST_ID_SIZE - 1 && (*end == 0 || is_epoch(end));
+}
+
 static int decode_chain(struct st_cbor *in, char **ret, struct st_error *err)
 {
   ST_AUTO_FREE char *chain = NULL;
@@ -263,8 +275,7 @@ static int decode_chain(struct st_cbor *in, char **ret, struct st_error *err)
     return -1;
   if (!*chain)
     return 0;
-  if (strlen(chain) != ST_HOST_ID_SIZE - 1 ||
-      strspn(chain, "0123456789abcdef") != ST_HOST_ID_SIZE - 1)
+  if (!st_journal_is_chain(chain))
     return st_fail(err, 0, "the id of a host is none");
   *ret = st_steal(&chain);
   return 0;

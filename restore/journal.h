@@ -85,4 +85,7 @@ int st_journal_open_done(int store_dir, const struct st_journal *j, struct st_er
 /* Notes that an action was carried out; synced now and then. */
 int st_journal_note(int fd, uint32_t action, struct st_error *err);
 
+/* Whether it names a chain of some host: "ID", or "ID/epoch-N". */
+bool st_journal_is_chain(const char *text);
+
 #endif

@@ -21,6 +21,13 @@ static int open_look(struct st_session *s, struct st_error *err)
   return st_tracker_open(&s->look, &options, ST_TRACKER_LOOK, err);
 }
 
+/* An older epoch of our own is a chain, too. */
+static bool is_other(const struct st_session *s)
+{
+  const char *own = s->look->keys.host_id;
+  return s->chain && strncmp(s->chain, own, strlen(own)) != 0;
+}
+
 static void read_their_secrets(struct st_session *s)
 {
   if (s->write && s->chain && s->request->recovery_key)
@@ -34,9 +41,9 @@ int st_session_open(struct st_session *s, const struct st_request *r, bool write
   /* A reader first: a writer would make a store where there is none. */
   if (st_chain_choose(r, &s->chain, err) < 0)
     return -1;
-  s->clone = r->clone || (s->chain && !r->as_same);
   if (open_look(s, err) < 0)
     return -1;
+  s->clone = r->clone || (is_other(s) && !r->as_same);
   if (!write)
     return 0;
   if (st_tracker_open(&s->write, &r->cli->tracker, ST_TRACKER_WRITE, err) < 0)
@@ -97,7 +104,7 @@ int st_session_scan(struct st_session *s, struct st_error *err)
     return -1;
   if (st_world_open(&s->world, s->look, s->checkpoint, s->clone, err) < 0)
     return -1;
-  s->world.locked = s->chain && !s->request->recovery_key;
+  s->world.locked = is_other(s) && !s->request->recovery_key;
   return 0;
 }
 

@@ -13,9 +13,9 @@ struct st_session {
   struct st_tracker *write; /* holds the lock; NULL: a dry run */
   struct st_world world;
   int64_t checkpoint; /* 0: not of a checkpoint */
-  char *chain;        /* id of the other host whose checkpoint it is; NULL: our own */
-  bool exact, clone;  /* the request's, or those of the journal that is gone on with */
-  bool unseen;        /* some of what was asked for could not be looked at */
+  char *chain; /* id of the other host whose checkpoint it is, or an older epoch; NULL: our own */
+  bool exact, clone; /* the request's, or those of the journal that is gone on with */
+  bool unseen;       /* some of what was asked for could not be looked at */
 };
 
 /* Looks at the host (fetches the chain first, where the request says so); with `write` the store's

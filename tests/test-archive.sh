@@ -147,6 +147,17 @@ expect_status 0 systracker sync "$archive"
 expect_status 0 systracker_archive --json hosts "$archive"
 [ "$(wc -l <"$out")" -eq 3 ] || fail "three hosts by now"
 
+# Both are named beta: which is which, only the id says.
+c=$(for h in "$fetched"/hosts/*; do basename "$h"; done | grep -v "$a")
+for command in 'log' 'diff'; do
+  expect_status 2 systracker_archive "$command" "$archive" beta 1 1
+  one_error 'more than one host is named so'
+  contains "$err" "$b" "$c"
+done
+expect_status 2 systracker fetch "$archive" --host beta
+contains "$err" "$b" "$c"
+expect_status 0 systracker_archive log "$archive" "$b"
+
 # ---- Package files --------------------------------------------------------------------------------
 if command -v dpkg-deb >/dev/null; then
   mkdir -p "$scratch/build/DEBIAN" "$scratch/debs"
@@ -185,6 +196,18 @@ store=$scratch/store-d
 expect_status 2 systracker fetch "$scratch/forged" --host "$a"
 contains "$err" "signed by host $b"
 expect_status 0 systracker_archive --json hosts "$store"
+lacks "$out" '"checkpoints":[1-9]'
+
+# B's key on A's chain, in B's folder: nobody takes it.
+mkdir "$scratch/claim"
+cp -a "$scratch/store-a/." "$scratch/claim"
+cp "$scratch/store-b/key" "$scratch/claim/key"
+mv "$scratch/claim/hosts/$a" "$scratch/claim/hosts/$b"
+systracker_archive init "$scratch/empty" >/dev/null
+store=$scratch/claim root=$scratch/root-a
+expect_status 2 systracker sync "$scratch/empty"
+contains "$err" "signed by host $a"
+expect_status 0 systracker_archive --json hosts "$scratch/empty"
 lacks "$out" '"checkpoints":[1-9]'
 
 # ---- Tampered ------------------------------------------------------------------------------------

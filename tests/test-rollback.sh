@@ -44,12 +44,46 @@ contains "$out" "^$a .* 4 checkpoints, .*epoch 2; older epochs: 1"
 expect_status 0 systracker_archive --json hosts "$archive"
 contains "$out" '"epoch":2,"older_epochs":\[1\]'
 
+expect_status 0 systracker_archive log "$archive" "$a"
+contains "$out" '^ +4 .*epoch 2' '^ +1 .*night 1'
+lacks "$out" 'lost'
+contains "$err" "what it had sent before is there as $a/epoch-1"
+
 # What it had sent is there as it was.
 systracker_archive log "$archive" "$a/epoch-1" | cmp - "$scratch/log" || fail "the older epoch's log"
 systracker_archive diff "$archive" "$a/epoch-1" 3 5 | cmp - "$scratch/lost" ||
   fail "the older epoch's difference"
 expect_status 0 systracker_archive cat "$archive" "$a/epoch-1" 5 /etc/issue
 contains "$out" '^lost 5$'
+
+# Both can be had back, here and elsewhere: the host's own older epoch needs no recovery key.
+shadow=$(cat "$root/etc/shadow")
+echo 'root:other:1:0:99999:7:::' >"$root/etc/shadow"
+expect_status 0 systracker restore --from "$archive" --host "$a/epoch-1" --checkpoint 5 \
+  --packages=none --yes
+[ "$(cat "$root/etc/issue")" = 'lost 5' ] || fail "5 of epoch 1 was not restored"
+[ "$(cat "$root/etc/shadow")" = "$shadow" ] || fail "a secret of our own older epoch was not restored"
+expect_status 0 systracker restore --checkpoint 3 --packages=none --yes
+[ "$(cat "$root/etc/issue")" = 'night 3' ] || fail "3 was not restored"
+expect_status 0 systracker restore --host "$a/epoch-1" --checkpoint 4 --packages=none --yes
+[ "$(cat "$root/etc/issue")" = 'lost 4' ] || fail "4 of epoch 1 was not restored"
+expect_status 0 systracker undo --yes
+[ "$(cat "$root/etc/issue")" = 'night 3' ] || fail "undo"
+mine=$store
+store=$scratch/elsewhere
+expect_status 0 systracker fetch "$archive" --host "$a/epoch-1"
+contains "$out" "^fetched checkpoints 1 to 5 of host $a/epoch-1"
+expect_status 0 systracker fetch "$archive" --host "$a" --checkpoint 4
+contains "$out" "^fetched checkpoint 4 of host $a with"
+expect_status 0 systracker_archive cat "$store" "$a/epoch-1" 5 /etc/issue
+contains "$out" '^lost 5$'
+expect_status 0 systracker_archive cat "$store" "$a" 4 /etc/issue
+contains "$out" '^night 3$'
+expect_status 0 systracker_archive verify "$store"
+expect_status 2 systracker fetch "$archive" --host "$a/epoch-7"
+expect_status 2 systracker fetch "$archive" --host "$a/new"
+[ ! -e "$store/hosts/$a/epoch-7" ] || fail "a folder of an epoch that is not there"
+store=$mine
 
 # ---- It goes on, and again: set back and gone another way ----------------------------------------
 night 'again 5'

@@ -189,10 +189,11 @@ static int open_chain(struct st_tracker *t, const struct st_tracker_options *opt
     return 0;
   if (mode != ST_TRACKER_LOOK)
     return st_fail(err, 0, "another host's chain is only looked at");
-  t->other_keys = options->recovery_key != NULL;
-  return options->recovery_key ? st_sealed_key_open(&t->keys, t->store_dir, options->chain,
-                                                    options->recovery_key, err)
-                               : 0;
+  ST_AUTO_FREE char *id = st_memdup(options->chain, strcspn(options->chain, "/"));
+  if (!options->recovery_key || strcmp(id, t->keys.host_id) == 0) /* an older epoch of our own */
+    return 0;
+  t->other_keys = true;
+  return st_sealed_key_open(&t->keys, t->store_dir, id, options->recovery_key, err);
 }
 
 static int open_store(struct st_tracker *t, const struct st_tracker_options *options,

@@ -25,7 +25,8 @@ struct st_tracker_options {
   /* An archive's folder, or any store: `host` of it is opened to look at, by id or "ID/epoch-N".
    * There is no configuration, plug-in, key or live system then. */
   const char *archive, *host;
-  /* To look only: the chain of another host, which was fetched into the store, by its id; and the
+  /* To look only: the chain of another host, which was fetched into the store, by its id, or an
+   * older epoch as "ID/epoch-N"; and the
    * file with a recovery key that opens its data key (NULL: its secrets stay shut). */
   const char *chain, *recovery_key;
 };
