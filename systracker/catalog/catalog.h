@@ -106,8 +106,9 @@ enum st_held st_catalog_held(const struct st_catalog *c, int64_t number);
 /* The checkpoint that the changes of this one are counted from: the last one before it whose facts
  * are here.  0: none is, so that what changed is known of checkpoint 1 alone. */
 int64_t st_catalog_before(const struct st_catalog *c, int64_t number);
-/* A number, tag, latest, latest~N, baseline or date (the last one not after it) as a number.  An
- * error in words where the facts of that one are not here. */
+/* A number, tag, latest, latest~N, baseline or date (the last one not after it) as a number; what
+ * was pruned is counted by none but a number.  An error in words where the facts of that one are
+ * not here. */
 int st_catalog_resolve(struct st_catalog *c, const char *text, int64_t *ret, struct st_error *err);
 
 /* Tags take effect at once, and become facts (core_tag) with the next checkpoint.  A name that

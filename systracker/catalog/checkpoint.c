@@ -134,8 +134,22 @@ static int ask_tag(struct st_catalog *c, const char *name, int64_t *ret, struct 
   return r == 0;
 }
 
-static const char before_latest[] =
-    "SELECT number FROM checkpoint ORDER BY number DESC LIMIT 1 OFFSET ?1";
+/* The last one up to a number that was not pruned. */
+static int64_t skip_pruned(struct st_catalog *c, int64_t number)
+{
+  while (st_catalog_held(c, number) == ST_PRUNED)
+    number--;
+  return number;
+}
+
+/* So many before the latest, those that were pruned not counted; 1: there are not so many. */
+static int ask_back(struct st_catalog *c, int64_t back, int64_t *ret)
+{
+  *ret = st_catalog_latest(c);
+  for (; back > 0 && *ret > 0; back--)
+    *ret = skip_pruned(c, *ret - 1);
+  return *ret < 1;
+}
 
 /* "latest", "latest~N", "baseline"; 1: none of them. */
 static int ask_keyword(struct st_catalog *c, const char *text, int64_t *ret, struct st_error *err)
@@ -146,13 +160,13 @@ static int ask_keyword(struct st_catalog *c, const char *text, int64_t *ret, str
   if (strcmp(text, "baseline") == 0)
     r = ask(c, "SELECT min(number) FROM checkpoint", 0, ret, err);
   else if (strcmp(text, "latest") == 0)
-    r = ask(c, before_latest, 0, ret, err);
+    r = ask_back(c, 0, ret);
   else if (strncmp(text, "latest~", 7) != 0)
     return 1;
   else if (st_parse_number(text + 7, &back, err) < 0)
     return -1;
   else
-    r = ask(c, before_latest, back, ret, err);
+    r = ask_back(c, back, ret);
   return r == 1 ? no_checkpoint(c, text, err) : r;
 }
 
@@ -181,6 +195,7 @@ static int ask_date(struct st_catalog *c, const char *text, int64_t *ret, struct
   r = ask(c,
           "SELECT number FROM checkpoint WHERE time <= ?1 ORDER BY time DESC, number DESC LIMIT 1",
           time, ret, err);
+  *ret = r == 0 ? skip_pruned(c, *ret) : 0;
   if (r != 1)
     return r;
   st_fail(err, 0, "no checkpoint was made up to %s", st_quote(text));

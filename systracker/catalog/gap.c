@@ -28,14 +28,29 @@ int st_gaps_load(struct st_catalog *c, struct st_error *err)
   return r;
 }
 
-int st_gap_add(struct st_catalog *c, int64_t number, enum st_held why, struct st_error *err)
+/* `values`: rows of number and why. */
+static int add(struct st_catalog *c, const char *values, struct st_error *err)
 {
-  ST_AUTO_FREE char *sql = st_format(
-      "CREATE TABLE IF NOT EXISTS gap (number INTEGER PRIMARY KEY, why INTEGER NOT NULL);"
-      "PRAGMA user_version = %d; INSERT OR REPLACE INTO gap (number, why) VALUES (%lld, %d)",
-      ST_CATALOG_SCHEMA_GAPS, (long long)number, (int)why);
+  ST_AUTO_FREE char *sql =
+      st_format("CREATE TABLE IF NOT EXISTS gap (number INTEGER PRIMARY KEY, why INTEGER NOT NULL);"
+                "PRAGMA user_version = %d; INSERT OR REPLACE INTO gap (number, why) %s",
+                ST_CATALOG_SCHEMA_GAPS, values);
 
   return st_sql_exec(c, sql, err) < 0 ? -1 : st_gaps_load(c, err);
+}
+
+int st_gap_add(struct st_catalog *c, int64_t number, enum st_held why, struct st_error *err)
+{
+  ST_AUTO_FREE char *values = st_format("VALUES (%lld, %d)", (long long)number, (int)why);
+
+  return add(c, values, err);
+}
+
+int st_gaps_pruned(struct st_catalog *c, struct st_error *err)
+{
+  ST_AUTO_FREE char *values = st_format("SELECT number, %d FROM temp.pruning", ST_PRUNED);
+
+  return add(c, values, err);
 }
 
 static const struct st_gap *find(const struct st_catalog *c, int64_t number)

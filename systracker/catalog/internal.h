@@ -344,6 +344,8 @@ int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_
 int st_gaps_load(struct st_catalog *c, struct st_error *err);
 /* Notes one; the caller has stored its header, and takes away what only it had. */
 int st_gap_add(struct st_catalog *c, int64_t number, enum st_held why, struct st_error *err);
+/* Notes those that temp.pruning lists (prune.c). */
+int st_gaps_pruned(struct st_catalog *c, struct st_error *err);
 /* An error in words, unless the facts are here; ST_LIVE always are. */
 int st_gap_check(const struct st_catalog *c, int64_t number, struct st_error *err);
 

@@ -14,6 +14,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/internal.h \
 	systracker/catalog/manifest.c \
 	systracker/catalog/object.c \
+	systracker/catalog/prune.c systracker/catalog/prune.h \
 	systracker/catalog/row.c \
 	systracker/catalog/scan.c \
 	systracker/catalog/snapshot.c systracker/catalog/snapshot.h \
@@ -31,6 +32,7 @@ CATALOG_TESTS = \
 	systracker/catalog/test-chain \
 	systracker/catalog/test-changeset \
 	systracker/catalog/test-apply \
+	systracker/catalog/test-prune \
 	systracker/catalog/test-snapshot
 check_PROGRAMS += $(CATALOG_TESTS)
 TESTS += $(CATALOG_TESTS)
@@ -62,6 +64,10 @@ systracker_catalog_test_apply_SOURCES = systracker/catalog/test-apply.c \
 	systracker/catalog/test-support.h systracker/catalog/test-two.h
 systracker_catalog_test_apply_CFLAGS = $(UNIT_CFLAGS)
 systracker_catalog_test_apply_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_prune_SOURCES = systracker/catalog/test-prune.c \
+	systracker/catalog/test-support.h systracker/catalog/test-two.h
+systracker_catalog_test_prune_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_prune_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_snapshot_SOURCES = systracker/catalog/test-snapshot.c \
 	systracker/catalog/test-support.h systracker/catalog/test-two.h
 systracker_catalog_test_snapshot_CFLAGS = $(UNIT_CFLAGS)
