@@ -27,6 +27,7 @@ SHELL_TESTS = \
 	tests/test-packages.sh \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \
+	tests/test-prune.sh \
 	tests/test-quickstart.sh \
 	tests/test-recovery.sh \
 	tests/test-refill.sh \

@@ -102,8 +102,8 @@ static int keep_tag(struct st_catalog *c, struct st_choices *choices, const char
   return 0;
 }
 
-int st_prune_choose(struct st_catalog *c, const struct st_retention *keep, int64_t undo,
-                    struct st_choices *ret, struct st_error *err)
+int st_prune_choose(struct st_catalog *c, const struct st_retention *keep, const int64_t *undo,
+                    size_t nundo, struct st_choices *ret, struct st_error *err)
 {
   int r = list_held(c, ret, err);
 
@@ -119,7 +119,8 @@ int st_prune_choose(struct st_catalog *c, const struct st_retention *keep, int64
   keep_periods(ret, ST_KEPT_WEEKLY, keep->weekly);
   keep_periods(ret, ST_KEPT_MONTHLY, keep->monthly);
   keep_periods(ret, ST_KEPT_YEARLY, keep->yearly);
-  keep_number(ret, undo, ST_KEPT_UNDO);
+  for (size_t i = 0; i < nundo; i++)
+    keep_number(ret, undo[i], ST_KEPT_UNDO);
   return 0;
 }
 
@@ -387,26 +388,39 @@ static int check(const struct st_catalog *c, const struct st_choices *choices, s
   return 0;
 }
 
-int st_catalog_prune(struct st_catalog *c, const struct st_choices *choices,
-                     struct st_prune_result *ret, struct st_error *err)
+void st_catalog_prune_undo(struct st_catalog *c)
 {
   ST_AUTO_ERROR ignored = ST_ERROR_INIT;
 
+  sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+  st_owners_forget(c);
+  st_gaps_load(c, &ignored);
+}
+
+int st_catalog_prune(struct st_catalog *c, const struct st_choices *choices,
+                     struct st_prune_result *ret, struct st_error *err)
+{
   *ret = (struct st_prune_result){0};
   if (check(c, choices, err) < 0)
     return -1;
   for (size_t i = 0; i < choices->count; i++)
     ret->checkpoints += choices->items[i].kept == 0;
-  if (ret->checkpoints == 0)
-    return 0;
   if (st_sql_exec(c, "BEGIN IMMEDIATE", err) < 0)
     return -1;
-  if (prune(c, choices, ret, err) < 0 || st_sql_exec(c, "COMMIT", err) < 0) {
-    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-    st_gaps_load(c, &ignored);
+  if (ret->checkpoints > 0 && prune(c, choices, ret, err) < 0) {
+    st_catalog_prune_undo(c);
     return st_wrap(err, "nothing was pruned");
   }
   st_owners_forget(c);
+  return 0;
+}
+
+int st_catalog_prune_commit(struct st_catalog *c, struct st_error *err)
+{
+  if (st_sql_exec(c, "COMMIT", err) < 0) {
+    st_catalog_prune_undo(c);
+    return st_wrap(err, "nothing was pruned");
+  }
   shrink(c);
   return 0;
 }

@@ -42,9 +42,10 @@ struct st_choices {
 void st_choices_free(struct st_choices *choices);
 
 /* Applies the rules.  Days, weeks (from Monday), months and years are those of local time.
- * `undo`: a checkpoint that is needed besides; 0: none.  A tag that does not exist is an error. */
-int st_prune_choose(struct st_catalog *c, const struct st_retention *keep, int64_t undo,
-                    struct st_choices *ret, struct st_error *err);
+ * `undo`: `nundo` checkpoints that are needed besides, those that exist.  A tag that does not is an
+ * error. */
+int st_prune_choose(struct st_catalog *c, const struct st_retention *keep, const int64_t *undo,
+                    size_t nundo, struct st_choices *ret, struct st_error *err);
 
 struct st_prune_result {
   int64_t checkpoints;    /* that were pruned */
@@ -53,10 +54,12 @@ struct st_prune_result {
 };
 void st_prune_result_free(struct st_prune_result *result);
 
-/* Prunes those of the choices that are not kept, in one transaction.  The catalog is open to write,
- * and no scan is open.  Manifests that no fact names any more are forgotten; objects are the
- * caller's. */
+/* Prunes those of the choices that are not kept.  What is read through this catalog afterwards is
+ * so already, for all others only with the commit.  It is open to write, and no scan is open.
+ * Manifests that no fact names any more are forgotten; objects are the caller's. */
 int st_catalog_prune(struct st_catalog *c, const struct st_choices *choices,
                      struct st_prune_result *ret, struct st_error *err);
+int st_catalog_prune_commit(struct st_catalog *c, struct st_error *err);
+void st_catalog_prune_undo(struct st_catalog *c);
 
 #endif

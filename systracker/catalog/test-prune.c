@@ -33,7 +33,7 @@ static void assert_kept(struct fixture *f, const struct st_retention *keep, cons
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;
   ST_CLEANUP(st_choices_free) struct st_choices choices = {0};
 
-  ok(f, st_prune_choose(f->c, keep, 0, &choices, &f->err));
+  ok(f, st_prune_choose(f->c, keep, NULL, 0, &choices, &f->err));
   for (size_t i = 0; i < choices.count; i++)
     if (choices.items[i].kept)
       st_buffer_printf(&text, "%lld ", (long long)choices.items[i].number);
@@ -90,7 +90,7 @@ static void test_tags(void **state)
   st_strings_add(&keep.tags, "good");
   assert_kept(f, &keep, "5 3 1 ");
   st_strings_add(&keep.tags, "goood");
-  assert_int_equal(st_prune_choose(f->c, &keep, 0, &choices, &err), -1);
+  assert_int_equal(st_prune_choose(f->c, &keep, NULL, 0, &choices, &err), -1);
   assert_int_equal(err.status, ST_EXIT_INCOMPLETE);
   assert_non_null(strstr(err.message, "'goood'") ? err.message : strstr(err.message, "goood"));
   st_strings_free(&keep.tags);
@@ -210,11 +210,12 @@ static struct st_prune_result prune(struct fixture *f, unsigned bits)
   ST_CLEANUP(st_choices_free) struct st_choices choices = {0};
   struct st_prune_result result;
 
-  ok(f, st_prune_choose(f->c, &(struct st_retention){0}, 0, &choices, &f->err));
+  ok(f, st_prune_choose(f->c, &(struct st_retention){0}, NULL, 0, &choices, &f->err));
   for (size_t i = 0; i < choices.count; i++)
     if (bits >> choices.items[i].number & 1)
       choices.items[i].kept |= ST_KEPT_LAST;
   ok(f, st_catalog_prune(f->c, &choices, &result, &f->err));
+  ok(f, st_catalog_prune_commit(f->c, &f->err));
   st_strings_free(&result.tags);
   return result;
 }
@@ -314,6 +315,24 @@ static void test_answers(void **state)
   assert_int_equal(n, 4);
 }
 
+static void test_undone(void **state)
+{
+  struct fixture *f = *state;
+  ST_CLEANUP(st_choices_free) struct st_choices choices = {0};
+  struct st_prune_result result;
+
+  make_history(f, 8);
+  int64_t rows = stored_rows(f, "fake_entry");
+  ok(f, st_prune_choose(f->c, &(struct st_retention){0}, NULL, 0, &choices, &f->err));
+  ok(f, st_catalog_prune(f->c, &choices, &result, &f->err));
+  st_prune_result_free(&result);
+  assert_true(stored_rows(f, "fake_entry") < rows);
+  st_catalog_prune_undo(f->c);
+  assert_int_equal(stored_rows(f, "fake_entry"), rows);
+  assert_int_equal(st_catalog_held(f->c, 5), ST_HELD);
+  assert_sound_own(f);
+}
+
 static void test_refuses_ends(void **state)
 {
   struct fixture *f = *state;
@@ -396,6 +415,7 @@ int main(void)
       cmocka_unit_test(test_reads_the_same),
       cmocka_unit_test_setup_teardown(test_leaves_nothing, setup, teardown),
       cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_undone, setup, teardown),
       cmocka_unit_test_setup_teardown(test_refuses_ends, setup, teardown),
       TWO(test_to_nothing),
       TWO(test_to_what_has_more),

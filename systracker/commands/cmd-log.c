@@ -41,7 +41,7 @@ static void print_checkpoint(struct st_tracker *t, const struct st_checkpoint *c
   ST_AUTO_FREE char *time = st_format_time(cp->time);
   printf("%4" PRId64 "  %s  ", cp->number, time);
   if (cp->held != ST_HELD)
-    printf(cp->held == ST_PRUNED ? "pruned" : "not here");
+    printf("not here");
   else if (cp->number > 1 && st_catalog_before(t->catalog, cp->number) == 0)
     printf("%" PRId64 " facts, all there were", cp->begun);
   else if (cp->begun == 0 && cp->ended == 0)
@@ -61,15 +61,13 @@ static int log_checkpoints(struct st_cli *cli, struct st_tracker *t, int64_t lim
                            struct st_error *err)
 {
   int64_t latest = st_catalog_latest(t->catalog);
-  for (int64_t n = latest; n > 0 && (limit == 0 || latest - n < limit); n--) {
+  for (int64_t n = latest, shown = 0; n > 0 && (limit == 0 || shown < limit); n--) {
     ST_AUTO_CHECKPOINT cp = {0};
-    int r = st_catalog_checkpoint(t->catalog, n, &cp, err);
-    if (r == -ENOENT) { /* pruned */
-      st_error_clear(err);
+    if (st_catalog_held(t->catalog, n) == ST_PRUNED)
       continue;
-    }
-    if (r < 0)
+    if (st_catalog_checkpoint(t->catalog, n, &cp, err) < 0)
       return -1;
+    shown++;
     if (cli->json)
       st_cli_json(cmd_checkpoint_json(&cp));
     else

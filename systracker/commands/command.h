@@ -15,7 +15,7 @@ struct st_command {
 };
 
 extern const struct st_command cmd_cat, cmd_check_config, cmd_checkpoint, cmd_coverage, cmd_diff,
-    cmd_explain, cmd_log, cmd_show, cmd_status, cmd_tag, cmd_verify;
+    cmd_explain, cmd_log, cmd_prune, cmd_show, cmd_status, cmd_tag, cmd_verify;
 
 /* Helpers that several verbs share: command.c. */
 

@@ -8,6 +8,7 @@ systracker_commands_systracker_SOURCES = \
 	systracker/commands/cmd-diff.c \
 	systracker/commands/cmd-explain.c \
 	systracker/commands/cmd-log.c \
+	systracker/commands/cmd-prune.c \
 	systracker/commands/cmd-show.c \
 	systracker/commands/cmd-status.c \
 	systracker/commands/cmd-tag.c \

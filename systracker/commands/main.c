@@ -16,8 +16,8 @@
 #endif
 
 static const struct st_command *const commands[] = {
-    &cmd_checkpoint, &cmd_status,   &cmd_log, &cmd_show,   &cmd_diff,         &cmd_cat,
-    &cmd_explain,    &cmd_coverage, &cmd_tag, &cmd_verify, &cmd_check_config,
+    &cmd_checkpoint, &cmd_status,   &cmd_log, &cmd_show,  &cmd_diff,   &cmd_cat,
+    &cmd_explain,    &cmd_coverage, &cmd_tag, &cmd_prune, &cmd_verify, &cmd_check_config,
 };
 
 /* Verbs that may be there as programs of their own; any other such program works too. */
@@ -30,7 +30,6 @@ static const struct {
     {"sync", "send checkpoints to an archive"},
     {"fetch", "bring a checkpoint from an archive"},
     {"packages", "keep the files of installed packages"},
-    {"prune", "forget old checkpoints"},
 };
 
 static const struct st_command *find_command(const char *name)

@@ -12,7 +12,8 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
 	systracker/tracker/rules.c systracker/tracker/rules.h \
 	systracker/tracker/sealed.c systracker/tracker/sealed.h \
-	systracker/tracker/tracker.c systracker/tracker/tracker.h
+	systracker/tracker/tracker.c systracker/tracker/tracker.h \
+	systracker/tracker/wanted.c systracker/tracker/wanted.h
 
 EXTRA_DIST += systracker/tracker/host.syms
 

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/commands/command.h"
+
+#include <inttypes.h>
+
+#include "systracker/catalog/prune.h"
+#include "systracker/store/repack.h"
+#include "systracker/tracker/wanted.h"
+
+enum { OPT_LAST = 256, OPT_DAILY, OPT_WEEKLY, OPT_MONTHLY, OPT_YEARLY, OPT_TAG, OPT_DRY_RUN };
+
+struct prune_options {
+  struct st_retention keep;
+  bool dry_run;
+};
+
+static const struct st_cli_option options[] = {
+    {"keep-last", OPT_LAST, "N", "keep the N newest"},
+    {"keep-daily", OPT_DAILY, "N", "keep the newest of each of the last N days that have one"},
+    {"keep-weekly", OPT_WEEKLY, "N", "of each of the last N weeks"},
+    {"keep-monthly", OPT_MONTHLY, "N", "of each of the last N months"},
+    {"keep-yearly", OPT_YEARLY, "N", "of each of the last N years"},
+    {"keep-tag", OPT_TAG, "NAME", "keep the one with this tag; may be given several times"},
+    {"dry-run", OPT_DRY_RUN, NULL, "change nothing; say what would go"},
+    {NULL, 0, NULL, NULL},
+};
+
+static int set(void *arg, int letter, const char *value, struct st_error *err)
+{
+  struct prune_options *o = arg;
+  int64_t *counts[] = {&o->keep.last, &o->keep.daily, &o->keep.weekly, &o->keep.monthly,
+                       &o->keep.yearly};
+  if (letter == OPT_DRY_RUN)
+    o->dry_run = true;
+  else if (letter == OPT_TAG)
+    st_strings_add(&o->keep.tags, value);
+  else if (st_parse_number(value, counts[letter - OPT_LAST], err) < 0)
+    return st_wrap(err, "--%s", options[letter - OPT_LAST].name);
+  return 0;
+}
+
+static const struct st_cli_verb verb = {
+    .name = "prune",
+    .usage = "--keep-...",
+    .summary = "forget checkpoints, but for those that are to be kept",
+    .options = options,
+    .set = set,
+};
+
+/* One run. */
+struct prune {
+  const struct st_cli *cli;
+  const struct prune_options *o;
+  struct st_tracker *t;
+  struct st_choices choices;
+  struct st_prune_result catalog;
+  struct st_repack_result store;
+};
+
+static void prune_free(struct prune *p)
+{
+  st_choices_free(&p->choices);
+  st_prune_result_free(&p->catalog);
+  if (p->t)
+    st_tracker_close(p->t);
+}
+
+/* ---- Said ------------------------------------------------------------------------------------ */
+
+static const char *const reasons[] = {"baseline", "latest", "last",   "daily", "weekly",
+                                      "monthly",  "yearly", "tagged", "undo"};
+
+static void say_kept(const struct st_choice *choice)
+{
+  const char *between = "";
+  ST_AUTO_FREE char *time = st_format_time(choice->time);
+  printf("%4" PRId64 "  %s  kept: ", choice->number, time);
+  for (size_t i = 0; i < ST_COUNT(reasons); i++)
+    if (choice->kept >> i & 1) {
+      printf("%s%s", between, reasons[i]);
+      between = ", ";
+    }
+  putchar('\n');
+}
+
+/* The newest first, those that go as ranges. */
+static void say_choices(const struct prune *p)
+{
+  const struct st_choice *items = p->choices.items;
+  const char *pruned = p->o->dry_run ? "would be pruned" : "pruned";
+  for (size_t i = 0, next; i < p->choices.count; i = next) {
+    next = i + 1;
+    if (items[i].kept) {
+      say_kept(&items[i]);
+      continue;
+    }
+    while (next < p->choices.count && !items[next].kept)
+      next++;
+    if (next == i + 1)
+      printf("%4" PRId64 "  %s\n", items[i].number, pruned);
+    else
+      printf("%4" PRId64 "  to %" PRId64 " %s\n", items[next - 1].number, items[i].number, pruned);
+  }
+}
+
+static void say_summary(const struct prune *p)
+{
+  const struct st_repack_result *s = &p->store;
+  bool dry = p->o->dry_run;
+  uint64_t freed = s->before > s->after ? s->before - s->after : 0;
+  ST_AUTO_FREE char *bytes = st_format_size(freed);
+  ST_AUTO_FREE char *count = cmd_count(p->catalog.checkpoints, "checkpoint", "checkpoints");
+  ST_AUTO_FREE char *objects = cmd_count((int64_t)s->unwanted, "object", "objects");
+  ST_AUTO_FREE char *packs = cmd_count((int64_t)s->packs, "pack", "packs");
+  printf("%s %s of %zu; %s of no use any more, %s in %s %s\n", count,
+         dry ? "would be pruned" : "pruned", p->choices.count, objects, bytes, packs,
+         dry ? "would be freed" : "freed");
+}
+
+static json_t *kept_json(unsigned kept)
+{
+  json_t *array = json_array();
+  for (size_t i = 0; i < ST_COUNT(reasons); i++)
+    if (kept >> i & 1)
+      json_array_append_new(array, json_string(reasons[i]));
+  return array;
+}
+
+static void choices_json(const struct prune *p)
+{
+  for (size_t i = 0; i < p->choices.count; i++) {
+    const struct st_choice *choice = &p->choices.items[i];
+    ST_AUTO_FREE char *time = st_format_time_utc(choice->time);
+    json_t *o = json_object();
+    json_object_set_new(o, "number", json_integer(choice->number));
+    json_object_set_new(o, "time", json_string(time));
+    json_object_set_new(o, "kept", kept_json(choice->kept));
+    st_cli_json(o);
+  }
+}
+
+static void summary_json(const struct prune *p)
+{
+  const struct st_repack_result *s = &p->store;
+  json_t *o = json_object(), *tags = json_array();
+  for (size_t i = 0; i < p->catalog.tags.count; i++)
+    json_array_append_new(tags, st_json_path(p->catalog.tags.items[i]));
+  json_object_set_new(o, "dry_run", json_boolean(p->o->dry_run));
+  json_object_set_new(o, "checkpoints", json_integer((json_int_t)p->choices.count));
+  json_object_set_new(o, "pruned", json_integer(p->catalog.checkpoints));
+  json_object_set_new(o, "tags", tags);
+  json_object_set_new(o, "facts", json_integer(p->catalog.rows));
+  json_object_set_new(o, "objects", json_integer((json_int_t)s->objects));
+  json_object_set_new(o, "unwanted", json_integer((json_int_t)s->unwanted));
+  json_object_set_new(o, "packs", json_integer((json_int_t)s->packs));
+  json_object_set_new(o, "stored_before", json_integer((json_int_t)s->before));
+  json_object_set_new(o, "stored", json_integer((json_int_t)s->after));
+  st_cli_json(o);
+}
+
+static void say_tags(const struct prune *p)
+{
+  for (size_t i = 0; i < p->catalog.tags.count; i++)
+    printf("the tag %s %s with its checkpoint\n", st_quote(p->catalog.tags.items[i]),
+           p->o->dry_run ? "would go" : "went");
+}
+
+static void report(const struct prune *p)
+{
+  if (p->cli->json) {
+    choices_json(p);
+    summary_json(p);
+  } else if (!p->cli->quiet) {
+    say_choices(p);
+    say_tags(p);
+    say_summary(p);
+  }
+}
+
+static void say_left(void *arg, const char *words)
+{
+  (void)arg;
+  fflush(stdout);
+  fprintf(stderr, "systracker: %s\n", words);
+}
+
+/* ---- Done ------------------------------------------------------------------------------------ */
+
+static int choose(struct prune *p, struct st_error *err)
+{
+  ST_CLEANUP(st_wanted_numbers_free) struct st_wanted_numbers undo = {0};
+  if (st_wanted_by_journals(p->t->store_dir, NULL, &undo, err) < 0)
+    return st_wrap(err, "nothing was pruned");
+  return st_prune_choose(p->t->catalog, &p->o->keep, undo.items, undo.count, &p->choices, err);
+}
+
+static int repack(struct prune *p, struct st_error *err)
+{
+  ST_CLEANUP(st_set_freep) struct st_set *ids = st_set_new();
+  struct st_tracker *t = p->t;
+  struct st_repack_options how = {
+      .dry_run = p->o->dry_run,
+      .least_free = t->conf ? t->conf->min_free : 0,
+      .said = say_left,
+  };
+  if (st_wanted_by_hosts(t->store_dir, t->catalog, t->keys.host_id, ids, err) < 0 ||
+      st_wanted_by_journals(t->store_dir, ids, NULL, err) < 0)
+    return st_wrap(err, "nothing was removed from the store");
+  return st_store_repack(t->store, st_wanted_has, ids, &how, &p->store, err);
+}
+
+/* First the facts, then what they named: a kill leaves what the next one finds. */
+static int prune(struct prune *p, struct st_error *err)
+{
+  if (choose(p, err) < 0 || st_catalog_prune(p->t->catalog, &p->choices, &p->catalog, err) < 0)
+    return -1;
+  if (p->o->dry_run) {
+    int r = repack(p, err);
+    st_catalog_prune_undo(p->t->catalog);
+    return r;
+  }
+  return st_catalog_prune_commit(p->t->catalog, err) < 0 ? -1 : repack(p, err);
+}
+
+static bool keeps_something(const struct st_retention *keep)
+{
+  return keep->last > 0 || keep->daily > 0 || keep->weekly > 0 || keep->monthly > 0 ||
+         keep->yearly > 0 || keep->tags.count > 0;
+}
+
+static int run_with(struct st_cli *cli, const struct prune_options *o, struct st_error *err)
+{
+  ST_CLEANUP(prune_free) struct prune p = {.cli = cli, .o = o};
+  if (!keeps_something(&o->keep))
+    return st_refuse(err, "nothing says what to keep: give one of the options --keep-...");
+  if (cmd_open_to_write(&p.t, cli, err) < 0 || cmd_latest(p.t, err) < 0 || prune(&p, err) < 0)
+    return -1;
+  report(&p);
+  return p.store.left > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+}
+
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
+{
+  struct prune_options o = {0};
+  int first = st_cli_parse(cli, &verb, argc, argv, &o, NULL, err);
+  int status = first < 0 || st_cli_operands(&verb, argc - first, 0, 0, err) < 0
+                   ? -1
+                   : run_with(cli, &o, err);
+  st_strings_free(&o.keep.tags);
+  return status;
+}
+
+const struct st_command cmd_prune = {&verb, run};

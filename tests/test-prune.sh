@@ -1,0 +1,130 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# prune: what is kept reads as before, what is not answers so, and what nothing names any more is freed;
+# a pruned chain goes to an archive and comes back.
+. "$ST_SOURCE/tests/functions.sh"
+need_program jq
+make_root
+make_config
+size() { du -sb "$store/packs"/*.pack | awk '{ n += $1 } END { print n }'; }
+
+# Fifteen checkpoints: files that come, go, change and flap, secrets, big and small.
+big() { head -c 200000 /dev/urandom >"$root/opt/big"; }
+n=1
+while [ $n -le 15 ]; do
+  echo "revision $n" >>"$root/etc/app/app.conf"
+  seq 1 400 >"$root/etc/app/table"
+  echo "line $n" >>"$root/etc/app/table"
+  [ $((n % 3)) -eq 0 ] && rm -f "$root/srv/flaps" || echo same >"$root/srv/flaps"
+  printf 'root:secret-%s:19000:0:99999:7:::\n' $n >"$root/etc/shadow"
+  big
+  echo $n >"$root/srv/only-$n"
+  rm -f "$root/srv/only-$((n - 1))"
+  chmod 7$((n % 8))5 "$root/opt/big"
+  case $n in
+  4) expect_status 0 systracker checkpoint --tag good -m 'the fourth' ;;
+  5) expect_status 0 systracker checkpoint --tag other ;;
+  *) expect_status 0 systracker checkpoint ;;
+  esac
+  n=$((n + 1))
+done
+
+# ---- Refused -----------------------------------------------------------------------------------
+expect_status 1 systracker prune
+one_error 'nothing says what to keep'
+expect_status 1 systracker prune --keep-last 0
+one_error 'nothing says what to keep'
+expect_status 1 systracker prune --keep-last 3 --keep-tag god
+one_error 'no tag god'
+expect_status 2 systracker prune --keep-last many
+expect_status 2 systracker prune --keep-last 3 operand
+
+# ---- What is read, before and after --------------------------------------------------------------
+kept='1 4 12 15'
+read_all()
+{
+  for a in $kept; do
+    for path in /etc/app/app.conf /etc/app/table /etc/shadow /srv/flaps /srv/only-12 /opt/big; do
+      echo "cat $a $path"
+      systracker cat --secrets "$a" $path 2>&1 || :
+    done
+    systracker show "$a" --json | head -n 1 | jq -cS 'del(.begun, .ended, .tags)'
+    for b in $kept; do
+      [ "$a" -lt "$b" ] || continue
+      echo "diff $a $b"
+      systracker diff "$a" "$b" --times 2>&1 || :
+      systracker diff "$a" "$b" --json 2>&1 || :
+    done
+  done
+  systracker status --json || :
+}
+read_all >"$scratch/before"
+[ "$(grep -c revision "$scratch/before")" -gt 50 ] || fail "too little is read"
+before=$(size)
+find "$store" -type f ! -name lock -exec sha256sum {} + | sort >"$scratch/files"
+
+expect_status 0 systracker prune --keep-tag good --keep-last 1 --dry-run
+contains "$out" 'would be pruned' 'would be freed' 'the tag other would go'
+find "$store" -type f ! -name lock ! -name 'catalog.db-*' -exec sha256sum {} + | sort >"$scratch/files-after"
+grep -v 'catalog.db-' "$scratch/files" | cmp - "$scratch/files-after" || fail "a dry run changed the store"
+systracker --json prune --keep-tag good --keep-last 1 --dry-run | tail -n 1 >"$scratch/dry"
+
+# Only 4 and the ends; then 12 is missed, so keep it by a tag of its own.
+expect_status 0 systracker tag twelfth 12
+expect_status 0 systracker prune --keep-tag good --keep-tag twelfth --keep-last 1
+contains "$out" '^   4 .*kept: tagged' '^   1 .*kept: baseline' '^  15 .*kept: latest, last' \
+  '5  to 11 pruned' '11 checkpoints pruned of 15' 'the tag other went'
+read_all >"$scratch/after"
+cmp "$scratch/before" "$scratch/after" || fail "something reads otherwise: $(diff "$scratch/before" "$scratch/after" | head)"
+expect_status 0 systracker verify
+contains "$out" 'nothing is damaged'
+after=$(size)
+echo "15 checkpoints: $before bytes in packs; 4 of them: $after"
+[ "$after" -lt $((before / 2)) ] || fail "too little was freed"
+jq -e '.dry_run and .pruned == 12 and .unwanted > 20 and .stored < .stored_before / 2' "$scratch/dry" >/dev/null ||
+  fail "the dry run said otherwise: $(cat "$scratch/dry")"
+
+# ---- What is gone ----------------------------------------------------------------------------------
+expect_status 0 systracker log
+[ "$(wc -l <"$out")" -eq 4 ] || fail "log shows what was pruned: $(cat "$out")"
+for verb in 'cat 5 /etc/app/app.conf' 'show 5' 'diff 5 12' 'diff 4 11' 'restore --checkpoint 5 --dry-run' 'tag again 5'; do
+  # shellcheck disable=SC2086
+  expect_status 2 systracker $verb
+  one_error 'was pruned'
+done
+expect_status 2 systracker show other
+expect_status 0 systracker cat latest~2 /etc/app/app.conf
+[ "$(tail -n 1 "$out")" = 'revision 4' ] || fail "latest~2 is not the third from the end"
+expect_status 0 systracker show 12
+contains "$out" 'since checkpoint 4'
+expect_status 0 systracker log /srv/only-12
+contains "$out" 12 15
+expect_status 0 systracker log /srv/only-7
+contains "$out" 'nothing is known'
+
+# Nothing more to do; a pack is not written anew for it.
+find "$store/packs" -name '*.pack' -exec sha256sum {} + >"$scratch/files"
+expect_status 0 systracker prune --keep-last 4
+contains "$out" '^0 checkpoints pruned of 4'
+sha256sum --quiet -c "$scratch/files" || fail "packs were written anew for nothing"
+
+# ---- On from there ---------------------------------------------------------------------------------
+echo 'revision 16' >>"$root/etc/app/app.conf"
+expect_status 0 systracker checkpoint
+expect_status 0 systracker verify
+expect_status 0 systracker show 16
+contains "$out" /etc/app/app.conf
+expect_status 0 systracker restore --checkpoint 4 --yes /etc/app
+[ "$(tail -n 1 "$root/etc/app/app.conf")" = 'revision 4' ] || fail "checkpoint 4 was not restored"
+
+# What undo needs stays, whatever is pruned.
+expect_status 0 systracker prune --keep-last 1
+expect_status 0 systracker undo --yes
+[ "$(tail -n 1 "$root/etc/app/app.conf")" = 'revision 16' ] || fail "the restore was not undone"
+expect_status 0 systracker verify
+
+# ---- A lock that is held ---------------------------------------------------------------------------
+exec 8>>"$store/lock"
+flock 8
+expect_status 1 systracker prune --keep-last 1
+exec 8>&-
