@@ -2,12 +2,14 @@
 #include "restore/apply.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "restore/live.h"
 #include "restore/report.h"
+#include "restore/workers.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
@@ -17,10 +19,16 @@ struct run {
   int root;
   int done; /* the journal's progress */
   struct st_accounts *accounts;
+  pthread_mutex_t telling; /* guards the problems, and what ended it */
+  struct st_error *err;
+  size_t *entries; /* the actions that threads share, in the journal's order */
+  size_t nentries;
 };
 
 /* The place of one action: an open directory and a name in it. */
 struct place {
+  struct st_store *store; /* that contents come from: the thread's own */
+  char live;              /* what is there: its type, 0: nothing */
   int parent;
   const char *name;
   char beside[64]; /* the name under which a new entry is made ready */
@@ -92,11 +100,22 @@ static int set_metadata(const struct run *r, int fd, const char *name, const str
   return st_meta_apply(fd, name, &meta, !(s->known & ST_KNOWN_TIME), err);
 }
 
+/* What is replaced is not lost before its successor is durable.  Where nothing was before, the sync
+ * of the file system at the end serves, for which the disk begins to work now. */
+static int make_durable(int fd, bool replacing, struct st_error *err)
+{
+  if (replacing)
+    return fsync(fd) < 0 ? st_fail(err, errno, "cannot sync it") : 0;
+  sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+  return 0;
+}
+
 static int make_file(const struct run *r, const struct place *p, const struct st_state *s,
                      struct st_error *err)
 {
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  if (st_store_get(r->a->store, &s->digest, &content, err) < 0)
+  /* Where nothing is lost by it, the scan at the end is the proof. */
+  if ((p->live ? st_store_get : st_store_get_written)(p->store, &s->digest, &content, err) < 0)
     return -1;
   ST_AUTO_CLOSE int fd =
       openat(p->parent, p->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -107,7 +126,7 @@ static int make_file(const struct run *r, const struct place *p, const struct st
     explicit_bzero(content.data, content.length);
   if (result < 0 || set_metadata(r, fd, "", s, err) < 0)
     return -1;
-  return fsync(fd) < 0 ? st_fail(err, errno, "cannot sync it") : 0;
+  return make_durable(fd, p->live != 0, err);
 }
 
 static int make_special(const struct place *p, const struct st_state *s, struct st_error *err)
@@ -133,11 +152,11 @@ static int make_beside(const struct run *r, const struct place *p, const struct 
 }
 
 /* A directory in the place of something else; its metadata come at the end. */
-static int put_directory(const struct place *p, char live, struct st_error *err)
+static int put_directory(const struct place *p, struct st_error *err)
 {
-  if (live == 'd')
+  if (p->live == 'd')
     return 0;
-  if (live != 0 && unlinkat(p->parent, p->name, 0) < 0)
+  if (p->live != 0 && unlinkat(p->parent, p->name, 0) < 0)
     return st_fail(err, errno, "cannot remove what is there");
   if (mkdirat(p->parent, p->name, 0700) < 0)
     return st_fail(err, errno, "cannot make the directory");
@@ -145,12 +164,12 @@ static int put_directory(const struct place *p, char live, struct st_error *err)
 }
 
 static int put_entry(const struct run *r, const struct place *p, const struct st_state *s,
-                     char live, struct st_error *err)
+                     struct st_error *err)
 {
   if (s->type == 'd')
-    return put_directory(p, live, err);
+    return put_directory(p, err);
   int result = make_beside(r, p, s, err);
-  if (result == 0 && live == 'd' && unlinkat(p->parent, p->name, AT_REMOVEDIR) < 0)
+  if (result == 0 && p->live == 'd' && unlinkat(p->parent, p->name, AT_REMOVEDIR) < 0)
     result = st_fail(err, errno, "cannot remove the directory that is there");
   if (result == 0 && renameat(p->parent, p->beside, p->parent, p->name) < 0)
     result = st_fail(err, errno, "cannot put it in its place");
@@ -159,9 +178,9 @@ static int put_entry(const struct run *r, const struct place *p, const struct st
   return result;
 }
 
-static int delete_entry(const struct place *p, char live, struct st_error *err)
+static int delete_entry(const struct place *p, struct st_error *err)
 {
-  if (unlinkat(p->parent, p->name, live == 'd' ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
+  if (unlinkat(p->parent, p->name, p->live == 'd' ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
     return st_fail(err, errno, "cannot delete it");
   return 0;
 }
@@ -201,32 +220,41 @@ static bool is_as(const struct st_state *planned, const struct st_state *live)
   return live->type != 'f' || !(planned->known & ST_KNOWN_DIGEST) || planned->size == live->size;
 }
 
+/* Made by us, and cut off when the machine died before the content was durable. */
+static bool is_torn(const struct st_action *a, const struct st_state *live)
+{
+  return a->kind == ST_ACTION_CREATE && live->type == 'f' && differs(&a->after, live) == 0 &&
+         a->after.size != live->size;
+}
+
 static enum readiness readiness_of(const struct st_action *a, const struct st_state *live)
 {
   bool resumed_half = a->kind == ST_ACTION_REPLACE && live->type == 0;
   bool half_metadata = a->kind == ST_ACTION_METADATA && live->type == a->before.type;
-  if (is_as(&a->before, live) || resumed_half || half_metadata)
+  if (is_as(&a->before, live) || resumed_half || half_metadata || is_torn(a, live))
     return TO_DO;
   if (is_as(&a->after, live) || (live->type == 'd' && a->after.type == 'd'))
     return DONE;
   return CHANGED;
 }
 
-static int carry_out(const struct run *r, size_t index, char live, struct st_error *err)
+static int carry_out(const struct run *r, struct st_store *store, size_t index, char live,
+                     struct st_error *err)
 {
   const struct st_action *a = &r->a->journal->actions.items[index];
-  struct place p;
+  struct place p = {.store = store, .live = live};
   if (open_place(r, index, &p, err) < 0)
     return -1;
   ST_AUTO_CLOSE int parent = p.parent;
   if (a->kind == ST_ACTION_DELETE)
-    return delete_entry(&p, live, err);
+    return delete_entry(&p, err);
   if (a->kind == ST_ACTION_METADATA)
     return change_metadata(r, &p, &a->after, err);
-  return put_entry(r, &p, &a->after, live, err);
+  return put_entry(r, &p, &a->after, err);
 }
 
-static int apply_one(const struct run *r, size_t index, struct st_error *err)
+static int apply_one(const struct run *r, struct st_store *store, size_t index,
+                     struct st_error *err)
 {
   const struct st_action *a = &r->a->journal->actions.items[index];
   if (a->kind == ST_ACTION_METADATA && a->after.type == 'd')
@@ -239,19 +267,21 @@ static int apply_one(const struct run *r, size_t index, struct st_error *err)
   st_state_clear(&live);
   if (ready == CHANGED)
     return st_fail(err, 0, "it was changed meanwhile: left alone");
-  return ready == DONE ? 0 : carry_out(r, index, type, err);
+  return ready == DONE ? 0 : carry_out(r, store, index, type, err);
 }
 
 /* ---- The end -----------------------------------------------------------------------------------
  */
 
-static void note_problem(const struct run *r, const char *path, const struct st_error *why)
+static void note_problem(struct run *r, const char *path, const struct st_error *why)
 {
+  pthread_mutex_lock(&r->telling);
   st_strings_take(r->a->problems, st_format("%s: %s", st_quote(path), st_error_text(why)));
+  pthread_mutex_unlock(&r->telling);
 }
 
 /* From the deepest up: a directory that loses its write permission is finished by then. */
-static void finish_directories(const struct run *r)
+static void finish_directories(struct run *r)
 {
   const struct st_actions *actions = &r->a->journal->actions;
   for (size_t i = actions->count; i-- > 0;) {
@@ -324,23 +354,70 @@ static int reread_accounts(struct run *r, const struct st_action *a, struct st_e
   return 0;
 }
 
-static int apply_actions(struct run *r, struct st_error *err)
+/* 1: it ends here, and can be gone on with. */
+static int apply_next(struct run *r, struct st_store *store, size_t index, struct st_error *err)
+{
+  const struct st_action *a = &r->a->journal->actions.items[index];
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (is_interrupted())
+    return 1;
+  if (apply_one(r, store, index, &why) < 0) {
+    note_problem(r, a->path, &why);
+    if (ends_everything(why.code))
+      return 1;
+  }
+  return st_journal_note(r->done, (uint32_t)index, err);
+}
+
+/* Deletions, accounts and directories come in their order, before what may lie in them. */
+static bool is_in_order(const struct st_action *a)
+{
+  return a->kind == ST_ACTION_DELETE || a->after.type == 'd' || st_is_account_file(a->path);
+}
+
+static int apply_ordered(struct run *r, struct st_error *err)
 {
   const struct st_actions *actions = &r->a->journal->actions;
+  r->entries = st_calloc(actions->count + 1, sizeof(*r->entries));
   for (size_t i = 0; i < actions->count; i++) {
-    if (is_interrupted())
-      return 1;
-    ST_AUTO_ERROR why = ST_ERROR_INIT;
-    if (apply_one(r, i, &why) < 0) {
-      note_problem(r, actions->items[i].path, &why);
-      if (ends_everything(why.code))
-        return 1;
+    if (!is_in_order(&actions->items[i])) {
+      r->entries[r->nentries++] = i;
+      continue;
     }
-    if (st_journal_note(r->done, (uint32_t)i, err) < 0 ||
-        reread_accounts(r, &actions->items[i], err) < 0)
-      return -1;
+    int result = apply_next(r, r->a->store, i, err);
+    if (result != 0 || reread_accounts(r, &actions->items[i], err) < 0)
+      return result != 0 ? result : -1;
   }
   return 0;
+}
+
+static int apply_entry(void *arg, struct st_store *store, size_t n)
+{
+  struct run *r = arg;
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  int result = apply_next(r, store, r->entries[n], &why);
+  if (result < 0) {
+    pthread_mutex_lock(&r->telling);
+    st_fail(r->err, 0, "%s", st_error_text(&why));
+    pthread_mutex_unlock(&r->telling);
+  }
+  return result;
+}
+
+static int apply_actions(struct run *r, struct st_error *err)
+{
+  int result = apply_ordered(r, err);
+  if (result != 0)
+    return result;
+  const struct st_workers w = {
+      .store_dir = r->a->store_dir,
+      .store = r->a->store,
+      .count = r->nentries,
+      .one = apply_entry,
+      .arg = r,
+  };
+  r->err = err;
+  return st_workers_run(&w, err);
 }
 
 static int run_all(struct run *r, struct st_error *err)
@@ -362,7 +439,7 @@ static int run_all(struct run *r, struct st_error *err)
 
 int st_apply(const struct st_apply *a, struct st_error *err)
 {
-  struct run r = {.a = a, .root = a->tracker->root};
+  struct run r = {.a = a, .root = a->tracker->root, .telling = PTHREAD_MUTEX_INITIALIZER};
   sigset_t before;
   hold_signals(&before);
   ST_AUTO_CLOSE int done = st_journal_open_done(a->store_dir, a->journal, err);
@@ -370,6 +447,8 @@ int st_apply(const struct st_apply *a, struct st_error *err)
   int result = done < 0 ? -1 : run_all(&r, err);
   if (r.accounts)
     st_accounts_free(r.accounts);
+  free(r.entries);
+  pthread_mutex_destroy(&r.telling);
   /* A signal that came is answered by the return value: delivered now it would kill us before we
    * can say where the restore stands. */
   if (!is_interrupted())

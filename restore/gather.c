@@ -15,6 +15,21 @@ void st_gathered_free(struct st_gathered *g)
   st_plan_clear(&g->packages);
 }
 
+/* The tables of entries that say what a restore puts back. */
+enum { ENTRY, DIGEST, KEPT, FACTS };
+
+static const char *const fact_tables[FACTS] = {
+    [ENTRY] = "standard_track_entry",
+    [DIGEST] = "checksum_track_file",
+    [KEPT] = "config_track_file",
+};
+
+/* How far a state is known. */
+struct seen {
+  bool fact[FACTS]; /* it was looked for: there or not */
+  bool content;     /* some fact of a content is there */
+};
+
 /* ---- A state from facts ---------------------------------------------------------------------- */
 
 /* The column's value; NULL where the fact, the column or the value is not there. */
@@ -82,47 +97,59 @@ static void fill_metadata(const struct st_fact_row *fact, struct st_state *s)
   s->target = string(fact, "target");
 }
 
-static int fact_of(struct st_tracker *t, int64_t number, const char *table, const char *path,
-                   struct st_fact_row **ret, struct st_error *err)
+/* In any order; `fact` NULL or not present: there is none. */
+static void fill_fact(size_t which, const struct st_fact_row *fact, struct seen *seen,
+                      struct st_state *s)
 {
-  const struct st_catalog_table *found = st_catalog_table(t->catalog, table);
-  struct st_value key = st_path_value(path);
-  return found ? st_catalog_fact(t->catalog, number, found, &key, ret, err) : 0;
+  int64_t size;
+  seen->fact[which] = true;
+  if (!fact || !fact->present)
+    return;
+  if (which == ENTRY) {
+    fill_metadata(fact, s);
+    return;
+  }
+  seen->content = true;
+  if (which == DIGEST)
+    s->size = integer(fact, "size", &size) && size > 0 ? (uint64_t)size : 0;
+  if (which == DIGEST && !s->kept)
+    fill_id(fact, "digest", s);
+  if (which == KEPT && column(fact, "object")) {
+    s->kept = true;
+    fill_id(fact, "object", s);
+  }
 }
 
-static int fill_content(struct st_tracker *t, int64_t number, const char *path, struct st_state *s,
-                        struct st_error *err)
+static int ask(struct st_tracker *t, int64_t number, size_t which, const char *path,
+               struct seen *seen, struct st_state *s, struct st_error *err)
 {
-  ST_CLEANUP(st_fact_freep) struct st_fact_row *digest = NULL, *kept = NULL;
-  if (fact_of(t, number, "checksum_track_file", path, &digest, err) < 0 ||
-      fact_of(t, number, "config_track_file", path, &kept, err) < 0)
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+  const struct st_catalog_table *table = st_catalog_table(t->catalog, fact_tables[which]);
+  struct st_value key = st_path_value(path);
+  if (!seen->fact[which] && table &&
+      st_catalog_fact(t->catalog, number, table, &key, &fact, err) < 0)
     return -1;
-  int64_t size;
-  s->size = integer(digest, "size", &size) && size > 0 ? (uint64_t)size : 0;
-  fill_id(digest, "digest", s);
-  s->kept = column(kept, "object") != NULL;
-  if (s->kept)
-    fill_id(kept, "object", s);
-  if (s->type == 0 && ((digest && digest->present) || (kept && kept->present)))
-    s->type = 'f'; /* not tracked by standard_track: content alone is known */
+  if (!seen->fact[which])
+    fill_fact(which, fact, seen, s);
   return 0;
 }
 
-static int state_of(struct st_tracker *t, int64_t number, const char *path, struct st_state *ret,
-                    struct st_error *err)
+/* Asks for what the difference did not bring along. */
+static int complete(struct st_tracker *t, int64_t number, const char *path, struct seen *seen,
+                    struct st_state *s, struct st_error *err)
 {
-  ST_CLEANUP(st_fact_freep) struct st_fact_row *entry = NULL;
-  if (fact_of(t, number, "standard_track_entry", path, &entry, err) < 0)
+  if (ask(t, number, ENTRY, path, seen, s, err) < 0)
     return -1;
-  if (entry && entry->present)
-    fill_metadata(entry, ret);
-  if (ret->type == 0 || ret->type == 'f') {
-    if (fill_content(t, number, path, ret, err) < 0)
-      return -1;
-  }
+  if (s->type != 0 && s->type != 'f')
+    return 0;
+  if (ask(t, number, DIGEST, path, seen, s, err) < 0 ||
+      ask(t, number, KEPT, path, seen, s, err) < 0)
+    return -1;
+  if (s->type == 0 && seen->content)
+    s->type = 'f'; /* not tracked by standard_track: content alone is known */
   /* Kept for another path or time is as good. */
-  if (ret->type == 'f' && (ret->known & ST_KNOWN_DIGEST) && !ret->kept)
-    ret->kept = st_store_has(t->store, &ret->digest);
+  if (s->type == 'f' && (s->known & ST_KNOWN_DIGEST) && !s->kept)
+    s->kept = st_store_has(t->store, &s->digest);
   return 0;
 }
 
@@ -160,12 +187,17 @@ static int look_at_bare(struct st_world *w, const char *path, struct st_wish *wi
   return 0;
 }
 
-static int add_wish(struct st_world *w, const char *path, struct st_wishes *out,
-                    struct st_error *err)
+/* What is known of the two states of a wish. */
+struct known {
+  struct seen target, live;
+};
+
+static int complete_wish(struct st_world *w, struct st_wish *wish, struct known *known,
+                         struct st_error *err)
 {
-  struct st_wish *wish = st_wishes_add(out, path, true);
-  if (state_of(w->tracker, w->checkpoint, path, &wish->target, err) < 0 ||
-      state_of(w->tracker, ST_LIVE, path, &wish->live, err) < 0)
+  const char *path = wish->path;
+  if (complete(w->tracker, w->checkpoint, path, &known->target, &wish->target, err) < 0 ||
+      complete(w->tracker, ST_LIVE, path, &known->live, &wish->live, err) < 0)
     return -1;
   wish->target.locked = w->locked && wish->target.digest.keyed;
   if (wish->live.type != 0 && !(wish->live.known & ST_KNOWN_MODE) &&
@@ -193,7 +225,8 @@ static int add_parents(struct st_world *w, const char *path, struct st_set *seen
     }
     struct st_wish *wish = st_wishes_add(out, parent, false);
     wish->live = live;
-    if (state_of(w->tracker, w->checkpoint, parent, &wish->target, err) < 0)
+    struct seen none = {0};
+    if (complete(w->tracker, w->checkpoint, parent, &none, &wish->target, err) < 0)
       return -1;
   }
   return 0;
@@ -204,7 +237,7 @@ static int add_parents(struct st_world *w, const char *path, struct st_set *seen
 struct gathering {
   struct st_world *world;
   const struct st_strings *selection;
-  struct st_strings changed; /* paths, in order */
+  struct known *known; /* of the wishes, one each, in order of paths */
   struct st_gathered *out;
 };
 
@@ -217,15 +250,41 @@ static bool is_selected(const struct st_strings *selection, const char *path)
   return selection->count == 0;
 }
 
+/* The wish of that path: the last one, or a new one. */
+static struct st_wish *wish_of(struct gathering *g, const char *path)
+{
+  struct st_wishes *out = &g->out->wishes;
+  if (out->count > 0 && strcmp(out->items[out->count - 1].path, path) == 0)
+    return &out->items[out->count - 1];
+  g->known = st_realloc(g->known, out->count + 1, sizeof(*g->known));
+  g->known[out->count] = (struct known){0};
+  return st_wishes_add(out, path, true);
+}
+
+static void fill_row(const struct st_catalog_table *table, size_t which,
+                     const struct st_value *values, struct seen *seen, struct st_state *s)
+{
+  struct st_fact_row row = {
+      .table = table, .values = (struct st_value *)values, .present = values != NULL};
+  fill_fact(which, &row, seen, s);
+}
+
 static void gather_entry(struct gathering *g, const struct st_change *change)
 {
   const struct st_value *key = change->before ? change->before : change->after;
   ST_AUTO_FREE char *path = st_memdup(key->u.bytes.data, key->u.bytes.length);
-  size_t n = g->changed.count;
-  if (n > 0 && strcmp(g->changed.items[n - 1], path) == 0)
+  if (!is_selected(g->selection, path))
     return;
-  if (is_selected(g->selection, path))
-    st_strings_take(&g->changed, st_steal(&path));
+  const struct st_catalog_table *table =
+      st_catalog_table(g->world->tracker->catalog, change->table);
+  struct st_wish *wish = wish_of(g, path);
+  struct known *known = &g->known[g->out->wishes.count - 1];
+  for (size_t i = 0; i < FACTS && table; i++) {
+    if (strcmp(change->table, fact_tables[i]) != 0)
+      continue;
+    fill_row(table, i, change->before, &known->target, &wish->target);
+    fill_row(table, i, change->after, &known->live, &wish->live);
+  }
 }
 
 /* Whether the table is of a plug-in of packages: what belongs to them without being a file is put
@@ -281,12 +340,12 @@ static int make_wishes(struct gathering *g, struct st_error *err)
 {
   struct st_wishes *out = &g->out->wishes;
   ST_CLEANUP(st_set_freep) struct st_set *seen = st_set_new();
-  for (size_t i = 0; i < g->changed.count; i++) {
-    if (add_wish(g->world, g->changed.items[i], out, err) < 0)
+  for (size_t i = 0, n = out->count; i < n; i++) {
+    struct st_wish *w = &out->items[i];
+    if (complete_wish(g->world, w, &g->known[i], err) < 0)
       return -1;
-    const struct st_wish *w = &out->items[out->count - 1];
     if (w->target.type != 0 && w->live.type == 0 &&
-        add_parents(g->world, g->changed.items[i], seen, out, err) < 0)
+        add_parents(g->world, w->path, seen, out, err) < 0)
       return -1;
   }
   st_wishes_sort(out);
@@ -302,7 +361,7 @@ int st_gather_checkpoint(struct st_world *world, const struct st_strings *paths,
                              err);
   if (r >= 0)
     r = make_wishes(&g, err);
-  st_strings_free(&g.changed);
+  free(g.known);
   return r < 0 ? -1 : 0;
 }
 

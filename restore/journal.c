@@ -14,7 +14,7 @@
 #define VERSION 2
 #define HEADER_MEMBERS 17
 #define MAX_PLAN (1UL << 30) /* bytes */
-#define SYNC_EVERY 64        /* actions */
+#define SYNC_EVERY 4096      /* actions; what is to be done is seen from the entries */
 
 void st_journal_clear(struct st_journal *j)
 {

@@ -17,6 +17,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/run.c restore/run.h \
 	restore/session.c restore/session.h \
 	restore/state.c restore/state.h \
+	restore/workers.c restore/workers.h \
 	restore/world.c restore/world.h
 restore_systracker_restore_LDFLAGS = $(HOST_LDFLAGS)
 restore_systracker_restore_LDADD = libsystracker.la

@@ -7,6 +7,7 @@
 
 #include "restore/live.h"
 #include "restore/login.h"
+#include "restore/workers.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/text.h"
@@ -25,6 +26,9 @@ struct check {
   } * space; /* bytes of new content, a file system each */
   size_t nspace;
   uint64_t kept; /* bytes that undo keeps, before compression */
+  bool *proved;  /* of each action: its content was read and is intact; its size is noted */
+  char *parent;  /* that was checked last */
+  struct st_meta parent_meta;
 };
 
 static void refuse(struct check *c, const char *path, const char *why)
@@ -121,26 +125,39 @@ static char *existing_parent(const struct check *c, const char *path)
   return parent;
 }
 
-/* The directory above, as it is before the restore. */
+/* Whether something can be put into that directory; `*ret`: how it is before the restore. */
+static bool check_directory(struct check *c, const char *path, const char *parent,
+                            struct st_meta *ret)
+{
+  ST_AUTO_CLOSE int fd = st_open_beneath(root_of(c), parent, O_PATH | O_DIRECTORY, 0);
+  if (fd < 0 || st_meta_read(fd, "", ret) < 0) {
+    if (c->p->unchanged)
+      refuse(c, path, "its directory cannot be opened without following a symlink");
+    return false;
+  }
+  const char *why = is_read_only(fd)
+                        ? "the file system is mounted read-only: remount it for writing"
+                        : check_mount(c, parent, ret->mount_id);
+  if (why)
+    refuse(c, path, why);
+  return !why;
+}
+
+/* The directory above.  Most actions share it with the one before. */
 static void check_parent(struct check *c, const struct st_action *a)
 {
   ST_AUTO_FREE char *parent = existing_parent(c, a->path);
-  struct st_meta meta;
-  ST_AUTO_CLOSE int fd = st_open_beneath(root_of(c), parent, O_PATH | O_DIRECTORY, 0);
-  if (fd < 0 || st_meta_read(fd, "", &meta) < 0) {
-    if (c->p->unchanged)
-      refuse(c, a->path, "its directory cannot be opened without following a symlink");
-    return;
+  if (!c->parent || strcmp(c->parent, parent) != 0) {
+    free(st_steal(&c->parent));
+    if (!check_directory(c, a->path, parent, &c->parent_meta))
+      return;
+    c->parent = st_strdup(parent);
   }
-  if (is_read_only(fd))
-    refuse(c, a->path, "the file system is mounted read-only: remount it for writing");
-  const char *why = check_mount(c, parent, meta.mount_id);
-  if (why)
-    refuse(c, a->path, why);
+  const struct st_meta *meta = &c->parent_meta;
   if (a->after.type == 'f' && a->kind != ST_ACTION_METADATA)
-    need_space(c, meta.mount_id, a->after.size);
+    need_space(c, meta->mount_id, a->after.size);
   if (a->kind != ST_ACTION_METADATA && st_set_add(c->touched, parent, strlen(parent), 0))
-    st_journal_touch(c->journal, parent, meta.mtime, meta.mtime_nsec);
+    st_journal_touch(c->journal, parent, meta->mtime, meta->mtime_nsec);
 }
 
 /* ---- Contents -------------------------------------------------------------------------------- */
@@ -160,10 +177,38 @@ static int adopt_secret(struct check *c, struct st_action *a, const struct st_bu
                       &a->after.digest, err);
 }
 
-/* The object is read and proved, and forgotten again. */
+/* Objects are read and proved to be what was written: most of them by threads, which only tell the
+ * good ones; the content proves itself when it is put in its place.  The others, secrets, and what says who may log in are looked at in turn. */
+static int prove_object(void *arg, struct st_store *store, size_t index)
+{
+  struct check *c = arg;
+  struct st_action *a = &c->journal->actions.items[index];
+  if (!needs_content(a) || a->after.digest.keyed || st_is_account_file(a->path))
+    return 0;
+  if (st_store_look_at(store, &a->after.digest, NULL) == 0) {
+    int64_t length = st_store_length(store, &a->after.digest);
+    a->after.size = length > 0 ? (uint64_t)length : 0;
+    c->proved[index] = length >= 0;
+  }
+  return 0;
+}
+
+static int prove_objects(struct check *c, struct st_error *err)
+{
+  c->proved = st_calloc(c->journal->actions.count + 1, sizeof(*c->proved));
+  const struct st_workers w = {
+      .store_dir = c->p->world->tracker->store_dir,
+      .store = c->p->store,
+      .count = c->journal->actions.count,
+      .one = prove_object,
+      .arg = c,
+  };
+  return st_workers_run(&w, err);
+}
+
 static void check_object(struct check *c, struct st_action *a)
 {
-  if (!needs_content(a))
+  if (!needs_content(a) || c->proved[a - c->journal->actions.items])
     return;
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
@@ -361,10 +406,15 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   }
   for (size_t i = 0; i < j->ntouched; i++)
     st_set_add(touched, j->touched[i].path, strlen(j->touched[i].path), 0);
-  for (size_t i = 0; i < j->actions.count; i++)
+  int r = prove_objects(&c, err);
+  for (size_t i = 0; r == 0 && i < j->actions.count; i++)
     check_action(&c, &j->actions.items[i]);
   check_all_space(&c);
   free(c.space);
+  free(c.parent);
+  free(c.proved);
+  if (r < 0)
+    return -1;
   if (p->dry_run || !p->keep || refusals->count > 0)
     return 0;
   keep_contents(&c);

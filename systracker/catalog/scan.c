@@ -27,15 +27,16 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
   st_catalog_rollback(c);
   c->base = st_catalog_latest(c);
   c->number = c->base + 1;
-  if (c->writer) {
-    if (st_sql_exec(c, "BEGIN IMMEDIATE", err) < 0)
-      return -1;
-  } else {
-    for (size_t i = 0; i < c->count && r == 0; i++)
-      r = st_table_make_live(c, c->tables[i], err);
-    c->overlay = r == 0;
-  }
-  c->scanning = r == 0;
+  if (st_sql_exec(c, c->writer ? "BEGIN IMMEDIATE" : "BEGIN", err) < 0)
+    return -1;
+  c->scanning = true;
+  if (c->writer)
+    return 0;
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    r = st_table_make_live(c, c->tables[i], err);
+  c->overlay = r == 0;
+  if (r < 0)
+    st_catalog_rollback(c);
   return r;
 }
 
@@ -43,8 +44,9 @@ void st_catalog_rollback(struct st_catalog *c)
 {
   for (size_t i = 0; i < c->count; i++)
     st_catalog_unsweep(c, &c->tables[i]->pub);
-  if (c->scanning && c->writer)
-    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+  /* A reader's transaction is for one view of the catalog, and few locks: it has nothing to undo. */
+  if (c->scanning)
+    sqlite3_exec(c->db, c->writer ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL);
   c->manifests_checked = false; /* what was learned went with it */
   c->scanning = c->overlay = false;
   forget_cached(c);

@@ -42,6 +42,9 @@ int st_object_index_open(struct st_object_index **ret, int dirfd, enum st_object
 void st_object_index_close(struct st_object_index *ix);
 ST_DEFINE_CLEANUP(struct st_object_index *, st_object_index_close)
 
+/* A reader's: stays as it is now, until it is closed. */
+int st_object_index_hold(struct st_object_index *ix, struct st_error *err);
+
 /* 1: found; 0: not there.  An undamaged row goes before a damaged one. */
 int st_object_index_find(struct st_object_index *ix, const struct st_id *id,
                          struct st_object_row *ret, struct st_error *err);

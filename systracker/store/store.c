@@ -45,6 +45,18 @@ int st_store_open(struct st_store **ret, int dirfd, enum st_store_flags flags,
   return 0;
 }
 
+int st_store_open_beside(struct st_store **ret, int dirfd, const struct st_store *other,
+                         struct st_error *err)
+{
+  ST_CLEANUP(st_store_closep) struct st_store *store = NULL;
+  if (st_store_open(&store, dirfd, ST_STORE_READ, other->keys, err) < 0 ||
+      st_object_index_hold(store->index, err) < 0)
+    return -1;
+  store->also = other->also;
+  *ret = st_steal(&store);
+  return 0;
+}
+
 bool st_store_holds(struct st_store *store, const struct st_object_row *row)
 {
   return st_packs_hold(&store->packs, row->pack, row->offset, st_record_size(&row->record));

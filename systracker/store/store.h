@@ -27,6 +27,11 @@ enum st_store_flags {
  * cuts off a torn record at a pack's end; anything else that is not as it should be is an error. */
 int st_store_open(struct st_store **ret, int dirfd, enum st_store_flags flags,
                   const struct st_keys *keys, struct st_error *err);
+/* Another reader of the same store, with the same keys, for a thread of its own and a short while:
+ * it holds the index as it is now (a writer's commit waits for its end), so that finding an object
+ * costs no lock each time.  `dirfd` is the store's directory, borrowed for the call. */
+int st_store_open_beside(struct st_store **ret, int dirfd, const struct st_store *other,
+                         struct st_error *err);
 void st_store_close(struct st_store *store);
 ST_DEFINE_CLEANUP(struct st_store *, st_store_close)
 
@@ -70,6 +75,13 @@ int64_t st_store_length(struct st_store *store, const struct st_id *id);
  * not have: an error that says which, and where. */
 int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
                  struct st_error *err);
+
+/* The same for who hashes the content himself afterwards: a record's CRC proves that it is what was
+ * written, and it is not hashed here (a delta or a secret is). */
+int st_store_get_written(struct st_store *store, const struct st_id *id, struct st_buffer *out,
+                         struct st_error *err);
+/* Whether it could be got, by the same proof: all of it is read, and no more than deltas decoded. */
+int st_store_look_at(struct st_store *store, const struct st_id *id, struct st_error *err);
 
 /* Makes all that was put durable. */
 int st_store_sync(struct st_store *store, struct st_error *err);

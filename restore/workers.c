@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/workers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define MOST_THREADS 8 /* more would wait for the same disk */
+#define SHARE 16 /* indexes that a thread takes at once: neighbours lie in the same directory */
+
+struct crew {
+  const struct st_workers *w;
+  atomic_size_t next;
+  atomic_int ended; /* what `one` returned, not 0 */
+};
+
+struct worker {
+  struct crew *crew;
+  struct st_store *store;
+  pthread_t thread;
+};
+
+static void *work(void *arg)
+{
+  struct worker *me = arg;
+  struct crew *c = me->crew;
+  size_t from;
+  while ((from = atomic_fetch_add(&c->next, SHARE)) < c->w->count) {
+    size_t to = from + SHARE < c->w->count ? from + SHARE : c->w->count;
+    for (size_t i = from; i < to; i++) {
+      if (atomic_load(&c->ended))
+        return NULL;
+      int r = c->w->one(c->w->arg, me->store, i), none = 0;
+      if (r != 0)
+        atomic_compare_exchange_strong(&c->ended, &none, r);
+    }
+  }
+  return NULL;
+}
+
+static size_t count_threads(size_t count)
+{
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  size_t n = processors < 1 ? 1 : processors > MOST_THREADS ? MOST_THREADS : (size_t)processors;
+  size_t shares = count / SHARE + 1;
+  return n < shares ? n : shares;
+}
+
+/* A thread that cannot be started is done without: the first one is our own. */
+static void run_crew(struct worker *workers, size_t n)
+{
+  size_t started = 1;
+  while (started < n &&
+         pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
+    started++;
+  work(&workers[0]);
+  for (size_t i = 1; i < started; i++)
+    pthread_join(workers[i].thread, NULL);
+}
+
+int st_workers_run(const struct st_workers *w, struct st_error *err)
+{
+  struct crew crew = {.w = w};
+  struct worker workers[MOST_THREADS] = {0};
+  size_t n = count_threads(w->count), open = 0;
+  int r = 0;
+  while (open < n && r == 0) {
+    workers[open].crew = &crew;
+    r = st_store_open_beside(&workers[open].store, w->store_dir, w->store, err);
+    open += r == 0;
+  }
+  if (r == 0)
+    run_crew(workers, n);
+  for (size_t i = 0; i < open; i++)
+    st_store_close(workers[i].store);
+  return r < 0 ? r : atomic_load(&crew.ended);
+}
