@@ -10,9 +10,10 @@
 #include "systracker/base/log.h"
 #include "systracker/base/text.h"
 
-enum { OPT_WAIT = 256, OPT_HOST, OPT_CHECKPOINT };
+enum { OPT_WAIT = 256, OPT_CONFIGURED, OPT_HOST, OPT_CHECKPOINT };
 
 static const struct st_cli_option sync_options[] = {
+    {"configured", OPT_CONFIGURED, NULL, "do nothing where the configuration names no archive"},
     {"wait", OPT_WAIT, "SECONDS", "wait so long for another host that is sending (600)"},
     {0},
 };
@@ -25,6 +26,7 @@ static const struct st_cli_option fetch_options[] = {
 
 struct request {
   int64_t wait;
+  bool configured;
   struct st_pull_options pull;
 };
 
@@ -35,6 +37,8 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     r->pull.host = value;
   else if (letter == OPT_CHECKPOINT)
     r->pull.checkpoint = value;
+  else if (letter == OPT_CONFIGURED)
+    r->configured = true;
   else if (st_parse_number(value, &r->wait, err) < 0 || r->wait > 86400)
     return st_fail(err, 0, "--wait takes seconds, a day of them at most");
   return 0;
@@ -108,14 +112,15 @@ static int push_one(const struct st_cli *cli, const char *url, const struct requ
   return result.missing > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
 }
 
-static int configured(const struct st_cli *cli, struct st_strings *urls, struct st_error *err)
+static int configured(const struct st_cli *cli, bool quietly, struct st_strings *urls,
+                      struct st_error *err)
 {
   ST_CLEANUP(st_tracker_closep) struct st_tracker *t = NULL;
   if (st_tracker_open_config(&t, &cli->tracker, err) < 0)
     return -1;
   for (size_t i = 0; i < t->conf->archives.count; i++)
     st_strings_add(urls, t->conf->archives.items[i]);
-  if (urls->count == 0)
+  if (urls->count == 0 && !quietly)
     return st_fail(err, 0,
                    "no archive is named: give a URL, or archive { url = \"...\" } in the "
                    "configuration");
@@ -129,7 +134,7 @@ static int run_sync(struct st_cli *cli, const struct request *request, int count
   int worst = ST_EXIT_OK;
   for (int i = 0; i < count; i++)
     st_strings_add(&urls, operands[i]);
-  if (count == 0 && configured(cli, &urls, err) < 0)
+  if (count == 0 && configured(cli, request->configured, &urls, err) < 0)
     return -1;
   for (size_t i = 0; i < urls.count; i++) {
     int status = push_one(cli, urls.items[i], request);

@@ -35,6 +35,7 @@ SHELL_TESTS = \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
 	tests/test-store-fixture.sh \
+	tests/test-sync.sh \
 	tests/test-unreadable.sh
 
 # Faults, real systems, lints: `make check-real`.

@@ -29,13 +29,31 @@ user=$(echo "$line" | awk '{ print $6 }')
 command=$(echo "$line" | sed -E 's/^([^[:space:]]+[[:space:]]+){6}//')
 echo by-cron >>"$root/etc/issue"
 expect_status 0 in_root sh -c "$command"
+# Both send it to the archive of the configuration; where that is not there, the checkpoint stands.
+post=$(sed -n 's/^ExecStartPost=-//p' "$unit")
+[ -n "$post" ] || fail "the unit sends nothing to an archive"
+in_root systracker-archive init /mnt/archive >/dev/null
+find "$root" -path '*/systracker/systracker.conf' -type f \
+  -exec sh -c 'echo "archive { url = \"file:///mnt/archive\" }" >>"$1"' sh {} \;
+expect_status 0 in_root sh -c "$post"
+expect_status 0 in_root systracker-archive hosts /mnt/archive
+contains "$out" ' 2 checkpoints'
+mv "$root/mnt/archive" "$root/mnt/away"
+echo without >>"$root/etc/issue"
+expect_status 2 in_root sh -c "$command"
+contains "$err" 'cannot sync: '
+mv "$root/mnt/away" "$root/mnt/archive"
+echo with >>"$root/etc/issue"
+expect_status 0 in_root sh -c "$command"
+expect_status 0 in_root systracker-archive hosts /mnt/archive
+contains "$out" ' 4 checkpoints'
 # Where systemd runs, its timer does it, and cron's line does nothing.
 expect_status 0 in_root systracker show 2
 contains "$out" /etc/issue
 mkdir -p "$root/run/systemd/system"
 echo again >>"$root/etc/issue"
 expect_status 0 in_root sh -c "$command"
-expect_status 2 in_root systracker show 3
+expect_status 2 in_root systracker show 5
 
 if command -v systemd-analyze >/dev/null; then
   # The program has to be where the unit says, so it is asked inside a root with the stage.
