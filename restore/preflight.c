@@ -178,7 +178,8 @@ static int adopt_secret(struct check *c, struct st_action *a, const struct st_bu
 }
 
 /* Objects are read and proved to be what was written: most of them by threads, which only tell the
- * good ones; the content proves itself when it is put in its place.  The others, secrets, and what says who may log in are looked at in turn. */
+ * good ones; the content proves itself when it is put in its place.  The others, secrets, and what
+ * says who may log in are looked at in turn. */
 static int prove_object(void *arg, struct st_store *store, size_t index)
 {
   struct check *c = arg;
