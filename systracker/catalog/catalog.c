@@ -88,7 +88,9 @@ static int open_database(struct st_catalog *c, bool immutable, struct st_error *
   if (sqlite3_open_v2(uri, &c->db, flags, NULL) != SQLITE_OK)
     return st_sql_fail(c, "cannot open the catalog", err);
   sqlite3_busy_timeout(c->db, 10000); /* ms; another program's checkpoint of the WAL is short */
-  sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
+  /* 32 MiB at most, as they are needed: the pages that a first checkpoint fills all the time stay.
+   */
+  sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", NULL, NULL, NULL);
   return 0;
 }
 
@@ -204,7 +206,7 @@ void st_catalog_close(struct st_catalog *c)
   }
   if (c->dir >= 0)
     close(c->dir);
-  st_fact_free(c->last_path);
+  st_buffer_free(&c->last_path);
   free(c->gaps);
   free(c->host_id);
   free(c->name);

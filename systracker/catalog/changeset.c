@@ -34,15 +34,33 @@ static void ended_sql(struct st_buffer *sql, const struct st_table_full *t)
   order_by(sql, t, 1);
 }
 
-static void begun_sql(struct st_buffer *sql, const struct st_table_full *t)
+/* By the paths' own index where most of them have a row, else what changed is found and sorted. */
+static void begun_sql(struct st_buffer *sql, const struct st_table_full *t, bool most)
 {
   st_buffer_append_string(sql, "SELECT ");
-  st_table_select(sql, t, false);
-  st_buffer_printf(sql,
-                   " FROM \"%s\" t WHERE t.since > ?1 AND t.since <= ?2"
-                   " AND (t.until IS NULL OR t.until > ?2)",
-                   t->pub.name);
+  st_table_select(sql, t, most);
+  if (most)
+    st_buffer_printf(sql, " FROM path p CROSS JOIN \"%s\" t ON t.\"%s\" = p.id", t->pub.name,
+                     t->pub.declaration.columns[0].name);
+  else
+    st_buffer_printf(sql, " FROM \"%s\" t", t->pub.name);
+  st_buffer_append_string(sql, " WHERE t.since > ?1 AND t.since <= ?2"
+                               " AND (t.until IS NULL OR t.until > ?2)");
   order_by(sql, t, 3);
+}
+
+/* Whether most paths have a row that began. */
+static int begun_most(struct st_catalog *c, int64_t since, const struct st_table_full *t,
+                      struct st_error *err)
+{
+  ST_AUTO_FREE char *sql = st_format("SELECT 4 * (SELECT count(*) FROM \"%s\") >"
+                                     " (SELECT count(*) FROM path)",
+                                     t->pub.name);
+  int64_t most = 0;
+
+  if (since == 0 && st_is_entry(t) && st_sql_number(c, sql, 0, &most, err) < 0)
+    return -1;
+  return most != 0;
 }
 
 static int read_key_columns(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
@@ -63,9 +81,11 @@ static int each_changed(struct st_catalog *c, int64_t since, int64_t number,
   struct st_value values[ST_MAX_COLUMNS];
   struct st_fact_row row = {.table = &t->pub, .values = values};
   ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
-  int r;
+  int r = ended ? 0 : begun_most(c, since, t, err);
 
-  ended ? ended_sql(&sql, t) : begun_sql(&sql, t);
+  if (r < 0)
+    return r;
+  ended ? ended_sql(&sql, t) : begun_sql(&sql, t, r);
   ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);
   if (!s)
     return -1;
@@ -108,6 +128,8 @@ struct writer {
   struct st_buffer bytes;
   st_body_sink *sink;
   void *arg;
+  st_changed_fn *also; /* NULL: nobody else */
+  void *also_arg;
   int64_t begun, ended;
 };
 
@@ -141,7 +163,6 @@ static int write_row(void *arg, struct st_table_full *t, const struct st_fact_ro
 {
   struct writer *w = arg;
 
-  (void)err;
   if (w->t != t) {
     st_cbor_array(&w->bytes, 1);
     st_cbor_string(&w->bytes, t->pub.name);
@@ -154,13 +175,14 @@ static int write_row(void *arg, struct st_table_full *t, const struct st_fact_ro
     write_begun(w, row);
   w->sink(w->arg, w->bytes.data, w->bytes.length);
   st_buffer_clear(&w->bytes);
-  return 0;
+  return w->also ? w->also(w->also_arg, t, row, ended, err) : 0;
 }
 
 int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
-                          int64_t *ret_begun, int64_t *ret_ended, struct st_error *err)
+                          st_changed_fn *also, void *also_arg, int64_t *ret_begun,
+                          int64_t *ret_ended, struct st_error *err)
 {
-  struct writer w = {.sink = sink, .arg = arg};
+  struct writer w = {.sink = sink, .arg = arg, .also = also, .also_arg = also_arg};
   int r = st_changed_each(c, number, write_row, &w, err);
 
   st_buffer_free(&w.bytes);
@@ -184,7 +206,7 @@ int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void
 {
   int64_t begun, ended;
 
-  return st_body_write_counted(c, number, sink, arg, &begun, &ended, err);
+  return st_body_write_counted(c, number, sink, arg, NULL, NULL, &begun, &ended, err);
 }
 
 static void append(void *arg, const void *data, size_t length)

@@ -10,15 +10,18 @@ static void digest_piece(void *arg, const void *data, size_t length)
   st_digester_add(arg, data, length);
 }
 
-static int digest_body(struct st_catalog *c, struct st_checkpoint *cp, uint8_t out[ST_DIGEST_SIZE],
-                       struct st_error *err)
+/* The body's digest and the state root; what changed is read once for both. */
+static int digest_changes(struct st_catalog *c, struct st_checkpoint *cp,
+                          uint8_t out[ST_DIGEST_SIZE], struct st_error *err)
 {
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
+  ST_CLEANUP(st_state_freep) struct st_state *state = st_state_new(c);
 
-  if (st_body_write_counted(c, cp->number, digest_piece, d, &cp->begun, &cp->ended, err) < 0)
+  if (st_body_write_counted(c, cp->number, digest_piece, d, st_state_note, state, &cp->begun,
+                            &cp->ended, err) < 0)
     return -1;
   st_digester_final(d, out);
-  return 0;
+  return cp->begun + cp->ended > 0 ? st_state_root(state, cp->state_root, err) : 0;
 }
 
 static void digest_declarations(struct st_catalog *c, int64_t number, uint8_t out[ST_DIGEST_SIZE])
@@ -58,9 +61,7 @@ static int make_header(struct st_catalog *c, const struct st_keys *keys, struct 
       .message_length = cp->message ? strlen(cp->message) : 0,
   };
 
-  if (inherit(c, cp, &h, err) < 0 || digest_body(c, cp, h.body, err) < 0)
-    return -1;
-  if (cp->begun + cp->ended > 0 && st_state_update(c, cp->number, cp->state_root, err) < 0)
+  if (inherit(c, cp, &h, err) < 0 || digest_changes(c, cp, h.body, err) < 0)
     return -1;
   h.epoch = cp->epoch;
   memcpy(h.public_key, keys->public_key, sizeof(h.public_key));

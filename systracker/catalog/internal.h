@@ -71,6 +71,7 @@ static inline bool st_is_entry(const struct st_table_full *t)
 enum st_fixed_statement {
   ST_PATH_ID,
   ST_PATH_ADD,
+  ST_PATH_ADD_NEW,
   ST_EXPECT_GET,
   ST_EXPECT_ADD,
   ST_EXPECT_GET_LIVE,
@@ -116,7 +117,8 @@ struct st_catalog {
   bool scanning, overlay;
   int64_t base, number;
   int64_t epoch; /* the least of the checkpoint being made; 0: that of the one before */
-  struct st_fact_row *last_path; /* the path looked up last, and its id */
+  bool has_last_path;
+  struct st_buffer last_path; /* the path looked up last, and its id */
   int64_t last_path_id;
 
   struct st_gap *gaps; /* by number */
@@ -126,7 +128,8 @@ struct st_catalog {
   int64_t chain_length, chain_number;
 
   /* Manifests. */
-  bool manifests_checked; /* the derived index knows all that are named */
+  bool manifests_checked; /* the derived index knows all that are named; */
+  bool no_manifests;      /* and there are none */
   struct st_set *owned;   /* (number, manifest) -> place in owners */
   struct st_owner *owners;
   size_t nowners;
@@ -285,7 +288,16 @@ int st_expected_history(struct st_catalog *c, const struct st_value *path,
 
 /* ---- The state tree (state.c) ---------------------------------------------------------------- */
 
-/* Brings the leaves of all keys that changed at `number` up to date; yields the root. */
+/* Brings the leaves of keys that changed up to date: each is noted (an st_changed_fn; the argument
+ * is the state), then the root is asked for. */
+struct st_state;
+struct st_state *st_state_new(struct st_catalog *c);
+void st_state_free(struct st_state *s);
+ST_DEFINE_CLEANUP(struct st_state *, st_state_free)
+int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row *row, bool ended,
+                  struct st_error *err);
+int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
+/* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err);
 /* The root of the tree that is kept. */
@@ -329,12 +341,14 @@ int st_changed_each(struct st_catalog *c, int64_t number, st_changed_fn *fn, voi
 /* The same between `since` (0: from nothing, so that it is all rows in force) and `number`. */
 int st_changed_since(struct st_catalog *c, int64_t since, int64_t number, st_changed_fn *fn,
                      void *arg, struct st_error *err);
-/* Streams the body in pieces; the other one also counts its rows. */
+/* Streams the body in pieces; the other one also counts its rows, and shows each to `also` (may be
+ * NULL). */
 typedef void st_body_sink(void *arg, const void *data, size_t length);
 int st_body_write(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
                   struct st_error *err);
 int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *sink, void *arg,
-                          int64_t *ret_begun, int64_t *ret_ended, struct st_error *err);
+                          st_changed_fn *also, void *also_arg, int64_t *ret_begun,
+                          int64_t *ret_ended, struct st_error *err);
 
 int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
                         void *arg, struct st_error *err);

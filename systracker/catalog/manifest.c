@@ -361,6 +361,7 @@ int st_catalog_learn_manifest(struct st_catalog *c, const struct st_id *id, cons
     return -1;
   if (known)
     return 0;
+  c->no_manifests = false;
   if (st_sql_exec(c, "SAVEPOINT learn", err) < 0)
     return -1;
   int result = learn(&r, id, err);
@@ -368,7 +369,7 @@ int st_catalog_learn_manifest(struct st_catalog *c, const struct st_id *id, cons
   if (result < 0) {
     char hex[2 * ST_DIGEST_SIZE + 1];
     sqlite3_exec(c->db, "ROLLBACK TO learn; RELEASE learn", NULL, NULL, NULL);
-    st_fact_free(st_steal(&c->last_path));
+    c->has_last_path = false;
     st_hex(hex, id->digest, sizeof(id->digest));
     return st_wrap(err, "manifest %.16s", hex);
   }
@@ -379,7 +380,7 @@ int st_catalog_learn_manifest(struct st_catalog *c, const struct st_id *id, cons
 
 int st_manifests_forget(struct st_catalog *c, struct st_error *err)
 {
-  c->manifests_checked = false;
+  c->manifests_checked = c->no_manifests = false;
   return st_sql_exec(c, "DELETE FROM expectation; DELETE FROM manifest", err);
 }
 
@@ -429,6 +430,20 @@ static int check_column(struct st_catalog *c, const struct st_table_full *t, siz
   return r;
 }
 
+static int count_manifests(struct st_catalog *c, struct st_error *err)
+{
+  int64_t some;
+
+  if (st_sql_number(c,
+                    c->writer ? "SELECT EXISTS (SELECT 1 FROM manifest)"
+                              : "SELECT EXISTS (SELECT 1 FROM manifest) OR"
+                                " EXISTS (SELECT 1 FROM temp.livemanifest)",
+                    0, &some, err) < 0)
+    return -1;
+  c->no_manifests = !some;
+  return 0;
+}
+
 int st_manifests_check(struct st_catalog *c, struct st_error *err)
 {
   int r = 0;
@@ -442,6 +457,8 @@ int st_manifests_check(struct st_catalog *c, struct st_error *err)
       if (t->pub.declaration.columns[k].flags & ST_MANIFEST)
         r = check_column(c, t, k, err);
   }
+  if (r == 0)
+    r = count_manifests(c, err);
   c->manifests_checked = r == 0;
   return r;
 }

@@ -159,14 +159,7 @@ size_t st_row_length(const struct st_table_full *t, const struct st_value *row)
   return n;
 }
 
-static int bind_id(sqlite3_stmt *s, int at, const struct st_id *id)
-{
-  uint8_t bytes[1 + sizeof(id->digest)];
-
-  bytes[0] = id->keyed;
-  memcpy(bytes + 1, id->digest, sizeof(id->digest));
-  return sqlite3_bind_blob(s, at, bytes, sizeof(bytes), SQLITE_TRANSIENT);
-}
+_Static_assert(sizeof(struct st_id) == 1 + ST_DIGEST_SIZE, "an id is stored as it lies in memory");
 
 /* The empty string is not NULL; SQLite takes a null pointer for it. */
 static const void *some_pointer(const struct st_value *v)
@@ -186,7 +179,7 @@ int st_bind(sqlite3_stmt *s, int at, const struct st_value *v)
   case ST_PATH:
     return sqlite3_bind_blob64(s, at, some_pointer(v), v->u.bytes.length, SQLITE_STATIC);
   case ST_ID:
-    return bind_id(s, at, &v->u.id);
+    return sqlite3_bind_blob(s, at, &v->u.id, sizeof(v->u.id), SQLITE_STATIC);
   case ST_NULL:
     break;
   }
@@ -268,31 +261,57 @@ int st_column_value(struct st_catalog *c, sqlite3_stmt *s, int at, enum st_value
 }
 
 /* Plug-ins speak of one path one after the other, and one fact takes several statements. */
-static bool is_last_path(struct st_catalog *c, const struct st_value *path)
+static bool is_last_path(const struct st_catalog *c, const struct st_value *path)
 {
-  return c->last_path && st_value_compare(&c->last_path->values[0], path) == 0;
+  return c->has_last_path && c->last_path.length == path->u.bytes.length &&
+         (path->u.bytes.length == 0 ||
+          memcmp(c->last_path.data, path->u.bytes.data, path->u.bytes.length) == 0);
 }
 
 static void set_last_path(struct st_catalog *c, const struct st_value *path, int64_t id)
 {
-  static const struct st_table_full one = {.pub = {.nkeys = 1, .declaration = {.ncolumns = 1}}};
-
-  struct st_fact_row *copy = st_row_copy(&one, path, 1);
-
-  st_fact_free(c->last_path); /* `path` may be its own */
-  c->last_path = copy;
+  st_buffer_clear(&c->last_path);
+  st_buffer_append(&c->last_path, some_pointer(path), path->u.bytes.length);
+  c->has_last_path = true;
   c->last_path_id = id;
 }
 
-static int add_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
-                    struct st_error *err)
+static int find_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                     struct st_error *err)
 {
-  sqlite3_stmt *add = st_sql_fixed(c, ST_PATH_ADD, err);
+  ST_AUTO_RESET *get = st_sql_fixed(c, ST_PATH_ID, err);
+
+  if (!get || st_bind(get, 1, path) != SQLITE_OK)
+    return -1;
+  int r = st_sql_step(c, get, err);
+  if (r >= 0)
+    *ret = r ? sqlite3_column_int64(get, 0) : -1;
+  return r < 0 ? r : 0;
+}
+
+/* -1: it is there already, where it is added without having been looked for. */
+static int add_path(struct st_catalog *c, const struct st_value *path, bool looked_for,
+                    int64_t *ret, struct st_error *err)
+{
+  sqlite3_stmt *add = st_sql_fixed(c, looked_for ? ST_PATH_ADD : ST_PATH_ADD_NEW, err);
 
   if (!add || st_bind(add, 1, path) != SQLITE_OK || st_sql_run(c, add, err) < 0)
     return -1;
-  *ret = sqlite3_last_insert_rowid(c->db);
+  *ret = sqlite3_changes(c->db) > 0 ? sqlite3_last_insert_rowid(c->db) : -1;
   return 0;
+}
+
+/* In the first checkpoint nearly all are new, and are not looked for first. */
+static int make_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                     struct st_error *err)
+{
+  bool first = c->base == 0;
+
+  if (first && add_path(c, path, false, ret, err) < 0)
+    return -1;
+  if ((!first || *ret < 0) && find_path(c, path, ret, err) < 0)
+    return -1;
+  return *ret < 0 ? add_path(c, path, true, ret, err) : 0;
 }
 
 int st_path_id(struct st_catalog *c, const struct st_value *path, bool make, int64_t *ret,
@@ -302,20 +321,11 @@ int st_path_id(struct st_catalog *c, const struct st_value *path, bool make, int
     *ret = c->last_path_id;
     return 0;
   }
-  if (!is_last_path(c, path)) {
-    ST_AUTO_RESET *get = st_sql_fixed(c, ST_PATH_ID, err);
-
-    if (!get || st_bind(get, 1, path) != SQLITE_OK)
-      return -1;
-    int r = st_sql_step(c, get, err);
-    if (r < 0)
-      return r;
-    *ret = r ? sqlite3_column_int64(get, 0) : -1;
-  } else {
-    *ret = -1;
-  }
-  if (*ret < 0 && make && add_path(c, path, ret, err) < 0)
+  *ret = -1;
+  if (make ? make_path(c, path, ret, err) < 0 : find_path(c, path, ret, err) < 0)
     return -1;
-  set_last_path(c, path, *ret);
+  if (!is_last_path(c, path)) /* `path` may be its own */
+    set_last_path(c, path, *ret);
+  c->last_path_id = *ret;
   return 0;
 }

@@ -17,7 +17,7 @@
 static void forget_cached(struct st_catalog *c)
 {
   st_owners_forget(c);
-  st_fact_free(st_steal(&c->last_path));
+  c->has_last_path = false;
 }
 
 int st_catalog_start(struct st_catalog *c, struct st_error *err)
@@ -231,18 +231,58 @@ static void note_put(struct st_table_full *t, const struct st_value *key, bool k
   t->sweep->known += known;
 }
 
+/* Whether no row of the table can have been there before the scan, nor be expected. */
+static int is_first(struct st_catalog *c, const struct st_table_full *t, struct st_error *err)
+{
+  if (c->base > 0 || c->overlay || t->manifests)
+    return 0;
+  if (!st_is_entry(t))
+    return 1;
+  return st_manifests_check(c, err) < 0 ? -1 : c->no_manifests;
+}
+
+/* Begins a row of a first checkpoint without asking what there was.  0: the scan has spoken of the
+ * key before. */
+static int put_first(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                     struct st_error *err)
+{
+  int keys = (int)t->pub.nkeys, r = is_first(c, t, err);
+
+  if (r <= 0)
+    return r;
+  ST_AUTO_RESET *s = st_table_statement(c, t, ST_ROW_BEGIN, err);
+  if (!s || st_bind_key(c, s, 1, t, row, true, err) < 0)
+    return -1;
+  sqlite3_bind_int64(s, keys + 1, c->number);
+  sqlite3_bind_int(s, keys + 2, 0);
+  if (st_bind_values(c, s, keys + 3, t, row, err) < 0)
+    return -1;
+  r = sqlite3_step(s);
+  if (r == SQLITE_CONSTRAINT)
+    return 0;
+  if (r != SQLITE_DONE)
+    return st_sql_fail(c, "catalog", err);
+  if (t->sweep)
+    t->sweep->put++;
+  return 1;
+}
+
 int st_catalog_put(struct st_catalog *c, const struct st_catalog_table *table,
                    const struct st_value *row, struct st_error *err)
 {
   struct st_table_full *t = st_full(table);
   ST_CLEANUP(st_fact_freep) struct st_fact_row *old = NULL, *expected = NULL;
+  int r;
 
-  if (check_open(c, err) < 0 || st_row_check(t, row, err) < 0 ||
-      take_back(c, t, row, &old, err) < 0 ||
+  if (check_open(c, err) < 0 || st_row_check(t, row, err) < 0)
+    return -1;
+  if ((r = put_first(c, t, row, err)) != 0)
+    return r;
+  if (take_back(c, t, row, &old, err) < 0 ||
       st_expected_fact(c, ST_LIVE, t, row, &expected, err) < 0)
     return -1;
   note_put(t, row, old && old->present);
-  int r = settle(c, t, row, old, expected, err);
+  r = settle(c, t, row, old, expected, err);
   if (r > 0 && t->manifests)
     st_owners_forget(c);
   return r;
@@ -338,6 +378,7 @@ void st_catalog_sweep_count(struct st_catalog *c, const struct st_catalog_table 
 }
 
 struct unseen {
+  int64_t number; /* of the scan */
   struct st_sweep *sweep;
   struct st_keylist list;
   bool (*keep)(void *arg, const struct st_fact_row *fact);
@@ -349,6 +390,8 @@ static int remember_unseen(void *arg, const struct st_fact_row *fact, struct st_
   struct unseen *u = arg;
   ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
 
+  if (!fact->expected && fact->since == u->number) /* put_first does not note its keys */
+    return 0;
   st_key_encode(st_full(fact->table), fact->values, &bytes);
   if (st_set_get(u->sweep->seen, bytes.data, bytes.length, NULL))
     return 0;
@@ -359,11 +402,15 @@ int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
                      bool (*keep)(void *arg, const struct st_fact_row *fact), void *arg,
                      struct st_error *err)
 {
-  struct unseen u = {.sweep = st_full(table)->sweep, .keep = keep, .arg = arg};
+  struct unseen u = {.number = c->number, .sweep = st_full(table)->sweep, .keep = keep, .arg = arg};
 
   if (!u.sweep)
     return st_fail(err, 0, "catalog: no sweep is open (%s)", table->name);
-  int r = st_catalog_each(c, ST_LIVE, table, NULL, remember_unseen, &u, err);
+  int r = is_first(c, st_full(table), err);
+  if (r == 0)
+    r = st_catalog_each(c, ST_LIVE, table, NULL, remember_unseen, &u, err);
+  else if (r > 0) /* nothing was there that could be gone */
+    r = 0;
   if (r == 0)
     r = all_gone(c, &u.list, err);
   st_keylist_free(&u.list);

@@ -7,6 +7,7 @@
 static const char *const texts[ST_FIXED_STATEMENTS] = {
     [ST_PATH_ID] = "SELECT id FROM path WHERE path = ?1",
     [ST_PATH_ADD] = "INSERT INTO path (path) VALUES (?1)",
+    [ST_PATH_ADD_NEW] = "INSERT OR IGNORE INTO path (path) VALUES (?1)",
     [ST_EXPECT_GET] = "SELECT manifest, row FROM expectation WHERE path = ?1 AND relation = ?2",
     [ST_EXPECT_ADD] = "INSERT OR REPLACE INTO expectation (path, relation, manifest, row)"
                       " VALUES (?1, ?2, ?3, ?4)",

@@ -117,17 +117,26 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
 
 /* ---- Kept leaves and subtrees ---------------------------------------------------------------- */
 
-struct state {
+struct st_state {
   struct st_catalog *c;
   struct leaves leaves; /* changed, to be written */
   struct st_buffer bytes;
   uint8_t dirty[SUBTREES / 8];
 };
 
-static void state_free(struct state *s)
+struct st_state *st_state_new(struct st_catalog *c)
+{
+  struct st_state *s = st_calloc(1, sizeof(*s));
+
+  s->c = c;
+  return s;
+}
+
+void st_state_free(struct st_state *s)
 {
   leaves_free(&s->leaves);
   st_buffer_free(&s->bytes);
+  free(s);
 }
 
 static unsigned prefix_of(const uint8_t *key)
@@ -148,7 +157,7 @@ static int write_leaf(struct st_catalog *c, const struct leaf *leaf, struct st_e
 }
 
 /* Writes what was gathered, in the order of the keys: that is several times faster. */
-static int flush(struct state *s, struct st_error *err)
+static int flush(struct st_state *s, struct st_error *err)
 {
   int r = 0;
 
@@ -163,10 +172,10 @@ static int flush(struct state *s, struct st_error *err)
   return r;
 }
 
-static int gather(void *arg, struct st_table_full *t, const struct st_fact_row *row, bool ended,
+int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row *row, bool ended,
                   struct st_error *err)
 {
-  struct state *s = arg;
+  struct st_state *s = state;
 
   fact_leaf(t, row->values, !row->present, ended, &s->bytes, leaves_add(&s->leaves));
   return s->leaves.count < FLUSH ? 0 : flush(s, err);
@@ -215,7 +224,7 @@ static int write_node(struct st_catalog *c, unsigned prefix, const struct node *
   return st_sql_run(c, s, err);
 }
 
-static int update_subtrees(struct state *s, struct st_error *err)
+static int update_subtrees(struct st_state *s, struct st_error *err)
 {
   struct node node;
 
@@ -254,17 +263,20 @@ int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_
   return r;
 }
 
+int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
+{
+  if (flush(s, err) < 0 || update_subtrees(s, err) < 0)
+    return -1;
+  return st_state_read(s->c, root, err);
+}
+
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err)
 {
-  ST_CLEANUP(state_free) struct state s = {.c = c};
-  int r = st_changed_each(c, number, gather, &s, err);
+  ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
+  int r = st_changed_each(c, number, st_state_note, s, err);
 
-  if (r == 0)
-    r = flush(&s, err);
-  if (r == 0)
-    r = update_subtrees(&s, err);
-  return r == 0 ? st_state_read(c, root, err) : r;
+  return r == 0 ? st_state_root(s, root, err) : r;
 }
 
 /* ---- From nothing but the facts -------------------------------------------------------------- */

@@ -43,14 +43,32 @@ static const struct st_table tables[] = {
     {0},
 };
 
+/* Looked up once, as every entry speaks of them. */
+static void find_tables(struct st_tracker *t, struct st_loaded *l)
+{
+  size_t count = 0;
+  while (l->plugin->tables[count].name)
+    count++;
+  free(l->tables);
+  l->tables = st_calloc(count + 1, sizeof(*l->tables));
+  for (size_t i = 0; i < count; i++) {
+    ST_AUTO_FREE char *full = st_format("%s_%s", l->name, l->plugin->tables[i].name);
+    l->tables[i] = st_catalog_table(t->catalog, full);
+  }
+}
+
 int st_core_declare(struct st_tracker *t, struct st_error *err)
 {
   if (st_catalog_declare(t->catalog, "core", tables, err) < 0)
     return -1;
   for (size_t i = 0; i < t->host.count; i++) {
     struct st_loaded *l = &t->host.plugins[i];
-    if (!l->open || st_catalog_declare(t->catalog, l->name, l->plugin->tables, err) == 0)
+    if (!l->open)
       continue;
+    if (st_catalog_declare(t->catalog, l->name, l->plugin->tables, err) == 0) {
+      find_tables(t, l);
+      continue;
+    }
     /* Its tables do not fit what it kept before: as good as absent, and said so. */
     free(l->why);
     l->why = st_strdup(st_error_text(err));

@@ -12,14 +12,8 @@ static bool has_bytes(const struct st_value *v)
 
 void st_facts_clear(struct st_facts *facts)
 {
-  for (size_t r = 0; r < facts->count; r++) {
-    struct st_row *row = &facts->rows[r];
-    for (size_t i = 0; i < row->table->declaration.ncolumns; i++) {
-      if (has_bytes(&row->values[i]))
-        free((void *)row->values[i].u.bytes.data);
-    }
-    free(row->values);
-  }
+  for (size_t r = 0; r < facts->count; r++)
+    free(facts->rows[r].values);
   free(facts->rows);
   facts->rows = NULL;
   facts->count = 0;
@@ -58,11 +52,12 @@ bool st_facts_equal(const struct st_facts *a, const struct st_facts *b)
 static const struct st_catalog_table *own_table(const struct st_facts *f, const char *name,
                                                 struct st_error *err)
 {
-  ST_AUTO_FREE char *full = st_format("%s_%s", f->plugin->name, name);
-  const struct st_catalog_table *t = st_catalog_table(f->tracker->catalog, full);
-  if (!t)
-    st_fail(err, 0, "plug-in %s: it declared no table %s", f->plugin->name, st_quote(name));
-  return t;
+  for (const struct st_catalog_table **t = f->plugin->tables; t && *t; t++) {
+    if (strcmp((*t)->declaration.name, name) == 0)
+      return *t;
+  }
+  st_fail(err, 0, "plug-in %s: it declared no table %s", f->plugin->name, st_quote(name));
+  return NULL;
 }
 
 /* Text that is no UTF-8 would be refused by every reader; names of accounts can be such. */
@@ -96,12 +91,26 @@ static int check_row(const struct st_facts *f, const struct st_catalog_table *t,
   return 0;
 }
 
-static struct st_value copy(const struct st_value *v)
+/* The values, and behind them their bytes, each with a NUL, in one piece of memory. */
+static struct st_value *copy(const struct st_value *row, size_t n)
 {
-  struct st_value c = *v;
-  if (has_bytes(v))
-    c.u.bytes.data = st_memdup(v->u.bytes.data, v->u.bytes.length);
-  return c;
+  size_t size = n * sizeof(*row);
+  for (size_t i = 0; i < n; i++)
+    size += has_bytes(&row[i]) ? row[i].u.bytes.length + 1 : 0;
+  struct st_value *values = st_malloc(size);
+  char *bytes = (char *)(values + n);
+  memcpy(values, row, n * sizeof(*row));
+  for (size_t i = 0; i < n; i++) {
+    size_t length = has_bytes(&row[i]) ? row[i].u.bytes.length : 0;
+    if (!has_bytes(&row[i]))
+      continue;
+    if (length > 0)
+      memcpy(bytes, row[i].u.bytes.data, length);
+    bytes[length] = 0;
+    values[i].u.bytes.data = bytes;
+    bytes += length + 1;
+  }
+  return values;
 }
 
 int st_fact(struct st_facts *out, const char *table, const struct st_value *row, size_t ncolumns,
@@ -112,9 +121,7 @@ int st_fact(struct st_facts *out, const char *table, const struct st_value *row,
     return -1;
   out->rows = st_realloc(out->rows, out->count + 1, sizeof(*out->rows));
   struct st_row *r = &out->rows[out->count++];
-  *r = (struct st_row){t, st_calloc(ncolumns, sizeof(*r->values))};
-  for (size_t i = 0; i < ncolumns; i++)
-    r->values[i] = copy(&row[i]);
+  *r = (struct st_row){t, copy(row, ncolumns)};
   return 0;
 }
 

@@ -8,7 +8,7 @@
 /* A copied row of one table. */
 struct st_row {
   const struct st_catalog_table *table;
-  struct st_value *values; /* table->declaration.ncolumns of them, data owned */
+  struct st_value *values; /* table->declaration.ncolumns of them, in one piece with their bytes */
 };
 
 /* What one call of `entry` or `collect` said. */

@@ -269,6 +269,7 @@ void st_host_close(struct st_host *host)
     unload(&host->plugins[i]);
     free(host->plugins[i].name);
     free(host->plugins[i].why);
+    free(host->plugins[i].tables);
   }
   free(host->plugins);
   *host = (struct st_host){0};

@@ -28,6 +28,8 @@ struct st_loaded {
   void *self; /* from `open` */
   bool open;
   unsigned bit; /* its place in walk masks */
+  /* Its tables in the tracker's catalog, in the order of plugin->tables; NULL: not declared. */
+  const struct st_catalog_table **tables;
 };
 
 struct st_host {

@@ -59,11 +59,8 @@ typedef int table_fn(struct st_observation *o, struct st_part *part,
 static int each_entry_table(struct st_observation *o, struct st_part *part, table_fn *fn, void *arg,
                             struct st_error *err)
 {
-  for (const struct st_table *t = part->plugin->plugin->tables; t->name; t++) {
-    if (!(t->flags & ST_TABLE_ENTRY))
-      continue;
-    ST_AUTO_FREE char *full = st_format("%s_%s", part->plugin->name, t->name);
-    int r = fn(o, part, st_catalog_table(o->tracker->catalog, full), arg, err);
+  for (const struct st_catalog_table **t = part->plugin->tables; *t; t++) {
+    int r = (*t)->declaration.flags & ST_TABLE_ENTRY ? fn(o, part, *t, arg, err) : 0;
     if (r != 0)
       return r;
   }
@@ -442,7 +439,8 @@ int st_observe(struct st_observation *o, struct st_error *err)
   o->unobserved = st_set_new();
   o->forced = st_set_new();
   o->mounts = st_set_new();
-  if (read_accounts(o->tracker, err) < 0 || open_index(o, err) < 0 || st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
+  if (read_accounts(o->tracker, err) < 0 || open_index(o, err) < 0 ||
+      st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
     return -1;
   if (say_gone_mounts(o, err) < 0)
     return -1;
