@@ -127,6 +127,27 @@ secret "/etc/ssl/private/**" { reason = "private keys" }
 END
 }
 
+# no_secret ARCHIVE STORE CONTENT-FILE CANARY PLAIN-FILE: the canary, a word of the content, and the
+# content's SHA-256, in hexadecimal and raw, are nowhere in the archive, as it lies there and with
+# everything in it decompressed.  By the same look the canary is found with STORE's key, and what
+# the archive has of a plain file: or it would prove nothing.
+raw_digest() { sha256sum <"$1" | cut -c1-64 | sed 's/../\\x&/g'; }
+no_secret()
+{
+  digest=$(sha256sum <"$3" | cut -c1-64)
+  raw=$(raw_digest "$3")
+  "$ST_BUILD/tests/dump-archive" "$1" >"$scratch/dump" || fail "cannot dump $1"
+  [ "$(wc -c <"$scratch/dump")" -gt 1000 ] || fail "the dump of $1 is nearly empty"
+  for place in "$1" "$scratch/dump"; do
+    ! grep -raqF -e "$4" -e "$digest" "$place" || fail "a secret, or its digest, is in $place"
+    ! LC_ALL=C grep -raqP "$raw" "$place" || fail "a secret's raw digest is in $place"
+  done
+  LC_ALL=C grep -aqP "$(raw_digest "$5")" "$scratch/dump" || fail "the digest of $5 is not found"
+  "$ST_BUILD/tests/dump-archive" "$1" "$2" | grep -aqF "$4" ||
+    fail "with the key the secret is not found either"
+  rm "$scratch/dump"
+}
+
 # The staged program on the scratch root; whatever else is given stands behind.
 systracker()
 {

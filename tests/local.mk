@@ -54,9 +54,15 @@ REAL_TESTS = \
 	tests/real/test-packages-refused.sh \
 	tests/real/test-packages-restore.sh \
 	tests/real/test-readme-disk.sh \
-	tests/real/test-readme.sh
+	tests/real/test-readme.sh \
+	tests/real/test-two-roots.sh
 
 TESTS += $(SHELL_TESTS)
+
+# What tests look into an archive with.
+check_PROGRAMS += tests/dump-archive
+tests_dump_archive_SOURCES = tests/dump-archive.c archive-sync/archive.c
+tests_dump_archive_LDADD = libsystracker.la
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
 	tests/quickstart.sh tests/real/debian.sh tests/real/toys.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
