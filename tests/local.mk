@@ -56,6 +56,8 @@ REAL_TESTS = \
 	tests/real/test-readme-disk.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-two-roots.sh
+	tests/real/test-prune-kill.sh \
+	tests/real/test-readme.sh
 
 TESTS += $(SHELL_TESTS)
 

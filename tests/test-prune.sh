@@ -9,6 +9,11 @@ make_config
 size() { du -sb "$store/packs"/*.pack | awk '{ n += $1 } END { print n }'; }
 
 # Fifteen checkpoints: files that come, go, change and flap, secrets, big and small.
+systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
+for archive in all half none; do
+  expect_status 0 systracker_archive init "$scratch/$archive"
+done
+
 big() { head -c 200000 /dev/urandom >"$root/opt/big"; }
 n=1
 while [ $n -le 15 ]; do
@@ -26,8 +31,10 @@ while [ $n -le 15 ]; do
   5) expect_status 0 systracker checkpoint --tag other ;;
   *) expect_status 0 systracker checkpoint ;;
   esac
+  [ $n -ne 7 ] || expect_status 0 systracker sync "$scratch/half"
   n=$((n + 1))
 done
+expect_status 0 systracker sync "$scratch/all"
 
 # ---- Refused -----------------------------------------------------------------------------------
 expect_status 1 systracker prune
@@ -101,6 +108,39 @@ expect_status 0 systracker log /srv/only-12
 contains "$out" 12 15
 expect_status 0 systracker log /srv/only-7
 contains "$out" 'nothing is known'
+
+# ---- Elsewhere -------------------------------------------------------------------------------------
+# An archive keeps what it has, and takes no prune for a store that was set back.
+host=$(basename "$store"/hosts/*)
+expect_status 0 systracker sync "$scratch/all"
+contains "$out" '^nothing new to send'
+expect_status 0 systracker sync "$scratch/half"
+contains "$out" '^sent checkpoints 12 to 15'
+expect_status 0 systracker sync "$scratch/none"
+contains "$out" '^sent checkpoints 1 to 15'
+for archive in all half none; do
+  expect_status 0 systracker_archive verify "$scratch/$archive"
+  contains "$out" 'nothing is damaged'
+  [ ! -e "$scratch/$archive/hosts/$host/epoch-1" ] || fail "$archive: a new epoch was opened"
+  expect_status 0 systracker_archive --json log "$scratch/$archive" "$host"
+  case $archive in all) n=15 ;; half) n=9 ;; none) n=4 ;; esac
+  [ "$(grep -c '"facts":"here"' "$out")" -eq $n ] || fail "$archive has other checkpoints: $(cat "$out")"
+done
+expect_status 0 systracker_archive cat "$scratch/all" "$host" 5 /etc/app/app.conf
+expect_status 2 systracker_archive cat "$scratch/none" "$host" 5 /etc/app/app.conf
+one_error 'was pruned'
+
+# A pruned chain comes back, and all is in it.
+own=$store store=$scratch/fetched
+expect_status 0 systracker fetch "$scratch/none" --host "$host"
+expect_status 1 systracker_archive diff "$store" "$host" 4 15
+cp "$out" "$scratch/fetched-diff"
+expect_status 1 systracker_archive diff "$scratch/all" "$host" 4 15
+cmp "$out" "$scratch/fetched-diff" || fail "what was fetched differs"
+expect_status 0 systracker_archive verify "$store"
+store=$own
+read_all >"$scratch/after"
+cmp "$scratch/before" "$scratch/after" || fail "something reads otherwise after sync"
 
 # Nothing more to do; a pack is not written anew for it.
 find "$store/packs" -name '*.pack' -exec sha256sum {} + >"$scratch/files"
