@@ -54,10 +54,9 @@ REAL_TESTS = \
 	tests/real/test-packages-refused.sh \
 	tests/real/test-packages-restore.sh \
 	tests/real/test-readme-disk.sh \
+	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-two-roots.sh
-	tests/real/test-prune-kill.sh \
-	tests/real/test-readme.sh
 
 TESTS += $(SHELL_TESTS)
 
