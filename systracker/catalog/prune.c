@@ -291,7 +291,7 @@ static int forget_paths(struct st_catalog *c, struct st_error *err)
                          column->name, c->tables[i]->pub.name, column->name);
     }
   st_buffer_append_string(&sql, ")");
-  st_fact_free(st_steal(&c->last_path));
+  c->has_last_path = false;
   return st_sql_exec(c, sql.data, err);
 }
 
@@ -323,7 +323,7 @@ static int count_again(struct st_catalog *c, int64_t number, struct st_error *er
 {
   int64_t begun, ended;
 
-  if (st_body_write_counted(c, number, count_piece, NULL, &begun, &ended, err) < 0)
+  if (st_body_write_counted(c, number, count_piece, NULL, NULL, NULL, &begun, &ended, err) < 0)
     return -1;
   ST_AUTO_FREE char *sql =
       st_format("UPDATE checkpoint SET begun = %lld, ended = %lld WHERE number = %lld",
