@@ -104,12 +104,13 @@ asan = $(abs_top_srcdir)/build-asan
 quickstart: stage-tree
 	@$(AM_TESTS_ENVIRONMENT) /bin/sh '$(top_srcdir)/tests/quickstart.sh'
 
-.PHONY: check-real check-sanitizers
+.PHONY: check-real check-sanitizers check-threads
 check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES)
 	@status=0; \
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(REAL_TESTS)' \
 		TEST_SUITE_LOG=real-suite.log || status=1; \
 	$(MAKE) $(AM_MAKEFLAGS) check-sanitizers || status=1; \
+	$(MAKE) $(AM_MAKEFLAGS) check-threads || status=1; \
 	exit $$status
 
 check-sanitizers:
@@ -120,4 +121,20 @@ check-sanitizers:
 		{ test -e Makefile || '$(abs_top_srcdir)/configure' --quiet \
 			--enable-sanitizers --enable-werror CFLAGS='-O1 -g'; } && \
 		$(MAKE) $(AM_MAKEFLAGS) check; \
+	fi
+
+# What runs in threads, in a build of its own under TSan.
+tsan = $(abs_top_srcdir)/build-tsan
+tsan_tests = systracker/scan/test-walk
+
+check-threads:
+	@if test -e '$(abs_top_srcdir)/config.status'; then \
+		echo 'SKIP: check-threads: the source folder is configured in place; run make distclean'; \
+	else \
+		mkdir -p '$(tsan)' && cd '$(tsan)' && \
+		{ test -e Makefile || '$(abs_top_srcdir)/configure' --quiet \
+			--enable-sanitizers=thread --enable-werror CFLAGS='-O1 -g'; } && \
+		$(MAKE) $(AM_MAKEFLAGS) $(tsan_tests) && \
+		for t in $(tsan_tests); do \
+			TSAN_OPTIONS=halt_on_error=1 ./$$t || exit 1; done; \
 	fi

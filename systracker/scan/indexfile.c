@@ -4,29 +4,359 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "systracker/base/file.h"
 
-#define ST_INDEX_VERSION 2
-#define ST_INDEX_MOST ((size_t)1 << 32) /* bytes; a larger file is not ours */
-#define ST_INDEX_HEADER 96
+#define ST_INDEX_VERSION 3
+#define ST_INDEX_MOST ((uint64_t)1 << 36) /* bytes; a larger file is not ours */
+#define ST_INDEX_TEMPORARY ".index"
 #define ST_LOG_HEADER 8
-#define ST_LOG_BATCH 65536
-#define ST_RECORD_FIXED 76
+#define ST_LOG_FIXED (sizeof(struct st_index_record) + ST_DIGEST_SIZE)
+#define ST_BATCH 65536
 
-/* ---- Numbers -------------------------------------------------------------------------------- */
+struct index_header {
+  char magic[4];
+  uint32_t version;
+  uint8_t head[ST_DIGEST_SIZE], scope[ST_DIGEST_SIZE];
+  uint64_t dirs, digests, table, length;
+  uint32_t blocks_crc, table_crc, crc, zero;
+};
 
-static void put32(struct st_buffer *b, uint32_t n)
+_Static_assert(sizeof(struct index_header) == 120, "the index's header");
+_Static_assert(sizeof(struct st_index_row) == 40, "a row of the index's table");
+_Static_assert(sizeof(struct st_index_record) == 64, "a record of the index");
+
+/* ---- Records --------------------------------------------------------------------------------- */
+
+static uint32_t type_bits(char type)
 {
-  n = htole32(n);
-  st_buffer_append(b, &n, sizeof(n));
+  static const struct {
+    char type;
+    uint32_t bits;
+  } types[] = {{'f', S_IFREG}, {'d', S_IFDIR}, {'l', S_IFLNK}, {'c', S_IFCHR},
+               {'b', S_IFBLK}, {'p', S_IFIFO}, {'s', S_IFSOCK}};
+  for (size_t i = 0; i < ST_COUNT(types); i++) {
+    if (types[i].type == type)
+      return types[i].bits;
+  }
+  return 0;
 }
 
-static void put64(struct st_buffer *b, uint64_t n)
+char st_index_type(const struct st_index_record *record)
 {
-  n = htole64(n);
-  st_buffer_append(b, &n, sizeof(n));
+  static const char types[16] = {
+      [1] = 'p', [2] = 'c', [4] = 'd', [6] = 'b', [8] = 'f', [10] = 'l', [12] = 's'};
+  char type = types[(le16toh(record->mode) >> 12) & 15];
+  return type ? type : '?';
 }
+
+static bool is_device(char type)
+{
+  return type == 'c' || type == 'b';
+}
+
+void st_index_pack(struct st_index_record *r, const struct st_index_entry *e)
+{
+  const struct st_meta *m = &e->meta;
+  r->inode = htole64(m->inode);
+  r->size = htole64(is_device(m->type) ? m->rdev : m->size);
+  r->mtime = htole64((uint64_t)m->mtime);
+  r->ctime = htole64((uint64_t)m->ctime);
+  r->mtime_nsec = htole32(m->mtime_nsec);
+  r->ctime_nsec = htole32(m->ctime_nsec);
+  r->mode = htole16((uint16_t)(type_bits(m->type) | m->mode));
+  r->uid = htole32(m->uid);
+  r->gid = htole32(m->gid);
+  r->links = htole32(e->links);
+  r->flags = (uint8_t)(e->flags & ~(unsigned)(ST_INDEX_FRESH | ST_INDEX_KEYED));
+  if ((e->flags & ST_INDEX_HAS_DIGEST) && e->digest.keyed)
+    r->flags |= ST_INDEX_KEYED;
+  r->wanted = (uint8_t)e->wanted;
+}
+
+void st_index_unpack(const struct st_index_record *r, struct st_index_entry *ret)
+{
+  struct st_meta *m = &ret->meta;
+  *ret = (struct st_index_entry){.flags = r->flags & ~(unsigned)ST_INDEX_KEYED,
+                                 .wanted = r->wanted,
+                                 .links = le32toh(r->links)};
+  ret->digest.keyed = (r->flags & ST_INDEX_KEYED) != 0;
+  m->type = st_index_type(r);
+  m->mode = le16toh(r->mode) & 07777;
+  m->uid = le32toh(r->uid);
+  m->gid = le32toh(r->gid);
+  m->mtime_nsec = le32toh(r->mtime_nsec);
+  m->ctime_nsec = le32toh(r->ctime_nsec);
+  m->mtime = (int64_t)le64toh(r->mtime);
+  m->ctime = (int64_t)le64toh(r->ctime);
+  m->inode = le64toh(r->inode);
+  *(is_device(m->type) ? &m->rdev : &m->size) = le64toh(r->size);
+}
+
+bool st_index_same(const struct st_index_record *r, const struct st_meta *m)
+{
+  return le64toh(r->inode) == m->inode && le64toh(r->mtime) == (uint64_t)m->mtime &&
+         le64toh(r->ctime) == (uint64_t)m->ctime && le32toh(r->mtime_nsec) == m->mtime_nsec &&
+         le32toh(r->ctime_nsec) == m->ctime_nsec && le32toh(r->uid) == m->uid &&
+         le32toh(r->gid) == m->gid && (le16toh(r->mode) & 07777) == m->mode &&
+         st_index_type(r) == m->type &&
+         le64toh(r->size) == (is_device(m->type) ? m->rdev : m->size);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+static uint64_t block_length(const struct st_index_row *row)
+{
+  uint64_t n = (uint64_t)le32toh(row->count) * sizeof(struct st_index_record) + le32toh(row->names);
+  return (n + 7) & ~(uint64_t)7;
+}
+
+/* Where the next directory's block and digests have to be. */
+struct expected {
+  uint64_t block, digests;
+};
+
+/* Block by block, without gaps, in the order of the rows: so a subtree is one run of bytes. */
+static bool row_is_right(const struct st_index_row *row, const struct index_header *h,
+                         struct expected *e)
+{
+  uint64_t length = block_length(row), bytes = (uint64_t)le32toh(row->ndigests) * ST_DIGEST_SIZE;
+  if (le64toh(row->block) != e->block || length > le64toh(h->digests) - e->block ||
+      le64toh(row->digests) != e->digests || bytes > le64toh(h->table) - e->digests)
+    return false;
+  e->block += length;
+  e->digests += bytes;
+  return true;
+}
+
+/* One record; `before` (NULL at first) is the name before its own. */
+static bool record_is_right(const struct st_index_record *r, const char *names,
+                            const struct st_index_row *row, bool root, const char *before)
+{
+  uint32_t at = le32toh(r->name), size = le32toh(row->names);
+  const char *end = at < size ? memchr(names + at, 0, size - at) : NULL;
+  size_t n = end ? (size_t)(end - (names + at)) : 0;
+  if (n == 0)
+    return false;
+  if (root ? names[at] != '/' : memchr(names + at, '/', n) != NULL)
+    return false;
+  if (before && strcmp(before, names + at) >= 0)
+    return false;
+  if ((r->flags & ST_INDEX_HAS_DIGEST) && le32toh(r->digest) >= le32toh(row->ndigests))
+    return false;
+  return !(r->flags & (ST_INDEX_ENTERED | ST_INDEX_PASSED)) || st_index_type(r) == 'd';
+}
+
+/* Its records, and that the directories in it fill the run behind it. */
+static bool dir_is_right(const struct st_index_file *f, uint32_t p)
+{
+  const struct st_index_row *row = &f->rows[p];
+  uint32_t subtree = le32toh(row->subtree), next = p + 1;
+  if (subtree == 0 || subtree > f->ndirs - p)
+    return false;
+  uint32_t count = le32toh(row->count), end = p + subtree;
+  const struct st_index_record *r = (const void *)(f->data + le64toh(row->block));
+  const char *names = (const char *)(r + count), *before = NULL;
+  for (uint32_t i = 0; i < count; i++, r++) {
+    if (!record_is_right(r, names, row, p == 0, before))
+      return false;
+    before = names + le32toh(r->name);
+    if (!(r->flags & ST_INDEX_ENTERED))
+      continue;
+    if (next >= end || le32toh(f->rows[next].subtree) > end - next)
+      return false;
+    next += le32toh(f->rows[next].subtree);
+  }
+  return next == end;
+}
+
+static bool header_is_right(const struct index_header *h, uint64_t length)
+{
+  uint64_t digests = le64toh(h->digests), table = le64toh(h->table), dirs = le64toh(h->dirs);
+  return memcmp(h->magic, "STIX", 4) == 0 && le32toh(h->version) == ST_INDEX_VERSION &&
+         le32toh(h->crc) == st_crc32c(0, h, offsetof(struct index_header, crc)) && h->zero == 0 &&
+         le64toh(h->length) == length && digests >= sizeof(*h) && digests <= table &&
+         table <= length && digests % 8 == 0 && table % 8 == 0 && dirs > 0 &&
+         dirs < ST_INDEX_NONE && length - table == dirs * sizeof(struct st_index_row);
+}
+
+static bool dirs_are_right(const struct st_index_file *f, const struct index_header *h)
+{
+  struct expected e = {sizeof(*h), le64toh(h->digests)};
+  for (uint32_t p = 0; p < f->ndirs; p++) {
+    if (!row_is_right(&f->rows[p], h, &e) || !dir_is_right(f, p))
+      return false;
+  }
+  return e.block == le64toh(h->digests) && e.digests == le64toh(h->table) &&
+         le32toh(f->rows[0].subtree) == f->ndirs;
+}
+
+/* All but the digests. */
+static bool is_right(struct st_index_file *f)
+{
+  const struct index_header *h = (const void *)f->data;
+  if (f->length < sizeof(*h) || !header_is_right(h, f->length))
+    return false;
+  uint64_t digests = le64toh(h->digests), table = le64toh(h->table);
+  if (le32toh(h->blocks_crc) != st_crc32c(0, f->data + sizeof(*h), digests - sizeof(*h)) ||
+      le32toh(h->table_crc) != st_crc32c(0, f->data + table, f->length - table))
+    return false;
+  f->rows = (const void *)(f->data + table);
+  f->ndirs = (uint32_t)le64toh(h->dirs);
+  if (!dirs_are_right(f, h))
+    return false;
+  memcpy(f->head, h->head, ST_DIGEST_SIZE);
+  memcpy(f->scope, h->scope, ST_DIGEST_SIZE);
+  return true;
+}
+
+void st_index_file_open(struct st_index_file *f, int dir)
+{
+  struct stat st;
+  *f = (struct st_index_file){0};
+  ST_AUTO_CLOSE int fd = openat(dir, "index", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+      (uint64_t)st.st_size > ST_INDEX_MOST)
+    return;
+  f->length = (size_t)st.st_size;
+  void *data = mmap(NULL, f->length, PROT_READ, MAP_SHARED, fd, 0);
+  if (data == MAP_FAILED)
+    return;
+  f->data = data;
+  if (!is_right(f))
+    st_index_file_close(f);
+}
+
+void st_index_file_close(struct st_index_file *f)
+{
+  if (f->data)
+    munmap((void *)f->data, f->length);
+  *f = (struct st_index_file){0};
+}
+
+void st_index_file_dir(const struct st_index_file *f, uint32_t position, struct st_index_dir *ret)
+{
+  const struct st_index_row *row = &f->rows[position];
+  *ret = (struct st_index_dir){
+      .records = (const void *)(f->data + le64toh(row->block)),
+      .count = le32toh(row->count),
+      .ndigests = le32toh(row->ndigests),
+      .generated = le32toh(row->generated),
+      .position = position,
+      .subtree = le32toh(row->subtree),
+      .digests = f->data + le64toh(row->digests),
+      .digests_crc = le32toh(row->digests_crc),
+  };
+  ret->names = (const char *)(ret->records + ret->count);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static void end_header(struct index_header *h, const uint8_t head[ST_DIGEST_SIZE],
+                       const uint8_t scope[ST_DIGEST_SIZE])
+{
+  memcpy(h->head, head, ST_DIGEST_SIZE);
+  memcpy(h->scope, scope, ST_DIGEST_SIZE);
+  h->crc = htole32(st_crc32c(0, h, offsetof(struct index_header, crc)));
+}
+
+static int put_header(int fd, const struct index_header *h, struct st_error *err)
+{
+  if (pwrite(fd, h, sizeof(*h), 0) != (ssize_t)sizeof(*h))
+    return st_fail(err, errno, "cannot write the index");
+  return 0;
+}
+
+int st_index_file_rebind(int dir, const uint8_t head[ST_DIGEST_SIZE],
+                         const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
+{
+  struct index_header h;
+  ST_AUTO_CLOSE int fd = openat(dir, "index", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot open the index");
+  if (st_pread_all(fd, &h, sizeof(h), 0, err) < 0)
+    return -1;
+  end_header(&h, head, scope);
+  return put_header(fd, &h, err);
+}
+
+int st_index_writer_open(struct st_index_writer *w, int dir, struct st_error *err)
+{
+  const struct index_header none = {.version = 0};
+  *w = (struct st_index_writer){.dir = dir};
+  w->fd =
+      openat(dir, ST_INDEX_TEMPORARY, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (w->fd < 0)
+    return st_fail(err, errno, "cannot make the index");
+  st_buffer_reserve(&w->pending, 2 * ST_BATCH);
+  st_buffer_append(&w->pending, &none, sizeof(none));
+  w->at = sizeof(none);
+  return 0;
+}
+
+void st_index_writer_close(struct st_index_writer *w)
+{
+  if (w->fd >= 0) {
+    close(w->fd);
+    unlinkat(w->dir, ST_INDEX_TEMPORARY, 0);
+  }
+  st_buffer_free(&w->pending);
+  st_buffer_free(&w->rows);
+}
+
+static int flush(struct st_index_writer *w, struct st_error *err)
+{
+  int r = st_write_all(w->fd, w->pending.data, w->pending.length, err);
+  st_buffer_clear(&w->pending);
+  return r < 0 ? st_wrap(err, "index") : 0;
+}
+
+int st_index_writer_append(struct st_index_writer *w, const void *data, size_t length,
+                           struct st_error *err)
+{
+  if (w->digests == 0)
+    w->crc = st_crc32c(w->crc, data, length);
+  w->at += length;
+  if (length < ST_BATCH) {
+    st_buffer_append(&w->pending, data, length);
+    return w->pending.length < ST_BATCH ? 0 : flush(w, err);
+  }
+  if (flush(w, err) < 0)
+    return -1;
+  return st_write_all(w->fd, data, length, err) < 0 ? st_wrap(err, "index") : 0;
+}
+
+int st_index_writer_finish(struct st_index_writer *w, const uint8_t head[ST_DIGEST_SIZE],
+                           const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
+{
+  struct index_header h = {
+      .magic = {'S', 'T', 'I', 'X'},
+      .version = htole32(ST_INDEX_VERSION),
+      .dirs = htole64(w->rows.length / sizeof(struct st_index_row)),
+      .digests = htole64(w->digests),
+      .table = htole64(w->at),
+      .length = htole64(w->at + w->rows.length),
+      .blocks_crc = htole32(w->crc),
+      .table_crc = htole32(st_crc32c(0, w->rows.data, w->rows.length)),
+  };
+  end_header(&h, head, scope);
+  if (st_index_writer_append(w, w->rows.data, w->rows.length, err) < 0 || flush(w, err) < 0 ||
+      put_header(w->fd, &h, err) < 0)
+    return -1;
+  if (renameat(w->dir, ST_INDEX_TEMPORARY, w->dir, "index") < 0)
+    return st_fail(err, errno, "cannot replace the index");
+  close(st_steal_fd(&w->fd));
+  return 0;
+}
+
+/* ---- The log of a scan ----------------------------------------------------------------------- */
+
+struct log_reader {
+  void (*fn)(void *arg, const char *path, const struct st_index_entry *entry);
+  void *arg;
+};
 
 static uint32_t get32(const uint8_t *p)
 {
@@ -35,227 +365,58 @@ static uint32_t get32(const uint8_t *p)
   return le32toh(n);
 }
 
-static uint64_t get64(const uint8_t *p)
+static bool read_entry(const struct log_reader *reader, const uint8_t *p, size_t n)
 {
-  uint64_t n;
-  memcpy(&n, p, sizeof(n));
-  return le64toh(n);
-}
-
-/* ---- Records --------------------------------------------------------------------------------- */
-
-static void put_record(struct st_buffer *b, const char *path, size_t shared,
-                       const struct st_index_entry *e)
-{
-  const struct st_meta *m = &e->meta;
-  size_t rest = strlen(path) - shared;
-  put32(b, (uint32_t)shared);
-  put32(b, (uint32_t)rest);
-  st_buffer_append_byte(b, (uint8_t)m->type);
-  st_buffer_append_byte(b, (uint8_t)e->flags);
-  st_buffer_append_byte(b, (uint8_t)e->wanted);
-  st_buffer_append_byte(b, e->digest.keyed);
-  put32(b, m->mode);
-  put32(b, m->uid);
-  put32(b, m->gid);
-  put32(b, m->mtime_nsec);
-  put32(b, m->ctime_nsec);
-  put64(b, m->size);
-  put64(b, (uint64_t)m->mtime);
-  put64(b, (uint64_t)m->ctime);
-  put64(b, m->rdev);
-  put64(b, m->inode);
-  put32(b, e->links);
-  if (e->flags & ST_INDEX_HAS_DIGEST)
-    st_buffer_append(b, e->digest.digest, ST_DIGEST_SIZE);
-  st_buffer_append(b, path + shared, rest);
-}
-
-static void get_fixed(const uint8_t *p, struct st_index_entry *e)
-{
-  struct st_meta *m = &e->meta;
-  *e = (struct st_index_entry){.flags = p[9], .wanted = p[10]};
-  e->digest.keyed = p[11];
-  m->type = (char)p[8];
-  m->mode = get32(p + 12);
-  m->uid = get32(p + 16);
-  m->gid = get32(p + 20);
-  m->mtime_nsec = get32(p + 24);
-  m->ctime_nsec = get32(p + 28);
-  m->size = get64(p + 32);
-  m->mtime = (int64_t)get64(p + 40);
-  m->ctime = (int64_t)get64(p + 48);
-  m->rdev = get64(p + 56);
-  m->inode = get64(p + 64);
-  e->links = get32(p + 72);
-}
-
-/* Reads one record; `path` holds the path before and then this one.  Returns its length, or 0 when
- * it is not right. */
-static size_t get_record(const uint8_t *p, size_t left, struct st_buffer *path,
-                         struct st_index_entry *e)
-{
-  if (left < ST_RECORD_FIXED)
-    return 0;
-  size_t shared = get32(p), rest = get32(p + 4), length = ST_RECORD_FIXED;
-  get_fixed(p, e);
-  if (e->flags & ST_INDEX_HAS_DIGEST) {
-    if (left - length < ST_DIGEST_SIZE)
-      return 0;
-    memcpy(e->digest.digest, p + length, ST_DIGEST_SIZE);
-    length += ST_DIGEST_SIZE;
-  }
-  if (shared > path->length || rest > left - length || memchr(p + length, 0, rest))
-    return 0;
-  path->length = shared;
-  st_buffer_append(path, p + length, rest);
-  return path->length > 0 && path->data[0] == '/' ? length + rest : 0;
-}
-
-/* ---- The index
- * ----------------------------------------------------------------------------------- */
-
-static void make_header(struct st_buffer *b, const uint8_t head[ST_DIGEST_SIZE],
-                        const uint8_t scope[ST_DIGEST_SIZE], uint64_t count, uint64_t length,
-                        uint32_t crc)
-{
-  st_buffer_append(b, "STIX", 4);
-  put32(b, ST_INDEX_VERSION);
-  st_buffer_append(b, head, ST_DIGEST_SIZE);
-  st_buffer_append(b, scope, ST_DIGEST_SIZE);
-  put64(b, count);
-  put64(b, length);
-  put32(b, crc);
-  put32(b, st_crc32c(0, b->data, b->length));
-}
-
-static bool header_is_right(const uint8_t *p, size_t length)
-{
-  return length >= ST_INDEX_HEADER && memcmp(p, "STIX", 4) == 0 &&
-         get32(p + 4) == ST_INDEX_VERSION && get32(p + 92) == st_crc32c(0, p, 92) &&
-         get64(p + 80) == length - ST_INDEX_HEADER &&
-         get32(p + 88) == st_crc32c(0, p + ST_INDEX_HEADER, length - ST_INDEX_HEADER);
-}
-
-static bool get_items(const uint8_t *p, size_t left, uint64_t count, struct st_index_items *items)
-{
-  ST_AUTO_BUFFER path = ST_BUFFER_INIT;
+  struct st_index_record record;
   struct st_index_entry e;
-  for (; count > 0; count--) {
-    size_t n = get_record(p, left, &path, &e);
-    if (n == 0)
-      return false;
-    st_index_items_add(items, st_index_item_new(path.data, &e));
-    p += n;
-    left -= n;
-  }
-  return left == 0;
+  if (n <= ST_LOG_FIXED || p[ST_LOG_FIXED] != '/' || memchr(p + ST_LOG_FIXED, 0, n - ST_LOG_FIXED))
+    return false;
+  memcpy(&record, p, sizeof(record));
+  st_index_unpack(&record, &e);
+  memcpy(e.digest.digest, p + sizeof(record), ST_DIGEST_SIZE);
+  e.flags |= ST_INDEX_FRESH;
+  ST_AUTO_FREE char *path = st_memdup(p + ST_LOG_FIXED, n - ST_LOG_FIXED);
+  if (reader->fn)
+    reader->fn(reader->arg, path, &e);
+  return true;
 }
 
-static void drop_items(struct st_index_items *items)
-{
-  while (items->count > 0)
-    free(items->items[--items->count]);
-}
-
-void st_index_read(int dir, struct st_index_items *items, uint8_t head[ST_DIGEST_SIZE],
-                   uint8_t scope[ST_DIGEST_SIZE])
-{
-  ST_AUTO_BUFFER file = ST_BUFFER_INIT;
-  if (st_read_file(dir, "index", ST_INDEX_MOST, &file, NULL) < 0)
-    return;
-  const uint8_t *p = (const uint8_t *)file.data;
-  if (!header_is_right(p, file.length))
-    return;
-  if (!get_items(p + ST_INDEX_HEADER, file.length - ST_INDEX_HEADER, get64(p + 72), items)) {
-    drop_items(items);
-    return;
-  }
-  memcpy(head, p + 8, ST_DIGEST_SIZE);
-  memcpy(scope, p + 40, ST_DIGEST_SIZE);
-}
-
-static size_t common(const char *a, const char *b)
-{
-  size_t n = 0;
-  while (a[n] && a[n] == b[n])
-    n++;
-  return n;
-}
-
-int st_index_write(int dir, const struct st_index_items *items, const uint8_t head[ST_DIGEST_SIZE],
-                   const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
-{
-  ST_AUTO_BUFFER body = ST_BUFFER_INIT;
-  ST_AUTO_BUFFER file = ST_BUFFER_INIT;
-  const char *before = "";
-  for (size_t i = 0; i < items->count; i++) {
-    const struct st_index_item *item = items->items[i];
-    put_record(&body, item->path, common(before, item->path), &item->entry);
-    before = item->path;
-  }
-  uint32_t crc = st_crc32c(0, body.data, body.length);
-  make_header(&file, head, scope, items->count, body.length, crc);
-  st_buffer_append(&file, body.data, body.length);
-  return st_write_file(dir, "index", 0600, file.data, file.length, err);
-}
-
-int st_index_rewrite_header(int dir, const uint8_t head[ST_DIGEST_SIZE],
-                            const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
-{
-  uint8_t old[ST_INDEX_HEADER];
-  ST_AUTO_BUFFER header = ST_BUFFER_INIT;
-  ST_AUTO_CLOSE int fd = openat(dir, "index", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0)
-    return st_fail(err, errno, "cannot open the index");
-  if (st_pread_all(fd, old, sizeof(old), 0, err) < 0)
-    return -1;
-  make_header(&header, head, scope, get64(old + 72), get64(old + 80), get32(old + 88));
-  if (pwrite(fd, header.data, header.length, 0) != (ssize_t)header.length || fdatasync(fd) < 0)
-    return st_fail(err, errno, "cannot write the index");
-  return 0;
-}
-
-/* ---- The log of a scan
- * ------------------------------------------------------------------------------ */
-
-/* Adds the whole records, and returns how many bytes they take with the header; 0: no log. */
-static size_t read_log(const uint8_t *p, size_t length, struct st_index_items *items)
+/* Returns how many bytes are whole, with the header; 0: no log. */
+static size_t read_log(const uint8_t *p, size_t length, const struct log_reader *reader)
 {
   size_t at = ST_LOG_HEADER;
   if (length < ST_LOG_HEADER || memcmp(p, "STIN", 4) != 0 || get32(p + 4) != ST_INDEX_VERSION)
     return 0;
   while (length - at >= 8) {
-    ST_AUTO_BUFFER path = ST_BUFFER_INIT;
-    struct st_index_entry e;
     size_t n = get32(p + at);
     if (n > length - at - 8 || st_crc32c(0, p + at + 8, n) != get32(p + at + 4) ||
-        get_record(p + at + 8, n, &path, &e) != n)
+        !read_entry(reader, p + at + 8, n))
       break;
-    e.flags |= ST_INDEX_FRESH;
-    if (items)
-      st_index_items_add(items, st_index_item_new(path.data, &e));
     at += 8 + n;
   }
   return at;
 }
 
-void st_index_read_log(int dir, struct st_index_items *items)
+void st_index_log_read(int dir,
+                       void (*fn)(void *arg, const char *path, const struct st_index_entry *entry),
+                       void *arg)
 {
   ST_AUTO_BUFFER file = ST_BUFFER_INIT;
+  const struct log_reader reader = {fn, arg};
   if (st_read_file(dir, "index.new", ST_INDEX_MOST, &file, NULL) == 0)
-    read_log((const uint8_t *)file.data, file.length, items);
+    read_log((const uint8_t *)file.data, file.length, &reader);
 }
 
-int st_index_open_log(int dir, struct st_error *err)
+int st_index_log_open(int dir, struct st_error *err)
 {
   ST_AUTO_BUFFER file = ST_BUFFER_INIT;
+  const struct log_reader nobody = {NULL, NULL};
   ST_AUTO_CLOSE int fd = openat(dir, "index.new", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return st_fail(err, errno, "cannot open index.new");
   if (st_read_all(fd, ST_INDEX_MOST, &file, err) < 0)
     return -1;
-  size_t whole = read_log((const uint8_t *)file.data, file.length, NULL);
+  size_t whole = read_log((const uint8_t *)file.data, file.length, &nobody);
   if (ftruncate(fd, (off_t)whole) < 0 || lseek(fd, (off_t)whole, SEEK_SET) < 0)
     return st_fail(err, errno, "cannot cut index.new");
   uint32_t version = htole32(ST_INDEX_VERSION);
@@ -265,15 +426,26 @@ int st_index_open_log(int dir, struct st_error *err)
   return st_steal_fd(&fd);
 }
 
-int st_index_log(int fd, struct st_buffer *pending, const char *path,
-                 const struct st_index_entry *entry, struct st_error *err)
+static void put32(struct st_buffer *b, uint32_t n)
 {
-  ST_AUTO_BUFFER record = ST_BUFFER_INIT;
-  put_record(&record, path, 0, entry);
-  put32(pending, (uint32_t)record.length);
-  put32(pending, st_crc32c(0, record.data, record.length));
-  st_buffer_append(pending, record.data, record.length);
-  if (pending->length < ST_LOG_BATCH)
+  n = htole32(n);
+  st_buffer_append(b, &n, sizeof(n));
+}
+
+int st_index_log_append(int fd, struct st_buffer *pending, const char *path,
+                        const struct st_index_entry *entry, bool now, struct st_error *err)
+{
+  struct st_index_record record = {0};
+  size_t n = strlen(path), at = pending->length;
+  st_index_pack(&record, entry);
+  put32(pending, (uint32_t)(ST_LOG_FIXED + n));
+  put32(pending, 0);
+  st_buffer_append(pending, &record, sizeof(record));
+  st_buffer_append(pending, entry->digest.digest, ST_DIGEST_SIZE);
+  st_buffer_append(pending, path, n);
+  uint32_t crc = htole32(st_crc32c(0, pending->data + at + 8, ST_LOG_FIXED + n));
+  memcpy(pending->data + at + 4, &crc, sizeof(crc));
+  if (pending->length < ST_BATCH && !now)
     return 0;
   if (st_write_all(fd, pending->data, pending->length, err) < 0)
     return st_wrap(err, "index.new");
@@ -281,7 +453,7 @@ int st_index_log(int fd, struct st_buffer *pending, const char *path,
   return 0;
 }
 
-void st_index_remove_log(int dir)
+void st_index_log_remove(int dir)
 {
   unlinkat(dir, "index.new", 0);
 }

@@ -1,53 +1,78 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * indexfile.h - the index on disk.  Little-endian throughout.
+ * indexfile.h - the index on disk.  Little-endian throughout; 8-byte alignment.
  *
- *   index      header: "STIX", version u32 = 2, head [32], scope [32], count u64, body length u64,
- *              CRC-32C of the body u32, CRC-32C of the header before it u32; then the body: records
- *   index.new  "STIN", version u32 = 2, then for each record its length u32, CRC-32C u32, record
- *   record     shared u32 (bytes in common with the path before; 0 in index.new), rest u32,
- *              type u8, flags u8, wanted u8, keyed u8, mode u32, uid u32, gid u32,
- *              mtime_nsec u32, ctime_nsec u32, size u64, mtime i64, ctime i64, rdev u64, inode u64,
- *              links u32, digest [32] if the flag says so, rest of the path
+ *   index      header, blocks, digests, table
+ *   header     "STIX", version u32 = 3, head [32], scope [32], directories u64, offset of the
+ *              digests u64, of the table u64, length of the file u64, CRC-32C of the blocks u32, of
+ *              the table u32, of the header before it u32, 0 u32
+ *   block      one directory: records (struct st_index_record), then their names, each with a NUL,
+ *              then zeros up to 8 bytes
+ *   digests    one directory's: 32 bytes each
+ *   table      a row for each directory, in walk order; a directory's subtree is the run behind it:
+ *              offset of its block u64, of its digests u64, records u32, bytes of names u32,
+ *              digests u32, directories at and below it u32, names left out as generated u32,
+ *              CRC-32C of its digests u32
+ *   index.new  "STIN", version u32 = 3, then for each entry its length u32, CRC-32C u32, and:
+ *              record, digest [32], path
  *
- * Readers take nothing on trust: what does not check is no index.
+ * Readers take nothing on trust: what does not check is no index.  Digests are checked for
+ * themselves, directory by directory, when they are used.
  */
 #ifndef ST_SCAN_INDEXFILE_H
 #define ST_SCAN_INDEXFILE_H
 
 #include "systracker/scan/index.h"
 
-struct st_index_item {
-  struct st_index_entry entry;
-  size_t order; /* in which it was added, while sorting */
-  bool shared;  /* stands in `before` and `after`: freed with the former */
-  bool seen;    /* of `before`: this walk put or kept it */
-  char path[];
+struct st_index_row {
+  uint64_t block, digests;
+  uint32_t count, names, ndigests, subtree, generated, digests_crc;
 };
 
-struct st_index_items {
-  struct st_index_item **items;
-  size_t count, size;
+struct st_index_file {
+  const uint8_t *data; /* mapped; NULL: there is none */
+  size_t length;
+  const struct st_index_row *rows; /* in `data` */
+  uint32_t ndirs;
+  uint8_t head[ST_DIGEST_SIZE], scope[ST_DIGEST_SIZE];
 };
 
-int st_index_compare(const char *a, const char *b); /* '/' below every other byte */
-struct st_index_item *st_index_item_new(const char *path, const struct st_index_entry *entry);
-void st_index_items_add(struct st_index_items *items, struct st_index_item *item);
+/* Maps and checks it; what is not right is none. */
+void st_index_file_open(struct st_index_file *file, int dir);
+void st_index_file_close(struct st_index_file *file);
+void st_index_file_dir(const struct st_index_file *file, uint32_t position,
+                       struct st_index_dir *ret);
+int st_index_file_rebind(int dir, const uint8_t head[ST_DIGEST_SIZE],
+                         const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err);
 
-/* Adds what the files hold; a file that is not right adds nothing (a log: what is whole of it). */
-void st_index_read(int dir, struct st_index_items *items, uint8_t head[ST_DIGEST_SIZE],
-                   uint8_t scope[ST_DIGEST_SIZE]);
-void st_index_read_log(int dir, struct st_index_items *items);
+void st_index_pack(struct st_index_record *record, const struct st_index_entry *entry);
+void st_index_unpack(const struct st_index_record *record, struct st_index_entry *ret);
 
-int st_index_write(int dir, const struct st_index_items *items, const uint8_t head[ST_DIGEST_SIZE],
-                   const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err);
-int st_index_rewrite_header(int dir, const uint8_t head[ST_DIGEST_SIZE],
-                            const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err);
+/* Writing one: all blocks, then all digests, each directory in the same order; then the end. */
+struct st_index_writer {
+  int dir, fd;
+  struct st_buffer pending;
+  uint64_t at;           /* bytes written or pending */
+  uint64_t digests;      /* where they begin */
+  uint32_t crc;          /* of the blocks */
+  struct st_buffer rows; /* struct st_index_row */
+};
+int st_index_writer_open(struct st_index_writer *w, int dir, struct st_error *err);
+void st_index_writer_close(struct st_index_writer *w);
+int st_index_writer_append(struct st_index_writer *w, const void *data, size_t length,
+                           struct st_error *err);
+int st_index_writer_finish(struct st_index_writer *w, const uint8_t head[ST_DIGEST_SIZE],
+                           const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err);
 
-/* The log of a scan: opened for appending behind what is whole of it; written in batches. */
-int st_index_open_log(int dir, struct st_error *err);
-int st_index_log(int fd, struct st_buffer *pending, const char *path,
-                 const struct st_index_entry *entry, struct st_error *err);
-void st_index_remove_log(int dir);
+/* The log of a scan: opened for appending behind what is whole of it; written in batches, or at
+ * once. */
+int st_index_log_open(int dir, struct st_error *err);
+int st_index_log_append(int fd, struct st_buffer *pending, const char *path,
+                        const struct st_index_entry *entry, bool now, struct st_error *err);
+/* Calls fn for what is whole of it. */
+void st_index_log_read(int dir,
+                       void (*fn)(void *arg, const char *path, const struct st_index_entry *entry),
+                       void *arg);
+void st_index_log_remove(int dir);
 
 #endif

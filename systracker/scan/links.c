@@ -11,6 +11,7 @@ struct item {
   uint32_t plugins;
   struct st_entry entry;
   struct st_index_entry index;
+  struct st_links_place place;
 };
 
 struct st_links {
@@ -60,14 +61,14 @@ static const char *keep(char **room, const void *data, size_t length)
 }
 
 void st_links_hold(struct st_links *links, uint32_t plugins, const struct st_entry *entry,
-                   const struct st_index_entry *index)
+                   const struct st_index_entry *index, struct st_links_place place)
 {
   size_t path = string_room(entry->path), target = string_room(entry->target),
          owner = string_room(entry->owner), group = string_room(entry->group);
   struct item *item = st_malloc(sizeof(*item) + path + target + owner + group +
                                 entry->xattrs_length + entry->holes_length);
   char *room = (char *)(item + 1);
-  *item = (struct item){true, plugins, *entry, *index};
+  *item = (struct item){true, plugins, *entry, *index, place};
   item->entry.path = keep(&room, entry->path, path);
   item->entry.target = keep(&room, entry->target, target);
   item->entry.owner = keep(&room, entry->owner, owner);
@@ -77,12 +78,13 @@ void st_links_hold(struct st_links *links, uint32_t plugins, const struct st_ent
   add(links, item);
 }
 
-void st_links_pass(struct st_links *links, const char *path, const struct st_index_entry *index)
+void st_links_pass(struct st_links *links, const char *path, const struct st_index_entry *index,
+                   struct st_links_place place)
 {
   size_t length = string_room(path);
   struct item *item = st_malloc(sizeof(*item) + length);
   char *room = (char *)(item + 1);
-  *item = (struct item){.index = *index};
+  *item = (struct item){.index = *index, .place = place};
   item->entry.path = keep(&room, path, length);
   add(links, item);
 }
@@ -138,10 +140,12 @@ static int tell(struct item *item, const struct st_links_group *g,
                 const struct st_links_callbacks *cb, struct st_error *err)
 {
   if (!item->held)
-    return item->index.links == g->digest ? 0 : cb->again(cb->arg, item->entry.path, g, err);
+    return item->index.links == g->digest
+               ? 0
+               : cb->again(cb->arg, item->entry.path, g, item->place, err);
   st_links_fill(g, &item->entry);
   item->index.links = g->digest;
-  return cb->entry(cb->arg, item->plugins, &item->entry, &item->index, err);
+  return cb->entry(cb->arg, item->plugins, &item->entry, &item->index, item->place, err);
 }
 
 int st_links_finish(struct st_links *links, const struct st_links_callbacks *callbacks,

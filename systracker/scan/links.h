@@ -24,11 +24,19 @@ static inline bool st_links_concern(const struct st_meta *m)
   return m->links > 1 && m->type != 'd';
 }
 
+/* Where the index has it, for the caller: a directory of the walk, and a record in it. */
+struct st_node;
+struct st_links_place {
+  struct st_node *node;
+  uint32_t record; /* of what was looked at, in the new directory; else in the old one */
+};
+
 /* Takes a copy of an entry that was looked at, and of what the index is to know of it. */
 void st_links_hold(struct st_links *links, uint32_t plugins, const struct st_entry *entry,
-                   const struct st_index_entry *index);
+                   const struct st_index_entry *index, struct st_links_place place);
 /* One that the index answers for; `index->meta.links` and `mount_id` are as seen now. */
-void st_links_pass(struct st_links *links, const char *path, const struct st_index_entry *index);
+void st_links_pass(struct st_links *links, const char *path, const struct st_index_entry *index,
+                   struct st_links_place place);
 
 /* Tells, for each path held, the entry with its group; and for each one passed whose group is not
  * as the index has it, the path alone, to be looked at with that group. */
@@ -40,9 +48,10 @@ struct st_links_group {
 struct st_links_callbacks {
   void *arg;
   int (*entry)(void *arg, uint32_t plugins, const struct st_entry *entry,
-               const struct st_index_entry *index, struct st_error *err);
-  int (*again)(void *arg, const char *path, const struct st_links_group *group,
+               const struct st_index_entry *index, struct st_links_place place,
                struct st_error *err);
+  int (*again)(void *arg, const char *path, const struct st_links_group *group,
+               struct st_links_place place, struct st_error *err);
 };
 int st_links_finish(struct st_links *links, const struct st_links_callbacks *callbacks,
                     struct st_error *err);

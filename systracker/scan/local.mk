@@ -3,12 +3,17 @@ libsystracker_la_SOURCES += \
 	systracker/scan/index.c systracker/scan/index.h \
 	systracker/scan/indexfile.c systracker/scan/indexfile.h \
 	systracker/scan/links.c systracker/scan/links.h \
+	systracker/scan/list.c systracker/scan/list.h \
+	systracker/scan/look.c \
 	systracker/scan/metadata.c systracker/scan/metadata.h \
 	systracker/scan/mounts.c systracker/scan/mounts.h \
 	systracker/scan/pattern.c systracker/scan/pattern.h \
+	systracker/scan/pool.c \
 	systracker/scan/readfile.c systracker/scan/readfile.h \
 	systracker/scan/rules.c systracker/scan/rules.h \
 	systracker/scan/scope.c \
+	systracker/scan/tree.c systracker/scan/tree.h \
+	systracker/scan/visit.c systracker/scan/visit.h \
 	systracker/scan/walk.c systracker/scan/walk.h
 
 if HAVE_CMOCKA

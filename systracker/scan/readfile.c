@@ -26,19 +26,25 @@ static bool same_state(const struct st_meta *a, const struct st_meta *b)
          a->mtime_nsec == b->mtime_nsec && a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec;
 }
 
-static int digest_all(struct st_file_read *r, int fd)
+void st_reader_free(struct st_reader *reader)
+{
+  free(reader->piece);
+}
+
+static int digest_all(struct st_file_read *r, struct st_reader *reader, int fd)
 {
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(r->key);
-  ST_AUTO_FREE char *piece = st_malloc(ST_READ_PIECE);
+  if (!reader->piece)
+    reader->piece = st_malloc(ST_READ_PIECE);
   for (;;) {
-    ssize_t n = read(fd, piece, ST_READ_PIECE);
+    ssize_t n = read(fd, reader->piece, ST_READ_PIECE);
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
       return -errno;
     if (n == 0)
       break;
-    st_digester_add(d, piece, (size_t)n);
+    st_digester_add(d, reader->piece, (size_t)n);
   }
   st_digester_final(d, r->digest.digest);
   r->digest.keyed = r->key != NULL;
@@ -66,12 +72,12 @@ static int read_content(struct st_file_read *r, int fd)
 }
 
 /* 0 read, 1 it changed meanwhile, or -errno. */
-static int read_once(struct st_file_read *r, int fd)
+static int read_once(struct st_file_read *r, struct st_reader *reader, int fd)
 {
   struct st_meta behind;
   if (lseek(fd, 0, SEEK_SET) < 0)
     return -errno;
-  int e = r->content ? read_content(r, fd) : digest_all(r, fd);
+  int e = r->content ? read_content(r, fd) : digest_all(r, reader, fd);
   if (e < 0)
     return e;
   e = st_meta_read(fd, "", &behind);
@@ -89,7 +95,8 @@ static enum st_read_result unreadable(struct st_file_read *r, int code)
   return ST_READ_UNREADABLE;
 }
 
-enum st_read_result st_file_read(struct st_file_read *r, int dirfd, const char *name)
+enum st_read_result st_file_read(struct st_file_read *r, struct st_reader *reader, int dirfd,
+                                 const char *name)
 {
   ST_AUTO_CLOSE int fd = open_file(dirfd, name);
   if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
@@ -104,7 +111,7 @@ enum st_read_result st_file_read(struct st_file_read *r, int dirfd, const char *
     return ST_READ_VANISHED;
   r->meta = now;
   for (int i = 0; i < ST_READ_TRIES; i++) {
-    e = read_once(r, fd);
+    e = read_once(r, reader, fd);
     if (e == 0) {
       if (r->metadata)
         st_metadata_read(r->metadata, fd, dirfd, name, &r->meta, &r->xattrs);

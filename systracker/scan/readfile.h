@@ -14,6 +14,12 @@ enum st_read_result {
   ST_READ_UNREADABLE, /* `why` says it */
 };
 
+/* What one thread reads with; used again and again.  Zeros at first. */
+struct st_reader {
+  char *piece;
+};
+void st_reader_free(struct st_reader *reader);
+
 struct st_file_read {
   const uint8_t *key;    /* of a secret's digest, else NULL */
   bool content;          /* wanted */
@@ -27,6 +33,7 @@ struct st_file_read {
 };
 
 /* Reads it; what changes while it is read is read again, three times at most. */
-enum st_read_result st_file_read(struct st_file_read *read, int dirfd, const char *name);
+enum st_read_result st_file_read(struct st_file_read *read, struct st_reader *reader, int dirfd,
+                                 const char *name);
 
 #endif

@@ -368,6 +368,149 @@ static void test_changed(void **state)
   assert_int_equal(count_said(w, "gone"), 0);
 }
 
+/* A directory that is as it was is not listed again, and what changes in it is seen all the same.
+ */
+static void test_listed(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/etc");
+  make_dir(w, "/etc/a/b");
+  make_dir(w, "/etc/c");
+  put_file(w, "/etc/a/f", "x");
+  put_file(w, "/etc/a/b/f", "x");
+  put_file(w, "/etc/c/f", "x");
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 4);
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 0);
+  assert_int_equal(w->result.entries, 9);
+  put_file(w, "/etc/a/f", "other");
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 0);
+  assert_true(said(w, "digest /etc/a/f"));
+  assert_int_equal(count_said(w, "entry"), 1);
+  put_file(w, "/etc/a/b/new", "x");
+  drop(w, "/etc/c/f", 0);
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 2);
+  assert_true(said(w, "entry /etc/a/b/new") && said(w, "gone /etc/c/f"));
+  assert_true(said(w, "entry /etc/a/b") && said(w, "entry /etc/c"));
+  assert_int_equal(count_said(w, "entry"), 3);
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.listed, 0);
+  w->full = true;
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 4);
+}
+
+/* What is excluded in a directory that is not listed stays so; one made anew is a change of it. */
+static void test_listed_excluded(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/etc", "-*.tmp", "+/srv/*/keep");
+  put_file(w, "/etc/x.tmp", "x");
+  make_dir(w, "/srv/a/keep");
+  make_dir(w, "/srv/b");
+  walk_settled(w);
+  assert_true(said(w, "entry /srv/a/keep"));
+  assert_false(said(w, "entry /srv/a") || said(w, "entry /etc/x.tmp"));
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.listed, 0);
+  assert_int_equal(w->result.entries, 4);
+  make_dir(w, "/srv/b/keep");
+  put_file(w, "/etc/y.tmp", "x");
+  walk_settled(w);
+  assert_int_equal(count_said(w, "entry"), 2); /* /etc, which has other times */
+  assert_true(said(w, "entry /srv/b/keep") && said(w, "entry /etc"));
+  assert_int_equal(count_said(w, "gone"), 0);
+}
+
+/* Rewritten with the same size, within the tick of the walk that saw it before. */
+static void test_same_tick(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/f");
+  for (int i = 0; i < 20; i++) {
+    ST_AUTO_CLOSE int fd = openat(w->root, "f", O_WRONLY | O_CREAT, 0644);
+    assert_int_equal(pwrite(fd, "one", 3, 0), 3);
+    walk(w);
+    assert_int_equal(pwrite(fd, "two", 3, 0), 3);
+    walk(w);
+    struct st_id id;
+    st_id_of(&id, NULL, "two", 3);
+    assert_true(said(w, "digest /f"));
+    assert_true(st_id_equal(&w->last.digest, &id));
+  }
+}
+
+/* Rewritten with the same size, and its mtime put back. */
+static void test_mtime_put_back(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/f");
+  put_file(w, "/f", "one");
+  walk_settled(w);
+  put_file(w, "/f", "two");
+  walk_settled(w);
+  struct st_id id;
+  st_id_of(&id, NULL, "two", 3);
+  assert_true(said(w, "digest /f"));
+  assert_true(st_id_equal(&w->last.digest, &id));
+  assert_int_equal(w->last.mtime, 1000000000);
+}
+
+static int by_path(const void *a, const void *b)
+{
+  const char *x = *(char *const *)a, *y = *(char *const *)b;
+  for (; *x && *x == *y; x++, y++)
+    ;
+  int i = *x == '/' ? 1 : *x ? 2 + (unsigned char)*x : 0;
+  int k = *y == '/' ? 1 : *y ? 2 + (unsigned char)*y : 0;
+  return i - k;
+}
+
+/* Many directories, for several threads: each entry once, in the order of the paths. */
+static void test_many(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/many");
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  for (int i = 0; i < 600; i++) {
+    ST_AUTO_FREE char *dir = st_format("/many/%d/%d/%d", i % 7, i % 30, i);
+    make_dir(w, dir);
+    for (int k = 0; k < 3; k++) {
+      ST_AUTO_FREE char *path = st_format("%s/%d", dir, k);
+      put_file(w, path, path);
+    }
+  }
+  w->want = ST_WANT_ENTRY;
+  walk_settled(w);
+  uint64_t entries = w->result.entries;
+  assert_int_equal(count_said(w, "entry"), entries);
+  ST_AUTO_STRINGS sorted = {0};
+  for (size_t i = 0; i < w->said.count; i++)
+    st_strings_add(&sorted, w->said.items[i]);
+  qsort(sorted.items, sorted.count, sizeof(char *), by_path);
+  for (size_t i = 0; i < sorted.count; i++)
+    assert_string_equal(sorted.items[i], w->said.items[i]);
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.entries, entries);
+  put_file(w, "/many/6/13/433/1", "changed");
+  drop(w, "/many/1/1/1/2", 0);
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  walk_settled(w);
+  assert_true(said(w, "content /many/6/13/433/1") && said(w, "gone /many/1/1/1/2"));
+  assert_int_equal(w->result.entries, entries - 1);
+  assert_int_equal(count_said(w, "entry"), 2);
+  w->full = true;
+  walk_settled(w);
+  assert_int_equal(w->result.read, 600 * 3 - 1);
+  assert_int_equal(count_said(w, "content"), 600 * 3 - 1);
+}
+
 static void test_gone(void **state)
 {
   struct world *w = *state;
@@ -841,14 +984,34 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_first),       TEST(test_entry),       TEST(test_unchanged),
-      TEST(test_unsettled),   TEST(test_changed),     TEST(test_gone),
-      TEST(test_cached),      TEST(test_large),       TEST(test_killed),
-      TEST(test_deep),        TEST(test_odd_names),   TEST(test_changes_before),
-      TEST(test_vanishes),    TEST(test_swapped),     TEST(test_swapped_for_fifo),
-      TEST(test_roots),       TEST(test_top),         TEST(test_store),
-      TEST(test_generated),   TEST(test_unreadable),  TEST(test_named_mount),
-      TEST(test_other_mount), TEST(test_mount_above),
+      TEST(test_first),
+      TEST(test_entry),
+      TEST(test_unchanged),
+      TEST(test_unsettled),
+      TEST(test_changed),
+      TEST(test_gone),
+      TEST(test_cached),
+      TEST(test_large),
+      TEST(test_killed),
+      TEST(test_deep),
+      TEST(test_odd_names),
+      TEST(test_changes_before),
+      TEST(test_vanishes),
+      TEST(test_swapped),
+      TEST(test_swapped_for_fifo),
+      TEST(test_roots),
+      TEST(test_top),
+      TEST(test_store),
+      TEST(test_generated),
+      TEST(test_unreadable),
+      TEST(test_named_mount),
+      TEST(test_other_mount),
+      TEST(test_mount_above),
+      TEST(test_listed),
+      TEST(test_listed_excluded),
+      TEST(test_same_tick),
+      TEST(test_mtime_put_back),
+      TEST(test_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

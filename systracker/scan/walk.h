@@ -7,6 +7,10 @@
  * which something is wanted are opened and read once, unless the index already knows their digest
  * (and, for content, the store already has the object).  A file that changes while it is read is
  * read again, at most three times, then reported as unreadable.
+ *
+ * All threads stat first; then what there is to look at is told, in the order of the paths, while
+ * further threads read and hash ahead.  A directory whose own stat data are those of the index, and
+ * settled, is not listed again, on file systems that keep its times.
  */
 #ifndef ST_SCAN_WALK_H
 #define ST_SCAN_WALK_H
@@ -50,7 +54,8 @@ struct st_mount {
   bool entered;
 };
 
-/* What the walk tells and asks; all but `want` are called from one thread. */
+/* What the walk tells and asks.  `want` and `forced` are called from any thread, several at a time;
+ * all others from the one that called st_walk, in the order of the paths, `gone` at the end. */
 struct st_walk_callbacks {
   void *arg;
   /* Union of what the plug-ins of the mask want; entry has no digest yet. */
@@ -91,6 +96,7 @@ struct st_walk_result {
   uint64_t read; /* files */
   uint64_t read_bytes;
   uint64_t generated; /* left out by that list */
+  uint64_t listed;    /* directories: the others were known by name */
   uint64_t vanished;  /* between listing and looking: no error */
   uint64_t unobserved;
 };

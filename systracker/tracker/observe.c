@@ -324,6 +324,8 @@ static int walk(struct st_observation *o, struct st_error *err)
   };
   struct st_walk_callbacks callbacks = {o,      want, entry,      content, has,
                                         forced, gone, unobserved, mount};
+  if (st_set_count(o->forced) == 0)
+    callbacks.forced = NULL; /* no path has to be made to ask for it */
   return st_walk(&options, &callbacks, &o->result->walk, err);
 }
 

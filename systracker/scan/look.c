@@ -1,0 +1,773 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * look.c - the walk's second part: one thread goes through what was noted, in the order of the
+ * paths, and tells it; the others read and hash ahead of it.
+ *
+ * What is on its way stands in a ring in that order.  Threads take up what is to be read, and the
+ * one that tells takes what is done from the ring's head, or does it itself where nobody has begun.
+ */
+#include <endian.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "systracker/base/file.h"
+#include "systracker/scan/links.h"
+#include "systracker/scan/metadata.h"
+#include "systracker/scan/readfile.h"
+#include "systracker/scan/tree.h"
+
+#define ST_RING 512                        /* entries on their way */
+#define ST_MOST_AHEAD ((uint64_t)64 << 20) /* bytes of content in memory, but for the head's */
+#define ST_ENOUGH_LOOKS 8                  /* on their way: then threads pay */
+
+/* A directory held open for those who read in it. */
+struct opened {
+  int fd; /* or -errno */
+  unsigned users;
+};
+
+enum look_state { LOOK_WAITING, LOOK_TAKEN, LOOK_DONE };
+enum look_result { LOOK_SEEN, LOOK_VANISHED, LOOK_NOT_SEEN };
+
+/* Something to tell.  `item` says what; what is below `path` is for entries to look at. */
+struct look {
+  enum look_state state;
+  const struct st_item *item;
+  struct st_node *node;
+  char *path;
+  const char *name;
+  struct opened *dir;
+  bool known; /* in the index */
+  struct st_index_entry old;
+  enum look_result result;
+  int code; /* of what was not seen */
+  struct st_meta meta;
+  struct st_entry entry;
+  char *target;
+  struct st_metadata metadata;
+  const struct st_links_group *group; /* looked at for that; NULL: to be held back */
+  bool was_read;
+  bool if_stored; /* the digest serves if the store has the object */
+  struct st_file_read read;
+  uint64_t ahead; /* bytes that count against ST_MOST_AHEAD */
+};
+
+struct looker {
+  struct st_walk_state *w;
+  struct st_links *links; /* entries that are held back until the end */
+  struct st_buffer path;
+  pthread_mutex_t mutex;
+  pthread_cond_t more, done, room;
+  struct look ring[ST_RING];
+  size_t head, next, tail; /* counted from the beginning of the walk */
+  uint64_t ahead;
+  pthread_t *threads;
+  unsigned started;
+  bool end;
+  struct st_reader reader; /* of the thread that tells */
+  struct st_node **incomplete;
+  size_t nincomplete;
+};
+
+/* The way down to the node at hand. */
+struct frame {
+  struct frame *above;
+  struct st_node *node;
+  struct opened *dir;
+};
+
+static struct look *at(struct looker *l, size_t n)
+{
+  return &l->ring[n % ST_RING];
+}
+
+/* ---- Reading: any thread --------------------------------------------------------------------- */
+
+static struct st_entry make_entry(const struct looker *l, const char *path, const struct st_meta *m,
+                                  const char *target)
+{
+  const struct st_accounts *accounts = l->w->o->accounts;
+  return (struct st_entry){
+      .path = path,
+      .type = m->type,
+      .mode = m->mode,
+      .uid = m->uid,
+      .gid = m->gid,
+      .owner = st_account_user(accounts, m->uid),
+      .group = st_account_group(accounts, m->gid),
+      .size = m->size,
+      .mtime = m->mtime,
+      .mtime_nsec = m->mtime_nsec,
+      .rdev = m->rdev,
+      .target = target,
+  };
+}
+
+static unsigned what_is_wanted(const struct looker *l, const struct look *k)
+{
+  const struct st_walk_callbacks *cb = l->w->cb;
+  unsigned wanted = cb->want(cb->arg, k->item->plugins, &k->entry);
+  if (k->entry.type != 'f')
+    return wanted & (unsigned)ST_WANT_ENTRY;
+  if (k->entry.size > l->w->o->max_content)
+    wanted &= ~(unsigned)ST_WANT_CONTENT;
+  return wanted & ST_WANT_CONTENT ? wanted | ST_WANT_DIGEST : wanted;
+}
+
+static bool same_stat(const struct st_meta *a, const struct st_meta *b)
+{
+  return a->type == b->type && a->inode == b->inode && a->size == b->size && a->mtime == b->mtime &&
+         a->mtime_nsec == b->mtime_nsec && a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec &&
+         a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->rdev == b->rdev;
+}
+
+/* Whether what was read last time still serves: content, if the store has it. */
+static bool digest_serves(const struct looker *l, struct look *k)
+{
+  const struct st_walk_options *o = l->w->o;
+  const struct st_index_entry *old = &k->old;
+  unsigned wanted = k->entry.wanted;
+  if (!k->known || o->full || !(old->flags & ST_INDEX_HAS_DIGEST) ||
+      (old->flags & ST_INDEX_UNSETTLED) || !same_stat(&k->meta, &old->meta))
+    return false;
+  if (old->digest.keyed != ((wanted & ST_WANT_SECRET) != 0) || (old->digest.keyed && o->other_keys))
+    return false;
+  k->if_stored = wanted & ST_WANT_CONTENT;
+  return !k->if_stored || (old->flags & ST_INDEX_HAS_OBJECT);
+}
+
+static void unreadable(struct look *k, const char *why)
+{
+  k->entry.unreadable = true;
+  snprintf(k->read.why, sizeof(k->read.why), "%s", why);
+}
+
+static bool is_missing(int e)
+{
+  return e == -ENOENT || e == -ENOTDIR || e == -ELOOP || e == -ENXIO;
+}
+
+/* What was read goes before what the walk saw. */
+static void take_read(struct looker *l, struct look *k)
+{
+  unsigned wanted = k->entry.wanted;
+  k->was_read = true;
+  k->meta = k->read.meta;
+  k->entry = make_entry(l, k->path, &k->meta, NULL);
+  k->entry.wanted = wanted;
+  k->entry.has_digest = true;
+  k->entry.digest = k->read.digest;
+}
+
+static struct st_xattr_options xattr_options(const struct looker *l, unsigned wanted)
+{
+  const struct st_keys *keys = l->w->o->keys;
+  bool secret = (wanted & ST_WANT_SECRET) && keys;
+  return (struct st_xattr_options){l->w->o->accounts, secret ? keys->id_key : NULL};
+}
+
+static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
+{
+  unsigned wanted = k->entry.wanted;
+  k->read = (struct st_file_read){.content = wanted & ST_WANT_CONTENT,
+                                  .meta = k->meta,
+                                  .metadata = &k->metadata,
+                                  .xattrs = xattr_options(l, wanted)};
+  k->read.key = k->read.xattrs.key;
+  if ((wanted & ST_WANT_SECRET) && !k->read.key) {
+    unreadable(k, "a secret, and there is no key for its digest");
+    return;
+  }
+  enum st_read_result r = st_file_read(&k->read, reader, k->dir->fd, k->name);
+  if (r == ST_READ_VANISHED)
+    k->result = LOOK_VANISHED;
+  else if (r == ST_READ_UNREADABLE)
+    k->entry.unreadable = true;
+  else
+    take_read(l, k);
+}
+
+/* What stat does not say.  A secret's attributes are not read where there is no key for them. */
+static void add_metadata(const struct looker *l, struct look *k)
+{
+  struct st_xattr_options options = xattr_options(l, k->entry.wanted);
+  if (!k->metadata.read && (options.key || !(k->entry.wanted & ST_WANT_SECRET)))
+    st_metadata_read(&k->metadata, -1, k->dir->fd, k->name, &k->meta, &options);
+  st_metadata_fill(&k->metadata, &k->entry);
+  if (k->metadata.why[0] && !k->entry.unreadable)
+    unreadable(k, k->metadata.why);
+}
+
+/* Content is held in memory until it is told: not too much of it.  The head never waits, so
+ * there is always one that goes on. */
+static void wait_for_room(struct looker *l, struct look *k)
+{
+  if (!(k->entry.wanted & ST_WANT_CONTENT))
+    return;
+  pthread_mutex_lock(&l->mutex);
+  while (!l->end && k != at(l, l->head) && l->ahead > 0 && l->ahead + k->meta.size > ST_MOST_AHEAD)
+    pthread_cond_wait(&l->room, &l->mutex);
+  k->ahead = k->meta.size;
+  l->ahead += k->ahead;
+  pthread_mutex_unlock(&l->mutex);
+}
+
+static int read_target(struct look *k)
+{
+  if (k->dir->fd < 0)
+    return k->dir->fd;
+  return k->meta.type == 'l' ? st_read_link(k->dir->fd, k->name, &k->target) : 0;
+}
+
+static void digest_it(struct looker *l, struct look *k, struct st_reader *reader)
+{
+  if (!(k->entry.wanted & ST_WANT_DIGEST))
+    return;
+  if (digest_serves(l, k)) {
+    k->entry.has_digest = true;
+    k->entry.digest = k->old.digest;
+    k->entry.has_object = k->if_stored;
+    return;
+  }
+  k->if_stored = false;
+  wait_for_room(l, k);
+  read_it(l, k, reader);
+}
+
+static void look_at(struct looker *l, struct look *k, struct st_reader *reader)
+{
+  int e = read_target(k);
+  if (e < 0) {
+    k->result = is_missing(e) || e == -EINVAL ? LOOK_VANISHED : LOOK_NOT_SEEN;
+    k->code = -e;
+    return;
+  }
+  k->entry = make_entry(l, k->path, &k->meta, k->target);
+  k->entry.wanted = what_is_wanted(l, k);
+  digest_it(l, k, reader);
+  if (k->result == LOOK_SEEN)
+    add_metadata(l, k);
+}
+
+/* ---- Threads --------------------------------------------------------------------------------- */
+
+static void do_next(struct looker *l, struct st_reader *reader)
+{
+  struct look *k = at(l, l->next++);
+  if (k->state == LOOK_DONE)
+    return;
+  k->state = LOOK_TAKEN;
+  pthread_mutex_unlock(&l->mutex);
+  look_at(l, k, reader);
+  pthread_mutex_lock(&l->mutex);
+  k->state = LOOK_DONE;
+  if (k == at(l, l->head))
+    pthread_cond_signal(&l->done);
+}
+
+static void *work(void *arg)
+{
+  struct looker *l = arg;
+  struct st_reader reader = {0};
+  pthread_mutex_lock(&l->mutex);
+  for (;;) {
+    while (l->next == l->tail && !l->end)
+      pthread_cond_wait(&l->more, &l->mutex);
+    if (l->end)
+      break;
+    do_next(l, &reader);
+  }
+  pthread_mutex_unlock(&l->mutex);
+  st_reader_free(&reader);
+  return NULL;
+}
+
+/* A thread that cannot be had is done without. */
+static void start(struct looker *l)
+{
+  unsigned threads = l->w->threads;
+  l->threads = st_calloc(threads, sizeof(*l->threads));
+  while (l->started < threads && pthread_create(&l->threads[l->started], NULL, work, l) == 0)
+    l->started++;
+}
+
+static void stop(struct looker *l)
+{
+  pthread_mutex_lock(&l->mutex);
+  l->end = true;
+  pthread_cond_broadcast(&l->more);
+  pthread_cond_broadcast(&l->room);
+  pthread_mutex_unlock(&l->mutex);
+  for (unsigned i = 0; i < l->started; i++)
+    pthread_join(l->threads[i], NULL);
+  free(l->threads);
+}
+
+/* ---- Telling: one thread --------------------------------------------------------------------- */
+
+int st_walk_unobserved(struct st_walk_state *w, const char *path, int code, const char *why,
+                       struct st_error *err)
+{
+  char text[64];
+  w->result->unobserved++;
+  return w->cb->unobserved(w->cb->arg, path, code ? strerror_r(code, text, sizeof(text)) : why,
+                           err);
+}
+
+/* Not all in the directory was seen: next time it is listed again, whatever its times say. */
+static void add_incomplete(struct looker *l, struct st_node *n)
+{
+  if (!n->parent)
+    return; /* the roots are asked for each time */
+  l->incomplete = st_realloc(l->incomplete, l->nincomplete + 1, sizeof(struct st_node *));
+  l->incomplete[l->nincomplete++] = n;
+}
+
+/* The directory in the next index, to be written to. */
+static struct st_index_new *fresh_of(struct st_walk_state *w, struct st_node *n)
+{
+  if (!n->fresh) {
+    n->fresh = st_index_copy(w->o->index, n->position);
+    st_index_replace(w->o->index, n->position, n->fresh);
+  }
+  return n->fresh;
+}
+
+static void unsettle(struct st_walk_state *w, struct st_node *n)
+{
+  fresh_of(w, n->parent)->records[n->record].flags |= ST_INDEX_UNSETTLED;
+}
+
+static struct st_index_entry index_entry(const struct looker *l, const struct look *k)
+{
+  struct st_index_entry e = {.meta = k->meta, .wanted = k->entry.wanted};
+  if (k->entry.has_digest) {
+    e.flags |= ST_INDEX_HAS_DIGEST;
+    e.digest = k->entry.digest;
+  }
+  if (k->entry.has_object)
+    e.flags |= ST_INDEX_HAS_OBJECT;
+  if (k->entry.unreadable || !st_is_settled(l->w, &k->meta))
+    e.flags |= ST_INDEX_UNSETTLED;
+  if (k->group)
+    e.links = k->group->digest;
+  return e;
+}
+
+/* All is known of the entry but perhaps its group: then it waits, and index.new has it already. */
+static int finish_entry(struct looker *l, struct look *k, struct st_error *err)
+{
+  const struct st_walk_callbacks *cb = l->w->cb;
+  struct st_links_group alone = {.first = ""};
+  struct st_index_entry e = index_entry(l, k);
+  if (k->meta.type != 'd')
+    st_links_fill(k->group ? k->group : &alone, &k->entry);
+  if (!k->group && st_links_concern(&k->meta))
+    st_links_hold(l->links, k->item->plugins, &k->entry, &e,
+                  (struct st_links_place){k->node, k->item->record});
+  else if (cb->entry(cb->arg, k->item->plugins, &k->entry, err) < 0)
+    return -1;
+  st_index_set(k->node->fresh, k->item->record, &e);
+  return k->was_read ? st_index_log(l->w->o->index, k->path, &e, err) : 0;
+}
+
+static int tell_vanished(struct looker *l, const struct look *k)
+{
+  l->w->result->vanished++;
+  st_index_set(k->node->fresh, k->item->record, NULL);
+  if (k->known && l->w->o->current)
+    st_strings_add(&l->w->gone, k->path);
+  return 0;
+}
+
+static int tell_not_seen(struct looker *l, struct look *k, struct st_error *err)
+{
+  bool indexed = k->item->old != ST_INDEX_NONE;
+  st_index_set(k->node->fresh, k->item->record, indexed ? &k->old : NULL);
+  if (!indexed)
+    add_incomplete(l, k->node);
+  return st_walk_unobserved(l->w, k->path, k->code, NULL, err);
+}
+
+static int tell_content(struct looker *l, struct look *k, struct st_error *err)
+{
+  const struct st_walk_callbacks *cb = l->w->cb;
+  struct st_file_read *r = &k->read;
+  l->w->result->read++;
+  l->w->result->read_bytes += k->meta.size;
+  if (!r->content)
+    return 0;
+  if (cb->content(cb->arg, &k->entry, r->data.data ? r->data.data : "", r->data.length,
+                  r->key != NULL, &k->entry.digest, err) < 0)
+    return -1;
+  k->entry.has_object = true;
+  return 0;
+}
+
+/* The store has lost what it had. */
+static void read_again(struct looker *l, struct look *k)
+{
+  const struct st_walk_callbacks *cb = l->w->cb;
+  if (!k->if_stored || cb->has(cb->arg, &k->entry.digest))
+    return;
+  k->entry.has_digest = k->entry.has_object = false;
+  read_it(l, k, &l->reader);
+  if (k->result == LOOK_SEEN)
+    add_metadata(l, k);
+}
+
+static int tell_entry(struct looker *l, struct look *k, struct st_error *err)
+{
+  if (k->result == LOOK_SEEN)
+    read_again(l, k);
+  if (k->result == LOOK_VANISHED)
+    return tell_vanished(l, k);
+  if (k->result == LOOK_NOT_SEEN)
+    return tell_not_seen(l, k, err);
+  if (k->entry.unreadable && st_walk_unobserved(l->w, k->path, 0, k->read.why, err) < 0)
+    return -1;
+  if (k->was_read && tell_content(l, k, err) < 0)
+    return -1;
+  l->w->result->looked_at++;
+  return finish_entry(l, k, err);
+}
+
+static int forget(struct looker *l, struct look *k, struct st_error *err)
+{
+  const struct st_walk_callbacks *cb = l->w->cb;
+  k->entry = make_entry(l, k->path, &k->item->meta, NULL);
+  return cb->entry(cb->arg, 0, &k->entry, err);
+}
+
+static void emptied(struct looker *l, const struct look *k)
+{
+  struct st_index_dir dir;
+  for (uint32_t i = 0; st_index_dir(l->w->o->index, k->item->old, &dir) && i < dir.count; i++)
+    st_strings_take(&l->w->gone, st_format("%s/%s", k->path, st_index_name(&dir, i)));
+}
+
+static int tell(struct looker *l, struct look *k, struct st_error *err)
+{
+  const struct st_item *item = k->item;
+  const struct st_walk_callbacks *cb = l->w->cb;
+  switch (item->kind) {
+  case ST_ITEM_LOOK:
+    return tell_entry(l, k, err);
+  case ST_ITEM_FORGET:
+    return forget(l, k, err);
+  case ST_ITEM_UNOBSERVED:
+    return st_walk_unobserved(l->w, k->path, item->code, item->why, err);
+  case ST_ITEM_MOUNT:
+    return cb->mount(
+        cb->arg,
+        &(struct st_mount){k->path, st_mounts_type(l->w->mounts, item->mount_id), item->entered},
+        err);
+  case ST_ITEM_GONE:
+    st_strings_add(&l->w->gone, k->path);
+    return 0;
+  case ST_ITEM_EMPTIED:
+    emptied(l, k);
+    return 0;
+  }
+  return 0;
+}
+
+/* ---- The ring: the thread that tells --------------------------------------------------------- */
+
+static void drop_opened(struct opened *dir)
+{
+  if (!dir || --dir->users > 0)
+    return;
+  if (dir->fd >= 0)
+    close(dir->fd);
+  free(dir);
+}
+
+static void clear(struct look *k)
+{
+  free(k->path);
+  free(k->target);
+  st_buffer_free(&k->read.data);
+  st_metadata_clear(&k->metadata);
+  drop_opened(k->dir);
+}
+
+/* What is at the head, once it is done. */
+static int take_head(struct looker *l, struct st_error *err)
+{
+  pthread_mutex_lock(&l->mutex);
+  struct look *k = at(l, l->head);
+  while (k->state != LOOK_DONE) {
+    if (k->state == LOOK_WAITING)
+      do_next(l, &l->reader);
+    else
+      pthread_cond_wait(&l->done, &l->mutex);
+  }
+  if (l->next == l->head)
+    l->next++;
+  pthread_mutex_unlock(&l->mutex);
+  int r = tell(l, k, err);
+  pthread_mutex_lock(&l->mutex);
+  l->ahead -= k->ahead;
+  l->head++;
+  pthread_cond_broadcast(&l->room);
+  pthread_mutex_unlock(&l->mutex);
+  clear(k);
+  return r;
+}
+
+static bool head_is_done(struct looker *l)
+{
+  pthread_mutex_lock(&l->mutex);
+  bool done = l->head < l->tail && at(l, l->head)->state == LOOK_DONE;
+  pthread_mutex_unlock(&l->mutex);
+  return done;
+}
+
+/* Where the ring is full, the head makes place first. */
+static int put(struct looker *l, struct look *look, struct st_error *err)
+{
+  if (l->tail - l->head == ST_RING && take_head(l, err) < 0) {
+    clear(look);
+    return -1;
+  }
+  *at(l, l->tail) = *look;
+  pthread_mutex_lock(&l->mutex);
+  l->tail++;
+  if (look->state == LOOK_WAITING)
+    pthread_cond_signal(&l->more);
+  pthread_mutex_unlock(&l->mutex);
+  if (!l->threads && l->tail - l->head >= ST_ENOUGH_LOOKS)
+    start(l);
+  while (head_is_done(l)) {
+    if (take_head(l, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* ---- What was noted, in the order of the paths ----------------------------------------------- */
+
+static struct opened *new_opened(int fd)
+{
+  struct opened *dir = st_malloc(sizeof(*dir));
+  *dir = (struct opened){fd, 1};
+  return dir;
+}
+
+/* The directory of a root, or of the roots' parent. */
+static int open_root(const struct looker *l, const char *path, const char **ret_name)
+{
+  *ret_name = ".";
+  if (strcmp(path, "/") == 0)
+    return st_open_directory(l->w->o->root, ".", O_PATH);
+  return st_open_parent(l->w->o->root, path, ret_name);
+}
+
+static int open_node(struct looker *l, struct frame *f);
+
+static int dir_of(struct looker *l, struct frame *f)
+{
+  if (!f->dir)
+    f->dir = new_opened(open_node(l, f));
+  return f->dir->fd;
+}
+
+static int open_node(struct looker *l, struct frame *f)
+{
+  if (f->above->node->parent) {
+    int above = dir_of(l, f->above);
+    return above < 0 ? above : st_open_directory(above, f->node->name, O_PATH);
+  }
+  const char *name;
+  ST_AUTO_CLOSE int parent = open_root(l, f->node->name, &name);
+  return parent < 0 ? parent : st_open_directory(parent, name, O_PATH);
+}
+
+static void find_old(const struct looker *l, const struct st_node *n, struct look *k)
+{
+  const struct st_index *index = l->w->o->index;
+  struct st_index_dir dir;
+  k->known = st_index_find_fresh(index, k->path, &k->old);
+  if (k->known)
+    return;
+  if (k->item->old != ST_INDEX_NONE && st_index_dir(index, n->position, &dir)) {
+    st_index_read(&dir, k->item->old, &k->old);
+    k->known = !(k->old.flags & ST_INDEX_PASSED);
+  } else if (l->w->other_roots) {
+    k->known = st_index_find(index, k->path, &k->old, NULL);
+  }
+}
+
+static int put_look(struct looker *l, struct frame *f, const struct st_item *item,
+                    struct st_error *err)
+{
+  struct look k = {.item = item, .node = f->node, .meta = item->meta};
+  k.name = st_index_new_name(f->node->fresh, item->record);
+  st_node_path(f->node, k.name, &l->path);
+  k.path = st_memdup(l->path.data, l->path.length);
+  find_old(l, f->node, &k);
+  if (!f->node->parent) {
+    k.dir = new_opened(open_root(l, k.path, &k.name));
+  } else {
+    dir_of(l, f);
+    k.dir = f->dir;
+    k.dir->users++;
+  }
+  return put(l, &k, err);
+}
+
+static int put_item(struct looker *l, struct frame *f, const struct st_item *item,
+                    struct st_error *err)
+{
+  if (item->kind == ST_ITEM_LOOK)
+    return put_look(l, f, item, err);
+  struct look k = {.item = item, .node = f->node, .state = LOOK_DONE};
+  st_node_path(f->node, item->name ? item->name : "", &l->path);
+  k.path = st_memdup(l->path.data, l->path.length);
+  return put(l, &k, err);
+}
+
+static int by_order(const void *a, const void *b)
+{
+  const struct st_node *x = *(struct st_node *const *)a, *y = *(struct st_node *const *)b;
+  return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static struct st_node **sorted_children(const struct st_node *n, size_t *ret_count)
+{
+  size_t count = 0;
+  for (struct st_node *c = n->busy_children; c; c = c->next_busy)
+    count++;
+  struct st_node **children = st_calloc(count + 1, sizeof(struct st_node *));
+  *ret_count = count;
+  for (struct st_node *c = n->busy_children; c; c = c->next_busy)
+    children[--count] = c;
+  if (*ret_count > 1)
+    qsort(children, *ret_count, sizeof(struct st_node *), by_order);
+  return children;
+}
+
+static int go_through(struct looker *l, struct frame *above, struct st_node *n,
+                      struct st_error *err)
+{
+  struct frame f = {.above = above, .node = n};
+  size_t count, c = 0;
+  ST_AUTO_FREE struct st_node **children = sorted_children(n, &count);
+  int r = 0;
+  if (n->incomplete)
+    add_incomplete(l, n);
+  for (size_t i = 0; i < n->nitems && r == 0; i++) {
+    while (c < count && children[c]->order < n->items[i].order && r == 0)
+      r = go_through(l, &f, children[c++], err);
+    if (r == 0)
+      r = put_item(l, &f, &n->items[i], err);
+  }
+  while (c < count && r == 0)
+    r = go_through(l, &f, children[c++], err);
+  drop_opened(f.dir);
+  return r;
+}
+
+/* ---- Links ----------------------------------------------------------------------------------- */
+
+static int tell_linked(void *arg, uint32_t plugins, const struct st_entry *entry,
+                       const struct st_index_entry *index, struct st_links_place place,
+                       struct st_error *err)
+{
+  struct looker *l = arg;
+  st_index_set(place.node->fresh, place.record, index);
+  return l->w->cb->entry(l->w->cb->arg, plugins, entry, err);
+}
+
+/* Of an entry that was passed, its group alone is new. */
+static int look_again(void *arg, const char *path, const struct st_links_group *group,
+                      struct st_links_place place, struct st_error *err)
+{
+  struct looker *l = arg;
+  struct st_index_new *dir = fresh_of(l->w, place.node);
+  struct st_item item = {.kind = ST_ITEM_LOOK, .old = place.record};
+  struct look k = {.item = &item, .node = place.node, .group = group, .path = st_strdup(path)};
+  item.record = st_index_new_search(dir, place.node->parent ? strrchr(path, '/') + 1 : path);
+  item.plugins = st_scope_match(l->w->o->scope, path, false).plugins;
+  k.dir = new_opened(open_root(l, k.path, &k.name));
+  find_old(l, place.node, &k);
+  int r = 0;
+  if (k.dir->fd < 0 || st_meta_read(k.dir->fd, k.name, &k.meta) < 0 || k.meta.type == 'd') {
+    l->w->result->vanished++;
+  } else if (item.plugins && item.record != ST_INDEX_NONE) {
+    look_at(l, &k, &l->reader);
+    r = tell_entry(l, &k, err);
+    l->ahead -= k.ahead;
+  }
+  clear(&k);
+  return r;
+}
+
+static void add_passed(void *arg, const struct st_passed *p)
+{
+  struct looker *l = arg;
+  struct st_index_dir dir;
+  if (!st_index_dir(l->w->o->index, p->node->position, &dir))
+    return;
+  struct st_index_entry e = {
+      .links = le32toh(dir.records[p->record].links),
+      .meta = {.inode = p->inode, .device = p->device, .mount_id = p->mount_id, .links = p->links},
+  };
+  st_node_path(p->node, st_index_name(&dir, p->record), &l->path);
+  st_links_pass(l->links, l->path.data, &e, (struct st_links_place){p->node, p->record});
+}
+
+/* Where nothing is told, no group is another one. */
+static int finish_links(struct looker *l, struct st_error *err)
+{
+  const struct st_links_callbacks callbacks = {l, tell_linked, look_again};
+  st_pool_each_passed(l->w->pool, add_passed, l);
+  return st_links_finish(l->links, &callbacks, err);
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+static struct looker *looker_new(struct st_walk_state *w)
+{
+  struct looker *l = st_calloc(1, sizeof(*l));
+  l->w = w;
+  l->links = st_links_new();
+  pthread_mutex_init(&l->mutex, NULL);
+  pthread_cond_init(&l->more, NULL);
+  pthread_cond_init(&l->done, NULL);
+  pthread_cond_init(&l->room, NULL);
+  return l;
+}
+
+static void looker_free(struct looker *l)
+{
+  while (l->head < l->tail)
+    clear(at(l, l->head++));
+  free(l->incomplete);
+  st_links_free(l->links);
+  pthread_cond_destroy(&l->more);
+  pthread_cond_destroy(&l->done);
+  pthread_cond_destroy(&l->room);
+  pthread_mutex_destroy(&l->mutex);
+  st_reader_free(&l->reader);
+  st_buffer_free(&l->path);
+  free(l);
+}
+
+int st_look_all(struct st_walk_state *w, struct st_error *err)
+{
+  if (!w->top.busy_children && w->top.nitems == 0)
+    return 0;
+  struct looker *l = looker_new(w);
+  int r = go_through(l, NULL, &w->top, err);
+  while (l->head < l->tail && r == 0)
+    r = take_head(l, err);
+  if (r == 0)
+    r = finish_links(l, err);
+  stop(l);
+  for (size_t i = 0; i < l->nincomplete; i++)
+    unsettle(w, l->incomplete[i]);
+  looker_free(l);
+  return r;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "systracker/scan/tree.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* Names from the root's down; the tree is as deep as the paths are. */
+static void add_names(const struct st_node *node, struct st_buffer *out)
+{
+  size_t length = 0;
+  for (const struct st_node *n = node; n->parent; n = n->parent)
+    length += strlen(n->name) + 1;
+  st_buffer_clear(out);
+  st_buffer_reserve(out, length + 2);
+  char *end = out->data + length;
+  *end = 0;
+  for (const struct st_node *n = node; n->parent; n = n->parent) {
+    size_t k = strlen(n->name);
+    end -= k;
+    memcpy(end, n->name, k);
+    if (n->parent->parent)
+      *--end = '/';
+  }
+  out->length = length - (size_t)(end - out->data);
+  memmove(out->data, end, out->length + 1);
+}
+
+void st_node_path(const struct st_node *node, const char *name, struct st_buffer *out)
+{
+  add_names(node, out);
+  if (out->length >= 2 && out->data[0] == '/' && out->data[1] == '/') { /* below the root "/" */
+    memmove(out->data, out->data + 1, out->length);
+    out->length--;
+  }
+  if (!*name)
+    return;
+  if (out->length > 0 && out->data[out->length - 1] != '/')
+    st_buffer_append_byte(out, '/');
+  st_buffer_append_string(out, name);
+}
+
+struct st_item *st_node_note(struct st_node *node, enum st_item_kind kind, uint32_t order)
+{
+  if (node->nitems == node->size_items) {
+    node->size_items = node->size_items ? 2 * node->size_items : 4;
+    node->items = st_realloc(node->items, node->size_items, sizeof(*node->items));
+  }
+  struct st_item *item = &node->items[node->nitems++];
+  *item = (struct st_item){.kind = kind, .order = order, .old = ST_INDEX_NONE};
+  return item;
+}
+
+void st_node_busy(struct st_walk_state *w, struct st_node *node)
+{
+  pthread_mutex_lock(&w->busy);
+  for (; node->parent && !node->busy; node = node->parent) {
+    node->busy = true;
+    node->next_busy = node->parent->busy_children;
+    node->parent->busy_children = node;
+  }
+  pthread_mutex_unlock(&w->busy);
+}
+
+void st_node_clear(struct st_node *node)
+{
+  for (size_t i = 0; i < node->nitems; i++)
+    free(node->items[i].name);
+  free(node->items);
+  node->items = NULL;
+  node->nitems = node->size_items = 0;
+}
+
+/* Times as new as the scan may hide a change that comes within the same tick of the clock; file
+ * systems that keep whole seconds have a tick of one. */
+bool st_is_settled(const struct st_walk_state *w, const struct st_meta *m)
+{
+  if (m->ctime_nsec == 0 || m->mtime_nsec == 0)
+    return m->ctime < w->start.tv_sec && m->mtime < w->start.tv_sec;
+  bool c = m->ctime < w->start.tv_sec ||
+           (m->ctime == w->start.tv_sec && (long)m->ctime_nsec < w->start.tv_nsec);
+  bool t = m->mtime < w->start.tv_sec ||
+           (m->mtime == w->start.tv_sec && (long)m->mtime_nsec < w->start.tv_nsec);
+  return c && t;
+}
+
+/* O_NOATIME is for owners and root only (open(2)). */
+int st_open_directory(int dirfd, const char *name, int flags)
+{
+  flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  int fd = openat(dirfd, name, flags & O_PATH ? flags : flags | O_NOATIME);
+  if (fd < 0 && errno == EPERM)
+    fd = openat(dirfd, name, flags);
+  return fd < 0 ? -errno : fd;
+}
