@@ -13,6 +13,7 @@ void st_gathered_free(struct st_gathered *g)
   st_wishes_free(&g->wishes);
   st_plan_clear(&g->plugins);
   st_plan_clear(&g->packages);
+  st_plan_clear(&g->first);
 }
 
 /* The tables of entries that say what a restore puts back. */
@@ -299,6 +300,25 @@ static bool is_of_packages(struct st_catalog *c, const struct st_catalog_table *
   return false;
 }
 
+static bool is_administrators(const struct st_table *d, const struct st_value *row)
+{
+  for (size_t i = 0; row && i < d->ncolumns; i++) {
+    if (strcmp(d->columns[i].name, "package") == 0)
+      return row[i].type == ST_TEXT && row[i].u.bytes.length == 1 &&
+             memcmp(row[i].u.bytes.data, ":", 1) == 0;
+  }
+  return !row;
+}
+
+/* A diversion that no package asked for: dpkg has to know it before it unpacks.  The others come
+ * and go by their packages' own scripts. */
+static bool goes_first(const struct st_change *change)
+{
+  return strcmp(change->table, "dpkg_track_diversion") == 0 &&
+         is_administrators(change->declaration, change->before) &&
+         is_administrators(change->declaration, change->after);
+}
+
 /* What is no entry belongs to a whole restore alone. */
 static int gather_other(struct gathering *g, const struct st_change *change, struct st_error *err)
 {
@@ -309,8 +329,10 @@ static int gather_other(struct gathering *g, const struct st_change *change, str
   struct st_change back = *change;
   back.before = change->after;
   back.after = change->before;
-  bool packages = is_of_packages(t->catalog, table);
-  return st_tracker_plan(t, &back, packages ? &g->out->packages : &g->out->plugins, err);
+  struct st_plan *out = goes_first(change)                  ? &g->out->first
+                        : is_of_packages(t->catalog, table) ? &g->out->packages
+                                                            : &g->out->plugins;
+  return st_tracker_plan(t, &back, out, err);
 }
 
 static int gather_change(void *arg, const struct st_change *change, struct st_error *err)

@@ -9,7 +9,8 @@
 struct st_gathered {
   struct st_wishes wishes;
   struct st_plan plugins;  /* of tables that are not of entries */
-  struct st_plan packages; /* of tables of packages: as they are said, never done */
+  struct st_plan packages; /* of tables of packages: done after them, and only with them */
+  struct st_plan first;    /* the administrator's diversions: done before the packages */
 };
 #define ST_AUTO_GATHERED ST_CLEANUP(st_gathered_free) struct st_gathered
 void st_gathered_free(struct st_gathered *g);

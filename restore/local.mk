@@ -12,11 +12,13 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/phases.c restore/phases.h \
 	restore/plan.c restore/plan.h \
 	restore/preflight.c restore/preflight.h \
+	restore/repairs.c restore/repairs.h \
 	restore/report.c restore/report.h \
 	restore/repository.c restore/repository.h \
 	restore/run.c restore/run.h \
 	restore/session.c restore/session.h \
 	restore/state.c restore/state.h \
+	restore/tools.c restore/tools.h \
 	restore/workers.c restore/workers.h \
 	restore/world.c restore/world.h
 restore_systracker_restore_LDFLAGS = $(HOST_LDFLAGS)

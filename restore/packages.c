@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "restore/tools.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/process.h"
 #include "systracker/base/text.h"
 
 #define TABLE "dpkg_track_package"
-#define MAX_SHORT (1 << 20)  /* bytes that a short answer may have */
 #define MAX_LOG (64UL << 20) /* bytes */
 #define LOG_LINES 12         /* shown of a run that failed */
 #define POLICY "usr/sbin/policy-rc.d"
@@ -54,8 +54,8 @@ static int find_gap(void *arg, const struct st_fact_row *fact, struct st_error *
   return 0;
 }
 
-static int read_facts(struct st_tracker *t, int64_t number, struct st_package_facts *ret,
-                      struct st_error *err)
+int st_package_facts_read(struct st_tracker *t, int64_t number, struct st_package_facts *ret,
+                          struct st_error *err)
 {
   const struct st_catalog_table *table = st_catalog_table(t->catalog, TABLE);
   const struct st_catalog_table *gaps = st_catalog_table(t->catalog, ST_CORE_UNOBSERVED);
@@ -76,7 +76,8 @@ int st_package_phase_find(struct st_tracker *t, int64_t checkpoint, struct st_pa
                           struct st_error *err)
 {
   ST_AUTO_PACKAGE_FACTS target = {0}, live = {0};
-  if (read_facts(t, checkpoint, &target, err) < 0 || read_facts(t, ST_LIVE, &live, err) < 0)
+  if (st_package_facts_read(t, checkpoint, &target, err) < 0 ||
+      st_package_facts_read(t, ST_LIVE, &live, err) < 0)
     return -1;
   st_package_steps_find(&target, &live, ret);
   for (size_t i = 0; i < ret->count; i++) {
@@ -89,49 +90,16 @@ int st_package_phase_find(struct st_tracker *t, int64_t checkpoint, struct st_pa
 
 /* ---- Programs of the root -------------------------------------------------------------------- */
 
-/* The words, ended by NULL, which borrow from `words`. */
-static char **argument_vector(const struct st_strings *words)
-{
-  char **argv = st_calloc(words->count + 1, sizeof(*argv));
-  memcpy(argv, words->items, words->count * sizeof(*argv));
-  return argv;
-}
-
-static void add_words(struct st_strings *to, const char *const *words)
-{
-  for (; *words; words++)
-    st_strings_add(to, *words);
-}
-
-static int run_words(struct st_tracker *t, const struct st_strings *words, char **ret,
-                     size_t *ret_length, struct st_error *err)
-{
-  char **argv = argument_vector(words);
-  int status = t->live_root ? st_run(argv, MAX_SHORT, 0, ret, ret_length, err)
-                            : st_run_in(t->root, argv, MAX_SHORT, 0, ret, ret_length, err);
-  free(argv);
-  return status;
-}
-
-/* What a short command of the root's says; `more` may be NULL. */
-static int ask(struct st_tracker *t, const char *program, const char *argument, char **ret,
-               size_t *ret_length, struct st_error *err)
-{
-  ST_AUTO_STRINGS words = {0};
-  add_words(&words, (const char *const[]){program, argument, NULL});
-  return run_words(t, &words, ret, ret_length, err);
-}
-
 /* The beginning of a command that changes packages: nobody is asked anything, and what it says goes
  * to a file, so that a daemon it starts holds nothing of ours open. */
 static void begin_command(struct st_strings *words, const char *log)
 {
-  add_words(words,
-            (const char *const[]){
-                "env", "DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true",
-                "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_SUSPEND=1", "UCF_FORCE_CONFFOLD=1",
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c",
-                "exec >\"$0\" 2>&1; exec \"$@\"", log, NULL});
+  st_tools_add(words,
+               (const char *const[]){
+                   "env", "DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true",
+                   "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_SUSPEND=1", "UCF_FORCE_CONFFOLD=1",
+                   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c",
+                   "exec >\"$0\" 2>&1; exec \"$@\"", log, NULL});
 }
 
 /* The last lines of a log, each escaped. */
@@ -166,7 +134,7 @@ static int run_logged(const struct st_package_phase *p, const struct st_strings 
   begin_command(&words, log);
   for (size_t i = 0; i < command->count; i++)
     st_strings_add(&words, command->items[i]);
-  return run_words(p->tracker, &words, &said, &length, err);
+  return st_tools_run(p->tracker, &words, &said, &length, err);
 }
 
 /* ---- apt ------------------------------------------------------------------------------------- */
@@ -195,7 +163,7 @@ static void begin_apt(const struct st_package_phase *p, struct st_strings *words
                                         "Dpkg::Use-Pty=0",
                                         "Dpkg::Options::=--force-confold"};
   const char *folder = p->repository.path;
-  add_words(words, (const char *const[]){"apt-get", "-q", "-y", "-c", NULL});
+  st_tools_add(words, (const char *const[]){"apt-get", "-q", "-y", "-c", NULL});
   st_strings_take(words, st_format("%s/apt.conf", folder));
   add_option(words, st_format("Dir::Etc::sourcelist=%s/sources.list", folder));
   add_option(words, st_format("Dir::State::lists=%s/lists/", folder));
@@ -228,8 +196,8 @@ static bool install_command(const struct st_package_phase *p, bool simulate,
     repairs += steps->items[i].kind == ST_PACKAGE_REPAIR;
   if (repairs > 0)
     st_strings_add(words, "--reinstall");
-  add_words(words, (const char *const[]){"--allow-downgrades", "--allow-change-held-packages",
-                                         "install", NULL});
+  st_tools_add(words, (const char *const[]){"--allow-downgrades", "--allow-change-held-packages",
+                                            "install", NULL});
   before = words->count;
   for (size_t i = 0; i < steps->count; i++) {
     char *argument = apt_argument(&steps->items[i]);
@@ -347,9 +315,9 @@ static int read_architectures(struct st_tracker *t, char **ret, struct st_string
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   ST_AUTO_FREE char *own = NULL, *others = NULL;
   size_t length;
-  int status = ask(t, "dpkg", "--print-architecture", &own, &length, &why);
+  int status = st_tools_ask(t, "dpkg", "--print-architecture", &own, &length, &why);
   if (status == 0)
-    status = ask(t, "dpkg", "--print-foreign-architectures", &others, &length, &why);
+    status = st_tools_ask(t, "dpkg", "--print-foreign-architectures", &others, &length, &why);
   if (status == 0) {
     *ret = st_format("%s%s", own, others);
     return 0;
@@ -494,6 +462,8 @@ static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
                      struct st_strings *refusals, struct st_error *err)
 {
   ST_CLEANUP(st_packages_closep) struct st_packages *kept = NULL;
+  if (p->journal->packages.count == 0)
+    return 0;
   if (st_packages_open(&kept, p->tracker->store_dir, err) < 0)
     return -1;
   /* First without a copy: nothing is written where a package file is missing. */
@@ -570,7 +540,7 @@ static void say_audit(struct st_tracker *t, struct st_strings *problems)
 {
   ST_AUTO_FREE char *said = NULL;
   size_t length;
-  if (ask(t, "dpkg", "--audit", &said, &length, NULL) < 0 || length == 0)
+  if (st_tools_ask(t, "dpkg", "--audit", &said, &length, NULL) < 0 || length == 0)
     return;
   st_strings_add(problems, "dpkg --audit says:");
   for (char *rest = NULL, *line = strtok_r(said, "\n", &rest); line;
@@ -603,7 +573,7 @@ static int apply_purge(const struct st_package_phase *p, struct st_strings *prob
 {
   const struct st_package_steps *steps = &p->journal->packages;
   ST_AUTO_STRINGS words = {0};
-  add_words(&words, (const char *const[]){"dpkg", "--purge", NULL});
+  st_tools_add(&words, (const char *const[]){"dpkg", "--purge", NULL});
   size_t before = words.count;
   for (size_t i = 0; i < steps->count; i++) {
     const struct st_package_step *s = &steps->items[i];
@@ -619,10 +589,10 @@ static int apply_remnant(const struct st_package_phase *p, const struct st_packa
 {
   ST_AUTO_STRINGS install = {0}, removal = {0};
   ST_AUTO_FREE char *name = st_repository_file(file);
-  add_words(&install,
-            (const char *const[]){"dpkg", "--force-depends", "--force-confold", "--install", NULL});
+  st_tools_add(&install, (const char *const[]){"dpkg", "--force-depends", "--force-confold",
+                                               "--install", NULL});
   st_strings_take(&install, st_format("%s/%s", p->repository.path, name));
-  add_words(&removal, (const char *const[]){"dpkg", "--force-depends", "--remove", NULL});
+  st_tools_add(&removal, (const char *const[]){"dpkg", "--force-depends", "--remove", NULL});
   st_strings_take(&removal, st_package_full_name(s->name, s->architecture));
   if (run_step(p, &install, "dpkg --install", problems, err) < 0)
     return -1;
@@ -648,6 +618,8 @@ static int apply_remnants(const struct st_package_phase *p, struct st_strings *p
 int st_package_phase_apply(struct st_package_phase *p, struct st_strings *problems,
                            struct st_error *err)
 {
+  if (p->journal->packages.count == 0)
+    return 0;
   int r = put_policy(p, err);
   if (r == 0)
     r = apply_apt(p, problems, err);
@@ -687,7 +659,7 @@ int st_package_phase_recover(struct st_tracker *t, const struct st_journal *j,
   remove_policy(t, j);
   if (st_repository_make(&p.repository, t->root, j, err) < 0)
     return -1;
-  add_words(&words, (const char *const[]){"dpkg", "--force-confold", "--configure", "-a", NULL});
+  st_tools_add(&words, (const char *const[]){"dpkg", "--force-confold", "--configure", "-a", NULL});
   int r = put_policy(&p, err);
   if (r == 0)
     r = run_apt(&p, &words, "dpkg --configure -a", problems, err);

@@ -16,6 +16,10 @@ struct st_package_phase {
 };
 void st_package_phase_close(struct st_package_phase *p);
 
+/* The packages at a checkpoint or ST_LIVE.  Refused where they are not known. */
+int st_package_facts_read(struct st_tracker *t, int64_t number, struct st_package_facts *ret,
+                          struct st_error *err);
+
 /* What leads from the packages of now to those of the checkpoint.  Refused where one of the two is
  * not known. */
 int st_package_phase_find(struct st_tracker *t, int64_t checkpoint, struct st_package_steps *ret,

@@ -7,6 +7,7 @@
 
 #include "restore/packages.h"
 #include "restore/preflight.h"
+#include "restore/repairs.h"
 #include "systracker/base/digest.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/keys.h"
@@ -22,8 +23,8 @@ bool st_phases_wanted(const struct st_session *s)
          (r->packages == ST_PACKAGES_EXACT || (r->packages == ST_PACKAGES_UNSAID && s->exact));
 }
 
-int st_phases_find(struct st_session *s, const struct st_gathered *g, struct st_package_steps *ret,
-                   struct st_error *err)
+static int find_steps(struct st_session *s, const struct st_gathered *g,
+                      struct st_package_steps *ret, struct st_error *err)
 {
   if (g->packages.count == 0)
     return 0;
@@ -35,6 +36,18 @@ int st_phases_find(struct st_session *s, const struct st_gathered *g, struct st_
                        g->packages.items[i].plugin);
   }
   return st_package_phase_find(s->look, s->checkpoint, ret, err);
+}
+
+int st_phases_find(struct st_session *s, struct st_gathered *g, struct st_journal *ret,
+                   struct st_error *err)
+{
+  ST_AUTO_ACTIONS actions = {0};
+  if (find_steps(s, g, &ret->packages, err) < 0 ||
+      st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
+    return -1;
+  st_repairs_find(s->look, s->checkpoint, &actions, &ret->packages);
+  st_session_take_plugins(&g->first, &ret->plugins);
+  return 0;
 }
 
 /* What cannot be done now may be done by the packages: it is said when they are there. */
@@ -55,13 +68,21 @@ static void leave_out_impossible(struct st_actions *actions)
   actions->count = kept;
 }
 
+/* In the order in which it is done. */
+static void report(struct st_session *s, const struct st_gathered *g, const struct st_journal *j)
+{
+  static const struct st_actions none = {0};
+  st_report_plan(s->request->cli, &none, &g->first, &j->plugins, true);
+  st_report_packages(s->request->cli, &j->packages);
+}
+
 static int plan(struct st_session *s, struct st_gathered *g, const struct st_journal *j,
                 struct st_actions *ret, struct st_error *err)
 {
   if (st_session_plan(s, &g->wishes, s->exact, ret, err) < 0)
     return -1;
   leave_out_impossible(ret);
-  st_report_packages(s->request->cli, &j->packages);
+  report(s, g, j);
   if (!s->request->cli->quiet && !s->request->cli->json && ret->count > 0)
     printf("then, planned again when the packages are there; as of now:\n");
   st_report_plan(s->request->cli, ret, &g->plugins, NULL, true);
@@ -105,8 +126,9 @@ static int verify_entries(struct st_session *s, const struct st_journal *j, stru
   return st_session_plan(s, &g.wishes, s->exact, ret, err);
 }
 
-/* Packages that are still not as they should be. */
-static int count_wrong(struct st_session *s, size_t *ret, struct st_error *err)
+/* Packages that are still not as they should be, and diversions. */
+static int count_wrong(struct st_session *s, const struct st_gathered *g, size_t *ret,
+                       struct st_error *err)
 {
   ST_AUTO_PACKAGE_STEPS rest = {0};
   if (st_package_phase_find(s->look, s->checkpoint, &rest, err) < 0)
@@ -115,7 +137,9 @@ static int count_wrong(struct st_session *s, size_t *ret, struct st_error *err)
     ST_AUTO_FREE char *words = st_package_step_words(&rest.items[i]);
     fprintf(stderr, "systracker: not as it should be: still to be done: %s\n", words);
   }
-  *ret = rest.count;
+  for (size_t i = 0; i < g->first.count; i++)
+    fprintf(stderr, "systracker: not as it should be: %s\n", g->first.items[i].words);
+  *ret = rest.count + g->first.count;
   return 0;
 }
 
@@ -141,8 +165,9 @@ static int go_on(struct st_session *s, const struct st_journal *packages, struct
   ST_AUTO_ACTIONS actions = {0};
   struct st_session_end end = {.verify = verify_entries};
   size_t wrong;
-  if (st_session_reopen(s, err) < 0 || count_wrong(s, &wrong, err) < 0 ||
+  if (st_session_reopen(s, err) < 0 ||
       st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0 ||
+      count_wrong(s, &g, &wrong, err) < 0 ||
       st_session_plan(s, &g.wishes, s->exact, &actions, err) < 0)
     return -1;
   st_report_plan(s->request->cli, &actions, &g.plugins, &g.packages, true);
@@ -172,6 +197,17 @@ static bool is_interrupted(void)
           sigismember(&pending, SIGHUP));
 }
 
+/* Before dpkg unpacks anything. */
+static int put_back_diversions(struct st_session *s, const struct st_journal *j,
+                               struct st_error *err)
+{
+  for (size_t i = 0; i < j->plugins.count; i++) {
+    if (st_tracker_plan_apply(s->look, &j->plugins.items[i], err) < 0)
+      return st_wrap(err, "%s", j->plugins.items[i].words);
+  }
+  return 0;
+}
+
 /* A signal that comes meanwhile is answered when apt is through: half a transaction serves nobody.
  */
 static int put_back_packages(struct st_session *s, struct st_package_phase *phase,
@@ -179,7 +215,9 @@ static int put_back_packages(struct st_session *s, struct st_package_phase *phas
 {
   ST_AUTO_STRINGS problems = {0};
   hold_signals();
-  int r = st_package_phase_apply(phase, &problems, err);
+  int r = put_back_diversions(s, phase->journal, err);
+  if (r == 0)
+    r = st_package_phase_apply(phase, &problems, err);
   st_session_say(&problems);
   if (r < 0)
     return st_wrap(err, "`systracker restore --resume` goes on, `systracker undo` goes back");
@@ -217,7 +255,7 @@ static int carry_out(struct st_session *s, struct st_package_phase *phase, size_
 {
   struct st_journal *j = phase->journal;
   int dir = s->write->store_dir;
-  if (!st_session_confirm(s, j->packages.count + entries))
+  if (!st_session_confirm(s, j->packages.count + j->plugins.count + entries))
     return st_refuse(err, "not confirmed, nothing was changed");
   if (keep_before(s, j, err) < 0 || st_journal_write(dir, j, err) < 0 ||
       st_journal_set_state(dir, j, ST_JOURNAL_APPLYING, err) < 0)
@@ -247,21 +285,28 @@ int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal
   return ST_EXIT_OK;
 }
 
+/* What is left of it, as it differs now, in the place of what was planned. */
+static int find_again(struct st_session *s, struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_GATHERED g = {0};
+  st_package_steps_free(&j->packages);
+  st_plan_clear(&j->plugins);
+  if (st_session_follow(s, j, err) < 0 ||
+      st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0 ||
+      st_phases_find(s, &g, j, err) < 0)
+    return -1;
+  report(s, &g, j);
+  return 0;
+}
+
 int st_phases_resume(struct st_session *s, struct st_journal *j, struct st_error *err)
 {
   ST_AUTO_STRINGS problems = {0}, refusals = {0};
-  ST_AUTO_PACKAGE_STEPS before = {0};
   int r = st_package_phase_recover(s->look, j, &problems, err);
   st_session_say(&problems);
-  if (r < 0)
+  if (r < 0 || find_again(s, j, err) < 0)
     return -1;
-  before = j->packages;
-  j->packages = (struct st_package_steps){0};
-  if (st_session_follow(s, j, err) < 0 ||
-      st_package_phase_find(s->look, s->checkpoint, &j->packages, err) < 0)
-    return -1;
-  st_report_packages(s->request->cli, &j->packages);
-  if (j->packages.count == 0)
+  if (j->packages.count + j->plugins.count == 0)
     return go_on(s, j, err);
   ST_AUTO_PHASE phase = {s->look, j, ST_REPOSITORY_INIT};
   if (st_package_phase_preflight(&phase, false, false, &refusals, err) < 0)

@@ -13,12 +13,13 @@
 /* Whether the request means the packages too. */
 bool st_phases_wanted(const struct st_session *s);
 
-/* The steps of the packages, none where none differ.  Refused where they cannot be known. */
-int st_phases_find(struct st_session *s, const struct st_gathered *g, struct st_package_steps *ret,
+/* What is to be done before the entries: diversions, moved from `g`, and the steps of the packages;
+ * nothing where none differ.  Refused where they cannot be known. */
+int st_phases_find(struct st_session *s, struct st_gathered *g, struct st_journal *ret,
                    struct st_error *err);
 
-/* From a gathered difference to the verified end.  `j` has its packages and `undoes`; returns the
- * exit status. */
+/* From a gathered difference to the verified end.  `j` has what st_phases_find found, and `undoes`;
+ * returns the exit status. */
 int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal *j,
                   struct st_error *err);
 

@@ -95,10 +95,11 @@ static int restore(struct st_session *s, struct st_gathered *g, int64_t undoes,
   ST_AUTO_JOURNAL phases = {.undoes = undoes};
   ST_AUTO_ACTIONS actions = {0};
   leave_plugins(s, &g->plugins);
-  if (st_phases_wanted(s) && st_phases_find(s, g, &phases.packages, err) < 0)
+  if (st_phases_wanted(s) && st_phases_find(s, g, &phases, err) < 0)
     return -1;
-  if (phases.packages.count > 0)
+  if (phases.packages.count > 0 || phases.plugins.count > 0)
     return st_phases_run(s, g, &phases, err);
+  st_session_take_plugins(&g->first, &g->packages); /* to be said */
   if (st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
     return -1;
   st_report_plan(s->request->cli, &actions, &g->plugins, &g->packages, st_phases_wanted(s));

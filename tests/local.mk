@@ -46,6 +46,7 @@ REAL_TESTS = \
 	tests/real/test-damaged-objects.sh \
 	tests/real/test-dead-disk.sh \
 	tests/real/test-debian.sh \
+	tests/real/test-deviations.sh \
 	tests/real/test-dpkg-state.sh \
 	tests/real/test-kill.sh \
 	tests/real/test-nightly.sh \

@@ -110,6 +110,8 @@ static const struct kind {
                              {is_path, statoverride_owner_ok, statoverride_owner_ok, is_octal}},
     [ACTION_NO_STATOVERRIDE] = {"no-statoverride", {is_path}},
     [ACTION_MARK] = {"mark", {is_package, is_architecture, is_mode}},
+    [ACTION_DIVERT] = {"divert", {is_path, is_path, is_diverter}},
+    [ACTION_UNDIVERT] = {"undivert", {is_path}},
     [ACTION_SELECT] = {"select", {is_package, is_architecture, is_want}},
 };
 
@@ -214,10 +216,12 @@ static void print_words(FILE *to, const struct action *a)
   case ACTION_NO_ALTERNATIVE:
     PRINT("alternative ", f[0], ": remove");
     break;
+  case ACTION_DIVERT:
   case ACTION_DIVERSION:
     PRINT("diversion of ", f[0], ": to ", f[1], " by ",
           strcmp(f[2], ":") == 0 ? "the administrator" : f[2]);
     break;
+  case ACTION_UNDIVERT:
   case ACTION_NO_DIVERSION:
     PRINT("diversion of ", f[0], ": remove");
     break;

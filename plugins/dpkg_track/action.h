@@ -7,9 +7,12 @@
  *   choice NAME PATH LINK PRIORITY SLAVES       no-choice NAME PATH
  *   alternative NAME MODE VALUE                 no-alternative NAME
  *   diversion PATH TO PACKAGE                   no-diversion PATH
+ *   divert PATH TO PACKAGE                      undivert PATH
  *   statoverride PATH OWNER GROUP MODE          no-statoverride PATH
  *   mark NAME ARCHITECTURE auto|manual          select NAME ARCHITECTURE WANT
- * SLAVES as alternatives.h has them, MODE of a statoverride in octal.
+ * SLAVES as alternatives.h has them, MODE of a statoverride in octal.  divert and undivert, of the
+ * administrator's own diversions, go before the packages and rename what lies there; the others go
+ * after the files, which lie where they should.
  */
 #ifndef ST_DPKG_TRACK_ACTION_H
 #define ST_DPKG_TRACK_ACTION_H
@@ -27,6 +30,8 @@ enum action_kind {
   ACTION_NO_STATOVERRIDE,
   ACTION_MARK,
   ACTION_SELECT,
+  ACTION_DIVERT,
+  ACTION_UNDIVERT,
 };
 
 #define MOST_FIELDS 5

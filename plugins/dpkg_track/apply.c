@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* apply.c - actions carried out with the root's own tools, and whether they were. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "plugins/dpkg_track/action.h"
 #include "plugins/dpkg_track/database.h"
@@ -77,7 +80,8 @@ static int diversion_holds(const struct dpkg_track *d, const struct action *a, b
   int r = read_diversions(d, &all, &text, err);
   if (r >= 0) {
     const struct diversion *v = diversions_find(&all, a->field[0]);
-    r = a->kind == ACTION_NO_DIVERSION ? !v : v && same_diversion(v, a->field);
+    bool none = a->kind == ACTION_NO_DIVERSION || a->kind == ACTION_UNDIVERT;
+    r = none ? !v : v && same_diversion(v, a->field);
     *ret_other = v && !r;
   }
   free(all.items);
@@ -156,6 +160,8 @@ static int holds(const struct dpkg_track *d, const struct action *a, bool *ret_o
   case ACTION_ALTERNATIVE:
   case ACTION_NO_ALTERNATIVE:
     return alternative_holds(d, a, err);
+  case ACTION_DIVERT:
+  case ACTION_UNDIVERT:
   case ACTION_DIVERSION:
   case ACTION_NO_DIVERSION:
     return diversion_holds(d, a, ret_other, err);
@@ -253,6 +259,73 @@ static int apply_diversion(const struct dpkg_track *d, const struct action *a, b
   return RUN_DIVERT(d, "--package", f[2], "--divert", f[1], "--add", f[0]);
 }
 
+/* The folder of a path, and its last part; -ENOENT: no such folder. */
+static int open_folder(const struct dpkg_track *d, const char *path, const char **ret_name,
+                       struct st_error *err)
+{
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  *ret_name = slash + 1;
+  if (!**ret_name || slash - path >= PATH_MAX)
+    return st_fail(err, 0, "a path that no file has");
+  snprintf(folder, sizeof(folder), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+  return st_open_in_root(d->ctx, folder, err);
+}
+
+/* What lies at one path comes to lie at the other, over what is there; nothing where nothing does,
+ * as after a restore that was killed here.  dpkg-divert would refuse to overwrite; what is
+ * overwritten was in the checkpoint before. */
+static int move_file(const struct dpkg_track *d, const char *from, const char *to,
+                     struct st_error *err)
+{
+  const char *old_name, *new_name;
+  struct stat st;
+  int old = open_folder(d, from, &old_name, err);
+  if (old < 0)
+    return old == -ENOENT ? 0 : old;
+  int r = fstatat(old, old_name, &st, AT_SYMLINK_NOFOLLOW);
+  int new = r == 0 ? open_folder(d, to, &new_name, err) : -1;
+  if (r < 0)
+    r = errno == ENOENT ? 0 : st_fail(err, errno, "cannot look at %.300s", from);
+  else if (S_ISDIR(st.st_mode))
+    r = st_fail(err, 0, "a folder cannot be diverted (%.300s)", from);
+  else if (new < 0 || renameat(old, old_name, new, new_name) < 0)
+    r = new < 0 ? new : st_fail(err, errno, "cannot rename %.300s", from);
+  if (new >= 0)
+    close(new);
+  close(old);
+  return r;
+}
+
+/* The file first: a restore that is killed in between finds the diversion, and goes on. */
+static int end_diversion(const struct dpkg_track *d, const char *path, struct st_error *err)
+{
+  struct diversions all;
+  char *text;
+  int r = read_diversions(d, &all, &text, err);
+  const struct diversion *v = r >= 0 ? diversions_find(&all, path) : NULL;
+  if (v) {
+    r = move_file(d, v->to, path, err);
+    if (r >= 0)
+      r = RUN_DIVERT(d, "--remove", path);
+  }
+  free(all.items);
+  free(text);
+  return r;
+}
+
+static int apply_renaming(const struct dpkg_track *d, const struct action *a, struct st_error *err)
+{
+  const char *const *f = a->field;
+  if (end_diversion(d, f[0], err) < 0)
+    return -1;
+  if (a->kind == ACTION_UNDIVERT)
+    return 0;
+  if (move_file(d, f[0], f[1], err) < 0)
+    return -1;
+  return RUN_DIVERT(d, "--local", "--divert", f[1], "--add", f[0]);
+}
+
 /* Nor is --update asked for: owners and modes are put back with the entries. */
 static int apply_statoverride(const struct dpkg_track *d, const struct action *a, bool other,
                               struct st_error *err)
@@ -293,6 +366,9 @@ static int carry_out(const struct dpkg_track *d, const struct action *a, bool ot
     return RUN_ALTERNATIVES(d, "--set", f[0], f[2]);
   case ACTION_NO_ALTERNATIVE:
     return RUN_ALTERNATIVES(d, "--remove-all", f[0]);
+  case ACTION_DIVERT:
+  case ACTION_UNDIVERT:
+    return apply_renaming(d, a, err);
   case ACTION_DIVERSION:
   case ACTION_NO_DIVERSION:
     return apply_diversion(d, a, other, err);

@@ -180,7 +180,7 @@ static int plan_selection(const struct st_change *c, struct st_plan *out, struct
     return 0;
   memcpy(want, state->u.bytes.data, n);
   want[n] = 0;
-  bool held = strcmp(want, "hold") == 0;
+  bool held = strcmp(want, "hold") == 0 && (version_differs(c) || standing_differs(c));
   bool other = value_differs(c, PACKAGE_STATE) && !standing_differs(c);
   return held || other ? put_package(c, ACTION_SELECT, want, out, err) : 0;
 }
@@ -244,10 +244,23 @@ static int plan_alternative(const struct st_change *c, struct st_plan *out, stru
   return put(&d, out, err);
 }
 
+static bool is_administrators(const struct st_change *c, const struct st_value *row)
+{
+  return !row || value_is_text(value_at(c, row, DIVERSION_PACKAGE), ":");
+}
+
+static enum action_kind diversion_kind(const struct st_change *c)
+{
+  bool renames = is_administrators(c, c->before) && is_administrators(c, c->after);
+  if (c->after)
+    return renames ? ACTION_DIVERT : ACTION_DIVERSION;
+  return renames ? ACTION_UNDIVERT : ACTION_NO_DIVERSION;
+}
+
 static int plan_diversion(const struct st_change *c, struct st_plan *out, struct st_error *err)
 {
   const struct st_value *row = c->after ? c->after : c->before;
-  struct draft d = {.action.kind = c->after ? ACTION_DIVERSION : ACTION_NO_DIVERSION};
+  struct draft d = {.action.kind = diversion_kind(c)};
   add_value(&d, value_at(c, row, DIVERSION_PATH));
   if (c->after) {
     add_value(&d, value_at(c, row, DIVERSION_TO));

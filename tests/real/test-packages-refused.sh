@@ -8,8 +8,6 @@
 need_program dpkg-deb
 make_debian
 shipped_config
-unshare -n true 2>/dev/null || skip "no network namespaces here"
-offline() { unshare -n "$ST_SYSTRACKER" --config "$config" --root "$root" --store "$store" "$@"; }
 
 # ---- Six packages of our own, each in another way what the first night needs.
 for version in 1.0 2.0; do

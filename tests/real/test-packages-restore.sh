@@ -7,29 +7,6 @@
 need_program dpkg-deb
 make_debian
 shipped_config
-unshare -n true 2>/dev/null || skip "no network namespaces here"
-without_network() { unshare -n "$ST_SYSTRACKER" --config "$config" --root "$root" "$@"; }
-
-# What the comparison leaves out: what programs make anew from other files, as the shipped
-# configuration says of them; backups that the tools of accounts leave are tracked, and compared.
-left_out='^(etc/ld\.so\.cache|usr/share/info/dir|var/.*)$'
-echo "left out of the comparison: sizes and times of directories, and $left_out"
-look()
-{
-  look_at_packages "$1"
-  manifest "$1.all" etc usr opt root boot srv
-  tr '\n\0' '\001\n' <"$1.all" | awk -v out="$left_out" '
-    { path = $1; if (path ~ /^[0-9a-f]+$/ && length(path) == 64) path = $2 } path !~ out' >"$1"
-}
-equal()
-{
-  look "$scratch/now"
-  [ "$(wc -l <"$scratch/now")" -gt 5000 ] || fail "the comparison saw too little"
-  diff "$scratch/$1" "$scratch/now" >"$scratch/difference" ||
-    { head -n 40 "$scratch/difference"; fail "not as at $1: $2"; }
-  same_packages "$scratch/$1" "$scratch/now" "not as at $1: $2"
-  [ -z "$(find "$root/var/lib" -maxdepth 1 -name 'systracker*')" ] || fail "a folder stays"
-}
 # ---- Packages of our own.
 toy toy-lib 1:1.0-1
 toy toy-lib 1:2.0-1
@@ -88,22 +65,22 @@ contains "$out" '"action": ?"downgrade", ?"package": ?"toy-lib"'
 unchanged "by a dry run"
 
 # ---- There, and back.
-expect_status 0 without_network --store "$store" restore --checkpoint 1 --exact
+expect_status 0 offline restore --checkpoint 1 --exact
 contains "$err" 'checkpoint 5 made before the restore of 1'
 contains "$err" 'checkpoint 6 made after the restore of 1'
 equal 1 "restored"
 expect_status 0 systracker diff 1
 expect_status 0 systracker status
-expect_status 0 without_network --store "$store" restore --checkpoint 2 --exact
+expect_status 0 offline restore --checkpoint 2 --exact
 equal 2 "restored"
 expect_status 0 systracker diff 2
-expect_status 0 without_network --store "$store" undo --yes
+expect_status 0 offline undo --yes
 equal 1 "undone"
-expect_status 0 without_network --store "$store" undo --yes
+expect_status 0 offline undo --yes
 equal 2 "undone, and undone again"
 contains "$err" 'checkpoint [0-9]+ made after the undo of restore'
 expect_status 0 systracker status
-expect_status 0 without_network --store "$store" restore --checkpoint 3 --exact
+expect_status 0 offline restore --checkpoint 3 --exact
 equal 3 "restored"
 [ ! -e "$root/started" ] || fail "a service was started"
 [ ! -e "$root/usr/sbin/policy-rc.d" ] || fail "policy-rc.d stays"
@@ -118,18 +95,18 @@ wait "$pid" || :
 # Its apt goes on by itself, and is waited for.
 expect_status 1 systracker restore --checkpoint 2 --exact
 one_error 'a restore was interrupted'
-expect_status 0 without_network --store "$store" restore --resume
+expect_status 0 offline restore --resume
 equal 1 "resumed"
 expect_status 0 systracker status
 [ ! -e "$root/usr/sbin/policy-rc.d" ] || fail "policy-rc.d stays"
 expect_status 0 systracker verify
 
 # ---- A script of a package fails: said, and gone on with when its reason is gone.
-expect_status 2 without_network --store "$store" restore --checkpoint moody --exact
+expect_status 2 offline restore --checkpoint moody --exact
 contains "$err" 'apt-get install ended with status 100' 'dpkg --audit says' 'toy-moody' \
   'restore --resume. goes on'
 touch "$root/var/tmp/allowed"
-expect_status 0 without_network --store "$store" restore --resume
+expect_status 0 offline restore --resume
 equal moody.night "resumed"
-expect_status 0 without_network --store "$store" undo --yes
+expect_status 0 offline undo --yes
 equal 1 "undone"

@@ -4,6 +4,8 @@
 
 debs=$scratch/debs
 mkdir "$debs"
+unshare -n true 2>/dev/null || skip "no network namespaces here"
+offline() { unshare -n "$ST_SYSTRACKER" --config "$config" --root "$root" --store "$store" "$@"; }
 
 # Nothing is started here either, while the test itself installs; a restore has to see to it alone.
 quietly()
@@ -86,4 +88,26 @@ unchanged()
   for file in everything everything.now; do tr '\n\0' '\001\n' <"$scratch/$file" >"$scratch/$file.lines"; done
   diff "$scratch/everything.lines" "$scratch/everything.now.lines" | head -n 20
   fail "the root was changed: $1"
+}
+
+# What the comparison leaves out: what programs make anew from other files, as the shipped
+# configuration says of them; backups that the tools of accounts leave are tracked, and compared.
+left_out='^(etc/ld\.so\.cache|usr/share/info/dir|var/.*)$'
+echo "left out of the comparison: sizes and times of directories, and $left_out"
+look()
+{
+  look_at_packages "$1"
+  manifest "$1.all" etc usr opt root boot srv
+  tr '\n\0' '\001\n' <"$1.all" | awk -v out="$left_out" '
+    { path = $1; if (path ~ /^[0-9a-f]+$/ && length(path) == 64) path = $2 } path !~ out' >"$1"
+}
+# equal NIGHT WHAT: the root is as `look` saw it that night.
+equal()
+{
+  look "$scratch/now"
+  [ "$(wc -l <"$scratch/now")" -gt 5000 ] || fail "the comparison saw too little"
+  diff "$scratch/$1" "$scratch/now" >"$scratch/difference" ||
+    { head -n 40 "$scratch/difference"; fail "not as at $1: $2"; }
+  same_packages "$scratch/$1" "$scratch/now" "not as at $1: $2"
+  [ -z "$(find "$root/var/lib" -maxdepth 1 -name 'systracker*')" ] || fail "a folder stays"
 }
