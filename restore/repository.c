@@ -174,16 +174,22 @@ int st_repository_make(struct st_repository *r, int root, const struct st_journa
   return made ? 0 : st_fail(err, errno, "cannot make a folder for apt in " PARENT " of the root");
 }
 
-/* The root's directory as our new namespace has it: a descriptor from before sees no new mounts. */
-static int open_again(int root)
+/* Where the root's directory is, as long as its mount is one of our namespace. */
+static int root_folder(int root, char folder[static PATH_MAX])
 {
-  char link[32], folder[PATH_MAX];
-  struct stat here, wanted;
+  char link[32];
   snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
-  ssize_t n = readlink(link, folder, sizeof(folder) - 1);
+  ssize_t n = readlink(link, folder, PATH_MAX - 1);
   if (n < 0)
     return -1;
   folder[n] = 0;
+  return 0;
+}
+
+/* The root's directory as our new namespace has it: a descriptor from before sees no new mounts. */
+static int open_again(const char *folder, int root)
+{
+  struct stat here, wanted;
   ST_AUTO_CLOSE int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &here) < 0 || fstat(root, &wanted) < 0)
     return -1;
@@ -215,9 +221,11 @@ static int cover(int root)
 int st_repository_make_private(struct st_repository *r, int root, struct st_error *err)
 {
   static const char what[] = "apt's simulation needs a folder of memory over " PRIVATE;
-  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+  char folder[PATH_MAX];
+  if (root_folder(root, folder) < 0 || unshare(CLONE_NEWNS) < 0 ||
+      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
     return st_fail(err, errno, "%s, in a mount namespace", what);
-  ST_AUTO_CLOSE int again = open_again(root);
+  ST_AUTO_CLOSE int again = open_again(folder, root);
   if (again < 0 || cover(again) < 0 || (r->dir = open_private(again)) < 0 || !make_folders(r->dir))
     return st_fail(err, errno, "%s", what);
   r->path = st_strdup(PRIVATE);
