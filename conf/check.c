@@ -64,9 +64,11 @@ struct known {
 static const char *const file_names[] = {"store", "log", "min_free", "max_night", NULL};
 static const char *const plugin_names[] = {"track", "exclude", "secret", "reset", NULL};
 static const char *const archive_names[] = {"url", NULL};
+static const char *const prune_names[] = {
+    "keep_last", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_tag", NULL};
 static const char *const entry_names[] = {"reason", NULL};
 static const char *const block_names[] = {"plugin", "archive",  "excluded", "generated",
-                                          "secret", "identity", NULL};
+                                          "secret", "identity", "prune",    NULL};
 
 static bool has_name(const char *const *names, const char *name)
 {
@@ -83,6 +85,8 @@ static struct known known_in(const struct st_source_block *b, st_conf_schema_fn 
     return (struct known){.names = file_names};
   if (strcmp(b->kind, "archive") == 0)
     return (struct known){.names = archive_names};
+  if (strcmp(b->kind, "prune") == 0)
+    return (struct known){.names = prune_names};
   if (strcmp(b->kind, "plugin") != 0)
     return (struct known){.names = entry_names};
   const struct st_option *options = schema ? schema(arg, b->title) : NULL;

@@ -224,6 +224,42 @@ static int take_archive(struct reader *r, cfg_t *section, size_t block)
   return 0;
 }
 
+static int64_t *prune_count(struct st_conf_prune *p, const char *name)
+{
+  const struct {
+    const char *name;
+    int64_t *member;
+  } counts[] = {{"keep_last", &p->last},
+                {"keep_daily", &p->daily},
+                {"keep_weekly", &p->weekly},
+                {"keep_monthly", &p->monthly},
+                {"keep_yearly", &p->yearly}};
+  for (size_t i = 0; i < ST_COUNT(counts); i++)
+    if (strcmp(counts[i].name, name) == 0)
+      return counts[i].member;
+  return NULL;
+}
+
+/* Counts replace, tags append. */
+static int take_prune(struct reader *r, cfg_t *section, size_t block)
+{
+  struct st_conf_prune *p = &r->conf->prune;
+  for (size_t i = 0; i < r->source->nnames; i++) {
+    const struct st_source_name *n = &r->source->names[i];
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    if (n->block != block)
+      continue;
+    int64_t *count = prune_count(p, n->name);
+    const char *value = count ? cfg_getstr(section, n->name) : NULL;
+    if (count && st_parse_number(value ? value : "", count, &why) < 0)
+      return wrong(r, n->line, "option '%s': %s", n->name, st_error_text(&why));
+    for (unsigned k = 0; !count && k < cfg_size(section, n->name); k++)
+      if (!st_strings_has(&p->tags, cfg_getnstr(section, n->name, k)))
+        st_strings_add(&p->tags, cfg_getnstr(section, n->name, k));
+  }
+  return 0;
+}
+
 static void entry_clear(struct st_conf_entry *e)
 {
   free(e->pattern);
@@ -261,6 +297,8 @@ static int take_block(struct reader *r, cfg_t *section, size_t block)
     return take_plugin(r, section, block);
   if (strcmp(kind, "archive") == 0)
     return take_archive(r, section, block);
+  if (strcmp(kind, "prune") == 0)
+    return take_prune(r, section, block);
   enum st_conf_list list = ST_CONF_EXCLUDED;
   while (strcmp(st_conf_list_names[list], kind) != 0)
     list++;
@@ -292,19 +330,23 @@ static int merge_text(struct reader *r)
   const cfg_flag_t titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
   ST_AUTO_FREE cfg_opt_t *plugin = plugin_options(r->source);
   cfg_opt_t archive[] = {CFG_STR("url", NULL, CFGF_NODEFAULT), CFG_END()};
+  cfg_opt_t prune[] = {
+      CFG_STR("keep_last", NULL, CFGF_NODEFAULT),
+      CFG_STR("keep_daily", NULL, CFGF_NODEFAULT),
+      CFG_STR("keep_weekly", NULL, CFGF_NODEFAULT),
+      CFG_STR("keep_monthly", NULL, CFGF_NODEFAULT),
+      CFG_STR("keep_yearly", NULL, CFGF_NODEFAULT),
+      CFG_STR_LIST("keep_tag", NULL, CFGF_NODEFAULT),
+      CFG_END(),
+  };
   cfg_opt_t entry[] = {CFG_STR("reason", NULL, CFGF_NODEFAULT), CFG_END()};
   cfg_opt_t file[] = {
-      CFG_STR("store", NULL, CFGF_NODEFAULT),
-      CFG_STR("log", NULL, CFGF_NODEFAULT),
-      CFG_STR("min_free", NULL, CFGF_NODEFAULT),
-      CFG_STR("max_night", NULL, CFGF_NODEFAULT),
-      CFG_SEC("plugin", plugin, titled),
-      CFG_SEC("archive", archive, CFGF_MULTI),
-      CFG_SEC("excluded", entry, titled),
-      CFG_SEC("generated", entry, titled),
-      CFG_SEC("secret", entry, titled),
-      CFG_SEC("identity", entry, titled),
-      CFG_END(),
+      CFG_STR("store", NULL, CFGF_NODEFAULT),    CFG_STR("log", NULL, CFGF_NODEFAULT),
+      CFG_STR("min_free", NULL, CFGF_NODEFAULT), CFG_STR("max_night", NULL, CFGF_NODEFAULT),
+      CFG_SEC("plugin", plugin, titled),         CFG_SEC("archive", archive, CFGF_MULTI),
+      CFG_SEC("prune", prune, CFGF_MULTI),       CFG_SEC("excluded", entry, titled),
+      CFG_SEC("generated", entry, titled),       CFG_SEC("secret", entry, titled),
+      CFG_SEC("identity", entry, titled),        CFG_END(),
   };
   cfg_t *cfg = cfg_init(file, CFGF_NONE);
   if (!cfg)
@@ -408,6 +450,7 @@ void st_conf_free(struct st_conf *conf)
   free(conf->log);
   st_strings_free(&conf->archives);
   st_strings_free(&conf->files);
+  st_strings_free(&conf->prune.tags);
   free(conf);
 }
 

@@ -48,6 +48,12 @@ struct st_conf_entry {
   struct st_conf_place place;
 };
 
+/* prune { keep_... }: which checkpoints are kept. */
+struct st_conf_prune {
+  int64_t last, daily, weekly, monthly, yearly; /* 0: none by this rule */
+  struct st_strings tags;
+};
+
 struct st_conf {
   char *store;                    /* default /var/lib/systracker */
   char *log;                      /* "syslog", "none" or an absolute path; default syslog */
@@ -59,6 +65,7 @@ struct st_conf {
   size_t nlists[ST_CONF_NLISTS];
   struct st_strings archives; /* archive { url = } */
   struct st_strings files;    /* what was read, in order */
+  struct st_conf_prune prune;
 };
 
 /* What options a plug-in's block may have; NULL: the plug-in is not there, any will do (it is

@@ -110,6 +110,7 @@ static void test_all(void **state)
       "archive { url = \"https://a.example:7440\" }\n"
       "archive { url = https://b.example }\n"
       "secret \"/etc/shadow*\" { reason = \"passwords\" }\n"
+      "prune { keep_daily = 14 keep_yearly = \"3\" keep_tag = { good, 'best' } }\n"
       "excluded \"/tmp\" { reason = \"temporary\" }\n"
       "generated '*.py\\[co]' { reason = 'made by python' }\n"
       "identity \"/etc/hostname\" { reason = \"its name\" }\n");
@@ -128,6 +129,11 @@ static void test_all(void **state)
   assert_string_equal(st_conf_option(&conf->plugins[0], "max_size")->place.file, s->file);
   assert_int_equal(conf->archives.count, 2);
   assert_string_equal(conf->archives.items[1], "https://b.example");
+  assert_int_equal(conf->prune.daily, 14);
+  assert_int_equal(conf->prune.yearly, 3);
+  assert_int_equal(conf->prune.weekly, 0);
+  assert_int_equal(conf->prune.tags.count, 2);
+  assert_string_equal(conf->prune.tags.items[1], "best");
   for (int list = 0; list < ST_CONF_NLISTS; list++)
     assert_int_equal(conf->nlists[list], 1);
   assert_string_equal(conf->lists[ST_CONF_GENERATED][0].pattern, "*.py\\[co]");
@@ -217,6 +223,8 @@ static const struct {
     {"excluded { reason = x }", 1, ""},
     {"excluded \"\" { reason = x }", 1, "needs a pattern"},
     {"archive { }", 1, "url"},
+    {"prune { keep_daily = many }", 1, "option 'keep_daily'"},
+    {"prune {\n keep_daly = 3 }", 2, "'keep_daily'"},
     {"store = \"/never ends\n\n", 1, "string that does not end"},
     {"store = '/never ends", 1, "string that does not end"},
     {"/* never ends", 1, "comment that does not end"},

@@ -163,6 +163,18 @@ expect_status 0 systracker undo --yes
 [ "$(tail -n 1 "$root/etc/app/app.conf")" = 'revision 16' ] || fail "the restore was not undone"
 expect_status 0 systracker verify
 
+# ---- By the configuration --------------------------------------------------------------------------
+expect_status 0 systracker prune --configured
+[ ! -s "$out" ] || fail "something was pruned though nothing says what to keep"
+echo 'prune { keep_last = 2 }' >>"$config"
+echo more >"$root/etc/issue"
+expect_status 0 systracker checkpoint
+expect_status 0 systracker prune --dry-run
+contains "$out" 'kept: last'
+expect_status 0 systracker prune --configured
+expect_status 0 systracker --json log
+[ "$(wc -l <"$out")" -eq 3 ] || fail "other checkpoints are kept: $(cat "$out")"
+
 # ---- A lock that is held ---------------------------------------------------------------------------
 exec 8>>"$store/lock"
 flock 8

@@ -7,11 +7,20 @@
 #include "systracker/store/repack.h"
 #include "systracker/tracker/wanted.h"
 
-enum { OPT_LAST = 256, OPT_DAILY, OPT_WEEKLY, OPT_MONTHLY, OPT_YEARLY, OPT_TAG, OPT_DRY_RUN };
+enum {
+  OPT_LAST = 256,
+  OPT_DAILY,
+  OPT_WEEKLY,
+  OPT_MONTHLY,
+  OPT_YEARLY,
+  OPT_TAG,
+  OPT_CONFIGURED,
+  OPT_DRY_RUN
+};
 
 struct prune_options {
   struct st_retention keep;
-  bool dry_run;
+  bool configured, dry_run;
 };
 
 static const struct st_cli_option options[] = {
@@ -21,6 +30,7 @@ static const struct st_cli_option options[] = {
     {"keep-monthly", OPT_MONTHLY, "N", "of each of the last N months"},
     {"keep-yearly", OPT_YEARLY, "N", "of each of the last N years"},
     {"keep-tag", OPT_TAG, "NAME", "keep the one with this tag; may be given several times"},
+    {"configured", OPT_CONFIGURED, NULL, "do nothing where the configuration says nothing of it"},
     {"dry-run", OPT_DRY_RUN, NULL, "change nothing; say what would go"},
     {NULL, 0, NULL, NULL},
 };
@@ -32,6 +42,8 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
                        &o->keep.yearly};
   if (letter == OPT_DRY_RUN)
     o->dry_run = true;
+  else if (letter == OPT_CONFIGURED)
+    o->configured = true;
   else if (letter == OPT_TAG)
     st_strings_add(&o->keep.tags, value);
   else if (st_parse_number(value, counts[letter - OPT_LAST], err) < 0)
@@ -41,7 +53,7 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
 
 static const struct st_cli_verb verb = {
     .name = "prune",
-    .usage = "--keep-...",
+    .usage = "[--keep-...]",
     .summary = "forget checkpoints, but for those that are to be kept",
     .options = options,
     .set = set,
@@ -228,11 +240,33 @@ static bool keeps_something(const struct st_retention *keep)
          keep->yearly > 0 || keep->tags.count > 0;
 }
 
-static int run_with(struct st_cli *cli, const struct prune_options *o, struct st_error *err)
+/* What the configuration says, where no option does. */
+static int configure(const struct st_cli *cli, struct st_retention *keep, struct st_error *err)
+{
+  ST_AUTO_TRACKER *t = NULL;
+  if (st_tracker_open_config(&t, &cli->tracker, err) < 0)
+    return -1;
+  const struct st_conf_prune *p = &t->conf->prune;
+  keep->last = p->last;
+  keep->daily = p->daily;
+  keep->weekly = p->weekly;
+  keep->monthly = p->monthly;
+  keep->yearly = p->yearly;
+  for (size_t i = 0; i < p->tags.count; i++)
+    st_strings_add(&keep->tags, p->tags.items[i]);
+  return 0;
+}
+
+static int run_with(struct st_cli *cli, struct prune_options *o, struct st_error *err)
 {
   ST_CLEANUP(prune_free) struct prune p = {.cli = cli, .o = o};
+  if (!keeps_something(&o->keep) && configure(cli, &o->keep, err) < 0)
+    return -1;
+  if (!keeps_something(&o->keep) && o->configured)
+    return ST_EXIT_OK;
   if (!keeps_something(&o->keep))
-    return st_refuse(err, "nothing says what to keep: give one of the options --keep-...");
+    return st_refuse(err, "nothing says what to keep: give one of the options --keep-..., or "
+                          "prune { keep_... } in the configuration");
   if (cmd_open_to_write(&p.t, cli, err) < 0 || cmd_latest(p.t, err) < 0 || prune(&p, err) < 0)
     return -1;
   report(&p);
