@@ -21,3 +21,5 @@ expect_status 0 systracker restore --checkpoint 2 --exact --packages=none
 [ "$(cat "$root/etc/ssl/private/key")" = 'key one' ] || fail "restore of a secret"
 expect_status 0 systracker checkpoint
 expect_status 0 systracker verify
+# Byte 63 is the end of user_version: a writer has brought the object index up, and its packs are new.
+[ "$(od -An -tu1 -j63 -N1 "$store/packs/objects.db" | tr -d ' ')" = 2 ] || fail "objects.db"

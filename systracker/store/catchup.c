@@ -126,7 +126,8 @@ static int catch_up_pack(struct st_store *store, uint32_t number, bool last, boo
         (store->write && settle(&c, last, err) < 0))
       return -1;
   }
-  *ret_open = !c.gap && !pack->flawed && pack->size >= c.indexed;
+  *ret_open =
+      !c.gap && !pack->flawed && pack->size >= c.indexed && pack->version == ST_PACK_VERSION;
   return 0;
 }
 

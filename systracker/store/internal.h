@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#include "systracker/store/chunker.h"
+#include "systracker/store/chunklist.h"
 #include "systracker/store/delta.h"
 #include "systracker/store/objectindex.h"
 #include "systracker/store/packs.h"
@@ -59,6 +61,7 @@ int st_store_catch_up(struct st_store *store, struct st_error *err);
 enum st_read {
   ST_READ_OK = 0,
   ST_READ_DAMAGED = -1,
+  ST_READ_FAILED = -3, /* something else failed: it says nothing of the object */
   ST_READ_LOCKED = -2, /* it needs a key, or a version of SysTracker, that we do not have */
 };
 
@@ -67,9 +70,24 @@ enum st_read {
 enum st_read st_store_read_row(struct st_store *store, const struct st_object_row *row,
                                struct st_buffer *out, struct st_error *err);
 
-/* The same of a record that is not in the store; a delta's base has to be. */
-enum st_read st_store_decode(struct st_store *store, const struct st_record *record,
-                             const char *payload, struct st_buffer *out, struct st_error *err);
+/* Reads it for nothing but the proof. */
+enum st_read st_store_prove_row(struct st_store *store, const struct st_object_row *row,
+                                struct st_error *err);
+
+/* The same of a record that is not in the store; a delta's base and a list's chunks have to be. */
+enum st_read st_store_prove(struct st_store *store, const struct st_record *record,
+                            const char *payload, struct st_error *err);
+
+/* Appends the list (chunklist.h) of a row that is one; nothing of any other. */
+int st_store_chunks(struct st_store *store, const struct st_object_row *row, struct st_buffer *out,
+                    struct st_error *err);
+
+/* Whether it may be kept here at all. */
+int st_store_check_content(const struct st_store *store, const struct st_content *content,
+                           struct st_error *err);
+/* Keeps a large content's chunks, and prepares the list of them; writer.c. */
+int st_store_prepare_chunks(struct st_store *store, const struct st_content *content,
+                            struct st_prepared *ret, struct st_error *err);
 
 /* The record of a content that is there already, as a delta of `base` at this step where that saves
  * enough, else whole (NULL: in any case); put.c. */

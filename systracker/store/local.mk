@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
 	systracker/store/catchup.c \
+	systracker/store/chunker.c systracker/store/chunker.h \
+	systracker/store/chunklist.c systracker/store/chunklist.h \
 	systracker/store/delta.c systracker/store/delta.h \
 	systracker/store/internal.h \
 	systracker/store/object.c \
@@ -14,12 +16,21 @@ libsystracker_la_SOURCES += \
 	systracker/store/repackplan.c systracker/store/repackplan.h \
 	systracker/store/store.c systracker/store/store.h \
 	systracker/store/transfer.c systracker/store/transfer.h \
-	systracker/store/verify.c
+	systracker/store/verify.c \
+	systracker/store/writer.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += systracker/store/test-damage systracker/store/test-packages \
+check_PROGRAMS += systracker/store/test-chunker systracker/store/test-chunks \
+	systracker/store/test-damage systracker/store/test-packages \
 	systracker/store/test-repack \
 	systracker/store/test-record systracker/store/test-store systracker/store/test-transfer
+systracker_store_test_chunker_SOURCES = systracker/store/test-chunker.c \
+	systracker/store/test-scratch.h
+systracker_store_test_chunker_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_chunker_LDADD = $(UNIT_LDADD)
+systracker_store_test_chunks_SOURCES = systracker/store/test-chunks.c systracker/store/test-scratch.h
+systracker_store_test_chunks_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_chunks_LDADD = $(UNIT_LDADD)
 systracker_store_test_damage_SOURCES = systracker/store/test-damage.c systracker/store/test-scratch.h
 systracker_store_test_damage_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_damage_LDADD = $(UNIT_LDADD)
@@ -41,7 +52,7 @@ systracker_store_test_transfer_SOURCES = systracker/store/test-transfer.c \
 	systracker/store/test-scratch.h
 systracker_store_test_transfer_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_transfer_LDADD = $(UNIT_LDADD)
-TESTS += systracker/store/test-damage systracker/store/test-packages systracker/store/test-record \
+TESTS += systracker/store/test-chunker systracker/store/test-chunks systracker/store/test-damage systracker/store/test-packages systracker/store/test-record \
 	systracker/store/test-repack \
 	systracker/store/test-store systracker/store/test-transfer
 endif

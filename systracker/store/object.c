@@ -28,6 +28,8 @@ enum how {
 struct reading {
   struct st_store *store;
   struct st_zstd *zstd;
+  st_piece_fn *piece; /* takes a list's chunks one by one; NULL: they are appended */
+  void *arg;
   unsigned left; /* records that it may still read */
   enum how how;
 };
@@ -45,6 +47,13 @@ static enum st_read locked(struct st_error *err, const char *why)
 {
   st_fail(err, 0, "%s", why);
   return ST_READ_LOCKED;
+}
+
+static void pass_on(struct st_error *err, const struct st_error *why)
+{
+  st_fail(err, 0, "%s", st_error_text(why));
+  if (err)
+    err->code = why->code;
 }
 
 /* "object ID of pack NAME at OFFSET"; a secret's id is never shown. */
@@ -131,7 +140,8 @@ static enum st_read decode_on(struct reading *g, const struct st_record *record,
 {
   ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
   size_t start = out->length;
-  if (base->record.step >= record->step || depth >= ST_DELTA_DEPTH_MAX)
+  if (base->record.step >= record->step || depth >= ST_DELTA_DEPTH_MAX ||
+      base->record.encoding == ST_ENCODING_LIST)
     return damaged(err, "its base is no earlier step");
   enum how how = g->how;
   g->how = how == LOOKED_AT ? WRITTEN : how;
@@ -168,14 +178,158 @@ static enum st_read decode_delta(struct reading *g, const struct st_object_row *
   return r;
 }
 
+/* ---- Lists of chunks --------------------------------------------------------------------------
+ */
+
+/* Digests of one content under the keys that may have made its id. */
+struct proof {
+  struct st_digester *with[2];
+};
+
+static void proof_begin(struct proof *p, const struct st_store *store, uint8_t keyed)
+{
+  const struct st_keys *const keys[] = {store->keys, store->also};
+  for (size_t i = 0; i < ST_COUNT(p->with); i++)
+    if (keyed ? keys[i] != NULL : i == 0)
+      p->with[i] = st_digester_new(keyed ? keys[i]->id_key : NULL);
+}
+
+static void proof_add(struct proof *p, const void *data, size_t n)
+{
+  for (size_t i = 0; i < ST_COUNT(p->with); i++)
+    if (p->with[i])
+      st_digester_add(p->with[i], data, n);
+}
+
+static bool proof_is(struct proof *p, const struct st_id *id)
+{
+  uint8_t digest[ST_DIGEST_SIZE];
+  bool proved = false;
+  for (size_t i = 0; i < ST_COUNT(p->with) && !proved; i++) {
+    if (!p->with[i])
+      continue;
+    st_digester_final(p->with[i], digest);
+    proved = memcmp(digest, id->digest, sizeof digest) == 0;
+  }
+  return proved;
+}
+
+static void proof_free(struct proof *p)
+{
+  for (size_t i = 0; i < ST_COUNT(p->with); i++)
+    if (p->with[i])
+      st_digester_free(p->with[i]);
+}
+
+static enum st_read read_chunk_once(struct reading *g, const struct st_chunk *chunk,
+                                    struct st_buffer *out, struct st_error *err)
+{
+  struct st_object_row row;
+  out->length = 0;
+  int found = st_store_find(g->store, &chunk->id, &row, NULL, err);
+  if (found < 0)
+    return ST_READ_FAILED;
+  if (found == 0)
+    return damaged(err, "a chunk of it is missing");
+  if (row.record.encoding == ST_ENCODING_LIST || row.record.raw != chunk->length)
+    return damaged(err, "a chunk of it has another length");
+  g->left = READS_MAX;
+  return read_row(g, &row, 0, out, err);
+}
+
+/* Under a reader a chunk may move to another pack, once. */
+static enum st_read read_chunk(struct reading *g, const struct st_chunk *chunk,
+                               struct st_buffer *out, struct st_error *err)
+{
+  ST_AUTO_ERROR first = ST_ERROR_INIT;
+  if (!g->store->write) {
+    enum st_read r = read_chunk_once(g, chunk, out, &first);
+    if (r == ST_READ_OK)
+      return r;
+  }
+  return read_chunk_once(g, chunk, out, err);
+}
+
+static enum st_read hand_over(struct reading *g, struct proof *proof, const struct st_chunk *chunk,
+                              const struct st_buffer *content, struct st_buffer *out,
+                              struct st_error *err)
+{
+  for (uint64_t i = 0; i < chunk->times && g->how != LOOKED_AT; i++) {
+    proof_add(proof, content->data, content->length);
+    if (!g->piece)
+      st_buffer_append(out, content->data, content->length);
+    else if (g->piece(g->arg, content->data, content->length, err) < 0)
+      return ST_READ_FAILED;
+  }
+  return ST_READ_OK;
+}
+
+static enum st_read read_chunks(struct reading *g, struct proof *proof,
+                                const struct st_record *record, const char *list, size_t length,
+                                struct st_buffer *out, struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  struct st_chunk chunk;
+  size_t at = 0;
+  enum st_read r = ST_READ_OK;
+  while (r == ST_READ_OK && st_chunklist_next(list, length, record->id.keyed, &at, &chunk) > 0) {
+    r = read_chunk(g, &chunk, &content, err);
+    if (r == ST_READ_OK)
+      r = hand_over(g, proof, &chunk, &content, out, err);
+  }
+  if (record->id.keyed && content.data)
+    explicit_bzero(content.data, content.size);
+  return r;
+}
+
+/* All that can be said of it without a key. */
+static enum st_read look_for_chunks(struct reading *g, const struct st_record *record,
+                                    const char *list, size_t length, struct st_error *err)
+{
+  struct st_object_row row;
+  struct st_chunk chunk;
+  bool intact;
+  size_t at = 0;
+  while (st_chunklist_next(list, length, record->id.keyed, &at, &chunk) > 0)
+    if (st_store_find(g->store, &chunk.id, &row, &intact, NULL) <= 0 || !intact ||
+        row.record.raw != chunk.length)
+      return damaged(err, "a chunk of it is missing");
+  return locked(err, "it is a secret, and there is no key");
+}
+
+static enum st_read decode_list(struct reading *g, const struct st_record *record, const char *list,
+                                size_t length, struct st_buffer *out, struct st_error *err)
+{
+  struct proof proof = {0};
+  if (!st_chunklist_fits(record, list, length))
+    return damaged(err, "its list of chunks is malformed");
+  if (!g->piece && record->raw > ST_RECORD_RAW_MAX)
+    return locked(err, "it is too large to be held in memory");
+  if (record->id.keyed && !g->store->keys && !g->store->also)
+    return look_for_chunks(g, record, list, length, err);
+  bool wanted = g->how == PROVED || (g->how == WRITTEN && record->id.keyed);
+  if (wanted)
+    proof_begin(&proof, g->store, record->id.keyed);
+  enum st_read r = read_chunks(g, &proof, record, list, length, out, err);
+  if (r == ST_READ_OK && wanted && !proof_is(&proof, &record->id))
+    r = damaged(err, "its content is not what its id says");
+  proof_free(&proof);
+  return r;
+}
+
+/* ---- Records ----------------------------------------------------------------------------------
+ */
+
 static enum st_read decode(struct reading *g, const struct st_object_row *row,
                            const struct st_record *record, unsigned depth, const char *payload,
                            struct st_buffer *out, struct st_error *err)
 {
   ST_AUTO_BUFFER plain = ST_BUFFER_INIT;
   size_t length = record->stored;
-  if (record->encoding > ST_ENCODING_DELTA)
+  if (record->encoding > ST_ENCODING_LIST)
     return locked(err, "only a newer version of SysTracker can read it");
+  if (record->encoding == ST_ENCODING_LIST)
+    return decode_list(g, record, payload, length, out, err);
   if (record->id.keyed) {
     enum st_read r = unseal(g->store, record, payload, &plain, err);
     if (r != ST_READ_OK)
@@ -215,7 +369,7 @@ static enum st_read read_record(struct reading *g, const struct st_object_row *r
 static void note(struct st_store *store, const struct st_object_row *row, enum st_read r,
                  const struct st_error *err)
 {
-  if (!store->write || r == ST_READ_LOCKED)
+  if (!store->write || r == ST_READ_LOCKED || r == ST_READ_FAILED)
     return;
   ST_HOLD_LOCK(store);
   if (r == ST_READ_DAMAGED)
@@ -236,33 +390,73 @@ static enum st_read read_row(struct reading *g, const struct st_object_row *row,
   out->length = start;
   if (out->data)
     out->data[start] = 0;
-  wrap_place(row, &why);
-  st_fail(err, 0, "%s", st_error_text(&why));
+  if (r != ST_READ_FAILED)
+    wrap_place(row, &why);
+  pass_on(err, &why);
   return r;
 }
 
-static enum st_read read_how(struct st_store *store, const struct st_object_row *row, enum how how,
+static enum st_read read_how(struct reading *g, const struct st_object_row *row,
                              struct st_buffer *out, struct st_error *err)
 {
-  struct reading g = {store, st_store_take_zstd(store), READS_MAX, how};
-  enum st_read r = read_row(&g, row, 0, out, err);
-  st_store_give_zstd(store, g.zstd);
+  g->left = READS_MAX;
+  g->zstd = st_store_take_zstd(g->store);
+  enum st_read r = read_row(g, row, 0, out, err);
+  st_store_give_zstd(g->store, g->zstd);
   return r;
 }
 
 enum st_read st_store_read_row(struct st_store *store, const struct st_object_row *row,
                                struct st_buffer *out, struct st_error *err)
 {
-  return read_how(store, row, PROVED, out, err);
+  struct reading g = {.store = store};
+  return read_how(&g, row, out, err);
 }
 
-enum st_read st_store_decode(struct st_store *store, const struct st_record *record,
-                             const char *payload, struct st_buffer *out, struct st_error *err)
+static int pass(void *arg, const void *data, size_t n, struct st_error *err)
 {
-  struct reading g = {store, st_store_take_zstd(store), READS_MAX, PROVED};
-  enum st_read r = decode(&g, NULL, record, 0, payload, out, err);
-  st_store_give_zstd(store, g.zstd);
+  (void)arg, (void)data, (void)n, (void)err;
+  return 0;
+}
+
+enum st_read st_store_prove_row(struct st_store *store, const struct st_object_row *row,
+                                struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  struct reading g = {.store = store, .piece = pass};
+  enum st_read r = read_how(&g, row, &content, err);
+  if (row->record.id.keyed && content.data)
+    explicit_bzero(content.data, content.size);
   return r;
+}
+
+enum st_read st_store_prove(struct st_store *store, const struct st_record *record,
+                            const char *payload, struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  struct reading g = {store, st_store_take_zstd(store), pass, NULL, READS_MAX, PROVED};
+  enum st_read r = decode(&g, NULL, record, 0, payload, &content, err);
+  st_store_give_zstd(store, g.zstd);
+  if (record->id.keyed && content.data)
+    explicit_bzero(content.data, content.size);
+  return r;
+}
+
+int st_store_chunks(struct st_store *store, const struct st_object_row *row, struct st_buffer *out,
+                    struct st_error *err)
+{
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+  struct st_record record;
+  if (row->record.encoding != ST_ENCODING_LIST)
+    return 0;
+  if (fetch(store, row, &record, &bytes, err) < 0)
+    return -1;
+  const char *list = bytes.data + bytes.length - ST_RECORD_CRC_SIZE - record.stored;
+  if (!st_id_equal(&record.id, &row->record.id) || record.encoding != ST_ENCODING_LIST ||
+      !st_chunklist_fits(&record, list, record.stored))
+    return st_fail(err, 0, "a list of chunks is malformed");
+  st_buffer_append(out, list, record.stored);
+  return 0;
 }
 
 int st_store_fail_missing(const struct st_id *id, struct st_error *err)
@@ -274,28 +468,29 @@ int st_store_fail_missing(const struct st_id *id, struct st_error *err)
   return -ENOENT;
 }
 
-static int find_and_read(struct st_store *store, const struct st_id *id, enum how how,
-                         struct st_buffer *out, struct st_error *err)
+static int find_and_read(struct reading *g, const struct st_id *id, struct st_buffer *out,
+                         struct st_error *err)
 {
   struct st_object_row row;
-  int r = st_store_find(store, id, &row, NULL, err);
+  int r = st_store_find(g->store, id, &row, NULL, err);
   if (r < 0)
     return r;
   if (r == 0)
     return st_store_fail_missing(id, err);
-  return read_how(store, &row, how, out, err) == ST_READ_OK ? 0 : -1;
+  return read_how(g, &row, out, err) == ST_READ_OK ? 0 : -1;
 }
 
 static int get(struct st_store *store, const struct st_id *id, enum how how, struct st_buffer *out,
                struct st_error *err)
 {
   ST_AUTO_ERROR first = ST_ERROR_INIT;
+  struct reading g = {.store = store, .how = how};
   if (store->write)
-    return find_and_read(store, id, how, out, err);
-  if (find_and_read(store, id, how, out, &first) == 0)
+    return find_and_read(&g, id, out, err);
+  if (find_and_read(&g, id, out, &first) == 0)
     return 0;
   /* While a reader looked, the record may have moved, and its old pack may be gone. */
-  return find_and_read(store, id, how, out, err);
+  return find_and_read(&g, id, out, err);
 }
 
 int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
@@ -314,4 +509,61 @@ int st_store_look_at(struct st_store *store, const struct st_id *id, struct st_e
 {
   ST_AUTO_BUFFER scratch = ST_BUFFER_INIT;
   return get(store, id, LOOKED_AT, &scratch, err);
+}
+
+/* ---- In pieces --------------------------------------------------------------------------------
+ */
+
+/* What a content is handed to; `any`: some of it was. */
+struct taking {
+  st_piece_fn *fn;
+  void *arg;
+  bool any;
+};
+
+static int take(void *arg, const void *data, size_t n, struct st_error *err)
+{
+  struct taking *t = arg;
+  t->any = true;
+  return t->fn(t->arg, data, n, err);
+}
+
+static int take_all(struct reading *g, const struct st_id *id, struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  int r = find_and_read(g, id, &content, err);
+  if (r == 0 && content.length > 0) /* it is no list */
+    r = take(g->arg, content.data, content.length, err);
+  if (id->keyed && content.data)
+    explicit_bzero(content.data, content.size);
+  return r;
+}
+
+static int get_to(struct st_store *store, const struct st_id *id, enum how how, st_piece_fn *fn,
+                  void *arg, struct st_error *err)
+{
+  ST_AUTO_ERROR first = ST_ERROR_INIT;
+  struct taking taking = {.fn = fn, .arg = arg};
+  struct reading g = {.store = store, .how = how, .piece = take, .arg = &taking};
+  if (store->write)
+    return take_all(&g, id, err);
+  int r = take_all(&g, id, &first);
+  if (r == 0)
+    return 0;
+  if (!taking.any)
+    return take_all(&g, id, err); /* as in get() */
+  pass_on(err, &first);
+  return r;
+}
+
+int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn, void *arg,
+                    struct st_error *err)
+{
+  return get_to(store, id, PROVED, fn, arg, err);
+}
+
+int st_store_get_written_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn,
+                            void *arg, struct st_error *err)
+{
+  return get_to(store, id, WRITTEN, fn, arg, err);
 }

@@ -11,7 +11,7 @@
 
 #define FILE_NAME "objects.db"
 #define APPLICATION_ID 0x53546f62 /* "STob" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MILLISECONDS 30000
 #define ID_SIZE (1 + ST_DIGEST_SIZE)
 
@@ -20,12 +20,12 @@
   "(number INTEGER PRIMARY KEY,"                                                                   \
   " identity BLOB NOT NULL CHECK (typeof(identity) = 'blob' AND length(identity) = 16),"           \
   " indexed INTEGER NOT NULL CHECK (typeof(indexed) = 'integer' AND indexed >= 0))"
-#define OBJECT_COLUMNS                                                                             \
+#define OBJECT_COLUMNS(raw_max)                                                                    \
   "(id BLOB PRIMARY KEY CHECK (typeof(id) = 'blob' AND length(id) = 33 AND id < x'02'),"           \
   " pack INTEGER NOT NULL CHECK (pack BETWEEN 1 AND 4294967295),"                                  \
   " offset INTEGER NOT NULL CHECK (typeof(offset) = 'integer' AND offset >= 0),"                   \
   " stored INTEGER NOT NULL CHECK (stored BETWEEN 0 AND 1073741860),"                              \
-  " raw INTEGER NOT NULL CHECK (raw BETWEEN 0 AND 1073741824),"                                    \
+  " raw INTEGER NOT NULL CHECK (raw BETWEEN 0 AND " raw_max "),"                                   \
   " encoding INTEGER NOT NULL CHECK (encoding BETWEEN 0 AND 7),"                                   \
   " step INTEGER NOT NULL CHECK (step BETWEEN 0 AND 215),"                                         \
   " base BLOB CHECK ((base IS NULL) = (encoding <> 2) AND (base IS NULL OR typeof(base) = "        \
@@ -33,20 +33,31 @@
   " damaged TEXT) WITHOUT ROWID"
 
 #define CREATE_PACK "CREATE TABLE pack" PACK_COLUMNS
-#define CREATE_OBJECT "CREATE TABLE object" OBJECT_COLUMNS
+#define CREATE_OBJECT "CREATE TABLE object" OBJECT_COLUMNS("281474976710656")
+/* Of schema 1, before there were lists of chunks. */
+#define CREATE_OBJECT_1 "CREATE TABLE object" OBJECT_COLUMNS("1073741824")
 #define CREATE_REPLACED                                                                            \
   "CREATE TABLE replaced(pack INTEGER NOT NULL, offset INTEGER NOT NULL, id BLOB NOT NULL,"        \
   " PRIMARY KEY (pack, offset)) WITHOUT ROWID"
 
 static const char schema[] = "BEGIN IMMEDIATE;" CREATE_PACK ";" CREATE_OBJECT ";" CREATE_REPLACED
                              ";PRAGMA application_id = 1398042466;"
-                             "PRAGMA user_version = 1;"
+                             "PRAGMA user_version = 2;"
                              "COMMIT;";
 _Static_assert(APPLICATION_ID == 1398042466, "the schema's application_id");
 
-static const char fresh_schema[] = "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
-                                   "CREATE TEMP TABLE fresh" OBJECT_COLUMNS ";"
-                                   "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
+static const char migration[] = "BEGIN IMMEDIATE;"
+                                "ALTER TABLE object RENAME TO object_1;" CREATE_OBJECT
+                                ";INSERT INTO object SELECT * FROM object_1;"
+                                "DROP TABLE object_1;"
+                                "PRAGMA user_version = 2;"
+                                "COMMIT;";
+
+static const char fresh_schema[] =
+    "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
+    "CREATE TEMP TABLE fresh" OBJECT_COLUMNS(
+        "281474976710656") ";"
+                           "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
 
 static const char commit_sql[] =
     "INSERT OR REPLACE INTO main.replaced SELECT o.pack, o.offset, o.id FROM main.object o"
@@ -103,8 +114,9 @@ static const char *const sql[NSTATEMENTS] = {
     [EXPLAINS] = "SELECT EXISTS (SELECT 1 FROM main.object WHERE pack = ?1 AND offset >= ?2"
                  " AND offset < ?3) OR EXISTS (SELECT 1 FROM main.replaced WHERE pack = ?1"
                  " AND offset >= ?2 AND offset < ?3)",
-    [TOTALS] = "SELECT count(*), coalesce(sum(raw), 0) FROM (SELECT raw FROM main.object WHERE"
-               " damaged IS NULL UNION ALL SELECT raw FROM temp.fresh f WHERE damaged IS NULL AND"
+    [TOTALS] = "SELECT count(*), coalesce(sum(CASE encoding WHEN 3 THEN 0 ELSE raw END), 0)"
+               " FROM (SELECT raw, encoding FROM main.object WHERE damaged IS NULL"
+               " UNION ALL SELECT raw, encoding FROM temp.fresh f WHERE damaged IS NULL AND"
                " NOT EXISTS (SELECT 1 FROM main.object o WHERE o.id = f.id AND o.damaged IS NULL))",
     [EACH] = "SELECT " ROW " FROM main.object ORDER BY id",
     [RETIRE] = "INSERT INTO temp.retired VALUES (?1)",
@@ -231,7 +243,7 @@ static int database_path(int dirfd, char out[PATH_MAX], struct st_error *err)
   return 0;
 }
 
-enum state { GOOD, EMPTY, UNUSABLE, DAMAGED };
+enum state { GOOD, OLDER, EMPTY, UNUSABLE, DAMAGED };
 
 static bool ask(struct st_object_index *ix, const char *text, int64_t *ret)
 {
@@ -262,9 +274,10 @@ static int examine_failure(struct st_object_index *ix, struct st_error *err)
 }
 
 /* Whether the tables are the ones of our schema, to the letter. */
-static bool has_our_tables(struct st_object_index *ix)
+static bool has_our_tables(struct st_object_index *ix, int64_t version)
 {
-  static const char *const tables[] = {CREATE_PACK, CREATE_OBJECT, CREATE_REPLACED};
+  const char *const tables[] = {CREATE_PACK, version == 1 ? CREATE_OBJECT_1 : CREATE_OBJECT,
+                                CREATE_REPLACED};
   for (size_t i = 0; i < ST_COUNT(tables); i++) {
     sqlite3_stmt *s = NULL;
     bool ok = sqlite3_prepare_v2(ix->db, "SELECT 1 FROM main.sqlite_master WHERE sql = ?1", -1, &s,
@@ -294,7 +307,9 @@ static int examine(struct st_object_index *ix, struct st_error *err)
     return st_fail(err, 0,
                    "packs/objects.db has schema %lld: a newer version of SysTracker made it",
                    (long long)version);
-  return tables != 3 || !has_our_tables(ix) || (ix->write && !check_integrity(ix)) ? DAMAGED : GOOD;
+  if (tables != 3 || !has_our_tables(ix, version) || (ix->write && !check_integrity(ix)))
+    return DAMAGED;
+  return version == SCHEMA_VERSION ? GOOD : OLDER;
 }
 
 static struct st_object_index *connect(const char *path, bool write, struct st_error *err)
@@ -333,6 +348,7 @@ static int open_reader(struct st_object_index **ret, int dirfd, const char *path
     return -1;
   switch (examine(ix, err)) {
   case GOOD:
+  case OLDER:
     *ret = st_steal(&ix);
     return 0;
   case DAMAGED:
@@ -378,6 +394,8 @@ static int try_writer(struct st_object_index **ret, int dirfd, const char *path,
   if (state == DAMAGED)
     return 1;
   if (state == EMPTY && execute(ix, schema, err) < 0)
+    return -1;
+  if (state == OLDER && execute(ix, migration, err) < 0)
     return -1;
   *ret = st_steal(&ix);
   return 0;
@@ -430,8 +448,8 @@ static bool read_row(sqlite3_stmt *s, struct st_object_row *ret)
   int64_t stored = sqlite3_column_int64(s, 3), raw = sqlite3_column_int64(s, 4);
   int64_t encoding = sqlite3_column_int64(s, 5), number = sqlite3_column_int64(s, 6);
   if (!column_id(s, 0, &r->id) || pack < 1 || pack > UINT32_MAX || offset < 0 || stored < 0 ||
-      stored > (int64_t)ST_RECORD_RAW_MAX + ST_SEAL_OVERHEAD || raw < 0 ||
-      raw > (int64_t)ST_RECORD_RAW_MAX || encoding < 0 || encoding > 7 || number < 0 ||
+      stored > (int64_t)ST_RECORD_RAW_MAX + ST_SEAL_OVERHEAD || raw < 0 || encoding < 0 ||
+      encoding > 7 || raw > (int64_t)st_record_raw_max((uint8_t)encoding) || number < 0 ||
       number > 215)
     return false;
   r->has_base = sqlite3_column_type(s, 7) != SQLITE_NULL;

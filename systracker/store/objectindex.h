@@ -4,7 +4,7 @@
  *
  * SQLite, with a rollback journal rather than WAL: there is one short transaction a checkpoint, and
  * a reader then needs to write nothing, on a read-only file system either.  application_id "STob",
- * user_version 1:
+ * user_version 2 (1 was the same without lists of chunks, and is brought up by a writer):
  *
  *   pack      number, identity, indexed (bytes of the file that the index covers)
  *   object    id (kind of id and digest, 33 bytes), pack, offset, stored, raw, encoding, step,

@@ -11,7 +11,6 @@
 #include "systracker/base/file.h"
 
 #define HEADER_SIZE 32
-#define HEADER_VERSION 1
 #define WINDOW (1U << 20)
 /* Bytes of false records that one scan checks before it gives the rest of the pack up: heads that
  * somebody put into his file on purpose must not make it endless. */
@@ -97,11 +96,13 @@ static int read_header(struct st_pack *pack, struct st_error *err)
     return st_wrap(err, "cannot read pack %s", pack->name);
   for (const uint8_t *h = both; h < both + sizeof both; h += HEADER_SIZE) {
     uint32_t version = header_version(h);
-    if (version > HEADER_VERSION)
+    if (version > ST_PACK_VERSION)
       return st_fail(err, 0, "pack %s has format %u: a newer version of SysTracker wrote it",
                      pack->name, version);
-    if (version == HEADER_VERSION && !pack->provable)
+    if (version > 0 && !pack->provable) {
       st_pack_identify(pack, h + 12);
+      pack->version = version;
+    }
     pack->flawed |= version == 0;
   }
   return 0;
@@ -130,7 +131,8 @@ static int write_header(struct st_pack *pack, struct st_error *err)
     return -1;
   st_pack_identify(pack, pack->identity);
   memcpy(both, magic, sizeof magic);
-  put_u32(both + 8, HEADER_VERSION);
+  put_u32(both + 8, ST_PACK_VERSION);
+  pack->version = ST_PACK_VERSION;
   memcpy(both + 12, pack->identity, ST_PACK_IDENTITY_SIZE);
   put_u32(both + HEADER_SIZE - 4, st_crc32c(0, both, HEADER_SIZE - 4));
   memcpy(both + HEADER_SIZE, both, HEADER_SIZE);

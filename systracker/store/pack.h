@@ -2,20 +2,20 @@
 /*
  * pack.h - packs/NNNNNNNN.pack: append-only files of records that describe themselves.
  *
- * Format, version 1.  All numbers are little-endian.
+ * Format, version 2 (in version 1 there are no lists of chunks).  All numbers are little-endian.
  *
  *   Pack     header, header again, record...
  *            The header is there twice (bytes 0-31 and 32-63), so that one flipped bit does not
  *            make all records unprovable.
  *   Header   0  8  "STpack\r\n"
- *            8  4  version: 1
+ *            8  4  version: 2
  *           12 16  identity: random bytes
  *           28  4  CRC-32C of bytes 0-27
  *   Record   0  2  "ST"
  *            2  1  bits 0-2 encoding: 0 raw, 1 zstd, 2 zstd with the base as prefix
- *                  (3 list of chunks, 4 zstd with a dictionary: to come);
+ *                  3 list of chunks (4 zstd with a dictionary: reserved);
  *                  bit 3 kind of id: 0 SHA-256, 1 HMAC, of a secret; bits 4-7 version: 1
- *            3  .  raw length, at most 2^30: LEB128, shortest form
+ *            3  .  raw length, at most 2^30, of a list 2^48: LEB128, shortest form
  *            .  .  stored length of the payload, at most the raw one (a secret's: 36 more): LEB128
  *            . 32  id of the content
  *           (.  1  step, 1 to 215        encoding 2 alone
@@ -28,9 +28,12 @@
  * is no checksum, content size or dictionary id, as the id proves the content.  A delta of one
  * edited line is some 40 bytes, so that every byte of the head counts.
  *
+ * A list of chunks (chunklist.h) stands for a content of 4 MiB and more, cut where chunker.h says:
+ * a secret every 1 MiB, so that the places tell nothing of it.  The chunks are there before it.
+ *
  * A secret's payload, and no other, is sealed after it was compressed (keys.h: key id 8, nonce 12,
  * ciphertext, tag 16); authenticated along are 35 bytes: kind of id, id, the record's byte 2, step
- * (0 without base).
+ * (0 without base).  A list is not sealed: it says no more than the heads of its chunks do.
  *
  * Four bytes name a base well enough: a delta is only made where one object's id begins so, what
  * comes to the store later lies behind the delta and is tried later, and the content proves the
@@ -50,6 +53,7 @@
 
 #include "systracker/store/record.h"
 
+#define ST_PACK_VERSION 2 /* an older pack is not appended to */
 #define ST_PACK_HEADER_SIZE 64
 #define ST_PACK_IDENTITY_SIZE 16
 #define ST_PACK_NAME_SIZE 16
@@ -63,8 +67,9 @@ struct st_pack {
   bool flawed;   /* a copy of the header is damaged */
   bool provable; /* the identity is known: from the header, or from who knew it before */
   uint8_t identity[ST_PACK_IDENTITY_SIZE];
-  uint32_t seed; /* CRC of the identity */
-  uint64_t size; /* bytes on disk when last looked */
+  uint32_t version; /* of the format; 0: no header says it */
+  uint32_t seed;    /* CRC of the identity */
+  uint64_t size;    /* bytes on disk when last looked */
 };
 
 void st_pack_name(char out[ST_PACK_NAME_SIZE], uint32_t number);

@@ -53,7 +53,7 @@ static bool find_base(struct st_store *store, const struct st_id *previous, bool
   }
   *ret = row;
   *ret_step = step;
-  return row.record.step == want;
+  return row.record.step == want && row.record.encoding != ST_ENCODING_LIST;
 }
 
 /* A delta is worth its chain when it saves a quarter. */
@@ -143,14 +143,11 @@ static int encode(struct preparing *p, const struct st_object_row *base, unsigne
   return 0;
 }
 
-static int check_content(const struct st_store *store, const struct st_content *content,
-                         struct st_error *err)
+int st_store_check_content(const struct st_store *store, const struct st_content *content,
+                           struct st_error *err)
 {
   if (!store->write)
     return st_fail(err, 0, "cannot keep an object: the store was opened for reading");
-  if (content->length > ST_RECORD_RAW_MAX)
-    return st_fail(err, 0, "cannot keep %zu bytes as one object: %llu are the most",
-                   content->length, ST_RECORD_RAW_MAX);
   if (content->secret && !store->keys)
     return st_fail(err, 0, "cannot keep a secret: there is no key");
   return 0;
@@ -160,7 +157,7 @@ int st_store_prepare(struct st_store *store, const struct st_content *content,
                      struct st_prepared *ret, struct st_error *err)
 {
   *ret = (struct st_prepared){0};
-  if (check_content(store, content, err) < 0)
+  if (st_store_check_content(store, content, err) < 0)
     return -1;
   const void *data = content->length > 0 ? content->data : "";
   if (content->id)
@@ -171,12 +168,14 @@ int st_store_prepare(struct st_store *store, const struct st_content *content,
   int found = st_store_find(store, &ret->id, &row, &ret->known, err);
   if (found < 0 || ret->known)
     return found < 0 ? -1 : 0;
+  if (content->length >= ST_CHUNK_FROM && !content->chunk)
+    return st_store_prepare_chunks(store, content, ret, err);
   /* Written again after damage: whole, so that no chain can come to loop. */
   struct st_object_row base;
   unsigned step = 0;
   bool based = !found && content->previous &&
                find_base(store, content->previous, content->secret, &base, &step);
-  struct st_content as_it_is = {data, content->length, content->secret, &ret->id, NULL};
+  struct st_content as_it_is = {data, content->length, content->secret, &ret->id, NULL, false};
   return st_store_encode(store, &as_it_is, based ? &base : NULL, step, ret, err);
 }
 
@@ -225,7 +224,7 @@ int st_store_put(struct st_store *store, const void *data, size_t length, bool s
                  const struct st_id *previous, struct st_id *ret, struct st_error *err)
 {
   ST_AUTO_PREPARED prepared = {0};
-  struct st_content content = {data, length, secret, NULL, previous};
+  struct st_content content = {data, length, secret, NULL, previous, false};
   if (st_store_prepare(store, &content, &prepared, err) < 0)
     return -1;
   *ret = prepared.id;

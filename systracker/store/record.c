@@ -11,11 +11,10 @@ enum {
   ENCODING_MASK = 0x07,
   KEYED = 0x08,
   STEP_MAX = 215,
-  NUMBER_MAX = 5, /* bytes of a length: 35 bits */
   FRONT_SIZE = 3,
 };
 
-static size_t put_number(uint8_t *out, uint64_t n)
+size_t st_number_encode(uint8_t *out, uint64_t n)
 {
   size_t used = 0;
   for (; n >= 0x80; n >>= 7)
@@ -24,11 +23,10 @@ static size_t put_number(uint8_t *out, uint64_t n)
   return used;
 }
 
-/* Returns the bytes used, 0 when there are too few, -1 when it is malformed. */
-static int get_number(const uint8_t *data, size_t length, uint64_t *ret)
+int st_number_decode(const uint8_t *data, size_t length, uint64_t *ret)
 {
   uint64_t n = 0;
-  for (size_t i = 0; i < NUMBER_MAX; i++) {
+  for (size_t i = 0; i < ST_NUMBER_MAX; i++) {
     if (i == length)
       return 0;
     n |= (uint64_t)(data[i] & 0x7f) << (7 * i);
@@ -53,8 +51,8 @@ size_t st_record_encode(uint8_t out[ST_RECORD_HEAD_MAX], const struct st_record 
   out[n++] = 'S';
   out[n++] = 'T';
   out[n++] = type_byte(record);
-  n += put_number(out + n, record->raw);
-  n += put_number(out + n, record->stored);
+  n += st_number_encode(out + n, record->raw);
+  n += st_number_encode(out + n, record->stored);
   memcpy(out + n, record->id.digest, ST_DIGEST_SIZE);
   n += ST_DIGEST_SIZE;
   if (!record->has_base)
@@ -80,8 +78,9 @@ static bool decode_front(const uint8_t *data, size_t length, struct st_record *r
 
 static bool lengths_fit(const struct st_record *r)
 {
-  uint64_t sealing = r->id.keyed ? ST_SEAL_OVERHEAD : 0;
-  return r->stored >= sealing && r->stored <= r->raw + sealing;
+  uint64_t sealing = st_record_is_sealed(r) ? ST_SEAL_OVERHEAD : 0;
+  return r->stored >= sealing && r->stored <= r->raw + sealing &&
+         r->stored <= ST_RECORD_RAW_MAX + sealing;
 }
 
 int st_record_decode(const uint8_t *data, size_t length, struct st_record *ret)
@@ -92,13 +91,13 @@ int st_record_decode(const uint8_t *data, size_t length, struct st_record *ret)
   if (length < FRONT_SIZE)
     return 0;
   size_t n = FRONT_SIZE;
-  int used = get_number(data + n, length - n, &ret->raw);
+  int used = st_number_decode(data + n, length - n, &ret->raw);
   if (used <= 0)
     return used;
-  if (ret->raw > ST_RECORD_RAW_MAX)
+  if (ret->raw > st_record_raw_max(ret->encoding))
     return -1;
   n += (size_t)used;
-  used = get_number(data + n, length - n, &ret->stored);
+  used = st_number_decode(data + n, length - n, &ret->stored);
   if (used <= 0)
     return used;
   n += (size_t)used;

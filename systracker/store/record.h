@@ -5,8 +5,9 @@
 
 #include "systracker/base/keys.h"
 
-/* More in one object is not kept yet; the chunk lists to come will lift this. */
+/* More is kept as a list of chunks alone, up to the second. */
 #define ST_RECORD_RAW_MAX (1ULL << 30)
+#define ST_RECORD_LIST_RAW_MAX (1ULL << 48)
 #define ST_RECORD_HEAD_MAX 50 /* bytes before the payload */
 #define ST_RECORD_CRC_SIZE 4
 #define ST_RECORD_BASE_SIZE 4
@@ -16,6 +17,7 @@ enum st_encoding {
   ST_ENCODING_RAW = 0,
   ST_ENCODING_ZSTD = 1,
   ST_ENCODING_DELTA = 2, /* zstd with the base as prefix */
+  ST_ENCODING_LIST = 3,  /* list of chunks (chunklist.h) */
 };
 
 struct st_record {
@@ -26,6 +28,24 @@ struct st_record {
   uint8_t base[ST_RECORD_BASE_SIZE];
   uint64_t raw, stored; /* bytes: of the content, of the payload */
 };
+
+/* Numbers of the format: LEB128, in the shortest form, at most 49 bits. */
+#define ST_NUMBER_MAX 7
+size_t st_number_encode(uint8_t *out, uint64_t n);
+/* Returns the bytes used, 0 when there are too few, -1 when it is malformed. */
+int st_number_decode(const uint8_t *data, size_t length, uint64_t *ret);
+
+/* The most that the content of a record may have. */
+static inline uint64_t st_record_raw_max(uint8_t encoding)
+{
+  return encoding == ST_ENCODING_LIST ? ST_RECORD_LIST_RAW_MAX : ST_RECORD_RAW_MAX;
+}
+
+/* Whether the payload is sealed: a secret's, but for a list of chunks. */
+static inline bool st_record_is_sealed(const struct st_record *record)
+{
+  return record->id.keyed && record->encoding != ST_ENCODING_LIST;
+}
 
 /* The head's bytes; returns how many. */
 size_t st_record_encode(uint8_t out[ST_RECORD_HEAD_MAX], const struct st_record *record);

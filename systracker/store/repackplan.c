@@ -130,7 +130,7 @@ static int ask_for_all(struct st_plan *plan, st_store_wanted_fn *wanted, void *a
 {
   for (uint32_t i = 0; i < plan->count; i++) {
     struct st_plan_entry *e = &plan->entries[i];
-    if (e->encoding > ST_ENCODING_DELTA)
+    if (e->encoding > ST_ENCODING_LIST)
       return st_fail(err, 0,
                      "nothing is repacked: a newer version of SysTracker wrote objects "
                      "here that this one does not know");
@@ -147,6 +147,32 @@ static void want(struct st_plan *plan, struct st_plan_entry *base, void *arg)
     return;
   base->flags |= ST_ENTRY_WANTED;
   st_plan_bases(plan, base, want, NULL); /* steps descend */
+}
+
+/* A list that cannot be read is damaged, and its chunks are of no use. */
+static void want_chunks_of(struct st_plan *plan, const struct st_plan_entry *e)
+{
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
+  struct st_object_row row;
+  struct st_chunk chunk;
+  size_t at = 0;
+  st_plan_row(e, &row);
+  if (st_store_chunks(plan->store, &row, &list, NULL) < 0)
+    return;
+  while (st_chunklist_next(list.data, list.length, e->id.keyed, &at, &chunk) > 0) {
+    uint32_t i = find_first(plan, e->id.keyed, chunk.id.digest, ST_DIGEST_SIZE);
+    if (i < plan->count && st_id_equal(&plan->entries[i].id, &chunk.id))
+      plan->entries[i].flags |= ST_ENTRY_WANTED;
+  }
+}
+
+static void want_chunks(struct st_plan *plan)
+{
+  for (uint32_t i = 0; i < plan->count; i++) {
+    const struct st_plan_entry *e = &plan->entries[i];
+    if (e->encoding == ST_ENCODING_LIST && (e->flags & ST_ENTRY_WANTED))
+      want_chunks_of(plan, e);
+  }
 }
 
 /* Without a key, a secret's delta can only stay what it is. */
@@ -343,6 +369,7 @@ int st_plan_make(struct st_plan *plan, struct st_store *store, st_store_wanted_f
   find_bases(plan);
   if (ask_for_all(plan, wanted, arg, err) < 0 || list_packs(plan, err) < 0)
     return -1;
+  want_chunks(plan);
   want_bases_of_secrets(plan);
   choose_heirs(plan);
   count_wanted(plan);

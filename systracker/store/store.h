@@ -3,7 +3,8 @@
  * store.h - objects: contents, each kept once, named by st_id.
  *
  * On disk: packs/NAME.pack, append-only records that describe themselves (pack.h), and
- * packs/objects.db, the index object -> pack and offset, which packs/ alone rebuild.
+ * packs/objects.db, the index object -> pack and offset, which packs/ alone rebuild.  A large
+ * content is cut into chunks (chunker.h), each an object, and is a list of them.
  * Order: put, put, ..., sync, and only then may a catalog commit that names them.
  *
  * Threads: st_store_prepare, _append, _put, _has, _length and _get may be called by any number of
@@ -35,20 +36,22 @@ int st_store_open_beside(struct st_store **ret, int dirfd, const struct st_store
 void st_store_close(struct st_store *store);
 ST_DEFINE_CLEANUP(struct st_store *, st_store_close)
 
-/* Keeps some content; does nothing where it is already there, intact.  A secret is keyed and
- * sealed.  `previous` (may be NULL): the revision before, for a delta.  Every delta is decoded and
- * compared before this returns. */
+/* Keeps some content, in chunks from 4 MiB on; does nothing where it is already there, intact.  A
+ * secret is keyed and sealed.  `previous` (may be NULL): the revision before, for a delta.  Every
+ * delta is decoded and compared before this returns. */
 int st_store_put(struct st_store *store, const void *data, size_t length, bool secret,
                  const struct st_id *previous, struct st_id *ret, struct st_error *err);
 
 /* The same in two steps, for several threads: most of the work is in the first, which compresses
- * and keeps nothing yet; the second only copies, and keeps the order in which it is called. */
+ * and keeps nothing yet but a large content's chunks; the second only copies, and keeps the order
+ * in which it is called. */
 struct st_content {
   const void *data; /* borrowed for the call */
   size_t length;
   bool secret;
   const struct st_id *id;       /* of the content, where it was hashed before; NULL: not yet */
   const struct st_id *previous; /* the revision before, for a delta; may be NULL */
+  bool chunk;                   /* never to be cut: it is a chunk */
 };
 struct st_prepared {
   struct st_id id;
@@ -63,6 +66,20 @@ int st_store_append(struct st_store *store, const struct st_prepared *prepared,
                     struct st_error *err);
 void st_prepared_clear(struct st_prepared *prepared);
 #define ST_AUTO_PREPARED ST_CLEANUP(st_prepared_clear) struct st_prepared
+
+/* A content of any length on its way in, piece by piece, in a few MiB of memory; used by one thread
+ * at a time.  A large one's chunks are kept as they come (of one that is given up they stay, of no
+ * use, until they are pruned); what counts as there is only what was finished. */
+struct st_store_writer;
+int st_store_writer_new(struct st_store_writer **ret, struct st_store *store, bool secret,
+                        const struct st_id *previous, struct st_error *err);
+int st_store_writer_add(struct st_store_writer *writer, const void *data, size_t n,
+                        struct st_error *err);
+int st_store_writer_finish(struct st_store_writer *writer, struct st_id *ret, struct st_error *err);
+/* Bytes of content so far that were not there before. */
+uint64_t st_store_writer_kept(const struct st_store_writer *writer);
+void st_store_writer_free(struct st_store_writer *writer);
+ST_DEFINE_CLEANUP(struct st_store_writer *, st_store_writer_free)
 
 /* Reads secrets of another host's key too (borrowed; NULL: no more).  What is put stays ours. */
 void st_store_read_with(struct st_store *store, const struct st_keys *also);
@@ -80,8 +97,19 @@ int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffe
  * written, and it is not hashed here (a delta or a secret is). */
 int st_store_get_written(struct st_store *store, const struct st_id *id, struct st_buffer *out,
                          struct st_error *err);
-/* Whether it could be got, by the same proof: all of it is read, and no more than deltas decoded. */
+/* Whether it could be got, by the same proof: all of it is read, and no more than deltas decoded.
+ */
 int st_store_look_at(struct st_store *store, const struct st_id *id, struct st_error *err);
+
+/* The same in pieces, so that no content is held in memory: a large one's chunks come one by one,
+ * each proved against its own id, and the whole at the end.  So what was handed over is to be
+ * thrown away when this fails, or when fn does (a negative number). */
+typedef int st_piece_fn(void *arg, const void *data, size_t n, struct st_error *err);
+int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn, void *arg,
+                    struct st_error *err);
+/* The same, with the proof of st_store_get_written. */
+int st_store_get_written_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn,
+                            void *arg, struct st_error *err);
 
 /* Makes all that was put durable. */
 int st_store_sync(struct st_store *store, struct st_error *err);

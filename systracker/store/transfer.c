@@ -55,19 +55,35 @@ static int find_bases(struct st_store *store, const struct st_record *record,
   n = st_object_index_find_base(store->index, record->id.keyed, record->base, row, ret,
                                 CANDIDATES_MAX, err);
   for (int i = 0; i < n; i++) {
-    if (ret[i].record.step < record->step && !st_id_equal(&ret[i].record.id, &record->id))
+    if (ret[i].record.step < record->step && ret[i].record.encoding != ST_ENCODING_LIST &&
+        !st_id_equal(&ret[i].record.id, &record->id))
       ret[kept++] = ret[i];
   }
   return n < 0 ? n : kept;
 }
 
+static int each_chunk(const char *list, size_t length, uint8_t keyed, st_object_fn *fn, void *arg,
+                      struct st_error *err)
+{
+  struct st_chunk chunk;
+  size_t at = 0;
+  int r = 0;
+  while (r == 0 && st_chunklist_next(list, length, keyed, &at, &chunk) > 0)
+    r = fn(arg, &chunk.id, err);
+  return r;
+}
+
 int st_store_bases(struct st_store *store, const struct st_id *id, st_object_fn *fn, void *arg,
                    struct st_error *err)
 {
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
   struct st_object_row row, bases[CANDIDATES_MAX];
   if (!find(store, id, &row))
     return 0;
-  int r = 0, n = find_bases(store, &row.record, &row, bases, err);
+  if (st_store_chunks(store, &row, &list, err) < 0)
+    return -1;
+  int r = each_chunk(list.data, list.length, id->keyed, fn, arg, err);
+  int n = r == 0 ? find_bases(store, &row.record, &row, bases, err) : 0;
   for (int i = 0; i < n && r == 0; i++)
     r = fn(arg, &bases[i].record.id, err);
   return n < 0 ? n : r;
@@ -81,10 +97,10 @@ static int check_form(const struct st_parcel *parcel, struct st_error *err)
 {
   uint8_t head[ST_RECORD_HEAD_MAX];
   struct st_record again;
-  if (parcel->record.encoding > ST_ENCODING_DELTA)
+  if (parcel->record.encoding > ST_ENCODING_LIST)
     return st_fail(err, 0, "only a newer version of SysTracker can read it");
   if (parcel->record.has_base != (parcel->record.encoding == ST_ENCODING_DELTA) ||
-      parcel->record.id.keyed > 1 || parcel->record.raw > ST_RECORD_RAW_MAX ||
+      parcel->record.id.keyed > 1 || parcel->record.raw > ST_RECORD_LIST_RAW_MAX ||
       parcel->payload.length != parcel->record.stored)
     return st_fail(err, 0, "its record is malformed");
   size_t n = st_record_encode(head, &parcel->record);
@@ -113,17 +129,14 @@ static bool chain_ends(struct st_store *store, const struct st_record *record,
 
 static int prove(struct st_store *store, const struct st_parcel *parcel, struct st_error *err)
 {
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   unsigned budget = COPIES_MAX;
   if (check_form(parcel, err) < 0)
     return -1;
   if (!chain_ends(store, &parcel->record, NULL, ST_DELTA_DEPTH_MAX, &budget))
     return st_fail(err, 0, "it is a delta of what is not there");
-  enum st_read r = st_store_decode(
-      store, &parcel->record, parcel->payload.data ? parcel->payload.data : "", &content, &why);
-  if (content.length > 0)
-    explicit_bzero(content.data, content.length);
+  enum st_read r = st_store_prove(store, &parcel->record,
+                                  parcel->payload.data ? parcel->payload.data : "", &why);
   if (r == ST_READ_OK || (r == ST_READ_LOCKED && parcel->record.id.keyed))
     return 0;
   return st_fail(err, 0, "%s", st_error_text(&why));
@@ -179,6 +192,23 @@ static int copy_base(void *arg, const struct st_id *id, struct st_error *err)
   return 0;
 }
 
+/* A chunk has bases of its own, if any. */
+static int copy_chunk(void *arg, const struct st_id *id, struct st_error *err)
+{
+  struct copying *c = arg;
+  struct copying one = {c->to, c->from, COPIES_MAX};
+  return copy(&one, id, err) < 0 ? -1 : 0;
+}
+
+static int copy_parts(struct copying *c, const struct st_id *id, const struct st_parcel *parcel,
+                      struct st_error *err)
+{
+  const struct st_record *record = &parcel->record;
+  if (record->encoding != ST_ENCODING_LIST)
+    return st_store_bases(c->from, id, copy_base, c, err);
+  return each_chunk(parcel->payload.data, record->stored, record->id.keyed, copy_chunk, c, err);
+}
+
 static int copy(struct copying *c, const struct st_id *id, struct st_error *err)
 {
   ST_AUTO_PARCEL parcel = {0};
@@ -189,7 +219,7 @@ static int copy(struct copying *c, const struct st_id *id, struct st_error *err)
     return st_fail(err, 0, "an object has too many bases");
   c->left--;
   int r = st_store_export(c->from, id, &parcel, err);
-  if (r < 0 || (r = st_store_bases(c->from, id, copy_base, c, err)) < 0)
+  if (r < 0 || (r = copy_parts(c, id, &parcel, err)) < 0)
     return r;
   if (st_store_import(c->to, &parcel, &why) == 0)
     return 1;

@@ -27,19 +27,20 @@ int st_store_export(struct st_store *store, const struct st_id *id, struct st_pa
                     struct st_error *err);
 
 /* Keeps the object; does nothing where it is already there, intact.  A delta's base has to be there
- * before, at an earlier step of a chain that is not too long: otherwise it is refused, as is what
- * proves to be something else than its id says.  The parcel may come from a stranger. */
+ * before, at an earlier step of a chain that is not too long, and so do all chunks of a list:
+ * otherwise it is refused, as is what proves to be something else than its id says.  The parcel may
+ * come from a stranger. */
 int st_store_import(struct st_store *store, const struct st_parcel *parcel, struct st_error *err);
 
-/* Calls fn with each object that the one given is, or may be, a delta of: none when it is whole.
- * Ends early when fn returns other than 0, with that. */
+/* Calls fn with each object that the one given is, or may be, a delta of, or a list of: none when
+ * it is whole. Ends early when fn returns other than 0, with that. */
 typedef int st_object_fn(void *arg, const struct st_id *id, struct st_error *err);
 int st_store_bases(struct st_store *store, const struct st_id *id, st_object_fn *fn, void *arg,
                    struct st_error *err);
 
-/* Brings an object from one store to another, what it is a delta of before it.  A delta that does
- * not fit there is kept whole instead, which for a secret needs the key in both stores.  Returns 1
- * when it was brought, 0 when it was there. */
+/* Brings an object from one store to another, what it is a delta or a list of before it.  A delta
+ * that does not fit there is kept whole instead, which for a secret needs the key in both stores.
+ * Returns 1 when it was brought, 0 when it was there. */
 int st_store_copy(struct st_store *to, struct st_store *from, const struct st_id *id,
                   struct st_error *err);
 

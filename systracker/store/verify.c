@@ -137,16 +137,15 @@ static bool find_elsewhere(struct st_store *store, struct st_object_row *row)
 
 static int verify_object(struct verify *v, const struct st_id *id, struct st_error *err)
 {
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   struct st_object_row row;
   int r = st_object_index_find(v->store->index, id, &row, err);
   if (r <= 0)
     return r;
-  enum st_read is = st_store_read_row(v->store, &row, &content, &why);
+  enum st_read is = st_store_prove_row(v->store, &row, &why);
   if (is == ST_READ_DAMAGED && !v->store->write && find_elsewhere(v->store, &row)) {
     st_error_clear(&why);
-    is = st_store_read_row(v->store, &row, &content, &why);
+    is = st_store_prove_row(v->store, &row, &why);
   }
   if (is == ST_READ_DAMAGED)
     report(v, st_error_text(&why));
