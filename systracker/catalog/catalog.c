@@ -7,7 +7,7 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
-/* Derived, and made again from the rest where they are lost: leaf, node, manifest, expectation. */
+/* Derived, and made again from the rest where they are lost: bunch, node, manifest, expectation. */
 static const char schema[] =
     "CREATE TABLE path (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);"
     "CREATE TABLE declaration (id INTEGER PRIMARY KEY, plugin TEXT NOT NULL, name TEXT NOT NULL,"
@@ -20,7 +20,8 @@ static const char schema[] =
     " ended INTEGER NOT NULL, state_root BLOB NOT NULL, header BLOB NOT NULL,"
     " header_digest BLOB NOT NULL);"
     "CREATE TABLE tag (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE leaf (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE gap (number INTEGER PRIMARY KEY, why INTEGER NOT NULL);"
+    "CREATE TABLE bunch (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
     "CREATE TABLE node (prefix INTEGER PRIMARY KEY, leaves INTEGER NOT NULL, hash BLOB NOT NULL);"
     "CREATE TABLE manifest (ref INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
     " observed INTEGER NOT NULL);"
@@ -122,7 +123,7 @@ static int make_schema(struct st_catalog *c, struct st_error *err)
   ST_AUTO_FREE char *sql =
       st_format("PRAGMA page_size = 4096; PRAGMA journal_mode = %s; BEGIN IMMEDIATE; %s"
                 "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                c->replica ? "DELETE" : "WAL", schema, ST_CATALOG_APPLICATION, 1);
+                c->replica ? "DELETE" : "WAL", schema, ST_CATALOG_APPLICATION, ST_CATALOG_SCHEMA);
 
   return st_sql_exec(c, sql, err);
 }
@@ -163,10 +164,14 @@ static int open_file(struct st_catalog *c, struct st_error *err)
 
 static int prepare_writer(struct st_catalog *c, struct st_error *err)
 {
-  if (c->replica)
-    return st_sql_exec(c, "PRAGMA synchronous = FULL", err) < 0 ? -1 : st_chain_complete(c, err);
-  if (st_sql_exec(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", err) < 0)
+  if (st_sql_exec(c,
+                  c->replica ? "PRAGMA synchronous = FULL"
+                             : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
+                  err) < 0 ||
+      st_state_raise(c, err) < 0)
     return -1;
+  if (c->replica)
+    return st_chain_complete(c, err);
   if (st_catalog_declare(c, "core", st_core_tables, err) < 0)
     return -1;
   return st_chain_complete(c, err);

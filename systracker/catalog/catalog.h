@@ -19,9 +19,11 @@
 #include "systracker/base/keys.h"
 
 #define ST_LIVE INT64_MAX
-/* A catalog is made with schema 1, and has 2 from when facts of some checkpoint are not in it. */
-#define ST_CATALOG_SCHEMA 2
+/* 2: facts of some checkpoint may not be in it; 3: the state tree's leaves lie in bunches.  A
+ * catalog of an earlier schema is read as it is, and raised when it is opened to be written. */
+#define ST_CATALOG_SCHEMA 3
 #define ST_CATALOG_SCHEMA_GAPS 2
+#define ST_CATALOG_SCHEMA_BUNCHES 3
 
 struct st_catalog;
 

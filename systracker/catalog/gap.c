@@ -34,7 +34,7 @@ static int add(struct st_catalog *c, const char *values, struct st_error *err)
   ST_AUTO_FREE char *sql =
       st_format("CREATE TABLE IF NOT EXISTS gap (number INTEGER PRIMARY KEY, why INTEGER NOT NULL);"
                 "PRAGMA user_version = %d; INSERT OR REPLACE INTO gap (number, why) %s",
-                ST_CATALOG_SCHEMA_GAPS, values);
+                ST_CATALOG_SCHEMA, values);
 
   return st_sql_exec(c, sql, err) < 0 ? -1 : st_gaps_load(c, err);
 }

@@ -82,9 +82,9 @@ enum st_fixed_statement {
   ST_MANIFEST_ADD,
   ST_MANIFEST_REF_LIVE,
   ST_MANIFEST_ADD_LIVE,
-  ST_LEAF_SET,
-  ST_LEAF_DELETE,
-  ST_LEAF_RANGE,
+  ST_BUNCH_GET,
+  ST_BUNCH_SET,
+  ST_NODE_GET,
   ST_NODE_SET,
   ST_FIXED_STATEMENTS,
 };
@@ -300,7 +300,9 @@ int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_er
 /* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err);
-/* The root of the tree that is kept. */
+/* Brings a writer's catalog to the schema in which leaves lie in bunches. */
+int st_state_raise(struct st_catalog *c, struct st_error *err);
+/* The root of the tree that is kept; 1: its nodes do not agree with each other. */
 int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
 /* The root over all facts stored at `number`, from nothing but them. */
 int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],

@@ -44,7 +44,8 @@ void st_catalog_rollback(struct st_catalog *c)
 {
   for (size_t i = 0; i < c->count; i++)
     st_catalog_unsweep(c, &c->tables[i]->pub);
-  /* A reader's transaction is for one view of the catalog, and few locks: it has nothing to undo. */
+  /* A reader's transaction is for one view of the catalog, and few locks: it has nothing to undo.
+   */
   if (c->scanning)
     sqlite3_exec(c->db, c->writer ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL);
   c->manifests_checked = false; /* what was learned went with it */

@@ -27,9 +27,9 @@ static const char *const texts[ST_FIXED_STATEMENTS] = {
     [ST_MANIFEST_ADD_LIVE] =
         "INSERT INTO temp.livemanifest (ref, id, observed) VALUES"
         " ((SELECT ifnull(max(ref), 1 << 40) + 1 FROM temp.livemanifest), ?1, ?2)",
-    [ST_LEAF_SET] = "INSERT OR REPLACE INTO leaf (key, value) VALUES (?1, ?2)",
-    [ST_LEAF_DELETE] = "DELETE FROM leaf WHERE key = ?1",
-    [ST_LEAF_RANGE] = "SELECT key, value FROM leaf WHERE key >= ?1 AND key <= ?2 ORDER BY key",
+    [ST_BUNCH_GET] = "SELECT leaves FROM bunch WHERE prefix = ?1",
+    [ST_BUNCH_SET] = "INSERT OR REPLACE INTO bunch (prefix, leaves) VALUES (?1, ?2)",
+    [ST_NODE_GET] = "SELECT leaves, hash FROM node WHERE prefix = ?1",
     [ST_NODE_SET] = "INSERT OR REPLACE INTO node (prefix, leaves, hash) VALUES (?1, ?2, ?3)",
 };
 

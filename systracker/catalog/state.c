@@ -9,14 +9,16 @@
  * and not on how they came to be so.  (RFC 6962 2.1 for the prefixes; Dahlberg et al. 2016,
  * "Efficient Sparse Merkle Trees", for subtrees with one leaf.)
  *
- * Leaves are kept, and the 4096 subtrees below the first 12 bits: a checkpoint costs its changes
- * and 1/4096 of the leaves for each subtree that they touch.
+ * Kept are the leaves, in a bunch for each of the 4096 subtrees below the first 12 bits, and every
+ * node down to those: a checkpoint costs its changes, 1/4096 of the leaves for each subtree that
+ * they touch, and the 12 nodes above it.
  */
 #include "systracker/catalog/internal.h"
 
 #define BITS 12
 #define SUBTREES (1u << BITS)
-#define FLUSH 65536 /* leaves gathered before they are written: 4 MiB */
+#define FLUSH 262144 /* leaves gathered before they are written: 16 MiB */
+#define ROOT 1       /* nodes by number: below n are 2n and 2n + 1, the subtrees from SUBTREES on */
 
 struct leaf {
   uint8_t key[ST_DIGEST_SIZE], value[ST_DIGEST_SIZE];
@@ -115,13 +117,15 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
   st_digest(out->value, bytes->data, bytes->length);
 }
 
-/* ---- Kept leaves and subtrees ---------------------------------------------------------------- */
+/* ---- Nodes that are kept ----------------------------------------------------------------------
+ */
 
 struct st_state {
   struct st_catalog *c;
   struct leaves leaves; /* changed, to be written */
   struct st_buffer bytes;
-  uint8_t dirty[SUBTREES / 8];
+  struct node nodes[2 * SUBTREES]; /* by number, where known */
+  bool known[2 * SUBTREES], dirty[2 * SUBTREES];
 };
 
 struct st_state *st_state_new(struct st_catalog *c)
@@ -144,29 +148,163 @@ static unsigned prefix_of(const uint8_t *key)
   return (unsigned)key[0] << 4 | key[1] >> 4;
 }
 
-static int write_leaf(struct st_catalog *c, const struct leaf *leaf, struct st_error *err)
+static int damaged(struct st_catalog *c, struct st_error *err)
 {
-  sqlite3_stmt *s = st_sql_fixed(c, leaf->gone ? ST_LEAF_DELETE : ST_LEAF_SET, err);
+  return st_fail(err, 0, "catalog: the state tree is damaged (%s)", c->name);
+}
+
+/* Subtrees are stored by prefix, what is above them under its negative number. */
+static int64_t stored_number(unsigned number)
+{
+  return number >= SUBTREES ? (int64_t)number - SUBTREES : -(int64_t)number;
+}
+
+static int read_node(struct st_state *s, unsigned number, struct st_error *err)
+{
+  ST_AUTO_RESET *get = st_sql_fixed(s->c, ST_NODE_GET, err);
+  struct node *node = &s->nodes[number];
+  int r;
+
+  if (s->known[number])
+    return 0;
+  if (!get)
+    return -1;
+  sqlite3_bind_int64(get, 1, stored_number(number));
+  if ((r = st_sql_step(s->c, get, err)) < 0)
+    return r;
+  if (r == 1 && sqlite3_column_bytes(get, 1) != ST_DIGEST_SIZE)
+    return damaged(s->c, err);
+  if (r == 1) { /* otherwise nothing is below it */
+    node->leaves = (uint64_t)sqlite3_column_int64(get, 0);
+    memcpy(node->hash, sqlite3_column_blob(get, 1), ST_DIGEST_SIZE);
+  }
+  s->known[number] = true;
+  return 0;
+}
+
+static int write_node(struct st_state *s, unsigned number, const struct node *node,
+                      struct st_error *err)
+{
+  sqlite3_stmt *set = st_sql_fixed(s->c, ST_NODE_SET, err);
+
+  if (!set)
+    return -1;
+  s->nodes[number] = *node;
+  s->known[number] = s->dirty[number] = true;
+  sqlite3_bind_int64(set, 1, stored_number(number));
+  sqlite3_bind_int64(set, 2, (int64_t)node->leaves);
+  sqlite3_bind_blob(set, 3, node->hash, sizeof(node->hash), SQLITE_STATIC);
+  return st_sql_run(s->c, set, err);
+}
+
+/* The nodes above what was written. */
+static int update_above(struct st_state *s, struct st_error *err)
+{
+  for (unsigned n = SUBTREES - 1; n >= ROOT; n--) {
+    if (!s->dirty[2 * n] && !s->dirty[2 * n + 1])
+      continue;
+    if (read_node(s, 2 * n, err) < 0 || read_node(s, 2 * n + 1, err) < 0)
+      return -1;
+    struct node node = join(&s->nodes[2 * n], &s->nodes[2 * n + 1]);
+    if (write_node(s, n, &node, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* ---- Leaves that are kept ----------------------------------------------------------------------
+ */
+
+/* K and V of each, one behind the other, by K. */
+#define PAIR ((size_t)2 * ST_DIGEST_SIZE)
+
+static int read_bunch(struct st_catalog *c, unsigned prefix, struct leaves *out,
+                      struct st_error *err)
+{
+  ST_AUTO_RESET *s = st_sql_fixed(c, ST_BUNCH_GET, err);
+  int r;
 
   if (!s)
     return -1;
-  sqlite3_bind_blob(s, 1, leaf->key, ST_DIGEST_SIZE, SQLITE_STATIC);
-  if (!leaf->gone)
-    sqlite3_bind_blob(s, 2, leaf->value, ST_DIGEST_SIZE, SQLITE_STATIC);
-  return st_sql_run(c, s, err);
+  sqlite3_bind_int64(s, 1, prefix);
+  if ((r = st_sql_step(c, s, err)) <= 0)
+    return r;
+  size_t length = (size_t)sqlite3_column_bytes(s, 0);
+  const uint8_t *bytes = sqlite3_column_blob(s, 0);
+  if (length % PAIR != 0)
+    return damaged(c, err);
+  for (size_t at = 0; at < length; at += PAIR) {
+    struct leaf *leaf = leaves_add(out);
+    memcpy(leaf->key, bytes + at, ST_DIGEST_SIZE);
+    memcpy(leaf->value, bytes + at + ST_DIGEST_SIZE, ST_DIGEST_SIZE);
+  }
+  return 0;
 }
 
-/* Writes what was gathered, in the order of the keys: that is several times faster. */
+static int write_bunch(struct st_state *s, unsigned prefix, const struct leaves *leaves,
+                       struct st_error *err)
+{
+  sqlite3_stmt *set = st_sql_fixed(s->c, ST_BUNCH_SET, err);
+
+  if (!set)
+    return -1;
+  st_buffer_clear(&s->bytes);
+  st_buffer_reserve(&s->bytes, leaves->count * PAIR);
+  for (size_t i = 0; i < leaves->count; i++) {
+    st_buffer_append(&s->bytes, leaves->items[i].key, ST_DIGEST_SIZE);
+    st_buffer_append(&s->bytes, leaves->items[i].value, ST_DIGEST_SIZE);
+  }
+  sqlite3_bind_int64(set, 1, prefix);
+  sqlite3_bind_blob64(set, 2, s->bytes.data ? s->bytes.data : "", s->bytes.length, SQLITE_STATIC);
+  return st_sql_run(s->c, set, err);
+}
+
+/* Both are sorted; what changed takes the place of what was. */
+static void merge(const struct leaves *old, const struct leaf *changed, size_t n,
+                  struct leaves *out)
+{
+  size_t i = 0, k = 0;
+
+  while (i < old->count || k < n) {
+    int order = i == old->count ? 1 : k == n ? -1 : compare_leaves(&old->items[i], &changed[k]);
+
+    if (order < 0)
+      *leaves_add(out) = old->items[i];
+    else if (!changed[k].gone)
+      *leaves_add(out) = changed[k];
+    i += order <= 0;
+    k += order >= 0;
+  }
+}
+
+static int change_bunch(struct st_state *s, const struct leaf *changed, size_t n,
+                        struct st_error *err)
+{
+  ST_CLEANUP(leaves_free) struct leaves old = {0}, new = {0};
+  unsigned prefix = prefix_of(changed->key);
+
+  if (read_bunch(s->c, prefix, &old, err) < 0)
+    return -1;
+  merge(&old, changed, n, &new);
+  if (write_bunch(s, prefix, &new, err) < 0)
+    return -1;
+  struct node node = tree(new.items, new.count, BITS);
+  return write_node(s, SUBTREES + prefix, &node, err);
+}
+
 static int flush(struct st_state *s, struct st_error *err)
 {
+  struct leaf *items = s->leaves.items;
+  size_t count = s->leaves.count, first = 0;
   int r = 0;
 
-  if (s->leaves.count)
-    qsort(s->leaves.items, s->leaves.count, sizeof(*s->leaves.items), compare_leaves);
-  for (size_t i = 0; i < s->leaves.count && r == 0; i++) {
-    unsigned prefix = prefix_of(s->leaves.items[i].key);
-    s->dirty[prefix / 8] |= (uint8_t)(1u << prefix % 8);
-    r = write_leaf(s->c, &s->leaves.items[i], err);
+  if (count)
+    qsort(items, count, sizeof(*items), compare_leaves);
+  for (size_t i = 1; i <= count && r == 0; i++) {
+    if (i < count && prefix_of(items[i].key) == prefix_of(items[first].key))
+      continue;
+    r = change_bunch(s, items + first, i - first, err);
+    first = i;
   }
   s->leaves.count = 0;
   return r;
@@ -181,93 +319,109 @@ int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row
   return s->leaves.count < FLUSH ? 0 : flush(s, err);
 }
 
-/* The subtree of one prefix, from its leaves. */
-static int compute_subtree(struct st_catalog *c, unsigned prefix, struct node *ret,
-                           struct st_error *err)
-{
-  ST_CLEANUP(leaves_free) struct leaves leaves = {0};
-  uint8_t low[ST_DIGEST_SIZE] = {0}, high[ST_DIGEST_SIZE];
-  ST_AUTO_RESET *s = st_sql_fixed(c, ST_LEAF_RANGE, err);
-  int r;
+/* ---- The schema before ------------------------------------------------------------------------
+ */
 
-  if (!s)
-    return -1;
-  memset(high, 0xff, sizeof(high));
-  low[0] = high[0] = (uint8_t)(prefix >> 4);
-  low[1] = (uint8_t)(prefix << 4);
-  high[1] = (uint8_t)(prefix << 4 | 0x0f);
-  sqlite3_bind_blob(s, 1, low, sizeof(low), SQLITE_STATIC);
-  sqlite3_bind_blob(s, 2, high, sizeof(high), SQLITE_STATIC);
-  while ((r = st_sql_step(c, s, err)) == 1) {
-    struct leaf *leaf = leaves_add(&leaves);
-    if (sqlite3_column_bytes(s, 0) != ST_DIGEST_SIZE ||
-        sqlite3_column_bytes(s, 1) != ST_DIGEST_SIZE)
-      return st_fail(err, 0, "catalog: the state tree is damaged (%s)", c->name);
-    memcpy(leaf->key, sqlite3_column_blob(s, 0), ST_DIGEST_SIZE);
-    memcpy(leaf->value, sqlite3_column_blob(s, 1), ST_DIGEST_SIZE);
-  }
-  if (r == 0)
-    *ret = tree(leaves.items, leaves.count, BITS);
+/* The leaves of one subtree go into their bunch. */
+static int take_subtree(struct st_state *s, struct leaves *leaves, struct st_error *err)
+{
+  int r = leaves->count ? change_bunch(s, leaves->items, leaves->count, err) : 0;
+
+  leaves->count = 0;
   return r;
 }
 
-static int write_node(struct st_catalog *c, unsigned prefix, const struct node *node,
-                      struct st_error *err)
+static int take_old_leaves(struct st_state *s, struct st_error *err)
 {
-  sqlite3_stmt *s = st_sql_fixed(c, ST_NODE_SET, err);
+  ST_AUTO_STATEMENT *all = st_sql_prepare(s->c, "SELECT key, value FROM leaf ORDER BY key", err);
+  ST_CLEANUP(leaves_free) struct leaves leaves = {0};
+  int r = all ? 0 : -1;
 
-  if (!s)
+  while (r == 0 && (r = st_sql_step(s->c, all, err)) == 1) {
+    if (sqlite3_column_bytes(all, 0) != ST_DIGEST_SIZE ||
+        sqlite3_column_bytes(all, 1) != ST_DIGEST_SIZE)
+      return damaged(s->c, err);
+    const uint8_t *key = sqlite3_column_blob(all, 0);
+    bool other = leaves.count && prefix_of(key) != prefix_of(leaves.items->key);
+    r = other ? take_subtree(s, &leaves, err) : 0;
+    struct leaf *leaf = leaves_add(&leaves);
+    memcpy(leaf->key, key, ST_DIGEST_SIZE);
+    memcpy(leaf->value, sqlite3_column_blob(all, 1), ST_DIGEST_SIZE);
+  }
+  return r == 0 ? take_subtree(s, &leaves, err) : r;
+}
+
+static int raise_schema(struct st_catalog *c, struct st_error *err)
+{
+  ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
+  ST_AUTO_FREE char *done =
+      st_format("DROP TABLE leaf; PRAGMA user_version = %d", ST_CATALOG_SCHEMA_BUNCHES);
+
+  if (st_sql_exec(c,
+                  "CREATE TABLE bunch (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
+                  "CREATE TABLE IF NOT EXISTS gap (number INTEGER PRIMARY KEY,"
+                  " why INTEGER NOT NULL); DELETE FROM node",
+                  err) < 0 ||
+      take_old_leaves(s, err) < 0 || update_above(s, err) < 0)
     return -1;
-  sqlite3_bind_int64(s, 1, prefix);
-  sqlite3_bind_int64(s, 2, (int64_t)node->leaves);
-  sqlite3_bind_blob(s, 3, node->hash, sizeof(node->hash), SQLITE_STATIC);
-  return st_sql_run(c, s, err);
+  return st_sql_exec(c, done, err);
 }
 
-static int update_subtrees(struct st_state *s, struct st_error *err)
+static int schema_version(struct st_catalog *c, int64_t *ret, struct st_error *err)
 {
-  struct node node;
+  return st_sql_number(c, "PRAGMA user_version", 0, ret, err);
+}
 
-  for (unsigned prefix = 0; prefix < SUBTREES; prefix++)
-    if (s->dirty[prefix / 8] >> prefix % 8 & 1)
-      if (compute_subtree(s->c, prefix, &node, err) < 0 || write_node(s->c, prefix, &node, err) < 0)
-        return -1;
+int st_state_raise(struct st_catalog *c, struct st_error *err)
+{
+  int64_t version;
+
+  if (schema_version(c, &version, err) < 0)
+    return -1;
+  if (version >= ST_CATALOG_SCHEMA_BUNCHES)
+    return 0;
+  if (st_sql_exec(c, "BEGIN IMMEDIATE", err) < 0)
+    return -1;
+  if (raise_schema(c, err) < 0) {
+    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    return st_wrap(err, "cannot bring the catalog to this version");
+  }
+  return st_sql_exec(c, "COMMIT", err);
+}
+
+/* ---- The root ---------------------------------------------------------------------------------
+ */
+
+int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
+{
+  if (flush(s, err) < 0 || update_above(s, err) < 0 || read_node(s, ROOT, err) < 0)
+    return -1;
+  memcpy(root, s->nodes[ROOT].hash, ST_DIGEST_SIZE);
   return 0;
-}
-
-/* The root above the subtrees, which it overwrites. */
-static void join_subtrees(struct node nodes[SUBTREES], uint8_t root[ST_DIGEST_SIZE])
-{
-  for (unsigned n = SUBTREES / 2; n > 0; n /= 2)
-    for (unsigned i = 0; i < n; i++)
-      nodes[i] = join(&nodes[2 * i], &nodes[2 * i + 1]);
-  memcpy(root, nodes[0].hash, ST_DIGEST_SIZE);
 }
 
 int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
 {
-  ST_AUTO_FREE struct node *nodes = st_calloc(SUBTREES, sizeof(*nodes));
-  ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT prefix, leaves, hash FROM node", err);
-  int r = s ? 0 : -1;
+  ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
+  bool disagree = false;
+  int64_t version;
 
-  while (r == 0 && (r = st_sql_step(c, s, err)) == 1) {
-    int64_t prefix = sqlite3_column_int64(s, 0);
-    if (prefix < 0 || prefix >= SUBTREES || sqlite3_column_bytes(s, 2) != ST_DIGEST_SIZE)
-      return st_fail(err, 0, "catalog: the state tree is damaged (%s)", c->name);
-    nodes[prefix].leaves = (uint64_t)sqlite3_column_int64(s, 1);
-    memcpy(nodes[prefix].hash, sqlite3_column_blob(s, 2), ST_DIGEST_SIZE);
-    r = 0;
-  }
-  if (r == 0)
-    join_subtrees(nodes, root);
-  return r;
-}
-
-int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
-{
-  if (flush(s, err) < 0 || update_subtrees(s, err) < 0)
+  if (schema_version(c, &version, err) < 0)
     return -1;
-  return st_state_read(s->c, root, err);
+  /* From the subtrees, so that what is kept above them is proved. */
+  for (unsigned n = 2 * SUBTREES - 1; n >= SUBTREES; n--)
+    if (read_node(s, n, err) < 0)
+      return -1;
+  for (unsigned n = SUBTREES - 1; n >= ROOT; n--) {
+    struct node node = join(&s->nodes[2 * n], &s->nodes[2 * n + 1]);
+    if (read_node(s, n, err) < 0)
+      return -1;
+    if (memcmp(node.hash, s->nodes[n].hash, sizeof(node.hash)) != 0)
+      disagree = version >= ST_CATALOG_SCHEMA_BUNCHES;
+    s->nodes[n] = node;
+  }
+  memcpy(root, s->nodes[ROOT].hash, ST_DIGEST_SIZE);
+  return disagree;
 }
 
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
