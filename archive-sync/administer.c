@@ -171,6 +171,15 @@ static int on_object(void *arg, const struct st_id *id)
   return 0;
 }
 
+/* A writer that was killed leaves a chain that lags behind its catalog: a writer completes it. */
+static void complete_chain(struct damage *d)
+{
+  ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT; /* what is wrong with it is found below */
+  if (d->a->lock >= 0)
+    st_archive_catalog(d->a, d->host, ST_CATALOG_WRITE | ST_CATALOG_REPLICA, &c, &ignored);
+}
+
 static int verify_host(struct damage *d, struct st_error *err)
 {
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
@@ -181,6 +190,7 @@ static int verify_host(struct damage *d, struct st_error *err)
       on_damage(d, st_error_text(&why));
     return 0;
   }
+  complete_chain(d);
   d->checkpoints += st_catalog_latest(c);
   d->missing = 0;
   if (st_catalog_verify(c, on_damage, d, err) < 0 || st_catalog_objects(c, on_object, d, err) < 0)

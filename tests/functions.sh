@@ -148,6 +148,9 @@ no_secret()
   rm "$scratch/dump"
 }
 
+# gone STORE: waits until a program that was killed has let the lock go.
+gone() { [ ! -e "$1/lock" ] || flock "$1/lock" true; }
+
 # The staged program on the scratch root; whatever else is given stands behind.
 systracker()
 {

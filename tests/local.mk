@@ -5,6 +5,7 @@ stage = $(abs_builddir)/stage
 
 SHELL_TESTS = \
 	tests/test-archive.sh \
+	tests/test-archive-full.sh \
 	tests/test-bad-input.sh \
 	tests/test-bootstrap.sh \
 	tests/test-changing-files.sh \
@@ -57,6 +58,7 @@ REAL_TESTS = \
 	tests/real/test-readme-disk.sh \
 	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
+	tests/real/test-sync-kill.sh \
 	tests/real/test-two-roots.sh
 
 TESTS += $(SHELL_TESTS)

@@ -269,6 +269,7 @@ while [ $i -lt 6 ]; do
   as a systracker checkpoint >/dev/null
   timeout -s KILL "0.0$((i + 1))" "$ST_SYSTRACKER" --config "$config" --root "$scratch/root-a" \
     --store "$scratch/store-a" sync >/dev/null 2>&1 || :
+  gone "$archive"
   i=$((i + 1))
 done
 as a systracker sync >/dev/null

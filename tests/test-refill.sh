@@ -199,6 +199,7 @@ sound
 i=1
 while [ $i -le 15 ]; do
   timeout -s KILL "0.0$i" "${ST_SYSTRACKER%/*}/systracker-archive" gc "$archive" >/dev/null 2>&1 || :
+  gone "$archive"
   sound
   [ $((i % 4)) -ne 0 ] || { rm -r "$archive"; cp -a "$scratch/before-gc" "$archive"; }
   i=$((i + 1))

@@ -95,6 +95,22 @@ static int open_database(struct st_catalog *c, bool immutable, struct st_error *
   return 0;
 }
 
+/* A replica whose writer was killed has a journal that has to be rolled back before anything is
+ * read, which takes a moment of writing. */
+static int roll_back(struct st_catalog *c, int64_t *ret, struct st_error *err)
+{
+  c->writer = true;
+  int r = open_database(c, false, err);
+  if (r == 0)
+    r = st_sql_number(c, "SELECT count(*) FROM sqlite_master", 0, ret, err);
+  c->writer = false;
+  if (r < 0)
+    return st_wrap(err, "a write to it was interrupted, and cannot be taken back here");
+  if (open_database(c, false, err) < 0)
+    return -1;
+  return st_sql_number(c, "SELECT count(*) FROM sqlite_master", 0, ret, err);
+}
+
 /* Reads the header.  A file system that cannot be written to cannot hold the shared memory of the
  * WAL either; without a WAL the file alone is the whole truth. */
 static int probe(struct st_catalog *c, int *ret, struct st_error *err)
@@ -110,8 +126,11 @@ static int probe(struct st_catalog *c, int *ret, struct st_error *err)
       return st_fail(err, 0, "is no catalog of SysTracker: nothing was changed (%s)", c->name);
     if (c->writer || !unwritable || faccessat(c->dir, "catalog.db-wal", F_OK, 0) == 0)
       return st_sql_fail(c, "cannot read the catalog", err);
-    if (open_database(c, true, err) < 0 ||
-        st_sql_number(c, "SELECT count(*) FROM sqlite_master", 0, &n, err) < 0)
+    if (faccessat(c->dir, "catalog.db-journal", F_OK, 0) == 0) {
+      if (roll_back(c, &n, err) < 0)
+        return -1;
+    } else if (open_database(c, true, err) < 0 ||
+               st_sql_number(c, "SELECT count(*) FROM sqlite_master", 0, &n, err) < 0)
       return -1;
   }
   *ret = n != 0;
