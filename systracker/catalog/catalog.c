@@ -196,6 +196,17 @@ static int prepare_writer(struct st_catalog *c, struct st_error *err)
   return st_chain_complete(c, err);
 }
 
+static int prepare_reader(struct st_catalog *c, struct st_error *err)
+{
+  int64_t wal;
+
+  if (st_sql_exec(c, live_schema, err) < 0 ||
+      st_sql_number(c, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 0, &wal, err) < 0)
+    return -1;
+  c->wal = wal;
+  return 0;
+}
+
 int st_catalog_open(struct st_catalog **ret, int store_dirfd, const char *host_id,
                     enum st_catalog_flags flags, struct st_error *err)
 {
@@ -210,7 +221,7 @@ int st_catalog_open(struct st_catalog **ret, int store_dirfd, const char *host_i
   if ((r = open_folder(c, store_dirfd, host_id, err)) < 0 || (r = open_file(c, err)) < 0 ||
       (r = st_tables_load(c, err)) < 0 || (r = st_gaps_load(c, err)) < 0)
     return r;
-  r = c->writer ? prepare_writer(c, err) : st_sql_exec(c, live_schema, err);
+  r = c->writer ? prepare_writer(c, err) : prepare_reader(c, err);
   if (r < 0)
     return r;
   *ret = st_steal(&c);

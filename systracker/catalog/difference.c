@@ -146,9 +146,12 @@ int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn 
                        struct st_error *err)
 {
   ST_CLEANUP(st_keylist_free) struct st_keylist list = {0};
-  int r = st_gap_check(c, a, err) < 0 || st_gap_check(c, b, err) < 0 ? -1
-                                                                     : collect(c, a, b, &list, err);
+  ST_AUTO_VIEW view;
 
+  if (st_view_begin(&view, c, err) < 0 || st_gap_check(c, a, err) < 0 ||
+      st_gap_check(c, b, err) < 0)
+    return -1;
+  int r = collect(c, a, b, &list, err);
   for (size_t i = 0; i < list.count && r == 0; i++)
     if (i == 0 || compare_keys(&list.items[i], &list.items[i - 1]) != 0)
       r = compare_at(c, &list.items[i], a, b, fn, arg, err);
@@ -259,6 +262,10 @@ int st_catalog_history(struct st_catalog *c, const char *path, st_history_fn *fn
   ST_CLEANUP(numbers_free) struct numbers numbers = {0};
   struct st_value value = st_path_value(path);
   struct history h = {.fn = fn, .arg = arg};
+  ST_AUTO_VIEW view;
+
+  if (st_view_begin(&view, c, err) < 0)
+    return -1;
   int64_t latest = st_catalog_latest(c);
   int r = path_history(c, &value, &numbers, err);
 

@@ -79,10 +79,11 @@ int st_catalog_fact(struct st_catalog *c, int64_t number, const struct st_catalo
                     const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
 {
   struct st_table_full *t = st_full(table);
+  ST_AUTO_VIEW view;
 
   *ret = NULL;
-  if (st_gap_check(c, number, err) < 0 || st_key_check(t, key, err) < 0 ||
-      st_stored_fact(c, st_at(c, number), t, key, ret, err) < 0)
+  if (st_view_begin(&view, c, err) < 0 || st_gap_check(c, number, err) < 0 ||
+      st_key_check(t, key, err) < 0 || st_stored_fact(c, st_at(c, number), t, key, ret, err) < 0)
     return -1;
   if (!*ret && st_expected_fact(c, number, t, key, ret, err) < 0)
     return -1;
@@ -364,9 +365,10 @@ int st_catalog_each(struct st_catalog *c, int64_t number, const struct st_catalo
   struct st_table_full *t = st_full(table);
   struct each e = {.fn = fn, .arg = arg};
   bool entry = st_is_entry(t);
+  ST_AUTO_VIEW view;
   int r;
 
-  if (st_gap_check(c, number, err) < 0)
+  if (st_view_begin(&view, c, err) < 0 || st_gap_check(c, number, err) < 0)
     return -1;
   range_init(&e.range, top ? top : "/");
   r = st_rows_open(&e.rows, c, number, t, entry ? &e.range.low : NULL, entry ? &e.range.high : NULL,

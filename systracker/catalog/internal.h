@@ -86,6 +86,7 @@ enum st_fixed_statement {
   ST_BUNCH_SET,
   ST_NODE_GET,
   ST_NODE_SET,
+  ST_DATA_VERSION,
   ST_FIXED_STATEMENTS,
 };
 
@@ -123,6 +124,8 @@ struct st_catalog {
 
   struct st_gap *gaps; /* by number */
   size_t ngaps;
+  bool wal;        /* a reader's view keeps no writer waiting */
+  int64_t version; /* of the file, when what is cached was read; 0: never asked */
 
   /* As far as the chain file was completed by us: its length, and the last checkpoint in it. */
   int64_t chain_length, chain_number;
@@ -354,6 +357,17 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
 
 int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
                         void *arg, struct st_error *err);
+
+/* ---- A reader's view (view.c) ---------------------------------------------------------------- */
+
+/* What is read until the end of the scope is one state of the file, whoever writes to it meanwhile;
+ * what was cached of an older one is forgotten.  A writer's is always so, and so is a scan's. */
+struct st_view {
+  struct st_catalog *c; /* NULL: there is nothing to end */
+};
+int st_view_begin(struct st_view *view, struct st_catalog *c, struct st_error *err);
+void st_view_end(struct st_view *view);
+#define ST_AUTO_VIEW ST_CLEANUP(st_view_end) struct st_view
 
 /* ---- Checkpoints whose facts are not here (gap.c) -------------------------------------------- */
 

@@ -21,7 +21,8 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/sql.c \
 	systracker/catalog/state.c \
 	systracker/catalog/table.c \
-	systracker/catalog/verify.c
+	systracker/catalog/verify.c \
+	systracker/catalog/view.c
 
 if HAVE_CMOCKA
 CATALOG_TESTS = \

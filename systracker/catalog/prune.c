@@ -7,6 +7,8 @@
 #include "systracker/base/log.h"
 #include "systracker/catalog/internal.h"
 
+#define SMALL_PAGES 8192 /* of the catalog's file: 32 MiB */
+
 /* ---- Which ----------------------------------------------------------------------------------- */
 
 void st_choices_free(struct st_choices *choices)
@@ -375,7 +377,11 @@ static void shrink(struct st_catalog *c)
   st_sql_forget(c);
   for (size_t i = 0; i < c->count; i++)
     st_table_forget(c->tables[i]);
-  if (st_sql_exec(c, "VACUUM", &ignored) < 0)
+  /* Its copy is in memory where that is small. */
+  const char *vacuum = pages <= SMALL_PAGES
+                           ? "VACUUM"
+                           : "PRAGMA temp_store = FILE; VACUUM; PRAGMA temp_store = MEMORY";
+  if (st_sql_exec(c, vacuum, &ignored) < 0)
     st_log(ST_LOG_INFO, "%s", st_error_text(&ignored));
 }
 

@@ -315,6 +315,38 @@ static void test_answers(void **state)
   assert_int_equal(n, 4);
 }
 
+/* A reader that was open before answers as one that comes after. */
+static void test_reader(void **state)
+{
+  struct fixture *f = *state;
+  ST_CLEANUP(st_catalog_closep) struct st_catalog *reader = NULL;
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_value key = st_path_value("/etc/came");
+
+  for (int i = 0; i < 3; i++) {
+    start(f);
+    if (i == 1)
+      put_entry(f, "/etc/came", "f", 1);
+    else
+      gone_entry(f, "/etc/came");
+    commit(f);
+  }
+  ok(f, st_catalog_open(&reader, f->fd, f->keys.host_id, ST_CATALOG_READ, &f->err));
+  const struct st_catalog_table *t = st_catalog_table(reader, "fake_entry");
+  ok(f, st_catalog_fact(reader, 2, t, &key, &fact, &f->err));
+  assert_true(fact->present);
+  st_fact_free(st_steal(&fact));
+  prune(f, 0);
+  start(f);
+  put_entry(f, "/etc/other", "f", 2); /* its path may have the number of the other now */
+  commit(f);
+  assert_int_equal(st_catalog_fact(reader, 2, t, &key, &fact, &err) < 0, 1);
+  assert_non_null(strstr(err.message, "was pruned"));
+  ok(f, st_catalog_fact(reader, 4, t, &key, &fact, &f->err));
+  assert_false(fact->present);
+}
+
 static void test_undone(void **state)
 {
   struct fixture *f = *state;
@@ -415,6 +447,7 @@ int main(void)
       cmocka_unit_test(test_reads_the_same),
       cmocka_unit_test_setup_teardown(test_leaves_nothing, setup, teardown),
       cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_reader, setup, teardown),
       cmocka_unit_test_setup_teardown(test_undone, setup, teardown),
       cmocka_unit_test_setup_teardown(test_refuses_ends, setup, teardown),
       TWO(test_to_nothing),
