@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 
 #include "restore/live.h"
+#include "restore/put.h"
 #include "restore/report.h"
 #include "restore/workers.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/flags.h"
 
 /* One run. */
 struct run {
@@ -23,15 +25,6 @@ struct run {
   struct st_error *err;
   size_t *entries; /* the actions that threads share, in the journal's order */
   size_t nentries;
-};
-
-/* The place of one action: an open directory and a name in it. */
-struct place {
-  struct st_store *store; /* that contents come from: the thread's own */
-  char live;              /* what is there: its type, 0: nothing */
-  int parent;
-  const char *name;
-  char beside[64]; /* the name under which a new entry is made ready */
 };
 
 /* ---- Signals --------------------------------------------------------------------------------- */
@@ -54,16 +47,46 @@ static bool is_interrupted(void)
           sigismember(&pending, SIGHUP));
 }
 
-/* ---- One entry made ready beside, and renamed ---------------------------------------------------
- */
+/* ---- Problems -------------------------------------------------------------------------------- */
 
-static void name_beside(struct place *p, const struct st_journal *j, size_t index)
+static void note_words(struct run *r, const char *path, const char *words)
+{
+  pthread_mutex_lock(&r->telling);
+  st_strings_take(r->a->problems, st_format("%s: %s", st_quote(path), words));
+  pthread_mutex_unlock(&r->telling);
+}
+
+static void note_problem(struct run *r, const char *path, const struct st_error *why)
+{
+  note_words(r, path, st_error_text(why));
+}
+
+/* One action, as far as what it cannot do to the entry is to be said of it. */
+struct acting {
+  struct run *r;
+  const char *path;
+};
+
+static void note_of_action(void *arg, const char *words)
+{
+  const struct acting *a = arg;
+  note_words(a->r, a->path, words);
+}
+
+static struct st_put put_of(struct acting *a, struct st_store *store)
+{
+  return (struct st_put){a->r->root, a->r->accounts, store, note_of_action, a};
+}
+
+/* ---- Places ---------------------------------------------------------------------------------- */
+
+static void name_beside(struct st_place *p, const struct st_journal *j, size_t index)
 {
   ST_AUTO_FREE char *prefix = st_journal_beside(j);
   snprintf(p->beside, sizeof(p->beside), "%s%zu", prefix, index);
 }
 
-static int open_place(const struct run *r, size_t index, struct place *ret, struct st_error *err)
+static int open_place(const struct run *r, size_t index, struct st_place *ret, struct st_error *err)
 {
   const struct st_action *a = &r->a->journal->actions.items[index];
   ret->parent = st_open_parent(r->root, a->path, &ret->name);
@@ -73,142 +96,15 @@ static int open_place(const struct run *r, size_t index, struct place *ret, stru
   return 0;
 }
 
-/* Owners by name where the name exists here by now, by number otherwise. */
-static struct st_meta meta_of(const struct run *r, const struct st_state *s)
-{
-  struct st_meta m = {
-      .type = s->type,
-      .mode = s->mode,
-      .uid = s->uid,
-      .gid = s->gid,
-      .mtime = s->mtime,
-      .mtime_nsec = s->mtime_nsec,
-      .rdev = s->rdev,
-  };
-  uint32_t id;
-  if (s->owner && st_account_uid(r->accounts, s->owner, &id))
-    m.uid = id;
-  if (s->group && st_account_gid(r->accounts, s->group, &id))
-    m.gid = id;
-  return m;
-}
-
-static int set_metadata(const struct run *r, int fd, const char *name, const struct st_state *s,
-                        struct st_error *err)
-{
-  struct st_meta meta = meta_of(r, s);
-  return st_meta_apply(fd, name, &meta, !(s->known & ST_KNOWN_TIME), err);
-}
-
-/* What is replaced is not lost before its successor is durable.  Where nothing was before, the sync
- * of the file system at the end serves, for which the disk begins to work now. */
-static int make_durable(int fd, bool replacing, struct st_error *err)
-{
-  if (replacing)
-    return fsync(fd) < 0 ? st_fail(err, errno, "cannot sync it") : 0;
-  sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-  return 0;
-}
-
-static int make_file(const struct run *r, const struct place *p, const struct st_state *s,
-                     struct st_error *err)
-{
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  /* Where nothing is lost by it, the scan at the end is the proof. */
-  if ((p->live ? st_store_get : st_store_get_written)(p->store, &s->digest, &content, err) < 0)
-    return -1;
-  ST_AUTO_CLOSE int fd =
-      openat(p->parent, p->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return st_fail(err, errno, "cannot make a file beside it");
-  int result = content.length ? st_write_all(fd, content.data, content.length, err) : 0;
-  if (s->digest.keyed && content.data)
-    explicit_bzero(content.data, content.length);
-  if (result < 0 || set_metadata(r, fd, "", s, err) < 0)
-    return -1;
-  return make_durable(fd, p->live != 0, err);
-}
-
-static int make_special(const struct place *p, const struct st_state *s, struct st_error *err)
-{
-  mode_t type = s->type == 'p' ? S_IFIFO : s->type == 'c' ? S_IFCHR : S_IFBLK;
-  if (mknodat(p->parent, p->beside, type | 0600, s->type == 'p' ? 0 : (dev_t)s->rdev) < 0)
-    return st_fail(err, errno, "cannot make the node");
-  return 0;
-}
-
-static int make_beside(const struct run *r, const struct place *p, const struct st_state *s,
-                       struct st_error *err)
-{
-  if (unlinkat(p->parent, p->beside, 0) < 0 && errno != ENOENT)
-    return st_fail(err, errno, "cannot remove what an interrupted restore left beside it");
-  if (s->type == 'f')
-    return make_file(r, p, s, err);
-  if (s->type == 'l' && symlinkat(s->target, p->parent, p->beside) < 0)
-    return st_fail(err, errno, "cannot make the symlink");
-  if (s->type != 'l' && make_special(p, s, err) < 0)
-    return -1;
-  return set_metadata(r, p->parent, p->beside, s, err);
-}
-
-/* A directory in the place of something else; its metadata come at the end. */
-static int put_directory(const struct place *p, struct st_error *err)
-{
-  if (p->live == 'd')
-    return 0;
-  if (p->live != 0 && unlinkat(p->parent, p->name, 0) < 0)
-    return st_fail(err, errno, "cannot remove what is there");
-  if (mkdirat(p->parent, p->name, 0700) < 0)
-    return st_fail(err, errno, "cannot make the directory");
-  return 0;
-}
-
-static int put_entry(const struct run *r, const struct place *p, const struct st_state *s,
-                     struct st_error *err)
-{
-  if (s->type == 'd')
-    return put_directory(p, err);
-  int result = make_beside(r, p, s, err);
-  if (result == 0 && p->live == 'd' && unlinkat(p->parent, p->name, AT_REMOVEDIR) < 0)
-    result = st_fail(err, errno, "cannot remove the directory that is there");
-  if (result == 0 && renameat(p->parent, p->beside, p->parent, p->name) < 0)
-    result = st_fail(err, errno, "cannot put it in its place");
-  if (result < 0)
-    unlinkat(p->parent, p->beside, 0);
-  return result;
-}
-
-static int delete_entry(const struct place *p, struct st_error *err)
-{
-  if (unlinkat(p->parent, p->name, p->live == 'd' ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
-    return st_fail(err, errno, "cannot delete it");
-  return 0;
-}
-
-static int change_metadata(const struct run *r, const struct place *p, const struct st_state *s,
-                           struct st_error *err)
-{
-  struct st_meta now;
-  ST_AUTO_CLOSE int fd = *p->name ? openat(p->parent, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
-                                  : fcntl(p->parent, F_DUPFD_CLOEXEC, 0);
-  if (fd < 0)
-    return st_fail(err, errno, "cannot open it");
-  int e = st_meta_read(fd, "", &now);
-  if (e < 0)
-    return st_fail(err, -e, "cannot look at it");
-  if (now.type != s->type)
-    return st_fail(err, 0, "it is something else by now: left alone");
-  return set_metadata(r, fd, "", s, err);
-}
-
 /* ---- Whether it is still to be done
  * --------------------------------------------------------------- */
 
 enum readiness { TO_DO, DONE, CHANGED };
 
+/* Flags are taken away on the way, and so may those of a directory be by now. */
 static unsigned differs(const struct st_state *planned, const struct st_state *live)
 {
-  unsigned d = st_state_differences(planned, live);
+  unsigned d = st_state_differences(planned, live) & ~(unsigned)ST_DIFFERS_FLAGS;
   return live->type == 'd' ? d & ~(unsigned)ST_DIFFERS_TIME : d;
 }
 
@@ -238,23 +134,40 @@ static enum readiness readiness_of(const struct st_action *a, const struct st_st
   return CHANGED;
 }
 
-static int carry_out(const struct run *r, struct st_store *store, size_t index, char live,
+static int act(struct run *r, const struct st_place *p, struct st_store *store,
+               const struct st_action *a, struct st_error *err)
+{
+  struct acting acting = {r, a->path};
+  const struct st_put put = put_of(&acting, store);
+  if (a->kind == ST_ACTION_DELETE)
+    return st_put_deletion(p, err);
+  if (a->kind == ST_ACTION_METADATA)
+    return st_put_metadata(&put, p, &a->after, err);
+  return st_put_entry(&put, p, &a->after, err);
+}
+
+/* What keeps anybody from changing the entry is taken away, and put back where that fails; where it
+ * succeeds, the flags that it is to have come at the end. */
+static int carry_out(struct run *r, struct st_store *store, size_t index, char live,
                      struct st_error *err)
 {
   const struct st_action *a = &r->a->journal->actions.items[index];
-  struct place p = {.store = store, .live = live};
+  struct st_place p = {.live = live};
+  uint32_t locked = 0;
   if (open_place(r, index, &p, err) < 0)
     return -1;
   ST_AUTO_CLOSE int parent = p.parent;
-  if (a->kind == ST_ACTION_DELETE)
-    return delete_entry(&p, err);
-  if (a->kind == ST_ACTION_METADATA)
-    return change_metadata(r, &p, &a->after, err);
-  return put_entry(r, &p, &a->after, err);
+  bool may_be_locked = (live == 'f' || live == 'd') &&
+                       (!(a->before.known & ST_KNOWN_FLAGS) || (a->before.flags & ST_FLAGS_LOCK));
+  if (may_be_locked && st_put_unlock(&p, &locked, err) < 0)
+    return -1;
+  int result = act(r, &p, store, a, err);
+  if (result < 0 && locked)
+    st_put_lock(&p, locked, NULL);
+  return result;
 }
 
-static int apply_one(const struct run *r, struct st_store *store, size_t index,
-                     struct st_error *err)
+static int apply_one(struct run *r, struct st_store *store, size_t index, struct st_error *err)
 {
   const struct st_action *a = &r->a->journal->actions.items[index];
   if (a->kind == ST_ACTION_METADATA && a->after.type == 'd')
@@ -273,13 +186,6 @@ static int apply_one(const struct run *r, struct st_store *store, size_t index,
 /* ---- The end -----------------------------------------------------------------------------------
  */
 
-static void note_problem(struct run *r, const char *path, const struct st_error *why)
-{
-  pthread_mutex_lock(&r->telling);
-  st_strings_take(r->a->problems, st_format("%s: %s", st_quote(path), st_error_text(why)));
-  pthread_mutex_unlock(&r->telling);
-}
-
 /* From the deepest up: a directory that loses its write permission is finished by then. */
 static void finish_directories(struct run *r)
 {
@@ -289,13 +195,16 @@ static void finish_directories(struct run *r)
     if (a->kind == ST_ACTION_DELETE || a->after.type != 'd')
       continue;
     ST_AUTO_ERROR why = ST_ERROR_INIT;
-    struct place p;
+    struct acting acting = {r, a->path};
+    const struct st_put put = put_of(&acting, r->a->store);
+    struct st_place p;
+    uint32_t locked;
     if (open_place(r, i, &p, &why) < 0) {
       note_problem(r, a->path, &why);
       continue;
     }
     ST_AUTO_CLOSE int parent = p.parent;
-    if (change_metadata(r, &p, &a->after, &why) < 0)
+    if (st_put_unlock(&p, &locked, &why) < 0 || st_put_metadata(&put, &p, &a->after, &why) < 0)
       note_problem(r, a->path, &why);
   }
 }
@@ -319,6 +228,67 @@ static void finish_touched(const struct run *r)
     }
   }
   syncfs(r->root);
+}
+
+/* ---- Locks ----------------------------------------------------------------------------------- */
+
+/* Directories that keep anybody from changing what is in them, and files that get another link. */
+static void unlock_touched(struct run *r)
+{
+  for (size_t i = 0; i < r->a->journal->ntouched; i++) {
+    const struct st_touched *t = &r->a->journal->touched[i];
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    struct st_place p = {0};
+    uint32_t flags;
+    if (!t->flags || (p.parent = st_open_parent(r->root, t->path, &p.name)) < 0)
+      continue;
+    ST_AUTO_CLOSE int parent = p.parent;
+    if (st_put_unlock(&p, &flags, &why) < 0)
+      note_problem(r, t->path, &why);
+  }
+}
+
+/* Not of what went, was never made, or became something else (`type`, 0: any), which was said. */
+static void lock(struct run *r, const char *path, char type, uint32_t flags)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_place p = {0};
+  struct st_meta meta;
+  p.parent = st_open_parent(r->root, path, &p.name);
+  if (p.parent < 0)
+    return;
+  ST_AUTO_CLOSE int parent = p.parent;
+  if (st_meta_read(p.parent, p.name, &meta) < 0 || (type && meta.type != type))
+    return;
+  if (st_put_lock(&p, flags, &why) < 0)
+    note_problem(r, path, &why);
+}
+
+static bool ends_unlocked(const struct st_journal *j, const char *path)
+{
+  for (size_t i = 0; i < j->actions.count; i++) {
+    const struct st_action *a = &j->actions.items[i];
+    if (strcmp(a->path, path) == 0)
+      return a->after.type == 0 || (a->after.known & ST_KNOWN_FLAGS);
+  }
+  return false;
+}
+
+/* Last of all, as nothing can be changed behind it; deepest first.  Where the restore was
+ * interrupted, what was taken away from directories is put back all the same. */
+static void finish_locks(struct run *r, bool complete)
+{
+  const struct st_journal *j = r->a->journal;
+  for (size_t i = j->actions.count; complete && i-- > 0;) {
+    const struct st_action *a = &j->actions.items[i];
+    if ((a->after.known & ST_KNOWN_FLAGS) && (a->after.flags & ST_FLAGS_LOCK))
+      lock(r, a->path, a->after.type, a->after.flags);
+  }
+  for (size_t i = 0; i < j->ntouched; i++) {
+    const struct st_touched *t = &j->touched[i];
+    if (t->flags && !(complete && ends_unlocked(j, t->path)))
+      lock(r, t->path, 0, t->flags);
+  }
 }
 
 static void apply_plugins(const struct run *r)
@@ -369,6 +339,18 @@ static int apply_next(struct run *r, struct st_store *store, size_t index, struc
   return st_journal_note(r->done, (uint32_t)index, err);
 }
 
+/* Links come when all that they may lead to is there. */
+static int apply_links(struct run *r, struct st_error *err)
+{
+  const struct st_actions *actions = &r->a->journal->actions;
+  int result = 0;
+  for (size_t i = 0; i < actions->count && result == 0; i++) {
+    if (actions->items[i].after.linked_to)
+      result = apply_next(r, r->a->store, i, err);
+  }
+  return result;
+}
+
 /* Deletions, accounts and directories come in their order, before what may lie in them. */
 static bool is_in_order(const struct st_action *a)
 {
@@ -380,6 +362,8 @@ static int apply_ordered(struct run *r, struct st_error *err)
   const struct st_actions *actions = &r->a->journal->actions;
   r->entries = st_calloc(actions->count + 1, sizeof(*r->entries));
   for (size_t i = 0; i < actions->count; i++) {
+    if (actions->items[i].after.linked_to)
+      continue;
     if (!is_in_order(&actions->items[i])) {
       r->entries[r->nentries++] = i;
       continue;
@@ -417,7 +401,8 @@ static int apply_actions(struct run *r, struct st_error *err)
       .arg = r,
   };
   r->err = err;
-  return st_workers_run(&w, err);
+  result = st_workers_run(&w, err);
+  return result != 0 ? result : apply_links(r, err);
 }
 
 static int run_all(struct run *r, struct st_error *err)
@@ -426,12 +411,14 @@ static int run_all(struct run *r, struct st_error *err)
   if (st_accounts_read(&r->accounts, r->root, err) < 0 ||
       st_journal_set_state(r->a->store_dir, j, ST_JOURNAL_APPLYING, err) < 0)
     return -1;
+  unlock_touched(r);
   int result = apply_actions(r, err);
   if (result == 0) {
     apply_plugins(r);
     finish_directories(r);
   }
   finish_touched(r);
+  finish_locks(r, result == 0);
   if (result != 0)
     return result;
   return st_journal_set_state(r->a->store_dir, j, ST_JOURNAL_APPLIED, err);
@@ -460,7 +447,7 @@ void st_apply_sweep(const struct st_apply *a)
 {
   struct run r = {.a = a, .root = a->tracker->root};
   for (size_t i = 0; i < a->journal->actions.count; i++) {
-    struct place p;
+    struct st_place p;
     if (open_place(&r, i, &p, NULL) < 0)
       continue;
     unlinkat(p.parent, p.beside, 0);

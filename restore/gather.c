@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include "restore/links.h"
 #include "restore/live.h"
 #include "restore/report.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/flags.h"
+#include "systracker/base/holes.h"
+#include "systracker/base/xattr.h"
 
 void st_gathered_free(struct st_gathered *g)
 {
@@ -71,6 +75,39 @@ static void fill_id(const struct st_fact_row *fact, const char *name, struct st_
   s->known |= ST_KNOWN_DIGEST;
 }
 
+/* Bytes of a column; false where it has none. */
+static bool bytes(const struct st_fact_row *fact, const char *name, const void **ret,
+                  size_t *length)
+{
+  const struct st_value *v = column(fact, name);
+  if (!v || v->type != ST_BYTES)
+    return false;
+  *ret = v->u.bytes.data;
+  *length = v->u.bytes.length;
+  return true;
+}
+
+/* What stat does not say.  Lists that are none, of a chain made elsewhere, are not known. */
+static void fill_more(const struct st_fact_row *fact, struct st_state *s)
+{
+  const void *data;
+  size_t length;
+  int64_t n;
+  if (bytes(fact, "xattrs", &data, &length) && st_xattrs_valid(data, length))
+    st_state_set_xattrs(s, data, length);
+  if (bytes(fact, "holes", &data, &length) && st_holes_valid(data, length))
+    st_state_set_holes(s, data, length);
+  if (integer(fact, "flags", &n)) {
+    s->flags = (uint32_t)n & ST_FLAGS_ALL;
+    s->known |= ST_KNOWN_FLAGS;
+  }
+  if (bytes(fact, "link_group", &data, &length) && !memchr(data, 0, length)) {
+    s->links = length ? st_memdup(data, length) : NULL;
+    s->links_outside = integer(fact, "links_outside", &n) && n > 0 ? (uint64_t)n : 0;
+    s->known |= ST_KNOWN_LINKS;
+  }
+}
+
 static void fill_metadata(const struct st_fact_row *fact, struct st_state *s)
 {
   int64_t n;
@@ -96,6 +133,7 @@ static void fill_metadata(const struct st_fact_row *fact, struct st_state *s)
   }
   s->rdev = integer(fact, "rdev", &n) ? (uint64_t)n : 0;
   s->target = string(fact, "target");
+  fill_more(fact, s);
 }
 
 /* In any order; `fact` NULL or not present: there is none. */
@@ -358,16 +396,30 @@ static void fix_accounts(struct st_world *world, const struct st_wishes *wishes)
   world->groups_fixed = is_put_back(wishes, "/etc/group");
 }
 
+/* Of paths that were asked for alone: what they are linked to, to know whether it is as it should.
+ */
+static int add_leader(struct gathering *g, const struct st_wish *w, struct st_set *seen,
+                      struct st_error *err)
+{
+  const char *path = w->target.links;
+  if (g->selection->count == 0 || !path || !st_set_add(seen, path, strlen(path), 0))
+    return 0;
+  struct known known = {0};
+  struct st_wish *leader = st_wishes_add(&g->out->wishes, path, false);
+  return complete_wish(g->world, leader, &known, err);
+}
+
 static int make_wishes(struct gathering *g, struct st_error *err)
 {
   struct st_wishes *out = &g->out->wishes;
-  ST_CLEANUP(st_set_freep) struct st_set *seen = st_set_new();
+  ST_CLEANUP(st_set_freep) struct st_set *seen = st_set_new(), *leaders = st_set_new();
   for (size_t i = 0, n = out->count; i < n; i++) {
-    struct st_wish *w = &out->items[i];
-    if (complete_wish(g->world, w, &g->known[i], err) < 0)
+    if (complete_wish(g->world, &out->items[i], &g->known[i], err) < 0)
       return -1;
-    if (w->target.type != 0 && w->live.type == 0 &&
-        add_parents(g->world, w->path, seen, out, err) < 0)
+    if (out->items[i].target.type != 0 && out->items[i].live.type == 0 &&
+        add_parents(g->world, out->items[i].path, seen, out, err) < 0)
+      return -1;
+    if (add_leader(g, &out->items[i], leaders, err) < 0)
       return -1;
   }
   st_wishes_sort(out);
@@ -439,6 +491,7 @@ int st_gather_journal(struct st_world *world, const struct st_journal *j, bool b
       w->target.known &= ~(unsigned)ST_KNOWN_TIME;
   }
   st_wishes_sort(ret);
+  st_links_look(world->tracker->root, j, ret);
   fix_accounts(world, ret);
   return 0;
 }

@@ -7,11 +7,12 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/flags.h"
 #include "systracker/base/keys.h"
 #include "systracker/base/text.h"
 
 #define MAGIC "systracker-restore"
-#define VERSION 2
+#define VERSION 3 /* 2, without what stat does not say, is read too */
 #define HEADER_MEMBERS 17
 #define MAX_PLAN (1UL << 30) /* bytes */
 #define SYNC_EVERY 4096      /* actions; what is to be done is seen from the entries */
@@ -28,10 +29,11 @@ void st_journal_clear(struct st_journal *j)
   *j = (struct st_journal){0};
 }
 
-void st_journal_touch(struct st_journal *j, const char *path, int64_t mtime, uint32_t nsec)
+void st_journal_touch(struct st_journal *j, const struct st_touched *touched)
 {
   j->touched = st_realloc(j->touched, j->ntouched + 1, sizeof(*j->touched));
-  j->touched[j->ntouched++] = (struct st_touched){st_strdup(path), mtime, nsec};
+  j->touched[j->ntouched] = *touched;
+  j->touched[j->ntouched++].path = st_strdup(touched->path);
 }
 
 char *st_journal_beside(const struct st_journal *j)
@@ -91,10 +93,11 @@ void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
     st_state_encode(out, &a->after);
   }
   for (size_t i = 0; i < j->ntouched; i++) {
-    st_cbor_array(out, 3);
+    st_cbor_array(out, 4);
     st_cbor_bytes(out, j->touched[i].path, strlen(j->touched[i].path));
     st_cbor_integer(out, j->touched[i].mtime);
     st_cbor_integer(out, j->touched[i].mtime_nsec);
+    st_cbor_integer(out, j->touched[i].flags);
   }
   for (size_t i = 0; i < j->plugins.count; i++) {
     const struct st_plan_item *item = &j->plugins.items[i];
@@ -205,14 +208,16 @@ static int decode_action(struct st_cbor *in, struct st_actions *out, struct st_e
 
 static int decode_touched(struct st_cbor *in, struct st_journal *j, struct st_error *err)
 {
-  int64_t mtime, nsec;
+  int64_t mtime, nsec, flags = 0;
+  uint64_t n;
   ST_AUTO_FREE char *path = NULL;
-  if (expect_array(in, 3, err) < 0 || decode_path(in, &path, err) < 0 ||
-      st_cbor_read_integer(in, &mtime, err) < 0 || st_cbor_read_integer(in, &nsec, err) < 0)
+  if (st_cbor_read_array(in, &n, err) < 0 || decode_path(in, &path, err) < 0 ||
+      st_cbor_read_integer(in, &mtime, err) < 0 || st_cbor_read_integer(in, &nsec, err) < 0 ||
+      (n != 3 && st_cbor_read_integer(in, &flags, err) < 0))
     return -1;
-  if (nsec < 0 || nsec > 999999999)
-    return st_fail(err, 0, "a time is out of range");
-  st_journal_touch(j, path, mtime, (uint32_t)nsec);
+  if (n < 3 || n > 4 || nsec < 0 || nsec > 999999999 || (flags & ~(int64_t)ST_FLAGS_LOCK))
+    return st_fail(err, 0, "a time or a flag is out of range");
+  st_journal_touch(j, &(struct st_touched){path, mtime, (uint32_t)nsec, (uint32_t)flags});
   return 0;
 }
 
@@ -250,7 +255,7 @@ static int decode_version(struct st_cbor *in, struct st_error *err)
     return -1;
   if (length != strlen(MAGIC) || memcmp(magic, MAGIC, length) != 0)
     return st_fail(err, 0, "it is no journal of a restore");
-  if (version != VERSION)
+  if (version != VERSION && version != VERSION - 1)
     return st_fail(err, 0, "its format %lld is not known to this version", (long long)version);
   return 0;
 }

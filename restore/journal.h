@@ -31,11 +31,13 @@ enum st_journal_kind {
 
 #define ST_JOURNAL_TOKEN_SIZE 8
 
-/* A directory whose entries are touched, and its mtime before, which is put back at the end. */
+/* A directory whose entries are touched (or a file that gets another link): its mtime before, and
+ * the flags that keep anybody from changing it (ST_FLAGS_LOCK); both are put back at the end. */
 struct st_touched {
   char *path;
   int64_t mtime;
   uint32_t mtime_nsec;
+  uint32_t flags;
 };
 
 struct st_journal {
@@ -60,7 +62,7 @@ struct st_journal {
 };
 #define ST_AUTO_JOURNAL ST_CLEANUP(st_journal_clear) struct st_journal
 void st_journal_clear(struct st_journal *j);
-void st_journal_touch(struct st_journal *j, const char *path, int64_t mtime, uint32_t nsec);
+void st_journal_touch(struct st_journal *j, const struct st_touched *touched); /* copies */
 
 /* What the names of this journal's files beside begin with; the action's index follows. */
 char *st_journal_beside(const struct st_journal *j);

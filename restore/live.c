@@ -6,6 +6,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/scan/metadata.h"
 
 #define PIECE 65536 /* bytes read at once */
 
@@ -23,6 +24,21 @@ static void name_owners(const struct st_accounts *accounts, struct st_state *s)
   s->group = group ? st_strdup(group) : NULL;
 }
 
+/* What stat does not say; what cannot be read stays unknown. */
+static void fill_metadata(int parent, const char *name, const struct st_meta *meta,
+                          const struct st_accounts *accounts, struct st_state *s)
+{
+  const struct st_xattr_options options = {accounts, NULL};
+  ST_AUTO_METADATA m = {0};
+  st_metadata_read(&m, -1, parent, name, meta, &options);
+  if (m.has_xattrs)
+    st_state_set_xattrs(s, m.xattrs.data, m.xattrs.length);
+  if (m.has_holes)
+    st_state_set_holes(s, m.holes.data, m.holes.length);
+  s->flags = m.flags;
+  s->known |= m.has_flags ? ST_KNOWN_FLAGS : 0;
+}
+
 int st_live_state(int root, const char *path, const struct st_accounts *accounts,
                   struct st_state *ret, struct st_error *err)
 {
@@ -38,6 +54,7 @@ int st_live_state(int root, const char *path, const struct st_accounts *accounts
   if (r < 0)
     return is_absence(r) ? 0 : st_fail(err, -r, "cannot look at %s", st_quote(path));
   st_state_from_meta(ret, &meta);
+  fill_metadata(parent, name, &meta, accounts, ret);
   if (accounts)
     name_owners(accounts, ret);
   if (ret->type == 'l' && (r = st_read_link(parent, name, &ret->target)) < 0) {

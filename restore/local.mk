@@ -5,6 +5,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/chain.c restore/chain.h \
 	restore/gather.c restore/gather.h \
 	restore/journal.c restore/journal.h \
+	restore/links.c restore/links.h \
 	restore/live.c restore/live.h \
 	restore/login.c restore/login.h \
 	restore/packages.c restore/packages.h \
@@ -13,6 +14,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/plan.c restore/plan.h \
 	restore/preflight.c restore/preflight.h \
 	restore/repairs.c restore/repairs.h \
+	restore/put.c restore/put.h \
 	restore/report.c restore/report.h \
 	restore/repository.c restore/repository.h \
 	restore/run.c restore/run.h \

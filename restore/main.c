@@ -14,6 +14,7 @@ enum letter {
   OPT_AS,
   OPT_RESTART,
   OPT_NO_UNDO,
+  OPT_NUMERIC_OWNER,
   OPT_HOST,
   OPT_FROM,
   OPT_RECOVERY_KEY,
@@ -33,6 +34,7 @@ static const struct st_cli_option restore_options[] = {
      "clone (so it is on another host): leave the files of machine identity as they are"},
     {"restart", OPT_RESTART, NULL, "restart affected services (not in this version)"},
     {"no-undo", OPT_NO_UNDO, NULL, "do not keep what is overwritten"},
+    {"numeric-owner", OPT_NUMERIC_OWNER, NULL, "owners and ACLs by number, whatever their names"},
     {"host", OPT_HOST, "HOST", "of another host, whose chain was fetched"},
     {"from", OPT_FROM, "URL", "fetch it from an archive first"},
     {"recovery-key", OPT_RECOVERY_KEY, "FILE", "opens another host's secrets"},
@@ -113,6 +115,9 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     return 0;
   case OPT_NO_UNDO:
     r->no_undo = true;
+    return 0;
+  case OPT_NUMERIC_OWNER:
+    r->numeric_owner = true;
     return 0;
   case OPT_RESUME:
     r->resume = true;

@@ -5,6 +5,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/xattr.h"
 
 /* ---- Wishes ---------------------------------------------------------------------------------- */
 
@@ -125,6 +126,8 @@ struct planner {
   struct verdict *verdicts; /* one a wish */
   const struct st_plan_options *options;
   const struct st_plan_world *world;
+  struct st_set
+      *staying; /* groups of now, of which something stays that the target does not have */
 };
 
 static void say(struct verdict *v, int what, char *why)
@@ -144,10 +147,60 @@ static bool is_act(const struct verdict *v, enum st_action_kind kind)
   return v->what == DO && v->kind == kind;
 }
 
-/* Owners by name where the name exists on the target, by number otherwise. */
-static void resolve_owners(const struct st_plan_world *world, struct st_state *s)
+/* ---- Hard links: what becomes of one of several -------------------------------------------------
+ *
+ * A group is named by its first path, which is made what it should be by itself, or is so already;
+ * the others are put back as links to it. */
+
+static bool is_follower(const struct st_wish *w)
 {
+  return (w->target.known & ST_KNOWN_LINKS) && w->target.links &&
+         strcmp(w->target.links, w->path) != 0;
+}
+
+/* Whether what stands there may stay although its group is another: it has no other links that the
+ * plan knows of, or they all go, and it is the first of them. */
+static bool keeps_inode(const struct planner *p, const struct st_wish *w)
+{
+  if (is_follower(w))
+    return false;
+  if (!w->live.links)
+    return true;
+  return strcmp(w->live.links, w->path) == 0 && !p->options->partial &&
+         !st_set_get(p->staying, w->path, strlen(w->path), NULL);
+}
+
+static void note_staying(const struct planner *p, const struct st_wish *w, const struct verdict *v)
+{
+  if (w->live.links && !is_act(v, ST_ACTION_DELETE))
+    st_set_add(p->staying, w->live.links, strlen(w->live.links), 0);
+}
+
+/* ---- What is known of the target --------------------------------------------------------------
+ */
+
+static void resolve_acls(const struct planner *p, struct st_state *s)
+{
+  struct st_xattr_names names = {p->world->arg, p->world->uid, p->world->gid};
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
+  if (!s->xattrs)
+    return;
+  if (p->options->numeric)
+    names = (struct st_xattr_names){0};
+  st_xattrs_resolve(s->xattrs, s->xattrs_length, &names, &list);
+  st_state_set_xattrs(s, list.data, list.length);
+}
+
+/* Owners by name where the name exists on the target, by number otherwise. */
+static void resolve_owners(const struct planner *p, struct st_state *s)
+{
+  const struct st_plan_world *world = p->world;
   uint32_t id;
+  resolve_acls(p, s);
+  if (p->options->numeric) {
+    free(st_steal(&s->owner));
+    free(st_steal(&s->group));
+  }
   if (s->owner && world->uid(world->arg, s->owner, &id))
     s->uid = id;
   if (s->group && world->gid(world->arg, s->group, &id))
@@ -165,7 +218,16 @@ static void complete(struct st_state *target, const struct st_state *live)
   if (missing & ST_KNOWN_GROUP)
     target->gid = live->gid;
   target->known |= missing & (ST_KNOWN_MODE | ST_KNOWN_OWNER | ST_KNOWN_GROUP);
+  if (target->type != live->type)
+    return;
+  if (missing & ST_KNOWN_XATTRS)
+    st_state_set_xattrs(target, live->xattrs, live->xattrs_length);
+  if (missing & ST_KNOWN_FLAGS)
+    target->flags = live->flags;
+  target->known |= missing & ST_KNOWN_FLAGS;
 }
+
+/* ---- What is to be done ---------------------------------------------------------------------- */
 
 static void decide_deletion(const struct planner *p, const struct st_wish *w, struct verdict *v)
 {
@@ -181,16 +243,26 @@ static void decide_deletion(const struct planner *p, const struct st_wish *w, st
     act(v, ST_ACTION_DELETE);
 }
 
+/* Why its content cannot be had; NULL: it can, or is not needed. */
+static const char *no_content(const struct st_wish *w, unsigned d)
+{
+  const struct st_state *t = &w->target;
+  if (t->type != 'f' || !(d & ST_DIFFERS_CONTENTS))
+    return NULL; /* where there is only another group or other holes, it is that of now */
+  if (t->locked)
+    return "it is a secret of another host: --recovery-key opens it";
+  return t->kept ? NULL : "its content is not kept";
+}
+
 static const char *impossible(const struct st_wish *w, unsigned d)
 {
   const struct st_state *t = &w->target;
-  if (t->type == 'f' && (d & ST_DIFFERS_SUBSTANCE) && t->locked)
-    return "it is a secret of another host: --recovery-key opens it";
-  if (t->type == 'f' && (d & ST_DIFFERS_SUBSTANCE) && !t->kept)
-    return "its content is not kept";
+  const char *why = is_follower(w) ? NULL : no_content(w, d);
+  if (why)
+    return why;
   if ((d & ST_DIFFERS_TYPE) && (t->known & 7) != (ST_KNOWN_MODE | ST_KNOWN_OWNER | ST_KNOWN_GROUP))
     return "its owner and mode were not recorded";
-  if (t->type == 'l' && (d & ST_DIFFERS_SUBSTANCE) && !(t->target && *t->target))
+  if (t->type == 'l' && (d & ST_DIFFERS_CONTENTS) && !(t->target && *t->target))
     return "its target was not recorded";
   return NULL;
 }
@@ -198,6 +270,8 @@ static const char *impossible(const struct st_wish *w, unsigned d)
 static void decide_change(const struct planner *p, struct st_wish *w, struct verdict *v)
 {
   unsigned d = st_state_differences(&w->target, &w->live);
+  if ((d & ST_DIFFERS_LINKS) && keeps_inode(p, w))
+    d &= ~(unsigned)ST_DIFFERS_LINKS;
   if (d == 0)
     return;
   bool intended;
@@ -220,15 +294,18 @@ static void decide_change(const struct planner *p, struct st_wish *w, struct ver
     act(v, d & ST_DIFFERS_SUBSTANCE ? ST_ACTION_REPLACE : ST_ACTION_METADATA);
 }
 
-static void decide(const struct planner *p, struct st_wish *w, struct verdict *v)
+/* Deletions first (`gone`): whether a group can keep its inode depends on them. */
+static void decide(const struct planner *p, struct st_wish *w, struct verdict *v, bool gone)
 {
-  resolve_owners(p->world, &w->target);
-  if (!w->selected)
+  if ((w->target.type == 0) != gone)
     return;
-  if (w->target.type != 0)
+  resolve_owners(p, &w->target);
+  if (w->selected && !gone)
     decide_change(p, w, v);
-  else if (w->live.type != 0)
+  else if (w->selected && w->live.type != 0)
     decide_deletion(p, w, v);
+  if (gone || !w->selected)
+    note_staying(p, w, v);
 }
 
 /* ---- Directories that go --------------------------------------------------------------------- */
@@ -316,6 +393,43 @@ static void settle_parent(const struct planner *p, const struct st_wish *w, stru
                   st_quote(missing ? missing : w->path)));
 }
 
+/* ---- Hard links: to what -----------------------------------------------------------------------
+ */
+
+/* Whether what others are linked to is, or is going to be, as it should. */
+static bool serves(const struct planner *p, const char *path)
+{
+  const struct st_wish *w = st_wishes_find(p->wishes, path);
+  if (!w)
+    return true; /* nothing differs there */
+  const struct verdict *v = &p->verdicts[w - p->wishes->items];
+  if (w->target.type == 0 || w->target.type == 'd')
+    return false;
+  if (w->selected)
+    return v->what == NOTHING || v->what == DO;
+  return !(st_state_differences(&w->target, &w->live) & ~(unsigned)ST_DIFFERS_LINKS);
+}
+
+static void settle_links(const struct planner *p, struct st_wish *w, struct verdict *v)
+{
+  bool made = is_act(v, ST_ACTION_CREATE) || is_act(v, ST_ACTION_REPLACE);
+  if (!made || w->target.type == 'd' || !is_follower(w))
+    return;
+  if (serves(p, w->target.links)) {
+    free(w->target.linked_to);
+    w->target.linked_to = st_strdup(w->target.links);
+    return;
+  }
+  unsigned d = st_state_differences(&w->target, &w->live);
+  const char *why = no_content(w, d);
+  if (why)
+    say(v, CANNOT, st_strdup(why));
+  else if (!(d & ~(unsigned)ST_DIFFERS_LINKS))
+    say(v, CANNOT,
+        st_format("it cannot be linked to %s, which is not as it was then",
+                  st_quote(w->target.links)));
+}
+
 /* ---- The order ------------------------------------------------------------------------------- */
 
 static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
@@ -331,10 +445,13 @@ static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
   a->why = v->why ? st_strdup(v->why) : NULL;
 }
 
-/* Files of accounts, and the directories that have to be made for them. */
-static bool comes_first(const struct st_wish *w)
+/* Files of accounts, and the directories that have to be made for them; the others; links. */
+static int turn_of(const struct st_wish *w)
 {
-  return st_is_account_file(w->path) || (strcmp(w->path, "/etc") == 0 && w->target.type == 'd');
+  if (w->target.linked_to)
+    return 2;
+  return st_is_account_file(w->path) || (strcmp(w->path, "/etc") == 0 && w->target.type == 'd') ? 0
+                                                                                                : 1;
 }
 
 static void put_in_order(const struct planner *p, struct st_actions *ret)
@@ -344,11 +461,10 @@ static void put_in_order(const struct planner *p, struct st_actions *ret)
     if (is_act(&p->verdicts[i], ST_ACTION_DELETE))
       hand_over(p, i, ret);
   }
-  for (int first = 1; first >= 0; first--) {
+  for (int turn = 0; turn < 3; turn++) {
     for (size_t i = 0; i < n; i++) {
       const struct verdict *v = &p->verdicts[i];
-      if (v->what == DO && v->kind != ST_ACTION_DELETE &&
-          comes_first(&p->wishes->items[i]) == (bool)first)
+      if (v->what == DO && v->kind != ST_ACTION_DELETE && turn_of(&p->wishes->items[i]) == turn)
         hand_over(p, i, ret);
     }
   }
@@ -364,7 +480,9 @@ static int settle(const struct planner *p, struct st_error *err)
   struct st_wish *items = p->wishes->items;
   size_t n = p->wishes->count;
   for (size_t i = 0; i < n; i++)
-    decide(p, &items[i], &p->verdicts[i]);
+    decide(p, &items[i], &p->verdicts[i], true);
+  for (size_t i = 0; i < n; i++)
+    decide(p, &items[i], &p->verdicts[i], false);
   /* Children sort after their directory: from the end, they are settled before it. */
   for (size_t i = n; i-- > 0;) {
     if (settle_directory(p, &items[i], &p->verdicts[i], err) < 0)
@@ -372,13 +490,17 @@ static int settle(const struct planner *p, struct st_error *err)
   }
   for (size_t i = 0; i < n; i++)
     settle_parent(p, &items[i], &p->verdicts[i]);
+  for (size_t i = 0; i < n; i++)
+    settle_links(p, &items[i], &p->verdicts[i]);
   return 0;
 }
 
 int st_restore_plan(struct st_wishes *wishes, const struct st_plan_options *options,
                     const struct st_plan_world *world, struct st_actions *ret, struct st_error *err)
 {
-  struct planner p = {wishes, st_calloc(wishes->count + 1, sizeof(struct verdict)), options, world};
+  ST_CLEANUP(st_set_freep) struct st_set *staying = st_set_new();
+  struct planner p = {wishes, st_calloc(wishes->count + 1, sizeof(struct verdict)), options, world,
+                      staying};
   int r = settle(&p, err);
   if (r == 0)
     put_in_order(&p, ret);

@@ -73,11 +73,14 @@ struct st_plan_world {
 };
 
 struct st_plan_options {
-  bool exact; /* delete what the target does not have */
+  bool exact;   /* delete what the target does not have */
+  bool partial; /* some paths alone: what others share with them is not known */
+  bool numeric; /* owners by number, whatever their names are here */
 };
 
 /* The plan, in the order in which it is carried out: deletions, deepest first; accounts; the others
- * by path, so that directories come before what they hold; then what is only said.  `wishes` are
+ * by path, so that directories come before what they hold; then those that are put back as another
+ * link to one of them, or to what is there; then what is only said.  `wishes` are
  * sorted; they are completed (ids by name, what the target does not know). */
 int st_restore_plan(struct st_wishes *wishes, const struct st_plan_options *options,
                     const struct st_plan_world *world, struct st_actions *ret,

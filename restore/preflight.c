@@ -10,6 +10,7 @@
 #include "restore/workers.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/flags.h"
 #include "systracker/base/text.h"
 
 #define MOST_KEPT ((uint64_t)1 << 30) /* bytes of one file that undo keeps */
@@ -26,8 +27,9 @@ struct check {
   } * space; /* bytes of new content, a file system each */
   size_t nspace;
   uint64_t kept; /* bytes that undo keeps, before compression */
-  bool *proved;  /* of each action: its content was read and is intact; its size is noted */
-  char *parent;  /* that was checked last */
+  bool may_unlock;
+  bool *proved; /* of each action: its content was read and is intact; its size is noted */
+  char *parent; /* that was checked last */
   struct st_meta parent_meta;
 };
 
@@ -143,6 +145,45 @@ static bool check_directory(struct check *c, const char *path, const char *paren
   return !why;
 }
 
+/* What keeps even root from changing it is taken away for the restore. */
+static void check_locks(struct check *c, const char *path, uint32_t flags)
+{
+  if ((flags & ST_FLAGS_LOCK) && !c->may_unlock)
+    refuse(c, path,
+           "it, or what it lies in, is immutable or append-only, which we may not change "
+           "(CAP_LINUX_IMMUTABLE)");
+}
+
+/* Notes a directory whose entries change, or a file that gets another link. */
+static void touch(struct check *c, const char *path, const char *touched,
+                  const struct st_meta *meta)
+{
+  struct st_touched t = {(char *)touched, meta->mtime, meta->mtime_nsec, 0};
+  const char *name;
+  ST_AUTO_CLOSE int parent = st_open_parent(root_of(c), touched, &name);
+  if (parent >= 0 && st_flags_get_at(parent, name, &t.flags) == 0)
+    t.flags &= ST_FLAGS_LOCK;
+  else
+    t.flags = 0;
+  check_locks(c, path, t.flags);
+  st_journal_touch(c->journal, &t);
+}
+
+/* What is linked to, unless the plan puts it there itself. */
+static void check_link(struct check *c, const struct st_action *a)
+{
+  const char *to = a->after.linked_to;
+  const char *name;
+  struct st_meta meta;
+  if (!to || st_set_get(c->touched, to, strlen(to), NULL))
+    return;
+  ST_AUTO_CLOSE int parent = st_open_parent(root_of(c), to, &name);
+  if (parent < 0 || st_meta_read(parent, name, &meta) < 0 || meta.type != 'f')
+    return;
+  st_set_add(c->touched, to, strlen(to), 0);
+  touch(c, a->path, to, &meta);
+}
+
 /* The directory above.  Most actions share it with the one before. */
 static void check_parent(struct check *c, const struct st_action *a)
 {
@@ -157,14 +198,22 @@ static void check_parent(struct check *c, const struct st_action *a)
   if (a->after.type == 'f' && a->kind != ST_ACTION_METADATA)
     need_space(c, meta->mount_id, a->after.size);
   if (a->kind != ST_ACTION_METADATA && st_set_add(c->touched, parent, strlen(parent), 0))
-    st_journal_touch(c->journal, parent, meta->mtime, meta->mtime_nsec);
+    touch(c, a->path, parent, meta);
 }
 
 /* ---- Contents -------------------------------------------------------------------------------- */
 
 static bool needs_content(const struct st_action *a)
 {
-  return a->after.type == 'f' && a->kind != ST_ACTION_METADATA && a->kind != ST_ACTION_DELETE;
+  return a->after.type == 'f' && a->kind != ST_ACTION_METADATA && a->kind != ST_ACTION_DELETE &&
+         !a->after.linked_to;
+}
+
+/* The content stays the same, and is read from where it is. */
+static bool keeps_content(const struct st_action *a)
+{
+  return a->before.type == 'f' && (a->before.known & ST_KNOWN_DIGEST) &&
+         (a->after.known & ST_KNOWN_DIGEST) && st_id_equal(&a->before.digest, &a->after.digest);
 }
 
 /* Another host's secret becomes one of ours: the journal, undo and resume need no key but ours. */
@@ -205,70 +254,6 @@ static int prove_objects(struct check *c, struct st_error *err)
       .arg = c,
   };
   return st_workers_run(&w, err);
-}
-
-static void check_object(struct check *c, struct st_action *a)
-{
-  if (!needs_content(a) || c->proved[a - c->journal->actions.items])
-    return;
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  if (st_store_get(c->p->store, &a->after.digest, &content, &why) < 0) {
-    ST_AUTO_FREE char *words = st_format(
-        "its content cannot be read: %s; `systracker verify` says what is damaged, leaving this "
-        "path out restores the others",
-        st_error_text(&why));
-    refuse(c, a->path, words);
-    return;
-  }
-  a->after.size = content.length;
-  if (adopt_secret(c, a, &content, &why) < 0)
-    refuse(c, a->path, st_error_text(&why));
-  if (!st_root_can_log_in(a->path, content.data ? content.data : "", content.length))
-    refuse(c, a->path, "root could not log in with it: leave it out, or restore it by hand");
-  if (a->after.digest.keyed && content.data)
-    explicit_bzero(content.data, content.length);
-}
-
-/* Nobody changed it since the scan. */
-static void check_live(struct check *c, struct st_action *a)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  struct st_state live;
-  if (st_live_state(root_of(c), a->path, NULL, &live, &why) < 0) {
-    refuse(c, a->path, st_error_text(&why));
-    return;
-  }
-  unsigned d = st_state_differences(&a->before, &live);
-  if (live.type == 'd')
-    d &= ~(unsigned)ST_DIFFERS_TIME;
-  if (d != 0 && c->p->unchanged)
-    refuse(c, a->path, "it changed while the restore was being prepared: run it again");
-  a->before.size = live.size;
-  st_state_clear(&live);
-}
-
-/* ---- What undo needs ------------------------------------------------------------------------- */
-
-static bool loses_content(const struct st_action *a)
-{
-  return a->before.type == 'f' && a->kind != ST_ACTION_METADATA;
-}
-
-static void check_kept(struct check *c, const struct st_action *a)
-{
-  if (!c->p->keep || !loses_content(a))
-    return;
-  struct st_state live;
-  if (st_live_state(root_of(c), a->path, NULL, &live, NULL) < 0)
-    return;
-  if (live.type == 'f' && live.size > MOST_KEPT)
-    refuse(c, a->path,
-           "it is larger than 1 GiB, which undo does not keep: --no-undo goes on "
-           "without, or move it away");
-  else if (live.type == 'f')
-    c->kept += live.size;
-  st_state_clear(&live);
 }
 
 static bool is_secret(const struct check *c, const struct st_action *a)
@@ -330,6 +315,76 @@ static int put_content(struct check *c, struct st_action *a, struct st_error *er
   return 0;
 }
 
+static void check_object(struct check *c, struct st_action *a)
+{
+  if (!needs_content(a) || c->proved[a - c->journal->actions.items])
+    return;
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  if (keeps_content(a) && !st_store_has(c->p->store, &a->after.digest)) {
+    if (!c->p->dry_run && put_content(c, a, &why) < 0)
+      refuse(c, a->path, st_error_text(&why));
+    a->after.size = a->before.size;
+    return;
+  }
+  if (st_store_get(c->p->store, &a->after.digest, &content, &why) < 0) {
+    ST_AUTO_FREE char *words = st_format(
+        "its content cannot be read: %s; `systracker verify` says what is damaged, leaving this "
+        "path out restores the others",
+        st_error_text(&why));
+    refuse(c, a->path, words);
+    return;
+  }
+  a->after.size = content.length;
+  if (adopt_secret(c, a, &content, &why) < 0)
+    refuse(c, a->path, st_error_text(&why));
+  if (!st_root_can_log_in(a->path, content.data ? content.data : "", content.length))
+    refuse(c, a->path, "root could not log in with it: leave it out, or restore it by hand");
+  if (a->after.digest.keyed && content.data)
+    explicit_bzero(content.data, content.length);
+}
+
+/* Nobody changed it since the scan. */
+static void check_live(struct check *c, struct st_action *a)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_state live;
+  if (st_live_state(root_of(c), a->path, NULL, &live, &why) < 0) {
+    refuse(c, a->path, st_error_text(&why));
+    return;
+  }
+  unsigned d = st_state_differences(&a->before, &live);
+  if (live.type == 'd')
+    d &= ~(unsigned)ST_DIFFERS_TIME;
+  if (d != 0 && c->p->unchanged)
+    refuse(c, a->path, "it changed while the restore was being prepared: run it again");
+  a->before.size = live.size;
+  st_state_clear(&live);
+}
+
+/* ---- What undo needs ------------------------------------------------------------------------- */
+
+static bool loses_content(const struct st_action *a)
+{
+  return a->before.type == 'f' && a->kind != ST_ACTION_METADATA;
+}
+
+static void check_kept(struct check *c, const struct st_action *a)
+{
+  if (!c->p->keep || !loses_content(a))
+    return;
+  struct st_state live;
+  if (st_live_state(root_of(c), a->path, NULL, &live, NULL) < 0)
+    return;
+  if (live.type == 'f' && live.size > MOST_KEPT)
+    refuse(c, a->path,
+           "it is larger than 1 GiB, which undo does not keep: --no-undo goes on "
+           "without, or move it away");
+  else if (live.type == 'f')
+    c->kept += live.size;
+  st_state_clear(&live);
+}
+
 static void keep_contents(struct check *c)
 {
   for (size_t i = 0; i < c->journal->actions.count; i++) {
@@ -370,6 +425,8 @@ static void check_action(struct check *c, struct st_action *a)
     check_live(c, a);
   check_object(c, a);
   check_parent(c, a);
+  check_locks(c, a->path, a->before.known & ST_KNOWN_FLAGS ? a->before.flags : 0);
+  check_link(c, a);
   check_kept(c, a);
   if (c->p->unchanged)
     note_directory_time(c, a);
@@ -400,6 +457,7 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
 {
   ST_CLEANUP(st_set_freep) struct st_set *made = st_set_new(), *touched = st_set_new();
   struct check c = {.p = p, .journal = j, .refusals = refusals, .made = made, .touched = touched};
+  c.may_unlock = st_flags_may_lock();
   for (size_t i = 0; i < j->actions.count; i++) {
     const struct st_action *a = &j->actions.items[i];
     if (a->after.type == 'd' && a->before.type != 'd')
@@ -416,8 +474,9 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   free(c.proved);
   if (r < 0)
     return -1;
-  if (p->dry_run || !p->keep || refusals->count > 0)
+  if (p->dry_run || refusals->count > 0)
     return 0;
-  keep_contents(&c);
+  if (p->keep)
+    keep_contents(&c);
   return st_store_sync(p->store, err);
 }

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "systracker/base/escape.h"
+#include "systracker/base/flags.h"
 #include "systracker/base/text.h"
+#include "systracker/base/xattr.h"
 
 static const char *const action_words[] = {"delete",   "create", "replace",
                                            "metadata", "leave",  "cannot"};
@@ -15,7 +17,8 @@ static const struct {
 } difference_names[] = {
     {ST_DIFFERS_TYPE, "type"},     {ST_DIFFERS_CONTENT, "content"}, {ST_DIFFERS_TARGET, "target"},
     {ST_DIFFERS_DEVICE, "device"}, {ST_DIFFERS_MODE, "mode"},       {ST_DIFFERS_OWNER, "owner"},
-    {ST_DIFFERS_GROUP, "group"},   {ST_DIFFERS_TIME, "time"},
+    {ST_DIFFERS_GROUP, "group"},   {ST_DIFFERS_TIME, "time"},       {ST_DIFFERS_XATTRS, "xattrs"},
+    {ST_DIFFERS_FLAGS, "flags"},   {ST_DIFFERS_LINKS, "links"},     {ST_DIFFERS_HOLES, "holes"},
 };
 
 char *st_report_differences(unsigned differences)
@@ -75,6 +78,20 @@ static void say_state(struct st_buffer *out, const struct st_state *s)
     st_buffer_append_string(out, " to ");
     st_escape(out, s->target, strlen(s->target));
   }
+  if (s->linked_to) {
+    st_buffer_append_string(out, ", hard link with ");
+    st_escape(out, s->linked_to, strlen(s->linked_to));
+  }
+}
+
+static void say_link(struct st_buffer *out, const struct st_state *s)
+{
+  if (!s->links) {
+    st_buffer_append_string(out, " none");
+    return;
+  }
+  st_buffer_append_string(out, " with ");
+  st_escape(out, s->links, strlen(s->links));
 }
 
 static void say_pair(struct st_buffer *out, unsigned bit, const struct st_state *a,
@@ -102,9 +119,30 @@ static void say_pair(struct st_buffer *out, unsigned bit, const struct st_state 
     say_account(out, user ? b->owner : b->group, user ? b->uid : b->gid);
     break;
   }
+  case ST_DIFFERS_XATTRS:
+    st_buffer_append_byte(out, ' ');
+    st_xattrs_say(out, a->xattrs ? a->xattrs : "", a->xattrs_length, b->xattrs ? b->xattrs : "",
+                  b->xattrs_length);
+    break;
+  case ST_DIFFERS_FLAGS:
+    st_buffer_append_byte(out, ' ');
+    st_flags_say(out, a->flags, b->flags);
+    break;
+  case ST_DIFFERS_LINKS:
+    say_link(out, b);
+    break;
   default:
     break;
   }
+}
+
+/* Links that are not tracked keep what is there now. */
+static void say_broken(struct st_buffer *out, const struct st_action *a)
+{
+  uint64_t n = a->kind == ST_ACTION_REPLACE ? a->before.links_outside : 0;
+  if (n > 0)
+    st_buffer_printf(out, "; breaks %llu hard %s that %s outside of what is tracked",
+                     (unsigned long long)n, n == 1 ? "link" : "links", n == 1 ? "leads" : "lead");
 }
 
 static void say_change(struct st_buffer *out, const struct st_action *a)
@@ -116,6 +154,7 @@ static void say_change(struct st_buffer *out, const struct st_action *a)
     st_buffer_printf(out, "%s%s", out->length ? ", " : "", difference_names[i].name);
     say_pair(out, difference_names[i].bit, &a->before, &a->after);
   }
+  say_broken(out, a);
 }
 
 static void say_action(struct st_buffer *out, const struct st_action *a)
@@ -163,6 +202,14 @@ static json_t *json_state(const struct st_state *s)
   }
   if (s->target)
     json_object_set_new(o, "target", json_name(s->target));
+  if (s->known & ST_KNOWN_XATTRS)
+    json_object_set_new(o, "xattrs", st_xattrs_json(s->xattrs ? s->xattrs : "", s->xattrs_length));
+  if (s->known & ST_KNOWN_FLAGS)
+    json_object_set_new(o, "flags", st_flags_json(s->flags));
+  if (s->known & ST_KNOWN_LINKS) {
+    json_object_set_new(o, "link_group", json_name(s->links));
+    json_object_set_new(o, "links_outside", json_integer((json_int_t)s->links_outside));
+  }
   return o;
 }
 
@@ -215,9 +262,26 @@ static void print_item(const struct st_cli *cli, const char *action, const struc
   st_cli_json(o);
 }
 
+/* Said apart as well: whoever has it done by a script does not read the plan. */
+static void warn_of_links(const struct st_actions *actions)
+{
+  uint64_t n = 0;
+  for (size_t i = 0; i < actions->count; i++) {
+    const struct st_action *a = &actions->items[i];
+    n += a->kind == ST_ACTION_REPLACE && a->before.links_outside > 0;
+  }
+  if (n > 0)
+    fprintf(stderr,
+            "systracker: %llu %s hard links outside of what is tracked, which keep what is there "
+            "now\n",
+            (unsigned long long)n,
+            n == 1 ? "path that is replaced has" : "paths that are replaced have");
+}
+
 void st_report_plan(const struct st_cli *cli, const struct st_actions *actions,
                     const struct st_plan *plugins, const struct st_plan *packages, bool changed)
 {
+  warn_of_links(actions);
   if (cli->quiet)
     return;
   for (size_t i = 0; i < actions->count; i++)

@@ -177,6 +177,8 @@ static int carry_out_undo(struct st_session *s, const struct st_journal *last,
   if (st_session_journal(s, actions, &j, err) < 0)
     return -1;
   j.undoes = last->number;
+  for (size_t i = 0; i < last->ntouched && last->state == ST_JOURNAL_APPLYING; i++)
+    st_journal_touch(&j, &last->touched[i]); /* what a killed one unlocked is locked again */
   if (s->request->dry_run)
     return st_session_dry_run(s, &j, &end.sum, err);
   if (!st_session_confirm(s, j.actions.count))

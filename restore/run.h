@@ -19,6 +19,7 @@ struct st_request {
   const char *from, *host;  /* an archive's URL; whose checkpoints: NULL our own */
   const char *recovery_key; /* file with the archive's recovery key; NULL: none */
   bool dry_run, yes, exact, no_undo, resume, status, force;
+  bool numeric_owner;
   bool as_same, clone; /* what --as says; neither: clone on another host */
   enum st_request_packages packages;
   struct st_strings paths; /* normal */

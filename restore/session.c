@@ -134,7 +134,11 @@ int st_session_reopen(struct st_session *s, struct st_error *err)
 int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
                     struct st_actions *ret, struct st_error *err)
 {
-  struct st_plan_options options = {.exact = exact};
+  struct st_plan_options options = {
+      .exact = exact,
+      .partial = s->request->paths.count > 0,
+      .numeric = s->request->numeric_owner,
+  };
   struct st_plan_world callbacks = st_world_callbacks(&s->world);
   return st_restore_plan(wishes, &options, &callbacks, ret, err);
 }

@@ -44,7 +44,14 @@ static void fill(struct st_journal *j)
                                .digest = {1, {9, 8, 7}}};
   st_actions_add(&j->actions, ST_ACTION_DELETE, "/etc/new")->before =
       (struct st_state){.type = 'd', .known = 7, .mode = 0700};
-  st_journal_touch(j, "/etc", -1, 5);
+  st_state_set_xattrs(&a->after, "\1\0\1\0\0\0ab", 8);
+  st_state_set_holes(&a->after, "\1\1", 2);
+  a->after.flags = 0x10;
+  a->after.known = ST_KNOWN_ALL;
+  a->after.links = st_strdup("/etc/group of it");
+  a->after.linked_to = st_strdup("/etc/group of it");
+  a->after.links_outside = 3;
+  st_journal_touch(j, &(struct st_touched){(char *)"/etc", -1, 5, 0x20});
   j->plugins.items = st_calloc(1, sizeof(*j->plugins.items));
   j->plugins.count = 1;
   j->plugins.items[0] = (struct st_plan_item){st_strdup("example"), st_strdup("set it"), true,

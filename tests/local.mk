@@ -37,6 +37,7 @@ SHELL_TESTS = \
 	tests/test-secret.sh \
 	tests/test-store-fixture.sh \
 	tests/test-sync.sh \
+	tests/test-torture.sh \
 	tests/test-unreadable.sh
 
 # Faults, real systems, lints: `make check-real`.
@@ -67,6 +68,12 @@ TESTS += $(SHELL_TESTS)
 check_PROGRAMS += tests/dump-archive
 tests_dump_archive_SOURCES = tests/dump-archive.c archive-sync/archive.c
 tests_dump_archive_LDADD = libsystracker.la
+
+# All that a tree holds, told without any code of ours.
+check_PROGRAMS += tests/list-tree
+tests_list_tree_SOURCES = tests/list-tree.c
+tests_list_tree_CPPFLAGS = $(GCRYPT_CFLAGS)
+tests_list_tree_LDADD = $(GCRYPT_LIBS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
 	tests/quickstart.sh tests/real/debian.sh tests/real/toys.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \

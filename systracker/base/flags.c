@@ -57,10 +57,9 @@ static int open_for_flags(int dirfd, const char *name)
   const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   struct stat st;
   /* A device is never opened, even one that came meanwhile: by O_PATH first. */
-  ST_AUTO_CLOSE int path = openat(dirfd, *name ? name : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (path < 0)
-    return -errno;
-  if (fstat(path, &st) < 0)
+  ST_AUTO_CLOSE int opened = *name ? openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+  int path = *name ? opened : dirfd;
+  if (path < 0 || fstat(path, &st) < 0)
     return -errno;
   if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
     return -EINVAL;

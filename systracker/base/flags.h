@@ -36,7 +36,8 @@ enum st_file_flag {
  * Returns 0 or -errno. */
 int st_flags_get(int fd, uint32_t *ret);
 /* Of a name in a directory, which is opened for it, whatever stands there by then (nothing waits,
- * no symlink is followed).  -EINVAL where that is neither a regular file nor a directory. */
+ * no symlink is followed; "": what the descriptor is, O_PATH or not).  -EINVAL where that is
+ * neither a regular file nor a directory. */
 int st_flags_get_at(int dirfd, const char *name, uint32_t *ret);
 /* Sets exactly these of ST_FLAGS_ALL, and leaves the file system's own; nothing is done where they
  * are so already.  Returns 0 or -errno. */

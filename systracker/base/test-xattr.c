@@ -48,13 +48,13 @@ static void test_read_and_apply(void **state)
   set(s, "b", "user.z", "other", 5);
   read_of(s->fd, "a", &a);
   ST_AUTO_CLOSE int fd = openat(s->fd, "b", O_PATH | O_CLOEXEC);
-  st_xattrs_apply(fd, a.data, a.length, no_problem, NULL);
+  st_xattrs_apply(fd, -1, a.data, a.length, no_problem, NULL);
   read_of(s->fd, "b", &b);
   assert_int_equal(a.length, b.length);
   assert_memory_equal(a.data, b.data, a.length);
   read_of(fd, "", &b);
   assert_true(st_xattrs_equal(a.data, a.length, b.data, b.length));
-  st_xattrs_apply(fd, "", 0, no_problem, NULL);
+  st_xattrs_apply(fd, -1, "", 0, no_problem, NULL);
   read_of(s->fd, "b", &b);
   assert_int_equal(b.length, 0);
   assert_int_equal(st_xattrs_read(s->fd, "none", NULL, &b), -ENOENT);
@@ -77,7 +77,7 @@ static void test_secret(void **state)
   assert_string_equal(words.data, "+user.password=secret");
   /* What stands for it is not put in its place, nor is it taken away. */
   ST_AUTO_CLOSE int fd = openat(s->fd, "a", O_PATH | O_CLOEXEC);
-  st_xattrs_apply(fd, hidden.data, hidden.length, no_problem, NULL);
+  st_xattrs_apply(fd, -1, hidden.data, hidden.length, no_problem, NULL);
   st_buffer_clear(&words);
   read_of(s->fd, "a", &words);
   assert_int_equal(words.length, plain.length);
@@ -125,7 +125,7 @@ static void test_acl(void **state)
   assert_string_equal(words.data, "acl -user:joe:r-x +user:7:r-x");
   put_file(s->fd, "b", "x");
   ST_AUTO_CLOSE int fd = openat(s->fd, "b", O_PATH | O_CLOEXEC);
-  st_xattrs_apply(fd, list.data, list.length, no_problem, NULL);
+  st_xattrs_apply(fd, -1, list.data, list.length, no_problem, NULL);
   st_buffer_clear(&there);
   read_of(s->fd, "b", &there);
   assert_true(st_xattrs_equal(list.data, list.length, there.data, there.length));

@@ -446,6 +446,7 @@ void st_xattrs_resolve(const void *list, size_t length, const struct st_xattr_na
 
 struct applying {
   char path[PATH_SIZE];
+  struct reader from; /* "": none */
   void (*problem)(void *arg, const char *name, int code);
   void *arg;
 };
@@ -457,50 +458,64 @@ static void remove_one(const struct applying *a, const struct st_xattr *x)
     a->problem(a->arg, name, errno);
 }
 
+/* The value as the call wants it: 0, 1 there is none to be had. */
+static int value_of(const struct applying *a, const char *name, const struct st_xattr *x,
+                    struct st_buffer *out)
+{
+  if (x->kind == ST_XATTR_SECRET)
+    return *a->from.path ? read_value(&a->from, name, out) != 0 : 1;
+  if (x->kind == ST_XATTR_ACL)
+    acl_to_value(x, out);
+  else
+    st_buffer_append(out, x->data, x->length);
+  return 0;
+}
+
 static void set_one(const struct applying *a, const struct st_xattr *x)
 {
   ST_AUTO_FREE char *name = st_memdup(x->name, x->name_length);
-  ST_AUTO_BUFFER acl = ST_BUFFER_INIT;
-  const void *data = x->length ? (const void *)x->data : "";
-  size_t length = x->length;
-  if (x->kind == ST_XATTR_ACL) {
-    acl_to_value(x, &acl);
-    data = acl.data;
-    length = acl.length;
-  }
-  if (setxattr(a->path, name, data, length, 0) < 0)
+  ST_AUTO_BUFFER value = ST_BUFFER_INIT;
+  if (value_of(a, name, x, &value) == 0 &&
+      setxattr(a->path, name, value.data ? value.data : "", value.length, 0) < 0)
     a->problem(a->arg, name, errno);
+  if (x->kind == ST_XATTR_SECRET && value.data)
+    explicit_bzero(value.data, value.length);
 }
 
 /* Both lists side by side, as they are sorted. */
-static void apply_all(const struct applying *a, const struct st_buffer *now, const void *list,
+static bool apply_all(const struct applying *a, const struct st_buffer *now, const void *list,
                       size_t length)
 {
+  bool changed = false;
   struct st_xattr x, y;
   size_t at = 0, bt = 0;
   int r = st_xattr_next(now->data, now->length, &at, &x), s = st_xattr_next(list, length, &bt, &y);
   while (r == 1 || s == 1) {
     int order = r != 1 ? 1 : s != 1 ? -1 : compare_records(&x, &y);
+    bool same = order == 0 && values_equal(&x, &y);
+    changed |= !same;
     if (order < 0)
       remove_one(a, &x);
-    else if ((order > 0 || !values_equal(&x, &y)) && y.kind != ST_XATTR_SECRET)
+    else if (!same)
       set_one(a, &y);
     if (order <= 0)
       r = st_xattr_next(now->data, now->length, &at, &x);
     if (order >= 0)
       s = st_xattr_next(list, length, &bt, &y);
   }
+  return changed;
 }
 
-void st_xattrs_apply(int fd, const void *list, size_t length,
+bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
                      void (*problem)(void *arg, const char *name, int code), void *arg)
 {
-  struct applying a = {.problem = problem, .arg = arg};
+  struct applying a = {.from.follow = true, .problem = problem, .arg = arg};
   ST_AUTO_BUFFER now = ST_BUFFER_INIT;
   entry_path(a.path, fd, "");
+  if (from >= 0)
+    entry_path(a.from.path, from, "");
   int e = st_xattrs_read(fd, "", NULL, &now);
   if (e < 0)
     problem(arg, "extended attributes", -e);
-  else
-    apply_all(&a, &now, list, length);
+  return e == 0 && apply_all(&a, &now, list, length);
 }

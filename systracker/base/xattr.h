@@ -83,9 +83,10 @@ struct st_xattr_names {
 void st_xattrs_resolve(const void *list, size_t length, const struct st_xattr_names *names,
                        struct st_buffer *out);
 
-/* Makes `fd`'s attributes (O_PATH or not) those of the list; a secret's are left as they are.
- * `problem` is told what cannot be set or removed, and why. */
-void st_xattrs_apply(int fd, const void *list, size_t length,
+/* Makes `fd`'s attributes (O_PATH or not) those of the list; a secret's are taken over from what
+ * `from` has, or stay where that is -1.  `problem` is told what cannot be set or removed, and why.
+ * Whether there was anything to do. */
+bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
                      void (*problem)(void *arg, const char *name, int code), void *arg);
 
 /* From one list to the other in words: "+user.note=text, -security.selinux, acl +user:joe:rw-".

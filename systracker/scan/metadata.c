@@ -46,7 +46,7 @@ static void read_flags(struct st_metadata *m, int fd)
 static void read_holes(struct st_metadata *m, int fd, const struct st_meta *meta)
 {
   int e = 0;
-  if (meta->blocks < meta->size / 512)
+  if (meta->blocks < meta->size / 512 + (meta->size % 512 != 0))
     e = st_holes_read(fd, meta->size, &m->holes);
   m->has_holes = e == 0;
   if (e < 0)

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/put.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/flags.h"
+#include "systracker/base/holes.h"
+#include "systracker/base/xattr.h"
+
+/* ---- What the file system does not take -------------------------------------------------------
+ */
+
+static void tell(const struct st_put *put, const char *what, int code)
+{
+  char text[64];
+  ST_AUTO_FREE char *words = st_format("%s: %s", what, strerror_r(code, text, sizeof(text)));
+  put->problem(put->arg, words);
+}
+
+static void tell_attribute(void *arg, const char *name, int code)
+{
+  ST_AUTO_FREE char *escaped = st_escaped(name, strlen(name));
+  ST_AUTO_FREE char *words = st_format("cannot set or remove its attribute %s", escaped);
+  tell(arg, words, code);
+}
+
+static void tell_nobody(void *arg, const char *name, int code)
+{
+  (void)arg, (void)name, (void)code;
+}
+
+/* ---- Metadata -------------------------------------------------------------------------------- */
+
+/* Owners by name where the name exists here by now, by number otherwise. */
+static struct st_meta meta_of(const struct st_put *put, const struct st_state *s)
+{
+  struct st_meta m = {
+      .type = s->type,
+      .mode = s->mode,
+      .uid = s->uid,
+      .gid = s->gid,
+      .mtime = s->mtime,
+      .mtime_nsec = s->mtime_nsec,
+      .rdev = s->rdev,
+  };
+  uint32_t id;
+  if (s->owner && st_account_uid(put->accounts, s->owner, &id))
+    m.uid = id;
+  if (s->group && st_account_gid(put->accounts, s->group, &id))
+    m.gid = id;
+  return m;
+}
+
+static bool find_uid(void *arg, const char *name, uint32_t *ret)
+{
+  return st_account_uid(arg, name, ret);
+}
+
+static bool find_gid(void *arg, const char *name, uint32_t *ret)
+{
+  return st_account_gid(arg, name, ret);
+}
+
+/* Whether something was changed; `from`: the entry that this one replaces, -1: none. */
+static bool set_xattrs(const struct st_put *put, int fd, int from, const struct st_state *s,
+                       bool quiet)
+{
+  const struct st_xattr_names names = {(void *)put->accounts, find_uid, find_gid};
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
+  st_xattrs_resolve(s->xattrs ? s->xattrs : "", s->xattrs_length, &names, &list);
+  return st_xattrs_apply(fd, from, list.data ? list.data : "", list.length,
+                         quiet ? tell_nobody : tell_attribute, (void *)put);
+}
+
+/* Owner first, as chown drops setuid and capabilities; then attributes; then once more, as an ACL
+ * has changed the mode.  Who is not root sets user attributes before the mode forbids it. */
+static int set_metadata(const struct st_put *put, int fd, int from, const struct st_state *s,
+                        struct st_error *err)
+{
+  struct st_meta meta = meta_of(put, s);
+  bool keep_time = !(s->known & ST_KNOWN_TIME), attributes = s->known & ST_KNOWN_XATTRS;
+  if (attributes && geteuid() != 0)
+    set_xattrs(put, fd, from, s, true);
+  if (st_meta_apply(fd, "", &meta, keep_time, err) < 0)
+    return -1;
+  if (!attributes || !set_xattrs(put, fd, from, s, false))
+    return 0;
+  return st_meta_apply(fd, "", &meta, keep_time, err);
+}
+
+/* `opened`: `fd` is not O_PATH. */
+static void set_flags(const struct st_put *put, int fd, bool opened, const struct st_state *s)
+{
+  if (!(s->known & ST_KNOWN_FLAGS) || (s->type != 'f' && s->type != 'd'))
+    return;
+  uint32_t flags = s->flags & ~(uint32_t)ST_FLAGS_LOCK;
+  int e = opened ? st_flags_set(fd, flags) : st_flags_set_at(fd, "", flags);
+  if (e < 0)
+    tell(put, "cannot set its flags", -e);
+}
+
+/* ---- Contents -------------------------------------------------------------------------------- */
+
+static bool is_zero(const char *data, size_t length)
+{
+  return length == 0 || (data[0] == 0 && memcmp(data, data + 1, length - 1) == 0);
+}
+
+static int write_at(int fd, const char *data, size_t length, off_t offset, struct st_error *err)
+{
+  while (length > 0) {
+    ssize_t n = pwrite(fd, data, length, offset);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return st_fail(err, errno, "cannot write");
+    data += n;
+    offset += n;
+    length -= (size_t)n;
+  }
+  return 0;
+}
+
+/* All but the holes; where one was noted and there is something all the same, it is written. */
+static int write_content(int fd, const struct st_buffer *content, const struct st_state *s,
+                         struct st_error *err)
+{
+  struct st_hole hole = {0};
+  size_t at = 0, behind = 0;
+  if (!s->holes)
+    return content->length ? st_write_all(fd, content->data, content->length, err) : 0;
+  while (st_hole_next(s->holes, s->holes_length, &at, &hole) == 1) {
+    if (hole.offset >= content->length)
+      break;
+    size_t left = content->length - hole.offset, length = hole.length < left ? hole.length : left;
+    if (!is_zero(content->data + hole.offset, length))
+      continue;
+    if (write_at(fd, content->data + behind, hole.offset - behind, (off_t)behind, err) < 0)
+      return -1;
+    behind = hole.offset + length;
+  }
+  if (write_at(fd, content->data + behind, content->length - behind, (off_t)behind, err) < 0)
+    return -1;
+  if (ftruncate(fd, (off_t)content->length) < 0)
+    return st_fail(err, errno, "cannot set its size");
+  return 0;
+}
+
+/* What is replaced is not lost before its successor is durable.  Where nothing was before, the sync
+ * of the file system at the end serves, for which the disk begins to work now. */
+static int make_durable(int fd, bool replacing, struct st_error *err)
+{
+  if (replacing)
+    return fsync(fd) < 0 ? st_fail(err, errno, "cannot sync it") : 0;
+  sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+  return 0;
+}
+
+/* ---- One entry made ready beside, and renamed ---------------------------------------------------
+ */
+
+static int make_file(const struct st_put *put, const struct st_place *p, int from,
+                     const struct st_state *s, struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  /* Where nothing is lost by it, the scan at the end is the proof. */
+  if ((p->live ? st_store_get : st_store_get_written)(put->store, &s->digest, &content, err) < 0)
+    return -1;
+  ST_AUTO_CLOSE int fd =
+      openat(p->parent, p->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot make a file beside it");
+  set_flags(put, fd, true, s); /* some take effect on an empty file alone */
+  int result = write_content(fd, &content, s, err);
+  if (s->digest.keyed && content.data)
+    explicit_bzero(content.data, content.length);
+  if (result < 0 || set_metadata(put, fd, from, s, err) < 0)
+    return -1;
+  return make_durable(fd, p->live != 0, err);
+}
+
+static int make_special(const struct st_place *p, const struct st_state *s, struct st_error *err)
+{
+  mode_t type = s->type == 'p' ? S_IFIFO : s->type == 'c' ? S_IFCHR : S_IFBLK;
+  if (mknodat(p->parent, p->beside, type | 0600, s->type == 'p' ? 0 : (dev_t)s->rdev) < 0)
+    return st_fail(err, errno, "cannot make the node");
+  return 0;
+}
+
+static int make_own(const struct st_put *put, const struct st_place *p, int from,
+                    const struct st_state *s, struct st_error *err)
+{
+  if (s->type == 'f')
+    return make_file(put, p, from, s, err);
+  if (s->type == 'l' && symlinkat(s->target, p->parent, p->beside) < 0)
+    return st_fail(err, errno, "cannot make the symlink");
+  if (s->type != 'l' && make_special(p, s, err) < 0)
+    return -1;
+  ST_AUTO_CLOSE int fd = openat(p->parent, p->beside, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot open what was made");
+  return set_metadata(put, fd, from, s, err);
+}
+
+/* Another link to what was put there already. */
+static int make_link(const struct st_put *put, const struct st_place *p, const struct st_state *s,
+                     struct st_error *err)
+{
+  struct st_meta meta;
+  const char *name;
+  ST_AUTO_CLOSE int parent = st_open_parent(put->root, s->linked_to, &name);
+  int e = parent < 0 ? parent : st_meta_read(parent, name, &meta);
+  if (e == 0 && (meta.type != s->type || (s->type == 'f' && meta.size != s->size)))
+    return st_fail(err, 0, "cannot link it to %s, which is something else", st_quote(s->linked_to));
+  if (e == 0 && linkat(parent, name, p->parent, p->beside, 0) < 0)
+    e = -errno;
+  return e < 0 ? st_fail(err, -e, "cannot link it to %s", st_quote(s->linked_to)) : 0;
+}
+
+/* Where no link can be made, the entry is put back by itself. */
+static int make_beside(const struct st_put *put, const struct st_place *p, int from,
+                       const struct st_state *s, struct st_error *err)
+{
+  if (unlinkat(p->parent, p->beside, 0) < 0 && errno != ENOENT)
+    return st_fail(err, errno, "cannot remove what an interrupted restore left beside it");
+  if (!s->linked_to)
+    return make_own(put, p, from, s, err);
+  if (make_link(put, p, s, err) == 0)
+    return 0;
+  if (s->type == 'f' && !st_store_has(put->store, &s->digest))
+    return -1;
+  put->problem(put->arg, st_error_text(err));
+  st_error_clear(err);
+  return make_own(put, p, from, s, err);
+}
+
+/* A directory in the place of something else. */
+static int put_directory(const struct st_place *p, struct st_error *err)
+{
+  if (p->live == 'd')
+    return 0;
+  if (p->live != 0 && unlinkat(p->parent, p->name, 0) < 0)
+    return st_fail(err, errno, "cannot remove what is there");
+  if (mkdirat(p->parent, p->name, 0700) < 0)
+    return st_fail(err, errno, "cannot make the directory");
+  return 0;
+}
+
+int st_put_entry(const struct st_put *put, const struct st_place *p, const struct st_state *s,
+                 struct st_error *err)
+{
+  if (s->type == 'd')
+    return put_directory(p, err);
+  ST_AUTO_CLOSE int from =
+      p->live == s->type ? openat(p->parent, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+  int result = make_beside(put, p, from, s, err);
+  if (result == 0 && p->live == 'd' && unlinkat(p->parent, p->name, AT_REMOVEDIR) < 0)
+    result = st_fail(err, errno, "cannot remove the directory that is there");
+  if (result == 0 && renameat(p->parent, p->beside, p->parent, p->name) < 0)
+    result = st_fail(err, errno, "cannot put it in its place");
+  /* Of two links to one inode, rename(2) leaves both. */
+  if (result < 0 || s->linked_to)
+    unlinkat(p->parent, p->beside, 0);
+  return result;
+}
+
+int st_put_deletion(const struct st_place *p, struct st_error *err)
+{
+  if (unlinkat(p->parent, p->name, p->live == 'd' ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
+    return st_fail(err, errno, "cannot delete it");
+  return 0;
+}
+
+/* ---- What is there changed ------------------------------------------------------------------- */
+
+static int open_there(const struct st_place *p)
+{
+  return *p->name ? openat(p->parent, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+                  : fcntl(p->parent, F_DUPFD_CLOEXEC, 0);
+}
+
+int st_put_metadata(const struct st_put *put, const struct st_place *p, const struct st_state *s,
+                    struct st_error *err)
+{
+  struct st_meta now;
+  ST_AUTO_CLOSE int fd = open_there(p);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot open it");
+  int e = st_meta_read(fd, "", &now);
+  if (e < 0)
+    return st_fail(err, -e, "cannot look at it");
+  if (now.type != s->type)
+    return st_fail(err, 0, "it is something else by now: left alone");
+  if (set_metadata(put, fd, -1, s, err) < 0)
+    return -1;
+  set_flags(put, fd, false, s);
+  return 0;
+}
+
+int st_put_lock(const struct st_place *p, uint32_t flags, struct st_error *err)
+{
+  uint32_t now;
+  ST_AUTO_CLOSE int fd = open_there(p);
+  if (fd < 0)
+    return errno == ENOENT ? 0 : st_fail(err, errno, "cannot open it");
+  int e = st_flags_get_at(fd, "", &now);
+  if (e == 0)
+    e = st_flags_set_at(fd, "", now | (flags & ST_FLAGS_LOCK));
+  return e < 0 ? st_fail(err, -e, "cannot set its flags") : 0;
+}
+
+int st_put_unlock(const struct st_place *p, uint32_t *ret, struct st_error *err)
+{
+  uint32_t now = 0;
+  *ret = 0;
+  ST_AUTO_CLOSE int fd = open_there(p);
+  int e = fd < 0 ? -errno : st_flags_get_at(fd, "", &now);
+  if (e < 0 || !(now & ST_FLAGS_LOCK))
+    return 0; /* what cannot be opened says so where it matters */
+  e = st_flags_set_at(fd, "", now & ~(uint32_t)ST_FLAGS_LOCK);
+  if (e < 0)
+    return st_fail(err, -e, "cannot take away the flags that lock it");
+  *ret = now & ST_FLAGS_LOCK;
+  return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* put.h - one entry made what a state says: beside its place, and renamed, so that the old one or
+ * the new one is there at any moment, whole. */
+#ifndef ST_RESTORE_PUT_H
+#define ST_RESTORE_PUT_H
+
+#include "restore/state.h"
+#include "systracker/store/store.h"
+
+/* With what it is done; each thread has its own. */
+struct st_put {
+  int root;
+  const struct st_accounts *accounts; /* of the root, as they are by now */
+  struct st_store *store;             /* that contents come from */
+  /* What the file system does not take, or we may not set: the entry is put all the same. */
+  void (*problem)(void *arg, const char *words);
+  void *arg;
+};
+
+/* Where: an open directory and a name in it. */
+struct st_place {
+  char live; /* what is there: its type, 0: nothing */
+  int parent;
+  const char *name;
+  char beside[64]; /* the name under which a new entry is made ready */
+};
+
+/* A new entry in the place of what is there.  A directory is only made: its metadata come when
+ * nothing is put into it any more, by st_put_metadata. */
+int st_put_entry(const struct st_put *put, const struct st_place *place, const struct st_state *s,
+                 struct st_error *err);
+/* Owner, attributes, mode, time, and the flags but those that lock it (st_put_lock). */
+int st_put_metadata(const struct st_put *put, const struct st_place *place,
+                    const struct st_state *s, struct st_error *err);
+int st_put_deletion(const struct st_place *place, struct st_error *err);
+/* The flags ST_FLAGS_LOCK of a file or directory, when all else is done. */
+int st_put_lock(const struct st_place *place, uint32_t flags, struct st_error *err);
+/* Takes them away, so that it can be changed.  `*ret`: those that it had. */
+int st_put_unlock(const struct st_place *place, uint32_t *ret, struct st_error *err);
+
+#endif
