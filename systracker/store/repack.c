@@ -224,11 +224,14 @@ static int look_at_packs(struct repack *r, struct st_error *err)
 /* What stays only as garbage has to stay readable, or it would look like damage. */
 static void pin_garbage(struct st_plan *plan)
 {
-  for (uint32_t i = 0; i < plan->count; i++) {
-    struct st_plan_entry *e = &plan->entries[i];
-    if (!(e->flags & ST_ENTRY_WANTED) && st_plan_stays(plan, e))
-      st_plan_pin_bases(plan, e);
-  }
+  /* Lists first, as their chunks may be deltas. */
+  for (int lists = 1; lists >= 0; lists--)
+    for (uint32_t i = 0; i < plan->count; i++) {
+      struct st_plan_entry *e = &plan->entries[i];
+      if ((e->encoding == ST_ENCODING_LIST) == lists && !(e->flags & ST_ENTRY_WANTED) &&
+          st_plan_stays(plan, e))
+        st_plan_pin_bases(plan, e);
+    }
 }
 
 /* Bytes that the step may write. */

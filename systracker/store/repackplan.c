@@ -149,30 +149,48 @@ static void want(struct st_plan *plan, struct st_plan_entry *base, void *arg)
   st_plan_bases(plan, base, want, NULL); /* steps descend */
 }
 
-/* A list that cannot be read is damaged, and its chunks are of no use. */
-static void want_chunks_of(struct st_plan *plan, const struct st_plan_entry *e)
+/* Sets a flag of every chunk of a list. */
+static int flag_chunks(struct st_plan *plan, const struct st_plan_entry *e, uint8_t flag,
+                       struct st_error *err)
 {
   ST_AUTO_BUFFER list = ST_BUFFER_INIT;
   struct st_object_row row;
   struct st_chunk chunk;
   size_t at = 0;
   st_plan_row(e, &row);
-  if (st_store_chunks(plan->store, &row, &list, NULL) < 0)
-    return;
+  if (st_store_chunks(plan->store, &row, &list, err) < 0)
+    return -1;
   while (st_chunklist_next(list.data, list.length, e->id.keyed, &at, &chunk) > 0) {
     uint32_t i = find_first(plan, e->id.keyed, chunk.id.digest, ST_DIGEST_SIZE);
     if (i < plan->count && st_id_equal(&plan->entries[i].id, &chunk.id))
-      plan->entries[i].flags |= ST_ENTRY_WANTED;
+      plan->entries[i].flags |= flag;
   }
+  return 0;
 }
 
-static void want_chunks(struct st_plan *plan)
+/* Chunks of a list that cannot be read would go with it: so nothing does, until the list is known
+ * to be damaged, and is named so by verify. */
+static int fail_list(struct st_plan *plan, const struct st_plan_entry *e, struct st_error *err)
+{
+  struct st_object_row row;
+  st_plan_row(e, &row);
+  st_store_prove_row(plan->store, &row, NULL);
+  return st_wrap(err, "nothing is repacked: what an object is made of cannot be read");
+}
+
+static int want_chunks(struct st_plan *plan, struct st_error *err)
 {
   for (uint32_t i = 0; i < plan->count; i++) {
     const struct st_plan_entry *e = &plan->entries[i];
-    if (e->encoding == ST_ENCODING_LIST && (e->flags & ST_ENTRY_WANTED))
-      want_chunks_of(plan, e);
+    if (e->encoding != ST_ENCODING_LIST || !(e->flags & ST_ENTRY_WANTED) ||
+        flag_chunks(plan, e, ST_ENTRY_WANTED, err) == 0)
+      continue;
+    if (!(e->flags & ST_ENTRY_DAMAGED))
+      return fail_list(plan, e, err);
+    if (err)
+      st_error_clear(err);
   }
+  return 0;
 }
 
 /* Without a key, a secret's delta can only stay what it is. */
@@ -266,6 +284,9 @@ static void pin(struct st_plan *plan, struct st_plan_entry *base, void *arg)
 void st_plan_pin_bases(struct st_plan *plan, struct st_plan_entry *e)
 {
   st_plan_bases(plan, e, pin, NULL);
+  if (e->encoding != ST_ENCODING_LIST)
+    return;
+  flag_chunks(plan, e, ST_ENTRY_PINNED, NULL); /* else it is damaged, and known to be */
 }
 
 static void note_retiring(struct st_plan *plan, struct st_plan_entry *base, void *arg)
@@ -369,7 +390,8 @@ int st_plan_make(struct st_plan *plan, struct st_store *store, st_store_wanted_f
   find_bases(plan);
   if (ask_for_all(plan, wanted, arg, err) < 0 || list_packs(plan, err) < 0)
     return -1;
-  want_chunks(plan);
+  if (want_chunks(plan, err) < 0)
+    return -1;
   want_bases_of_secrets(plan);
   choose_heirs(plan);
   count_wanted(plan);

@@ -209,6 +209,68 @@ static void test_unexplained_bytes_are_left(void **state)
   assert_int_equal(result.dropped, 0);
 }
 
+/* ---- Lists of chunks ---------------------------------------------------------------------------
+ */
+
+#define LARGE (10U << 20)
+
+static bool is_this(void *arg, const struct st_id *id)
+{
+  const struct st_id *const *wanted = arg;
+  for (; *wanted; wanted++)
+    if (st_id_equal(*wanted, id))
+      return true;
+  return false;
+}
+
+/* A list that is of no use, in a pack that stays, keeps its chunks: it would look damaged. */
+static void test_list_of_no_use(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_FREE char *data = st_malloc(LARGE);
+  ST_AUTO_FREE char *other = st_malloc(LENGTH * 100);
+  struct st_repack_options options = {.percent = 60};
+  struct st_repack_result result;
+  ST_CLEANUP(st_store_closep) struct st_store *store = open_store(s, ST_STORE_WRITE);
+  noise(data, LARGE, 1);
+  noise(other, LENGTH * 100, 2);
+  store->packs.full = LARGE;
+  struct st_id gone = put(store, data, LARGE, false, NULL);
+  struct st_id kept = put(store, other, LENGTH * 100, false, NULL);
+  sync_store(store);
+  uint32_t pack = row_of(store, &gone).pack;
+  assert_true(pack > 1 && row_of(store, &kept).pack == pack); /* the list, without its chunks */
+  const struct st_id *wanted[] = {&kept, NULL};
+  OK(st_store_repack(store, is_this, wanted, &options, &result, err));
+  assert_int_equal(result.packs, 1);
+  assert_holds(store, &kept, other, LENGTH * 100);
+  assert_sound(store);
+  assert_true(st_store_has(store, &gone));
+}
+
+/* One that is damaged takes nothing with it before that is known; then its pack is left. */
+static void test_damaged_list(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_FREE char *data = st_malloc(LARGE);
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_repack_options options = {.percent = 1};
+  struct st_repack_result result;
+  ST_CLEANUP(st_store_closep) struct st_store *store = open_store(s, ST_STORE_WRITE);
+  noise(data, LARGE, 1);
+  put_revisions(store, false);
+  struct st_id id = put(store, data, LARGE, false, NULL);
+  sync_store(store);
+  flip(s, PACK, (off_t)row_of(store, &id).offset + 60);
+  const struct st_id *wanted[] = {&id, NULL};
+  assert_int_equal(st_store_repack(store, is_this, wanted, &options, &result, &why), -1);
+  assert_non_null(strstr(why.message, "nothing is repacked"));
+  assert_kept(store, 0x3fffffff);
+  OK(st_store_repack(store, is_this, wanted, &options, &result, err));
+  assert_int_equal(result.left, 1);
+  assert_int_equal(result.dropped, 0);
+}
+
 static void test_dry_run(void **state)
 {
   struct scratch *s = *state;
@@ -344,6 +406,8 @@ int main(void)
       TEST(test_remover_was_killed),
       TEST(test_readers),
       TEST(test_kills),
+      TEST(test_list_of_no_use),
+      TEST(test_damaged_list),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
