@@ -15,6 +15,7 @@ block()
 
 # As root of the system, which is a mount as a system's root is, with the archive and the safe place
 # mounted; no network.
+# shellcheck disable=SC2016
 on_host() { unshare -n -m sh -c '
   mount --bind "$1" "$1" &&
   mount --bind "$0/archive.disk" "$1/mnt/archive" && mount --bind "$0/safe" "$1/mnt/safe" &&
