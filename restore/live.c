@@ -65,7 +65,7 @@ int st_live_state(int root, const char *path, const struct st_accounts *accounts
 }
 
 /* O_NONBLOCK: should a FIFO stand there by now, nobody waits. */
-static int open_regular(int root, const char *path, struct st_error *err)
+int st_live_open(int root, const char *path, struct st_error *err)
 {
   ST_AUTO_CLOSE int fd = st_open_beneath(root, path, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
   if (fd == -EPERM)
@@ -81,7 +81,7 @@ static int open_regular(int root, const char *path, struct st_error *err)
 int st_live_digest(int root, const char *path, const uint8_t *key, struct st_state *state,
                    struct st_error *err)
 {
-  ST_AUTO_CLOSE int fd = open_regular(root, path, err);
+  ST_AUTO_CLOSE int fd = st_live_open(root, path, err);
   if (fd < 0)
     return -1;
   ST_CLEANUP(st_digester_freep) struct st_digester *digester = st_digester_new(key);
@@ -97,20 +97,6 @@ int st_live_digest(int root, const char *path, const uint8_t *key, struct st_sta
   st_digester_final(digester, state->digest.digest);
   state->digest.keyed = key != NULL;
   state->known |= ST_KNOWN_DIGEST;
-  return 0;
-}
-
-int st_live_read(int root, const char *path, uint64_t size, struct st_buffer *out,
-                 struct st_error *err)
-{
-  ST_AUTO_CLOSE int fd = open_regular(root, path, err);
-  if (fd < 0)
-    return -1;
-  size_t before = out->length;
-  if (st_read_all(fd, size, out, err) < 0)
-    return st_wrap(err, "%s", st_quote(path));
-  if (out->length - before != size)
-    return st_fail(err, 0, "it has another size now (%s)", st_quote(path));
   return 0;
 }
 

@@ -12,9 +12,8 @@ int st_live_state(int root, const char *path, const struct st_accounts *accounts
 /* Completes the state of a regular file by the digest of its content, plain (key NULL) or keyed. */
 int st_live_digest(int root, const char *path, const uint8_t *key, struct st_state *state,
                    struct st_error *err);
-/* The content of a regular file, of exactly this many bytes. */
-int st_live_read(int root, const char *path, uint64_t size, struct st_buffer *out,
-                 struct st_error *err);
+/* Opens a regular file for reading; returns its descriptor. */
+int st_live_open(int root, const char *path, struct st_error *err);
 /* The names in a directory. */
 int st_live_children(int root, const char *path, struct st_strings *ret, struct st_error *err);
 

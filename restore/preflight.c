@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/statvfs.h>
 
 #include "restore/live.h"
@@ -12,8 +13,6 @@
 #include "systracker/base/file.h"
 #include "systracker/base/flags.h"
 #include "systracker/base/text.h"
-
-#define MOST_KEPT ((uint64_t)1 << 30) /* bytes of one file that undo keeps */
 
 /* One run over a plan. */
 struct check {
@@ -216,16 +215,6 @@ static bool keeps_content(const struct st_action *a)
          (a->after.known & ST_KNOWN_DIGEST) && st_id_equal(&a->before.digest, &a->after.digest);
 }
 
-/* Another host's secret becomes one of ours: the journal, undo and resume need no key but ours. */
-static int adopt_secret(struct check *c, struct st_action *a, const struct st_buffer *content,
-                        struct st_error *err)
-{
-  if (!a->after.digest.keyed || !c->p->world->tracker->other_keys || c->p->dry_run)
-    return 0;
-  return st_store_put(c->p->store, content->data ? content->data : "", content->length, true, NULL,
-                      &a->after.digest, err);
-}
-
 /* Objects are read and proved to be what was written: most of them by threads, which only tell the
  * good ones; the content proves itself when it is put in its place.  The others, secrets, and what
  * says who may log in are looked at in turn. */
@@ -263,50 +252,42 @@ static bool is_secret(const struct check *c, const struct st_action *a)
   return st_rules_match(c->p->world->tracker->secret, a->path, false) != NULL;
 }
 
-/* Put, and proved to be readable: reading what is damaged marks it, and it is then put anew. */
-static int put_proved(struct check *c, const struct st_buffer *content, bool secret,
-                      const struct st_id *previous, struct st_id *ret, struct st_error *err)
+static int forget_piece(void *arg, const void *data, size_t n, struct st_error *err)
 {
-  ST_AUTO_BUFFER again = ST_BUFFER_INIT;
-  const void *data = content->data ? content->data : "";
+  (void)arg, (void)data, (void)n, (void)err;
+  return 0;
+}
+
+/* Put, and proved to be readable: reading what is damaged marks it, and it is then put anew. */
+static int put_proved(struct check *c, int fd, bool secret, const struct st_id *previous,
+                      struct st_id *ret, uint64_t *ret_size, struct st_error *err)
+{
   struct st_store *store = c->p->store;
-  int r = st_store_put(store, data, content->length, secret, previous, ret, err);
-  if (r >= 0 && st_store_get(store, ret, &again, NULL) < 0) {
-    st_buffer_clear(&again);
-    r = st_store_put(store, data, content->length, secret, NULL, ret, err);
-    if (r >= 0)
-      r = st_store_get(store, ret, &again, err);
-  }
-  if (secret && again.data)
-    explicit_bzero(again.data, again.length);
-  return r < 0 ? -1 : 0;
+  if (st_store_put_fd(store, fd, secret, previous, ret, ret_size, err) < 0)
+    return -1;
+  if (st_store_get_to(store, ret, forget_piece, NULL, NULL) == 0)
+    return 0;
+  if (lseek(fd, 0, SEEK_SET) < 0)
+    return st_fail(err, errno, "cannot read it again");
+  if (st_store_put_fd(store, fd, secret, NULL, ret, ret_size, err) < 0)
+    return -1;
+  return st_store_get_to(store, ret, forget_piece, NULL, err);
 }
 
 static int put_content(struct check *c, struct st_action *a, struct st_error *err)
 {
-  struct st_state live;
-  if (st_live_state(root_of(c), a->path, NULL, &live, err) < 0)
-    return -1;
-  uint64_t size = live.size;
-  bool regular = live.type == 'f';
-  st_state_clear(&live);
-  if (!regular)
-    return st_fail(err, 0, "it is no regular file any more");
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  if (st_live_read(root_of(c), a->path, size, &content, err) < 0)
+  ST_AUTO_CLOSE int fd = st_live_open(root_of(c), a->path, err);
+  if (fd < 0)
     return -1;
   /* A secret is no delta: what it would be made against may be of another host's key. */
   bool secret = is_secret(c, a);
   const struct st_id *previous = needs_content(a) && !secret ? &a->after.digest : NULL;
-  struct st_id id, seen;
-  st_id_of(&seen, secret ? c->p->world->tracker->keys.id_key : NULL,
-           content.data ? content.data : "", content.length);
-  int r = put_proved(c, &content, secret, previous && !previous->keyed ? previous : NULL, &id, err);
-  if (secret && content.data)
-    explicit_bzero(content.data, content.length);
-  if (r < 0)
+  struct st_id id;
+  uint64_t size;
+  if (put_proved(c, fd, secret, previous && !previous->keyed ? previous : NULL, &id, &size, err) <
+      0)
     return -1;
-  if ((a->before.known & ST_KNOWN_DIGEST) && !st_id_equal(&seen, &a->before.digest))
+  if ((a->before.known & ST_KNOWN_DIGEST) && !st_id_equal(&id, &a->before.digest))
     return st_fail(err, 0, "it changed while the restore was being prepared: run it again");
   a->before.digest = id;
   a->before.known |= ST_KNOWN_DIGEST;
@@ -315,19 +296,51 @@ static int put_content(struct check *c, struct st_action *a, struct st_error *er
   return 0;
 }
 
+/* A content that is read through, in pieces. */
+struct through {
+  struct st_store_writer *adopted; /* NULL: it is not kept anew */
+  struct st_buffer *text;          /* what root logs in by; NULL: none of that */
+  uint64_t size;
+};
+
+static int pass_through(void *arg, const void *data, size_t n, struct st_error *err)
+{
+  struct through *t = arg;
+  t->size += n;
+  if (t->text)
+    st_buffer_append(t->text, data, n);
+  return t->adopted ? st_store_writer_add(t->adopted, data, n, err) : 0;
+}
+
+/* Another host's secret becomes one of ours: the journal, undo and resume need no key but ours. */
+static int read_through(struct check *c, struct st_action *a, struct st_buffer *text,
+                        struct st_error *err)
+{
+  ST_CLEANUP(st_store_writer_freep) struct st_store_writer *w = NULL;
+  struct st_store *store = c->p->store;
+  bool adopt = a->after.digest.keyed && c->p->world->tracker->other_keys && !c->p->dry_run;
+  if (adopt && st_store_writer_new(&w, store, true, NULL, err) < 0)
+    return -1;
+  struct through t = {w, st_is_account_file(a->path) ? text : NULL, 0};
+  if (st_store_get_to(store, &a->after.digest, pass_through, &t, err) < 0)
+    return -1;
+  a->after.size = t.size;
+  return adopt ? st_store_writer_finish(w, &a->after.digest, err) : 0;
+}
+
 static void check_object(struct check *c, struct st_action *a)
 {
   if (!needs_content(a) || c->proved[a - c->journal->actions.items])
     return;
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
   if (keeps_content(a) && !st_store_has(c->p->store, &a->after.digest)) {
     if (!c->p->dry_run && put_content(c, a, &why) < 0)
       refuse(c, a->path, st_error_text(&why));
     a->after.size = a->before.size;
     return;
   }
-  if (st_store_get(c->p->store, &a->after.digest, &content, &why) < 0) {
+  if (read_through(c, a, &text, &why) < 0) {
     ST_AUTO_FREE char *words = st_format(
         "its content cannot be read: %s; `systracker verify` says what is damaged, leaving this "
         "path out restores the others",
@@ -335,13 +348,10 @@ static void check_object(struct check *c, struct st_action *a)
     refuse(c, a->path, words);
     return;
   }
-  a->after.size = content.length;
-  if (adopt_secret(c, a, &content, &why) < 0)
-    refuse(c, a->path, st_error_text(&why));
-  if (!st_root_can_log_in(a->path, content.data ? content.data : "", content.length))
+  if (!st_root_can_log_in(a->path, text.data ? text.data : "", text.length))
     refuse(c, a->path, "root could not log in with it: leave it out, or restore it by hand");
-  if (a->after.digest.keyed && content.data)
-    explicit_bzero(content.data, content.length);
+  if (text.data)
+    explicit_bzero(text.data, text.size);
 }
 
 /* Nobody changed it since the scan. */
@@ -376,11 +386,7 @@ static void check_kept(struct check *c, const struct st_action *a)
   struct st_state live;
   if (st_live_state(root_of(c), a->path, NULL, &live, NULL) < 0)
     return;
-  if (live.type == 'f' && live.size > MOST_KEPT)
-    refuse(c, a->path,
-           "it is larger than 1 GiB, which undo does not keep: --no-undo goes on "
-           "without, or move it away");
-  else if (live.type == 'f')
+  if (live.type == 'f')
     c->kept += live.size;
   st_state_clear(&live);
 }

@@ -125,27 +125,50 @@ static int write_at(int fd, const char *data, size_t length, off_t offset, struc
   return 0;
 }
 
-/* All but the holes; where one was noted and there is something all the same, it is written. */
-static int write_content(int fd, const struct st_buffer *content, const struct st_state *s,
+/* A content on its way into a file: all but the holes.  Where one was noted and there is something
+ * all the same, it is written. */
+struct pour {
+  int fd;
+  const struct st_state *s;
+  struct st_hole hole; /* the next one that does not end before `offset` */
+  size_t at;           /* in the state's holes */
+  bool no_more;
+  uint64_t offset;
+};
+
+static void find_hole(struct pour *p)
+{
+  while (!p->no_more && p->hole.offset + p->hole.length <= p->offset)
+    p->no_more =
+        !p->s->holes || st_hole_next(p->s->holes, p->s->holes_length, &p->at, &p->hole) != 1;
+}
+
+static int pour_piece(void *arg, const void *data, size_t n, struct st_error *err)
+{
+  struct pour *p = arg;
+  const char *from = data;
+  while (n > 0) {
+    find_hole(p);
+    bool in_hole = !p->no_more && p->hole.offset <= p->offset;
+    uint64_t end = in_hole ? p->hole.offset + p->hole.length : p->hole.offset;
+    size_t part = !p->no_more && end - p->offset < n ? (size_t)(end - p->offset) : n;
+    if (!(in_hole && is_zero(from, part)) && write_at(p->fd, from, part, (off_t)p->offset, err) < 0)
+      return -1;
+    from += part;
+    p->offset += part;
+    n -= part;
+  }
+  return 0;
+}
+
+static int write_content(const struct st_put *put, int fd, bool proved, const struct st_state *s,
                          struct st_error *err)
 {
-  struct st_hole hole = {0};
-  size_t at = 0, behind = 0;
-  if (!s->holes)
-    return content->length ? st_write_all(fd, content->data, content->length, err) : 0;
-  while (st_hole_next(s->holes, s->holes_length, &at, &hole) == 1) {
-    if (hole.offset >= content->length)
-      break;
-    size_t left = content->length - hole.offset, length = hole.length < left ? hole.length : left;
-    if (!is_zero(content->data + hole.offset, length))
-      continue;
-    if (write_at(fd, content->data + behind, hole.offset - behind, (off_t)behind, err) < 0)
-      return -1;
-    behind = hole.offset + length;
-  }
-  if (write_at(fd, content->data + behind, content->length - behind, (off_t)behind, err) < 0)
+  struct pour pour = {.fd = fd, .s = s};
+  if ((proved ? st_store_get_to : st_store_get_written_to)(put->store, &s->digest, pour_piece,
+                                                           &pour, err) < 0)
     return -1;
-  if (ftruncate(fd, (off_t)content->length) < 0)
+  if (s->holes && ftruncate(fd, (off_t)pour.offset) < 0)
     return st_fail(err, errno, "cannot set its size");
   return 0;
 }
@@ -166,19 +189,13 @@ static int make_durable(int fd, bool replacing, struct st_error *err)
 static int make_file(const struct st_put *put, const struct st_place *p, int from,
                      const struct st_state *s, struct st_error *err)
 {
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  /* Where nothing is lost by it, the scan at the end is the proof. */
-  if ((p->live ? st_store_get : st_store_get_written)(put->store, &s->digest, &content, err) < 0)
-    return -1;
   ST_AUTO_CLOSE int fd =
       openat(p->parent, p->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return st_fail(err, errno, "cannot make a file beside it");
   set_flags(put, fd, true, s); /* some take effect on an empty file alone */
-  int result = write_content(fd, &content, s, err);
-  if (s->digest.keyed && content.data)
-    explicit_bzero(content.data, content.length);
-  if (result < 0 || set_metadata(put, fd, from, s, err) < 0)
+  /* Where nothing is lost by it, the scan at the end is the proof. */
+  if (write_content(put, fd, p->live != 0, s, err) < 0 || set_metadata(put, fd, from, s, err) < 0)
     return -1;
   return make_durable(fd, p->live != 0, err);
 }

@@ -57,22 +57,24 @@ static int refuse_other_types(char type, const char *path, struct st_error *err)
   return 0;
 }
 
+static int print_piece(void *arg, const void *data, size_t n, struct st_error *err)
+{
+  (void)arg, (void)err;
+  fwrite(data, 1, n, stdout); /* st_cli_end says what failed */
+  return 0;
+}
+
 static int print_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
                          struct st_error *err)
 {
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   char type;
   if (entry_type(t, number, path, &type, err) < 0 || refuse_other_types(type, path, err) < 0)
     return -1;
-  int r = st_tracker_content(t, number, path, secrets, &content, err);
+  int r = st_tracker_content(t, number, path, secrets, print_piece, NULL, err);
   if (r != 0) {
     err->status = r > 0 ? ST_EXIT_INCOMPLETE : err->status;
     return -1;
   }
-  if (content.length > 0)
-    fwrite(content.data, 1, content.length, stdout);
-  if (secrets && content.length > 0)
-    explicit_bzero(content.data, content.length);
   return 0;
 }
 

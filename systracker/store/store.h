@@ -76,6 +76,9 @@ int st_store_writer_new(struct st_store_writer **ret, struct st_store *store, bo
 int st_store_writer_add(struct st_store_writer *writer, const void *data, size_t n,
                         struct st_error *err);
 int st_store_writer_finish(struct st_store_writer *writer, struct st_id *ret, struct st_error *err);
+/* The rest of a file in one call; `*ret_length`: its bytes. */
+int st_store_put_fd(struct st_store *store, int fd, bool secret, const struct st_id *previous,
+                    struct st_id *ret, uint64_t *ret_length, struct st_error *err);
 /* Bytes of content so far that were not there before. */
 uint64_t st_store_writer_kept(const struct st_store_writer *writer);
 void st_store_writer_free(struct st_store_writer *writer);

@@ -3,9 +3,11 @@
 
 /* writer.c - a content on its way in, piece by piece; a large one in chunks. */
 #include <string.h>
+#include <unistd.h>
 
 #include "systracker/store/internal.h"
 
+#define PIECE (256U << 10)
 #define HELD_MAX (2 * ST_CHUNK_MAX)
 #define LOOK_AHEAD 64 /* chunks of the revision before among which one is looked for */
 
@@ -246,4 +248,33 @@ int st_store_writer_finish(struct st_store_writer *w, struct st_id *ret, struct 
   if (!prepared.known && w->length == w->held.length)
     w->kept += w->length;
   return st_store_append(w->store, &prepared, err);
+}
+
+static int add_file(struct st_store_writer *w, int fd, char *piece, struct st_error *err)
+{
+  for (;;) {
+    ssize_t n = read(fd, piece, PIECE);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return st_fail(err, errno, "cannot read it");
+    if (n == 0)
+      return 0;
+    if (st_store_writer_add(w, piece, (size_t)n, err) < 0)
+      return -1;
+  }
+}
+
+int st_store_put_fd(struct st_store *store, int fd, bool secret, const struct st_id *previous,
+                    struct st_id *ret, uint64_t *ret_length, struct st_error *err)
+{
+  ST_CLEANUP(st_store_writer_freep) struct st_store_writer *w = NULL;
+  ST_AUTO_FREE char *piece = st_malloc(PIECE);
+  if (st_store_writer_new(&w, store, secret, previous, err) < 0)
+    return -1;
+  int r = add_file(w, fd, piece, err);
+  if (secret)
+    explicit_bzero(piece, PIECE);
+  *ret_length = w->length;
+  return r < 0 ? r : st_store_writer_finish(w, ret, err);
 }

@@ -61,7 +61,7 @@ static int not_there(struct st_tracker *t, int64_t number, const char *path, str
 }
 
 int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
-                       struct st_buffer *out, struct st_error *err)
+                       st_piece_fn *fn, void *arg, struct st_error *err)
 {
   struct st_id id;
   int found = find_object(t, number, path, &id, err);
@@ -72,7 +72,7 @@ int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, b
     st_refuse(err, "it is a secret (%s)", st_quote(path));
     return 1;
   }
-  int r = st_store_get(t->store, &id, out, err);
+  int r = st_store_get_to(t->store, &id, fn, arg, err);
   if (r == -ENOENT) {
     st_error_clear(err);
     return st_fail(err, 0,
