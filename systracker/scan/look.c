@@ -27,7 +27,7 @@ struct opened {
 };
 
 enum look_state { LOOK_WAITING, LOOK_TAKEN, LOOK_DONE };
-enum look_result { LOOK_SEEN, LOOK_VANISHED, LOOK_NOT_SEEN };
+enum look_result { LOOK_SEEN, LOOK_VANISHED, LOOK_NOT_SEEN, LOOK_FAILED };
 
 /* Something to tell.  `item` says what; what is below `path` is for entries to look at. */
 struct look {
@@ -49,7 +49,9 @@ struct look {
   bool was_read;
   bool if_stored; /* the digest serves if the store has the object */
   struct st_file_read read;
-  uint64_t ahead; /* bytes that count against ST_MOST_AHEAD */
+  void *prepared;      /* of its content */
+  struct st_error err; /* of that */
+  uint64_t ahead;      /* bytes that count against ST_MOST_AHEAD */
 };
 
 struct looker {
@@ -166,6 +168,27 @@ static struct st_xattr_options xattr_options(const struct looker *l, unsigned wa
   return (struct st_xattr_options){l->w->o->accounts, secret ? keys->id_key : NULL};
 }
 
+static struct st_walk_content content_of(const struct look *k)
+{
+  const struct st_file_read *r = &k->read;
+  return (struct st_walk_content){
+      .data = r->data.data ? r->data.data : "",
+      .length = r->data.length,
+      .secret = r->key != NULL,
+      .prepared = k->prepared,
+  };
+}
+
+/* What can be done of it before its turn. */
+static void prepare_content(const struct looker *l, struct look *k)
+{
+  const struct st_walk_callbacks *cb = l->w->cb;
+  const struct st_walk_content content = content_of(k);
+  if (k->read.content && cb->prepare &&
+      cb->prepare(cb->arg, &k->entry, &content, &k->prepared, &k->err) < 0)
+    k->result = LOOK_FAILED;
+}
+
 static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
 {
   unsigned wanted = k->entry.wanted;
@@ -185,6 +208,8 @@ static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
     k->entry.unreadable = true;
   else
     take_read(l, k);
+  if (k->was_read)
+    prepare_content(l, k);
 }
 
 /* What stat does not say.  A secret's attributes are not read where there is no key for them. */
@@ -392,16 +417,26 @@ static int tell_not_seen(struct looker *l, struct look *k, struct st_error *err)
 static int tell_content(struct looker *l, struct look *k, struct st_error *err)
 {
   const struct st_walk_callbacks *cb = l->w->cb;
-  struct st_file_read *r = &k->read;
   l->w->result->read++;
   l->w->result->read_bytes += k->meta.size;
-  if (!r->content)
+  if (!k->read.content)
     return 0;
-  if (cb->content(cb->arg, &k->entry, r->data.data ? r->data.data : "", r->data.length,
-                  r->key != NULL, &k->entry.digest, err) < 0)
+  const struct st_walk_content content = content_of(k);
+  k->prepared = NULL;
+  if (cb->content(cb->arg, &k->entry, &content, &k->entry.digest, err) < 0)
     return -1;
   k->entry.has_object = true;
   return 0;
+}
+
+static int fail(struct look *k, struct st_error *err)
+{
+  if (err) {
+    st_error_clear(err);
+    *err = k->err;
+    k->err = ST_ERROR_INIT;
+  }
+  return -1;
 }
 
 /* The store has lost what it had. */
@@ -424,6 +459,8 @@ static int tell_entry(struct looker *l, struct look *k, struct st_error *err)
     return tell_vanished(l, k);
   if (k->result == LOOK_NOT_SEEN)
     return tell_not_seen(l, k, err);
+  if (k->result == LOOK_FAILED)
+    return fail(k, err);
   if (k->entry.unreadable && st_walk_unobserved(l->w, k->path, 0, k->read.why, err) < 0)
     return -1;
   if (k->was_read && tell_content(l, k, err) < 0)
@@ -483,8 +520,11 @@ static void drop_opened(struct opened *dir)
   free(dir);
 }
 
-static void clear(struct look *k)
+static void clear(const struct looker *l, struct look *k)
 {
+  if (k->prepared)
+    l->w->cb->drop(l->w->cb->arg, k->prepared);
+  st_error_clear(&k->err);
   free(k->path);
   free(k->target);
   st_buffer_free(&k->read.data);
@@ -512,7 +552,7 @@ static int take_head(struct looker *l, struct st_error *err)
   l->head++;
   pthread_cond_broadcast(&l->room);
   pthread_mutex_unlock(&l->mutex);
-  clear(k);
+  clear(l, k);
   return r;
 }
 
@@ -528,7 +568,7 @@ static bool head_is_done(struct looker *l)
 static int put(struct looker *l, struct look *look, struct st_error *err)
 {
   if (l->tail - l->head == ST_RING && take_head(l, err) < 0) {
-    clear(look);
+    clear(l, look);
     return -1;
   }
   *at(l, l->tail) = *look;
@@ -700,7 +740,7 @@ static int look_again(void *arg, const char *path, const struct st_links_group *
     r = tell_entry(l, &k, err);
     l->ahead -= k.ahead;
   }
-  clear(&k);
+  clear(l, &k);
   return r;
 }
 
@@ -743,7 +783,7 @@ static struct looker *looker_new(struct st_walk_state *w)
 static void looker_free(struct looker *l)
 {
   while (l->head < l->tail)
-    clear(at(l, l->head++));
+    clear(l, at(l, l->head++));
   free(l->incomplete);
   st_links_free(l->links);
   pthread_cond_destroy(&l->more);

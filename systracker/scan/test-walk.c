@@ -32,7 +32,9 @@ struct world {
   struct st_walk_result result;
   struct st_entry last; /* without its strings */
   unsigned want;
-  bool full, lost; /* lost: the store has no object */
+  bool full, lost;   /* lost: the store has no object */
+  bool prepares;     /* content is prepared */
+  const char *fails; /* preparing it does; the walk then has to */
   const char *forced;
   void (*while_reading)(struct world *w); /* called from `content` and `want` */
   bool current;
@@ -123,18 +125,41 @@ static int on_entry(void *arg, uint32_t plugins, const struct st_entry *entry, s
   return 0;
 }
 
-static int content(void *arg, const struct st_entry *entry, const void *data, size_t length,
-                   bool secret, struct st_id *ret, struct st_error *err)
+static int content(void *arg, const struct st_entry *entry, const struct st_walk_content *c,
+                   struct st_id *ret, struct st_error *err)
 {
   struct world *w = arg;
   (void)err;
-  assert_int_equal(entry->size, length);
-  assert_int_equal(ret->keyed, secret);
+  assert_int_equal(entry->size, c->length);
+  assert_int_equal(ret->keyed, c->secret);
   struct st_id id;
-  st_id_of(&id, secret ? w->keys.id_key : NULL, data, length);
+  st_id_of(&id, c->secret ? w->keys.id_key : NULL, c->data, c->length);
   assert_true(st_id_equal(&id, ret));
-  say(w, secret ? "secret" : "content", entry->path);
+  assert_true(!w->prepares || c->prepared);
+  if (c->prepared)
+    assert_memory_equal(c->prepared, c->data, c->length);
+  free(c->prepared);
+  say(w, c->secret ? "secret" : "content", entry->path);
   return 0;
+}
+
+/* In any thread. */
+static int prepare(void *arg, const struct st_entry *entry, const struct st_walk_content *c,
+                   void **ret, struct st_error *err)
+{
+  struct world *w = arg;
+  if (!w->prepares)
+    return 0;
+  if (w->fails && strcmp(entry->path, w->fails) == 0)
+    return st_fail(err, 0, "as the test will have it");
+  *ret = st_memdup(c->data, c->length);
+  return 0;
+}
+
+static void drop_prepared(void *arg, void *prepared)
+{
+  (void)arg;
+  free(prepared);
 }
 
 static bool has(void *arg, const struct st_id *id)
@@ -211,9 +236,11 @@ static void do_walk(struct world *w, struct st_index *index)
       .mounts = &w->mounts,
       .max_content = 1000,
   };
-  const struct st_walk_callbacks callbacks = {w,      want, on_entry,   content, has,
-                                              forced, gone, unobserved, on_mount};
-  if (st_walk(&options, &callbacks, &w->result, &err) < 0)
+  const struct st_walk_callbacks callbacks = {
+      w, want, on_entry, content, has, forced, gone, unobserved, on_mount, prepare, drop_prepared};
+  int r = st_walk(&options, &callbacks, &w->result, &err);
+  assert_int_equal(r < 0, w->fails != NULL);
+  if (r < 0 && !w->fails)
     fail_msg("%s", st_error_text(&err));
 }
 
@@ -505,10 +532,15 @@ static void test_many(void **state)
   assert_true(said(w, "content /many/6/13/433/1") && said(w, "gone /many/1/1/1/2"));
   assert_int_equal(w->result.entries, entries - 1);
   assert_int_equal(count_said(w, "entry"), 2);
-  w->full = true;
+  w->full = w->prepares = true;
   walk_settled(w);
   assert_int_equal(w->result.read, 600 * 3 - 1);
   assert_int_equal(count_said(w, "content"), 600 * 3 - 1);
+  /* An error of one thread ends the walk, and what others have prepared is freed. */
+  w->fails = "/many/6/13/433/1";
+  ST_CLEANUP(st_index_closep) struct st_index *index = begin_walk(w, false);
+  do_walk(w, index);
+  assert_false(said(w, "content /many/6/13/433/1"));
 }
 
 static void test_gone(void **state)

@@ -54,17 +54,26 @@ struct st_mount {
   bool entered;
 };
 
-/* What the walk tells and asks.  `want` and `forced` are called from any thread, several at a time;
- * all others from the one that called st_walk, in the order of the paths, `gone` at the end. */
+struct st_walk_content {
+  const void *data;
+  size_t length;
+  bool secret;
+  void *prepared;
+};
+
+/* What the walk tells and asks.  `want`, `forced` and `prepare` are called from any thread, several
+ * at a time; all others from the one that called st_walk, in the order of the paths, `gone` at the
+ * end. */
 struct st_walk_callbacks {
   void *arg;
   /* Union of what the plug-ins of the mask want; entry has no digest yet. */
   unsigned (*want)(void *arg, uint32_t plugins, const struct st_entry *entry);
   /* An entry to look at.  `entry->path` is valid during the call. */
   int (*entry)(void *arg, uint32_t plugins, const struct st_entry *entry, struct st_error *err);
-  /* Content that was wanted: put it in the store, and set the id.  Called before `entry`. */
-  int (*content)(void *arg, const struct st_entry *entry, const void *data, size_t length,
-                 bool secret, struct st_id *ret, struct st_error *err);
+  /* Content that was wanted: put it in the store, and set the id.  Called before `entry`; takes
+   * over what `prepare` made. */
+  int (*content)(void *arg, const struct st_entry *entry, const struct st_walk_content *content,
+                 struct st_id *ret, struct st_error *err);
   /* Whether the store has the object. */
   bool (*has)(void *arg, const struct st_id *id);
   /* Whether the path must be looked at although nothing shows a change (rule (c)); may be NULL. */
@@ -74,6 +83,12 @@ struct st_walk_callbacks {
   /* Not seen: what is known of the path (and all below, where it is a directory) stands. */
   int (*unobserved)(void *arg, const char *path, const char *why, struct st_error *err);
   int (*mount)(void *arg, const struct st_mount *mount, struct st_error *err);
+  /* The part of `content` that may be done in any thread, several at a time, and before its turn:
+   * the id is known, `*ret` is for `content`.  May be NULL. */
+  int (*prepare)(void *arg, const struct st_entry *entry, const struct st_walk_content *content,
+                 void **ret, struct st_error *err);
+  /* Frees what `prepare` made and `content` will not be called for; not NULL where that is not. */
+  void (*drop)(void *arg, void *prepared);
 };
 
 struct st_walk_options {

@@ -174,9 +174,9 @@ static int forget(struct st_observation *o, struct st_part *part, const struct s
   return each_entry_table(o, part, end_unsaid, &nothing, err);
 }
 
-static int entry(void *arg, uint32_t plugins, const struct st_entry *e, struct st_error *err)
+static int tell_entry(struct st_observation *o, uint32_t plugins, const struct st_entry *e,
+                      struct st_error *err)
 {
-  struct st_observation *o = arg;
   struct st_entry seen = *e;
   if (e->type != 'd' && st_set_get(o->unobserved, e->path, strlen(e->path), NULL)) {
     seen.unreadable = true;
@@ -191,6 +191,15 @@ static int entry(void *arg, uint32_t plugins, const struct st_entry *e, struct s
       return -1;
   }
   return 0;
+}
+
+static int entry(void *arg, uint32_t plugins, const struct st_entry *e, struct st_error *err)
+{
+  struct st_observation *o = arg;
+  pthread_mutex_lock(&o->lock);
+  int r = tell_entry(o, plugins, e, err);
+  pthread_mutex_unlock(&o->lock);
+  return r;
 }
 
 /* The revision before: what any plug-in's fact of the path names today. */
@@ -227,42 +236,97 @@ static int lacks_space(struct st_tracker *t, uint64_t more, struct st_error *err
   return space < t->conf->min_free || space - t->conf->min_free < more;
 }
 
-/* Over a limit: 1, and it is noted; the entry then counts as unreadable, and is tried again. */
-static int over_limit(struct st_observation *o, const struct st_entry *e, size_t length,
+/* Why so much more is not to be kept; NULL: it is. */
+static int over_limit(const struct st_observation *o, size_t length, const char **ret,
                       struct st_error *err)
 {
   struct st_tracker *t = o->tracker;
-  const char *why = NULL;
-  int lacks = lacks_space(t, length, err);
-  if (lacks < 0)
-    return -1;
-  if (lacks)
-    why = "not kept: less than min_free would be left";
-  else if (o->kept_bytes + length > t->conf->max_night)
-    why = "not kept: more new content than max_night allows";
-  if (!why)
-    return 0;
-  o->again = true;
-  return st_observe_missed(o, "", e->path, why, err) < 0 ? -1 : 1;
+  int lacks = lacks_space(t, o->ahead_bytes + length, err);
+  if (lacks > 0)
+    *ret = "not kept: less than min_free would be left";
+  else if (lacks == 0 && o->kept_bytes + length > t->conf->max_night)
+    *ret = "not kept: more new content than max_night allows";
+  return lacks < 0 ? -1 : 0;
 }
 
-static int content(void *arg, const struct st_entry *e, const void *data, size_t length,
-                   bool secret, struct st_id *ret, struct st_error *err)
+/* A content on its way from the thread that read it to the store. */
+struct kept {
+  const char *why_not;
+  size_t length;
+  struct st_prepared prepared;
+};
+
+static void drop_kept(void *arg, void *prepared)
+{
+  (void)arg;
+  struct kept *kept = prepared;
+  st_prepared_clear(&kept->prepared);
+  free(kept);
+}
+
+/* What has to be asked of the catalog, one thread at a time: the limits, and the revision before.
+ */
+static int ask_first(struct st_observation *o, const struct st_entry *e, struct kept *kept,
+                     bool secret, struct st_id *before, struct st_error *err)
+{
+  pthread_mutex_lock(&o->lock);
+  int r = over_limit(o, kept->length, &kept->why_not, err);
+  if (r == 0 && !kept->why_not) {
+    o->kept_bytes += kept->length;
+    o->ahead_bytes += kept->length;
+    r = previous(o->tracker, e->path, secret, before, err);
+  }
+  pthread_mutex_unlock(&o->lock);
+  return r;
+}
+
+/* Any thread.  What the store has, and what is over a limit, is not compressed. */
+static int prepare(void *arg, const struct st_entry *e, const struct st_walk_content *c, void **ret,
+                   struct st_error *err)
 {
   struct st_observation *o = arg;
-  struct st_tracker *t = o->tracker;
   struct st_id before;
-  st_id_of(ret, secret ? t->keys.id_key : NULL, data, length);
-  if (!o->keep || st_store_has(t->store, ret))
+  if (!o->keep || st_store_has(o->tracker->store, &e->digest))
     return 0;
-  int over = over_limit(o, e, length, err);
-  if (over != 0)
-    return over < 0 ? over : 0;
-  o->kept_bytes += length;
-  int known = previous(t, e->path, secret, &before, err);
-  if (known < 0)
-    return -1;
-  return st_store_put(t->store, data, length, secret, known ? &before : NULL, ret, err);
+  struct kept *kept = *ret = st_calloc(1, sizeof(*kept));
+  kept->length = c->length;
+  int known = ask_first(o, e, kept, c->secret, &before, err);
+  if (known < 0 || kept->why_not)
+    return known < 0 ? -1 : 0;
+  const struct st_content content = {
+      .data = c->data,
+      .length = c->length,
+      .secret = c->secret,
+      .id = &e->digest,
+      .previous = known ? &before : NULL,
+  };
+  return st_store_prepare(o->tracker->store, &content, &kept->prepared, err);
+}
+
+/* Over a limit: it is noted, the entry then counts as unreadable, and is tried again. */
+static int keep_content(struct st_observation *o, const struct st_entry *e, const struct kept *kept,
+                        struct st_error *err)
+{
+  if (kept->why_not) {
+    o->again = true;
+    return st_observe_missed(o, "", e->path, kept->why_not, err) < 0 ? -1 : 0;
+  }
+  o->ahead_bytes -= kept->length;
+  return st_store_append(o->tracker->store, &kept->prepared, err);
+}
+
+static int content(void *arg, const struct st_entry *e, const struct st_walk_content *c,
+                   struct st_id *ret, struct st_error *err)
+{
+  struct st_observation *o = arg;
+  (void)ret; /* the digest that was read is the id */
+  if (!c->prepared)
+    return 0;
+  pthread_mutex_lock(&o->lock);
+  int r = keep_content(o, e, c->prepared, err);
+  pthread_mutex_unlock(&o->lock);
+  drop_kept(o, c->prepared);
+  return r;
 }
 
 static bool has(void *arg, const struct st_id *id)
@@ -291,14 +355,21 @@ static int gone(void *arg, const char *path, struct st_error *err)
 
 static int unobserved(void *arg, const char *path, const char *why, struct st_error *err)
 {
-  return st_observe_missed(arg, "", path, why, err);
+  struct st_observation *o = arg;
+  pthread_mutex_lock(&o->lock);
+  int r = st_observe_missed(o, "", path, why, err);
+  pthread_mutex_unlock(&o->lock);
+  return r;
 }
 
 static int mount(void *arg, const struct st_mount *m, struct st_error *err)
 {
   struct st_observation *o = arg;
   st_set_add(o->mounts, m->path, strlen(m->path), 0);
-  return st_core_mount(o->tracker, m, err) < 0 ? -1 : 0;
+  pthread_mutex_lock(&o->lock);
+  int r = st_core_mount(o->tracker, m, err) < 0 ? -1 : 0;
+  pthread_mutex_unlock(&o->lock);
+  return r;
 }
 
 /* ---- The scan
@@ -322,8 +393,8 @@ static int walk(struct st_observation *o, struct st_error *err)
       .mounts = &mounts,
       .max_content = ST_MOST_CONTENT,
   };
-  struct st_walk_callbacks callbacks = {o,      want, entry,      content, has,
-                                        forced, gone, unobserved, mount};
+  struct st_walk_callbacks callbacks = {o,    want,       entry, content, has,      forced,
+                                        gone, unobserved, mount, prepare, drop_kept};
   if (st_set_count(o->forced) == 0)
     callbacks.forced = NULL; /* no path has to be made to ask for it */
   return st_walk(&options, &callbacks, &o->result->walk, err);
@@ -441,6 +512,7 @@ int st_observe(struct st_observation *o, struct st_error *err)
   o->unobserved = st_set_new();
   o->forced = st_set_new();
   o->mounts = st_set_new();
+  pthread_mutex_init(&o->lock, NULL);
   if (read_accounts(o->tracker, err) < 0 || open_index(o, err) < 0 ||
       st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
     return -1;
@@ -457,5 +529,6 @@ void st_observation_clear(struct st_observation *o)
   st_set_free(o->unobserved);
   st_set_free(o->forced);
   st_set_free(o->mounts);
+  pthread_mutex_destroy(&o->lock);
   st_index_close(o->index);
 }

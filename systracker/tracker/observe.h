@@ -8,6 +8,8 @@
 #ifndef ST_TRACKER_OBSERVE_H
 #define ST_TRACKER_OBSERVE_H
 
+#include <pthread.h>
+
 #include "systracker/tracker/core.h"
 #include "systracker/tracker/facts.h"
 
@@ -32,7 +34,9 @@ struct st_observation {
   struct st_set *unobserved; /* paths */
   struct st_set *mounts;     /* mount points that the walk met */
   struct st_set *forced;     /* paths of manifests that begin or end */
-  uint64_t kept_bytes;       /* content put into the store by this scan */
+  pthread_mutex_t lock; /* of the catalog, and of what follows: contents are prepared by others */
+  uint64_t kept_bytes;  /* content put into the store by this scan */
+  uint64_t ahead_bytes; /* of that, not yet */
 };
 
 /* Everything between st_catalog_start and st_catalog_commit; `o` is set up by the caller with
