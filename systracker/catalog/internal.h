@@ -84,7 +84,6 @@ enum st_fixed_statement {
   ST_MANIFEST_ADD_LIVE,
   ST_BUNCH_GET,
   ST_BUNCH_SET,
-  ST_NODE_GET,
   ST_NODE_SET,
   ST_DATA_VERSION,
   ST_FIXED_STATEMENTS,
@@ -305,7 +304,7 @@ int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST
                     struct st_error *err);
 /* Brings a writer's catalog to the schema in which leaves lie in bunches. */
 int st_state_raise(struct st_catalog *c, struct st_error *err);
-/* The root of the tree that is kept; 1: its nodes do not agree with each other. */
+/* The root of the tree that is kept. */
 int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
 /* The root over all facts stored at `number`, from nothing but them. */
 int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],

@@ -29,7 +29,6 @@ static const char *const texts[ST_FIXED_STATEMENTS] = {
         " ((SELECT ifnull(max(ref), 1 << 40) + 1 FROM temp.livemanifest), ?1, ?2)",
     [ST_BUNCH_GET] = "SELECT leaves FROM bunch WHERE prefix = ?1",
     [ST_BUNCH_SET] = "INSERT OR REPLACE INTO bunch (prefix, leaves) VALUES (?1, ?2)",
-    [ST_NODE_GET] = "SELECT leaves, hash FROM node WHERE prefix = ?1",
     [ST_DATA_VERSION] = "PRAGMA main.data_version",
     [ST_NODE_SET] = "INSERT OR REPLACE INTO node (prefix, leaves, hash) VALUES (?1, ?2, ?3)",
 };

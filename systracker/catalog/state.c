@@ -9,16 +9,17 @@
  * and not on how they came to be so.  (RFC 6962 2.1 for the prefixes; Dahlberg et al. 2016,
  * "Efficient Sparse Merkle Trees", for subtrees with one leaf.)
  *
- * Kept are the leaves, in a bunch for each of the 4096 subtrees below the first 12 bits, and every
- * node down to those: a checkpoint costs its changes, 1/4096 of the leaves for each subtree that
- * they touch, and the 12 nodes above it.
+ * Kept are the leaves, in a bunch for each of the subtrees below the first few bits, and the hashes
+ * of those: a checkpoint costs its changes, the leaves of each subtree that they touch, and the
+ * nodes above all subtrees.  There are as many subtrees as keep both small: the catalog of a small
+ * host would consist of little else, and one of millions of facts would read long bunches.
  */
 #include "systracker/catalog/internal.h"
 
-#define BITS 12
-#define SUBTREES (1u << BITS)
-#define FLUSH 262144 /* leaves gathered before they are written: 16 MiB */
-#define ROOT 1       /* nodes by number: below n are 2n and 2n + 1, the subtrees from SUBTREES on */
+#define MOST_BITS 16
+#define OLD_BITS 12    /* in the schema before */
+#define MOST_LEAVES 96 /* in a bunch, on the average: more are split, to a quarter of that */
+#define FLUSH 262144   /* leaves gathered before they are written: 16 MiB */
 
 struct leaf {
   uint8_t key[ST_DIGEST_SIZE], value[ST_DIGEST_SIZE];
@@ -124,8 +125,9 @@ struct st_state {
   struct st_catalog *c;
   struct leaves leaves; /* changed, to be written */
   struct st_buffer bytes;
-  struct node nodes[2 * SUBTREES]; /* by number, where known */
-  bool known[2 * SUBTREES], dirty[2 * SUBTREES];
+  bool loaded;
+  unsigned bits;
+  struct node *nodes; /* of the subtrees, 1 << bits; NULL: there are none yet */
 };
 
 struct st_state *st_state_new(struct st_catalog *c)
@@ -140,12 +142,18 @@ void st_state_free(struct st_state *s)
 {
   leaves_free(&s->leaves);
   st_buffer_free(&s->bytes);
+  free(s->nodes);
   free(s);
 }
 
-static unsigned prefix_of(const uint8_t *key)
+static size_t count_nodes(const struct st_state *s)
 {
-  return (unsigned)key[0] << 4 | key[1] >> 4;
+  return s->nodes ? (size_t)1 << s->bits : 0;
+}
+
+static size_t prefix_of(const uint8_t *key, unsigned bits)
+{
+  return ((size_t)key[0] << 8 | key[1]) >> (16 - bits);
 }
 
 static int damaged(struct st_catalog *c, struct st_error *err)
@@ -153,63 +161,81 @@ static int damaged(struct st_catalog *c, struct st_error *err)
   return st_fail(err, 0, "catalog: the state tree is damaged (%s)", c->name);
 }
 
-/* Subtrees are stored by prefix, what is above them under its negative number. */
-static int64_t stored_number(unsigned number)
+/* Room for the nodes of as many subtrees, all empty. */
+static void set_bits(struct st_state *s, unsigned bits)
 {
-  return number >= SUBTREES ? (int64_t)number - SUBTREES : -(int64_t)number;
+  free(s->nodes);
+  s->bits = bits;
+  s->nodes = st_calloc((size_t)1 << bits, sizeof(*s->nodes));
 }
 
-static int read_node(struct st_state *s, unsigned number, struct st_error *err)
+static int read_nodes(struct st_state *s, struct st_error *err)
 {
-  ST_AUTO_RESET *get = st_sql_fixed(s->c, ST_NODE_GET, err);
-  struct node *node = &s->nodes[number];
-  int r;
+  ST_AUTO_STATEMENT *all = st_sql_prepare(s->c, "SELECT prefix, leaves, hash FROM node", err);
+  int r = all ? 0 : -1;
 
-  if (s->known[number])
-    return 0;
-  if (!get)
-    return -1;
-  sqlite3_bind_int64(get, 1, stored_number(number));
-  if ((r = st_sql_step(s->c, get, err)) < 0)
-    return r;
-  if (r == 1 && sqlite3_column_bytes(get, 1) != ST_DIGEST_SIZE)
-    return damaged(s->c, err);
-  if (r == 1) { /* otherwise nothing is below it */
-    node->leaves = (uint64_t)sqlite3_column_int64(get, 0);
-    memcpy(node->hash, sqlite3_column_blob(get, 1), ST_DIGEST_SIZE);
+  while (r == 0 && (r = st_sql_step(s->c, all, err)) == 1) {
+    int64_t prefix = sqlite3_column_int64(all, 0);
+    if (prefix < 0 || (size_t)prefix >= count_nodes(s) ||
+        sqlite3_column_bytes(all, 2) != ST_DIGEST_SIZE)
+      return damaged(s->c, err);
+    s->nodes[prefix].leaves = (uint64_t)sqlite3_column_int64(all, 1);
+    memcpy(s->nodes[prefix].hash, sqlite3_column_blob(all, 2), ST_DIGEST_SIZE);
+    r = 0;
   }
-  s->known[number] = true;
-  return 0;
+  return r;
 }
 
-static int write_node(struct st_state *s, unsigned number, const struct node *node,
+/* There is a row for each subtree: their number says how many bits tell them apart.  The schema
+ * before left out those that are empty. */
+static int load(struct st_state *s, struct st_error *err)
+{
+  int64_t version, rows;
+  unsigned bits = 0;
+
+  if (s->loaded)
+    return 0;
+  if (st_sql_number(s->c, "PRAGMA user_version", 0, &version, err) < 0 ||
+      st_sql_number(s->c, "SELECT count(*) FROM node", 0, &rows, err) < 0)
+    return -1;
+  s->loaded = true;
+  if (rows == 0)
+    return 0;
+  if (version < ST_CATALOG_SCHEMA_BUNCHES)
+    rows = 1 << OLD_BITS;
+  while (bits < MOST_BITS && rows > INT64_C(1) << bits)
+    bits++;
+  if (rows != INT64_C(1) << bits)
+    return damaged(s->c, err);
+  set_bits(s, bits);
+  return read_nodes(s, err);
+}
+
+static int write_node(struct st_state *s, size_t prefix, const struct node *node,
                       struct st_error *err)
 {
   sqlite3_stmt *set = st_sql_fixed(s->c, ST_NODE_SET, err);
 
   if (!set)
     return -1;
-  s->nodes[number] = *node;
-  s->known[number] = s->dirty[number] = true;
-  sqlite3_bind_int64(set, 1, stored_number(number));
+  s->nodes[prefix] = *node;
+  sqlite3_bind_int64(set, 1, (int64_t)prefix);
   sqlite3_bind_int64(set, 2, (int64_t)node->leaves);
   sqlite3_bind_blob(set, 3, node->hash, sizeof(node->hash), SQLITE_STATIC);
   return st_sql_run(s->c, set, err);
 }
 
-/* The nodes above what was written. */
-static int update_above(struct st_state *s, struct st_error *err)
+static void join_all(const struct st_state *s, uint8_t root[ST_DIGEST_SIZE])
 {
-  for (unsigned n = SUBTREES - 1; n >= ROOT; n--) {
-    if (!s->dirty[2 * n] && !s->dirty[2 * n + 1])
-      continue;
-    if (read_node(s, 2 * n, err) < 0 || read_node(s, 2 * n + 1, err) < 0)
-      return -1;
-    struct node node = join(&s->nodes[2 * n], &s->nodes[2 * n + 1]);
-    if (write_node(s, n, &node, err) < 0)
-      return -1;
-  }
-  return 0;
+  size_t n = count_nodes(s);
+  ST_AUTO_FREE struct node *nodes = st_calloc(n + 1, sizeof(*nodes));
+
+  if (n)
+    memcpy(nodes, s->nodes, n * sizeof(*nodes));
+  while ((n /= 2) > 0)
+    for (size_t i = 0; i < n; i++)
+      nodes[i] = join(&nodes[2 * i], &nodes[2 * i + 1]);
+  memcpy(root, nodes->hash, ST_DIGEST_SIZE);
 }
 
 /* ---- Leaves that are kept ----------------------------------------------------------------------
@@ -218,15 +244,14 @@ static int update_above(struct st_state *s, struct st_error *err)
 /* K and V of each, one behind the other, by K. */
 #define PAIR ((size_t)2 * ST_DIGEST_SIZE)
 
-static int read_bunch(struct st_catalog *c, unsigned prefix, struct leaves *out,
-                      struct st_error *err)
+static int read_bunch(struct st_catalog *c, size_t prefix, struct leaves *out, struct st_error *err)
 {
   ST_AUTO_RESET *s = st_sql_fixed(c, ST_BUNCH_GET, err);
   int r;
 
   if (!s)
     return -1;
-  sqlite3_bind_int64(s, 1, prefix);
+  sqlite3_bind_int64(s, 1, (int64_t)prefix);
   if ((r = st_sql_step(c, s, err)) <= 0)
     return r;
   size_t length = (size_t)sqlite3_column_bytes(s, 0);
@@ -241,7 +266,7 @@ static int read_bunch(struct st_catalog *c, unsigned prefix, struct leaves *out,
   return 0;
 }
 
-static int write_bunch(struct st_state *s, unsigned prefix, const struct leaves *leaves,
+static int write_bunch(struct st_state *s, size_t prefix, const struct leaves *leaves,
                        struct st_error *err)
 {
   sqlite3_stmt *set = st_sql_fixed(s->c, ST_BUNCH_SET, err);
@@ -254,7 +279,7 @@ static int write_bunch(struct st_state *s, unsigned prefix, const struct leaves 
     st_buffer_append(&s->bytes, leaves->items[i].key, ST_DIGEST_SIZE);
     st_buffer_append(&s->bytes, leaves->items[i].value, ST_DIGEST_SIZE);
   }
-  sqlite3_bind_int64(set, 1, prefix);
+  sqlite3_bind_int64(set, 1, (int64_t)prefix);
   sqlite3_bind_blob64(set, 2, s->bytes.data ? s->bytes.data : "", s->bytes.length, SQLITE_STATIC);
   return st_sql_run(s->c, set, err);
 }
@@ -277,37 +302,109 @@ static void merge(const struct leaves *old, const struct leaf *changed, size_t n
   }
 }
 
+/* Sorted leaves become the bunch of a subtree, and its node. */
+static int set_bunch(struct st_state *s, size_t prefix, const struct leaves *leaves,
+                     struct st_error *err)
+{
+  if (write_bunch(s, prefix, leaves, err) < 0)
+    return -1;
+  struct node node = tree(leaves->items, leaves->count, s->bits);
+  return write_node(s, prefix, &node, err);
+}
+
 static int change_bunch(struct st_state *s, const struct leaf *changed, size_t n,
                         struct st_error *err)
 {
   ST_CLEANUP(leaves_free) struct leaves old = {0}, new = {0};
-  unsigned prefix = prefix_of(changed->key);
+  size_t prefix = prefix_of(changed->key, s->bits);
 
-  if (read_bunch(s->c, prefix, &old, err) < 0)
+  if (s->nodes[prefix].leaves > 0 && read_bunch(s->c, prefix, &old, err) < 0)
     return -1;
   merge(&old, changed, n, &new);
-  if (write_bunch(s, prefix, &new, err) < 0)
-    return -1;
-  struct node node = tree(new.items, new.count, BITS);
-  return write_node(s, SUBTREES + prefix, &node, err);
+  return set_bunch(s, prefix, &new, err);
 }
+
+/* ---- As many subtrees as there should be -------------------------------------------------------
+ */
+
+/* The leaves of a subtree go into several. */
+static int split(struct st_state *s, size_t prefix, unsigned more, struct st_error *err)
+{
+  ST_CLEANUP(leaves_free) struct leaves all = {0};
+  size_t at = 0, parts = (size_t)1 << more;
+
+  if (read_bunch(s->c, prefix, &all, err) < 0)
+    return -1;
+  for (size_t i = prefix * parts; i < (prefix + 1) * parts; i++) {
+    struct leaves part = {.items = all.items + at};
+    while (at < all.count && prefix_of(all.items[at].key, s->bits) == i)
+      at++, part.count++;
+    if (set_bunch(s, i, &part, err) < 0)
+      return -1;
+  }
+  return at == all.count ? 0 : damaged(s->c, err);
+}
+
+static unsigned bits_for(uint64_t leaves)
+{
+  unsigned bits = 0;
+
+  while (bits < MOST_BITS && leaves >> bits > MOST_LEAVES / 4)
+    bits++;
+  return bits;
+}
+
+/* From the last one on: what a subtree is split into takes no place that was not read yet. */
+static int make_room(struct st_state *s, uint64_t leaves, struct st_error *err)
+{
+  size_t before = count_nodes(s);
+  unsigned bits = bits_for(leaves), more = bits - s->bits;
+
+  if (before && leaves >> s->bits <= MOST_LEAVES)
+    return 0;
+  if (before && bits <= s->bits)
+    return 0;
+  set_bits(s, bits);
+  for (size_t i = before; i-- > 0;)
+    if (split(s, i, more, err) < 0)
+      return -1;
+  for (size_t i = 0; !before && i < count_nodes(s); i++)
+    if (write_node(s, i, &s->nodes[i], err) < 0)
+      return -1;
+  return 0;
+}
+
+static uint64_t count_leaves(const struct st_state *s)
+{
+  uint64_t leaves = s->leaves.count;
+
+  for (size_t i = 0; i < count_nodes(s); i++)
+    leaves += s->nodes[i].leaves;
+  return leaves;
+}
+
+/* ---- Changes -----------------------------------------------------------------------------------
+ */
 
 static int flush(struct st_state *s, struct st_error *err)
 {
   struct leaf *items = s->leaves.items;
   size_t count = s->leaves.count, first = 0;
-  int r = 0;
 
-  if (count)
-    qsort(items, count, sizeof(*items), compare_leaves);
-  for (size_t i = 1; i <= count && r == 0; i++) {
-    if (i < count && prefix_of(items[i].key) == prefix_of(items[first].key))
+  if (count == 0)
+    return 0;
+  if (load(s, err) < 0 || make_room(s, count_leaves(s), err) < 0)
+    return -1;
+  qsort(items, count, sizeof(*items), compare_leaves);
+  for (size_t i = 1; i <= count; i++) {
+    if (i < count && prefix_of(items[i].key, s->bits) == prefix_of(items[first].key, s->bits))
       continue;
-    r = change_bunch(s, items + first, i - first, err);
+    if (change_bunch(s, items + first, i - first, err) < 0)
+      return -1;
     first = i;
   }
   s->leaves.count = 0;
-  return r;
+  return 0;
 }
 
 int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row *row, bool ended,
@@ -322,61 +419,44 @@ int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row
 /* ---- The schema before ------------------------------------------------------------------------
  */
 
-/* The leaves of one subtree go into their bunch. */
-static int take_subtree(struct st_state *s, struct leaves *leaves, struct st_error *err)
-{
-  int r = leaves->count ? change_bunch(s, leaves->items, leaves->count, err) : 0;
-
-  leaves->count = 0;
-  return r;
-}
-
+/* Each leaf had a row of its own. */
 static int take_old_leaves(struct st_state *s, struct st_error *err)
 {
   ST_AUTO_STATEMENT *all = st_sql_prepare(s->c, "SELECT key, value FROM leaf ORDER BY key", err);
-  ST_CLEANUP(leaves_free) struct leaves leaves = {0};
   int r = all ? 0 : -1;
 
   while (r == 0 && (r = st_sql_step(s->c, all, err)) == 1) {
     if (sqlite3_column_bytes(all, 0) != ST_DIGEST_SIZE ||
         sqlite3_column_bytes(all, 1) != ST_DIGEST_SIZE)
       return damaged(s->c, err);
-    const uint8_t *key = sqlite3_column_blob(all, 0);
-    bool other = leaves.count && prefix_of(key) != prefix_of(leaves.items->key);
-    r = other ? take_subtree(s, &leaves, err) : 0;
-    struct leaf *leaf = leaves_add(&leaves);
-    memcpy(leaf->key, key, ST_DIGEST_SIZE);
+    struct leaf *leaf = leaves_add(&s->leaves);
+    memcpy(leaf->key, sqlite3_column_blob(all, 0), ST_DIGEST_SIZE);
     memcpy(leaf->value, sqlite3_column_blob(all, 1), ST_DIGEST_SIZE);
+    r = s->leaves.count < FLUSH ? 0 : flush(s, err);
   }
-  return r == 0 ? take_subtree(s, &leaves, err) : r;
+  return r == 0 ? flush(s, err) : r;
 }
 
 static int raise_schema(struct st_catalog *c, struct st_error *err)
 {
   ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
-  ST_AUTO_FREE char *done =
-      st_format("DROP TABLE leaf; PRAGMA user_version = %d", ST_CATALOG_SCHEMA_BUNCHES);
+  ST_AUTO_FREE char *version = st_format("PRAGMA user_version = %d", ST_CATALOG_SCHEMA_BUNCHES);
 
   if (st_sql_exec(c,
                   "CREATE TABLE bunch (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
                   "CREATE TABLE IF NOT EXISTS gap (number INTEGER PRIMARY KEY,"
                   " why INTEGER NOT NULL); DELETE FROM node",
                   err) < 0 ||
-      take_old_leaves(s, err) < 0 || update_above(s, err) < 0)
+      take_old_leaves(s, err) < 0 || st_sql_exec(c, "DROP TABLE leaf", err) < 0)
     return -1;
-  return st_sql_exec(c, done, err);
-}
-
-static int schema_version(struct st_catalog *c, int64_t *ret, struct st_error *err)
-{
-  return st_sql_number(c, "PRAGMA user_version", 0, ret, err);
+  return st_sql_exec(c, version, err);
 }
 
 int st_state_raise(struct st_catalog *c, struct st_error *err)
 {
   int64_t version;
 
-  if (schema_version(c, &version, err) < 0)
+  if (st_sql_number(c, "PRAGMA user_version", 0, &version, err) < 0)
     return -1;
   if (version >= ST_CATALOG_SCHEMA_BUNCHES)
     return 0;
@@ -394,34 +474,17 @@ int st_state_raise(struct st_catalog *c, struct st_error *err)
 
 int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
 {
-  if (flush(s, err) < 0 || update_above(s, err) < 0 || read_node(s, ROOT, err) < 0)
+  if (flush(s, err) < 0 || load(s, err) < 0)
     return -1;
-  memcpy(root, s->nodes[ROOT].hash, ST_DIGEST_SIZE);
+  join_all(s, root);
   return 0;
 }
 
 int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
 {
   ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
-  bool disagree = false;
-  int64_t version;
 
-  if (schema_version(c, &version, err) < 0)
-    return -1;
-  /* From the subtrees, so that what is kept above them is proved. */
-  for (unsigned n = 2 * SUBTREES - 1; n >= SUBTREES; n--)
-    if (read_node(s, n, err) < 0)
-      return -1;
-  for (unsigned n = SUBTREES - 1; n >= ROOT; n--) {
-    struct node node = join(&s->nodes[2 * n], &s->nodes[2 * n + 1]);
-    if (read_node(s, n, err) < 0)
-      return -1;
-    if (memcmp(node.hash, s->nodes[n].hash, sizeof(node.hash)) != 0)
-      disagree = version >= ST_CATALOG_SCHEMA_BUNCHES;
-    s->nodes[n] = node;
-  }
-  memcpy(root, s->nodes[ROOT].hash, ST_DIGEST_SIZE);
-  return disagree;
+  return st_state_root(s, root, err);
 }
 
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],

@@ -108,13 +108,34 @@ static void test_empty_and_one(void **state)
   assert_memory_equal(cp.state_root, zeros, sizeof(zeros));
 }
 
+/* So many that subtrees are split, at once and later. */
+static void test_grows(void **state)
+{
+  struct fixture *f = *state;
+  uint8_t root[ST_DIGEST_SIZE];
+  char path[32];
+
+  for (int night = 1; night <= 4; night++) {
+    start(f);
+    for (int i = 0; i < 30 * night * night * night; i++) {
+      snprintf(path, sizeof(path), "/%d/%d", night, i);
+      put_entry(f, path, "f", 0644);
+    }
+    struct st_checkpoint cp = commit(f);
+    ok(f, st_state_compute(f->c, cp.number, root, &f->err));
+    assert_memory_equal(root, cp.state_root, sizeof(root));
+    ok(f, st_state_read(f->c, root, &f->err));
+    assert_memory_equal(root, cp.state_root, sizeof(root));
+  }
+}
+
 /* A catalog as it was before leaves lay in bunches. */
 static const char old_schema[] =
     "CREATE TABLE leaf (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
-    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 50)"
+    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 200)"
     " INSERT INTO leaf SELECT substr(leaves, 64 * i + 1, 32), substr(leaves, 64 * i + 33, 32)"
     " FROM bunch, n WHERE 64 * i < length(leaves);"
-    "DROP TABLE bunch; DROP TABLE gap; DELETE FROM node WHERE prefix < 0; PRAGMA user_version = 1";
+    "DROP TABLE bunch; DROP TABLE gap; PRAGMA user_version = 1";
 
 static void test_old_schema(void **state)
 {
@@ -128,10 +149,6 @@ static void test_old_schema(void **state)
     random_change(f);
   struct st_checkpoint cp = commit(f);
   ok(f, st_sql_exec(f->c, old_schema, &f->err));
-  reopen(f, ST_CATALOG_READ);
-  assert_int_equal(st_state_read(f->c, root, &f->err), 0);
-  assert_memory_equal(root, cp.state_root, sizeof(root));
-
   reopen(f, ST_CATALOG_WRITE);
   ok(f, st_sql_number(f->c, "PRAGMA user_version", 0, &version, &f->err));
   assert_int_equal(version, ST_CATALOG_SCHEMA);
@@ -151,6 +168,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_incremental_is_whole, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_way_does_not_count, setup, teardown),
       cmocka_unit_test_setup_teardown(test_empty_and_one, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_grows, setup, teardown),
       cmocka_unit_test_setup_teardown(test_old_schema, setup, teardown),
   };
 
