@@ -140,6 +140,8 @@ struct damage {
   const char *host; /* NULL: the objects */
   int64_t count, checkpoints;
   int64_t missing; /* objects, of the host */
+  int64_t not_fetched;
+  char own[ST_HOST_ID_SIZE]; /* whose store it is; "": an archive */
 };
 
 static void on_damage(void *arg, const char *words)
@@ -157,11 +159,21 @@ static void on_damage(void *arg, const char *words)
           words);
 }
 
+/* Of a chain that was fetched into a host's store there may be as much as was asked for. */
+static bool is_fetched(const struct damage *d)
+{
+  return !d->a->marked && strncmp(d->host, d->own, sizeof(d->own) - 1) != 0;
+}
+
 static int on_object(void *arg, const struct st_id *id)
 {
   struct damage *d = arg;
   if (st_store_has(d->a->store, id))
     return 0;
+  if (is_fetched(d)) {
+    d->not_fetched++;
+    return 0;
+  }
   d->missing++;
   char hex[2 * sizeof(id->digest) + 1] = "a secret";
   if (!id->keyed)
@@ -195,7 +207,8 @@ static int verify_host(struct damage *d, struct st_error *err)
   d->missing = 0;
   if (st_catalog_verify(c, on_damage, d, err) < 0 || st_catalog_objects(c, on_object, d, err) < 0)
     return -1;
-  if (d->a->lock < 0 || strchr(d->host, '/')) /* older epochs: nobody has them any more */
+  if (!d->a->marked || d->a->lock < 0 ||
+      strchr(d->host, '/')) /* older epochs: nobody has them any more */
     return 0;
   return st_archive_want(d->a, d->host, d->missing > 0, err);
 }
@@ -210,6 +223,7 @@ static void report_verify(const struct st_cli *cli, const struct damage *d, size
     json_object_set_new(o, "objects", json_integer((json_int_t)size->objects));
     json_object_set_new(o, "stored", json_integer((json_int_t)size->stored));
     json_object_set_new(o, "damaged", json_integer(d->count));
+    json_object_set_new(o, "not_fetched", json_integer(d->not_fetched));
     st_cli_json(o);
     return;
   }
@@ -219,9 +233,12 @@ static void report_verify(const struct st_cli *cli, const struct damage *d, size
   printf("checked %zu chains with %" PRId64 " checkpoints, %" PRIu64 " objects (%s): ", hosts,
          d->checkpoints, size->objects, stored);
   if (d->count == 0)
-    printf("nothing is damaged\n");
+    printf("nothing is damaged");
   else
-    printf("%" PRId64 " damaged\n", d->count);
+    printf("%" PRId64 " damaged", d->count);
+  if (d->not_fetched > 0)
+    printf("; %" PRId64 " objects were not fetched", d->not_fetched);
+  putchar('\n');
 }
 
 /* A writer, where it can be one. */
@@ -241,6 +258,16 @@ static int open_to_verify(const char *dir, struct st_archive **ret, struct st_er
   return st_archive_objects(a, ST_STORE_WRITE, NULL, err);
 }
 
+static void read_own(struct damage *d)
+{
+  struct st_keys keys;
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  if (d->a->marked || st_keys_read(&keys, d->a->dir, &ignored) < 0)
+    return;
+  memcpy(d->own, keys.host_id, sizeof(d->own));
+  st_keys_wipe(&keys);
+}
+
 int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *err)
 {
   ST_AUTO_ARCHIVE *a = NULL;
@@ -249,6 +276,7 @@ int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *e
   if (open_to_verify(dir, &a, err) < 0 || st_administer_list(a, &hosts, err) < 0)
     return -1;
   struct damage d = {.cli = cli, .a = a};
+  read_own(&d);
   ST_CLEANUP(st_packages_closep) struct st_packages *packages = NULL;
   if (st_store_verify(a->store, on_damage, &d, err) < 0 ||
       st_packages_open(&packages, a->dir, err) < 0 ||

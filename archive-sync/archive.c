@@ -70,6 +70,7 @@ static int read_mark(struct st_archive *a, bool any_store, struct st_error *err)
   if (version != FORMAT_VERSION)
     return st_fail(err, 0, "the archive has format %ld, this SysTracker knows %d (%s)", version,
                    FORMAT_VERSION, st_quote(a->path));
+  a->marked = true;
   return read_recipients(a, text.data, err);
 }
 

@@ -21,6 +21,7 @@ struct st_archive {
   char *path;
   int dir;
   int lock;                     /* -1: not held */
+  bool marked;                  /* false: a host's own store */
   struct st_strings recipients; /* "age1...": who can open the hosts' data keys (recovery.h) */
   struct st_store *store;       /* NULL until it is opened; NULL after that: it has no objects */
 };

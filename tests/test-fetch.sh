@@ -138,6 +138,8 @@ for path in /etc/app/app.conf /opt/night3; do
 done
 expect_status 2 systracker_archive cat "$store" "$a" 3 /etc/issue
 one_error 'its content was not fetched'
+expect_status 0 systracker_archive verify "$store"
+contains "$out" 'nothing is damaged; [1-9][0-9]* objects were not fetched'
 expect_status 0 systracker fetch "$archive" --host "$a" --checkpoint 3 /etc/issue
 contains "$out" '^fetched 1 objects'
 expect_status 0 systracker_archive cat "$store" "$a" 3 /etc/issue

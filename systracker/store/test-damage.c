@@ -5,6 +5,8 @@
 
 #include <sqlite3.h>
 
+#include "systracker/store/transfer.h"
+
 /* ---- Kills, damage, recovery
  * ---------------------------------------------------------------------- */
 
@@ -254,6 +256,47 @@ static void test_pack_missing_or_short(void **state)
   assert_non_null(strstr(words.data, "pack 00000001.pack is missing"));
 }
 
+/* A pack that is gone or short is known to be, and forgotten to be kept again. */
+static void test_packs_lost(void **state)
+{
+  struct scratch *s = *state;
+  struct small m;
+  ST_AUTO_BUFFER pack = ST_BUFFER_INIT;
+  make_small(s, &m);
+  read_whole(s, PACK, &pack);
+  struct st_store *store = open_store(s, ST_STORE_READ);
+  assert_false(st_store_lacks_packs(store));
+  st_store_close(store);
+  for (int gone = 0; gone < 2; gone++) {
+    write_whole(s, PACK, pack.data, m.last);
+    if (gone)
+      unlinkat(s->dir, PACK, 0);
+    store = open_store(s, ST_STORE_READ);
+    assert_true(st_store_lacks_packs(store));
+    st_store_close(store);
+    store = open_store(s, ST_STORE_WRITE);
+    assert_int_equal(st_store_forget_lost(store, NULL), 0);
+    assert_false(st_store_lacks_packs(store));
+    for (int i = 0; i < NSMALL; i++) {
+      assert_int_equal(st_store_has(store, &m.ids[i]), !gone && i < NSMALL - 1);
+      put(store, m.text[i], 200, i % 4 == 3, NULL);
+    }
+    sync_store(store);
+    assert_small(store, &m, NSMALL);
+    st_store_close(store);
+    store = open_store(s, ST_STORE_READ);
+    assert_false(st_store_lacks_packs(store));
+    assert_small(store, &m, NSMALL);
+    st_store_close(store);
+    unlinkat(s->dir, "packs/objects.db", 0);
+    unlinkat(s->dir, "packs/00000002.pack", 0);
+    unlinkat(s->dir, PACK, 0);
+    make_small(s, &m);
+    pack.length = 0;
+    read_whole(s, PACK, &pack);
+  }
+}
+
 /* ---- The index
  * ------------------------------------------------------------------------------------ */
 
@@ -406,13 +449,21 @@ static void test_other_pack_of_the_name(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(test_kill_in_last_record), TEST(test_zeros_at_the_end),
-      TEST(test_stillborn_pack),      TEST(test_kill_before_index),
-      TEST(test_flipped_bytes),       TEST(test_refill),
-      TEST(test_get_quarantines),     TEST(test_pack_missing_or_short),
-      TEST(test_index_lost),          TEST(test_index_garbage),
-      TEST(test_index_flipped),       TEST(test_kill_in_index_commit),
-      TEST(test_newer_index),         TEST(test_other_pack_of_the_name),
+      TEST(test_kill_in_last_record),
+      TEST(test_zeros_at_the_end),
+      TEST(test_stillborn_pack),
+      TEST(test_kill_before_index),
+      TEST(test_flipped_bytes),
+      TEST(test_refill),
+      TEST(test_get_quarantines),
+      TEST(test_pack_missing_or_short),
+      TEST(test_packs_lost),
+      TEST(test_index_lost),
+      TEST(test_index_garbage),
+      TEST(test_index_flipped),
+      TEST(test_kill_in_index_commit),
+      TEST(test_newer_index),
+      TEST(test_other_pack_of_the_name),
   };
   st_digest_init();
   st_log_open("test-store", "none", ST_LOG_ERROR, NULL);

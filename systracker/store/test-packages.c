@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+#include <time.h>
+
 #include "systracker/base/file.h"
 #include "systracker/base/test-scratch.h"
 #include "systracker/store/packages.h"
@@ -177,6 +179,37 @@ static void test_verify(void **state)
   st_packages_close(p);
 }
 
+/* What is damaged is missing from then on, and kept again; what is old enough can be removed. */
+static void test_aside(void **state)
+{
+  struct scratch *s = *state;
+  struct heard h = {0};
+  uint64_t bytes;
+  static const char path[] = "packages/3f/" TWO "_toy_1%3a2.0~rc1-3+b1_amd64.deb";
+  ST_CLEANUP(st_packages_closep) struct st_packages *p = open_packages(s->fd);
+  assert_int_equal(keep(p, s->fd, "two", &toy), 0);
+  assert_int_equal(st_packages_verify(p, true, hear, &h, NULL), 0);
+  put_file(s->fd, path, "twp");
+  assert_int_equal(st_packages_verify(p, true, hear, &h, NULL), 1);
+  assert_int_equal(faccessat(s->fd, path, F_OK, 0), -1);
+  assert_int_equal(faccessat(s->fd, "packages/.damaged-" TWO, F_OK, 0), 0);
+  st_packages_close(p);
+  p = open_packages(s->fd);
+  assert_null(st_packages_at(p, 0));
+  assert_int_equal(st_packages_verify(p, true, hear, &h, NULL), 0);
+  assert_int_equal(keep(p, s->fd, "two", &toy), 0);
+  assert_int_equal(st_packages_drop_aside(p, false, &bytes), 1);
+  assert_int_equal(bytes, 3);
+  assert_int_equal(st_packages_drop_aside(p, true, &bytes), 1);
+  assert_int_equal(st_packages_drop_aside(p, true, &bytes), 0);
+  assert_int_equal(st_packages_remove(p, st_packages_at(p, 0), time(NULL) - 3600, NULL), 0);
+  assert_int_equal(faccessat(s->fd, path, F_OK, 0), 0);
+  assert_int_equal(st_packages_remove(p, st_packages_at(p, 0), time(NULL) + 3600, NULL), 1);
+  assert_int_equal(st_packages_remove(p, st_packages_at(p, 0), time(NULL) + 3600, NULL), 0);
+  assert_int_equal(faccessat(s->fd, path, F_OK, 0), -1);
+  st_buffer_free(&h.words);
+}
+
 /* What a killed one left goes when it is old; what is being written stays. */
 static void test_stale(void **state)
 {
@@ -196,7 +229,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       scratch_test(test_keep),   scratch_test(test_refused), scratch_test(test_receive),
-      scratch_test(test_verify), scratch_test(test_stale),
+      scratch_test(test_verify), scratch_test(test_aside),   scratch_test(test_stale),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
