@@ -168,7 +168,7 @@ static bool is_fetched(const struct damage *d)
 static int on_object(void *arg, const struct st_id *id)
 {
   struct damage *d = arg;
-  if (st_store_has(d->a->store, id))
+  if (st_store_has_whole(d->a->store, id))
     return 0;
   if (is_fetched(d)) {
     d->not_fetched++;

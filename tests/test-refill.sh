@@ -13,6 +13,9 @@ make_config
 systracker_archive init "$archive" >/dev/null
 seq 1 20000 | sha256sum >"$root/opt/one"
 seq 1 30000 >"$root/opt/large"
+sed -i 's/max_size = "4M"/max_size = "64M"/' "$config"
+head -c 9000000 /dev/urandom >"$root/srv/chunks" # in chunks
+head -c 5500000 /dev/urandom >"$root/etc/ssl/private/chunks.pem"
 printf 'very secret %s\n' "$(seq 1 300 | sha256sum)" >"$root/etc/ssl/private/key.pem"
 mkdir -p "$scratch/build/DEBIAN" "$scratch/debs"
 deb() # NAME VERSION
@@ -26,6 +29,7 @@ deb never 1
 expect_status 0 systracker checkpoint
 for n in 2 3 4; do
   seq 1 "$((30000 + n))" >"$root/opt/large" # a series of deltas
+  printf 'night %s' "$n" | dd of="$root/srv/chunks" bs=1 seek=6000000 conv=notrunc status=none
   expect_status 0 systracker checkpoint
 done
 expect_status 0 systracker packages --keep "$scratch/debs"
@@ -39,9 +43,14 @@ sound()
   for n in 1 2 3 4; do
     systracker_archive cat "$archive" "$a" "$n" /opt/large | cmp - "$scratch/large$n" ||
       fail "/opt/large of $n"
+    systracker_archive cat "$archive" "$a" "$n" /srv/chunks | cmp - "$scratch/chunks$n" ||
+      fail "/srv/chunks of $n"
   done
 }
-for n in 1 2 3 4; do systracker cat "$n" /opt/large >"$scratch/large$n"; done
+for n in 1 2 3 4; do
+  systracker cat "$n" /opt/large >"$scratch/large$n"
+  systracker cat "$n" /srv/chunks >"$scratch/chunks$n"
+done
 sound
 cp -a "$archive" "$scratch/whole-archive"
 cp -a "$store" "$scratch/whole-store"
@@ -59,13 +68,15 @@ spoil()
 deb_of() { find "$1/packages" -name '*_hello_*.deb'; }
 
 # ---- The archive's, from the host --------------------------------------------------------------------
-spoil "$(pack_of "$archive")" 300
+spoil "$(pack_of "$archive")" 30000
 expect_status 2 systracker_archive verify "$archive"
 [ -e "$archive/hosts/$a/wanted" ] || fail "it is not noted that the host has to send again"
 expect_status 0 systracker sync "$archive"
 contains "$out" '^sent [0-9]+ objects again that the archive had lost'
 for n in 1 2 3 4; do
   systracker_archive cat "$archive" "$a" "$n" /opt/large | cmp - "$scratch/large$n" || fail "refilled: $n"
+  systracker_archive cat "$archive" "$a" "$n" /srv/chunks | cmp - "$scratch/chunks$n" ||
+    fail "refilled chunks: $n"
 done
 expect_status 0 systracker sync "$archive"
 contains "$out" '^nothing new'
@@ -116,7 +127,7 @@ contains "$out" '^removed 0 objects \(0 B\) and 1 package files'
 # A host that has lost it itself says so, and sends all else.
 rm -r "$store"
 cp -a "$scratch/whole-store" "$store"
-spoil "$(pack_of "$store")" 900
+spoil "$(pack_of "$store")" 90000
 rm "$(pack_of "$archive")"
 status=0
 systracker sync "$archive" >"$out" 2>"$err" || status=$?
@@ -128,7 +139,7 @@ cp -a "$scratch/whole-store" "$store"
 cp -a "$scratch/whole-archive" "$archive"
 
 # ---- The host's, from the archive ---------------------------------------------------------------------
-spoil "$(pack_of "$store")" 300
+spoil "$(pack_of "$store")" 30000
 printf 'X' | dd of="$(deb_of "$store")" bs=1 seek=100 conv=notrunc status=none
 expect_status 2 systracker verify
 contains "$err" '^systracker: damaged: '
@@ -138,6 +149,9 @@ for n in 1 2 3 4; do
   expect_status 0 systracker cat "$n" /opt/large
   cmp "$out" "$scratch/large$n" || fail "/opt/large of $n came back as another"
 done
+systracker cat 4 /srv/chunks | cmp - "$root/srv/chunks" || fail "chunks came back as others"
+systracker cat --secrets 4 /etc/ssl/private/chunks.pem | cmp - "$root/etc/ssl/private/chunks.pem" ||
+  fail "chunks of a secret came back as others"
 expect_status 0 systracker cat --secrets 4 /etc/ssl/private/key.pem
 cmp "$out" "$root/etc/ssl/private/key.pem" || fail "a secret came back as another"
 cmp "$(deb_of "$store")" "$scratch/debs/hello_1.0-1_amd64.deb"
@@ -197,7 +211,7 @@ mv "$scratch/catalog.db" "$archive/hosts/$a/catalog.db"
 sound
 # Killed anywhere.
 i=1
-while [ $i -le 15 ]; do
+while [ $i -le 8 ]; do
   timeout -s KILL "0.0$i" "${ST_SYSTRACKER%/*}/systracker-archive" gc "$archive" >/dev/null 2>&1 || :
   gone "$archive"
   sound

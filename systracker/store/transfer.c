@@ -127,6 +127,26 @@ static bool chain_ends(struct st_store *store, const struct st_record *record,
   return false;
 }
 
+static int check_chunk(void *arg, const struct st_id *id, struct st_error *err)
+{
+  struct st_store *store = arg;
+  struct st_object_row row;
+  unsigned budget = COPIES_MAX;
+  (void)err;
+  return !find(store, id, &row) ||
+         !chain_ends(store, &row.record, &row, ST_DELTA_DEPTH_MAX, &budget);
+}
+
+bool st_store_has_whole(struct st_store *store, const struct st_id *id)
+{
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
+  struct st_object_row row;
+  if (!find(store, id, &row) || st_store_chunks(store, &row, &list, NULL) < 0)
+    return false;
+  return check_chunk(store, id, NULL) == 0 &&
+         each_chunk(list.data, list.length, id->keyed, check_chunk, store, NULL) == 0;
+}
+
 static int prove(struct st_store *store, const struct st_parcel *parcel, struct st_error *err)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
@@ -213,7 +233,7 @@ static int copy(struct copying *c, const struct st_id *id, struct st_error *err)
 {
   ST_AUTO_PARCEL parcel = {0};
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  if (st_store_has(c->to, id))
+  if (st_store_has_whole(c->to, id))
     return 0;
   if (c->left == 0)
     return st_fail(err, 0, "an object has too many bases");

@@ -38,6 +38,10 @@ typedef int st_object_fn(void *arg, const struct st_id *id, struct st_error *err
 int st_store_bases(struct st_store *store, const struct st_id *id, st_object_fn *fn, void *arg,
                    struct st_error *err);
 
+/* Whether the object is there along with all that it is made of: the chunks of a list, the bases of
+ * a delta.  (Where a secret cannot be read, nothing else tells.) */
+bool st_store_has_whole(struct st_store *store, const struct st_id *id);
+
 /* Brings an object from one store to another, what it is a delta or a list of before it.  A delta
  * that does not fit there is kept whole instead, which for a secret needs the key in both stores.
  * Returns 1 when it was brought, 0 when it was there. */
