@@ -64,8 +64,9 @@ struct known {
 static const char *const file_names[] = {"store", "log", "min_free", "max_night", NULL};
 static const char *const plugin_names[] = {"track", "exclude", "secret", "reset", NULL};
 static const char *const archive_names[] = {"url", NULL};
-static const char *const prune_names[] = {
-    "keep_last", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_tag", NULL};
+static const char *const prune_names[] = {"keep_last",     "keep_daily",  "keep_weekly",
+                                          "keep_monthly",  "keep_yearly", "keep_tag",
+                                          "keep_packages", NULL};
 static const char *const entry_names[] = {"reason", NULL};
 static const char *const block_names[] = {"plugin", "archive",  "excluded", "generated",
                                           "secret", "identity", "prune",    NULL};

@@ -240,6 +240,15 @@ static int64_t *prune_count(struct st_conf_prune *p, const char *name)
   return NULL;
 }
 
+static int set_keep_packages(struct reader *r, const char *value, int line)
+{
+  bool all = value && strcmp(value, "all") == 0;
+  if (!all && (!value || strcmp(value, "installed") != 0))
+    return wrong(r, line, "option 'keep_packages': neither installed nor all");
+  r->conf->prune.all_packages = all;
+  return 0;
+}
+
 /* Counts replace, tags append. */
 static int take_prune(struct reader *r, cfg_t *section, size_t block)
 {
@@ -253,7 +262,11 @@ static int take_prune(struct reader *r, cfg_t *section, size_t block)
     const char *value = count ? cfg_getstr(section, n->name) : NULL;
     if (count && st_parse_number(value ? value : "", count, &why) < 0)
       return wrong(r, n->line, "option '%s': %s", n->name, st_error_text(&why));
-    for (unsigned k = 0; !count && k < cfg_size(section, n->name); k++)
+    if (strcmp(n->name, "keep_packages") == 0 &&
+        set_keep_packages(r, cfg_getstr(section, n->name), n->line) < 0)
+      return -1;
+    bool is_tags = strcmp(n->name, "keep_tag") == 0;
+    for (unsigned k = 0; is_tags && k < cfg_size(section, n->name); k++)
       if (!st_strings_has(&p->tags, cfg_getnstr(section, n->name, k)))
         st_strings_add(&p->tags, cfg_getnstr(section, n->name, k));
   }
@@ -337,6 +350,7 @@ static int merge_text(struct reader *r)
       CFG_STR("keep_monthly", NULL, CFGF_NODEFAULT),
       CFG_STR("keep_yearly", NULL, CFGF_NODEFAULT),
       CFG_STR_LIST("keep_tag", NULL, CFGF_NODEFAULT),
+      CFG_STR("keep_packages", NULL, CFGF_NODEFAULT),
       CFG_END(),
   };
   cfg_opt_t entry[] = {CFG_STR("reason", NULL, CFGF_NODEFAULT), CFG_END()};

@@ -52,6 +52,7 @@ struct st_conf_entry {
 struct st_conf_prune {
   int64_t last, daily, weekly, monthly, yearly; /* 0: none by this rule */
   struct st_strings tags;
+  bool all_packages; /* keep_packages = all: also files of packages that no checkpoint has */
 };
 
 struct st_conf {

@@ -110,7 +110,8 @@ static void test_all(void **state)
       "archive { url = \"https://a.example:7440\" }\n"
       "archive { url = https://b.example }\n"
       "secret \"/etc/shadow*\" { reason = \"passwords\" }\n"
-      "prune { keep_daily = 14 keep_yearly = \"3\" keep_tag = { good, 'best' } }\n"
+      "prune { keep_daily = 14 keep_yearly = \"3\" keep_tag = { good, 'best' }"
+      " keep_packages = all }\n"
       "excluded \"/tmp\" { reason = \"temporary\" }\n"
       "generated '*.py\\[co]' { reason = 'made by python' }\n"
       "identity \"/etc/hostname\" { reason = \"its name\" }\n");
@@ -132,6 +133,7 @@ static void test_all(void **state)
   assert_int_equal(conf->prune.daily, 14);
   assert_int_equal(conf->prune.yearly, 3);
   assert_int_equal(conf->prune.weekly, 0);
+  assert_true(conf->prune.all_packages);
   assert_int_equal(conf->prune.tags.count, 2);
   assert_string_equal(conf->prune.tags.items[1], "best");
   for (int list = 0; list < ST_CONF_NLISTS; list++)
@@ -224,6 +226,7 @@ static const struct {
     {"excluded \"\" { reason = x }", 1, "needs a pattern"},
     {"archive { }", 1, "url"},
     {"prune { keep_daily = many }", 1, "option 'keep_daily'"},
+    {"prune { keep_packages = some }", 1, "option 'keep_packages'"},
     {"prune {\n keep_daly = 3 }", 2, "'keep_daily'"},
     {"store = \"/never ends\n\n", 1, "string that does not end"},
     {"store = '/never ends", 1, "string that does not end"},

@@ -175,6 +175,34 @@ expect_status 0 systracker prune --configured
 expect_status 0 systracker --json log
 [ "$(wc -l <"$out")" -eq 3 ] || fail "other checkpoints are kept: $(cat "$out")"
 
+# ---- Package files ---------------------------------------------------------------------------------
+# keep_file NAME VERSION: as apt's hook does, three days ago.
+keep_file()
+{
+  digest=$(echo "$1 $2" | sha256sum | cut -c1-64)
+  file=$store/packages/$(echo "$digest" | cut -c1-2)/${digest}_$1_$2_amd64.deb
+  mkdir -p "${file%/*}"
+  echo "$1 $2" >"$file"
+  touch -d '3 days ago' "$file"
+}
+keep_file hello 1.0-1
+installed=$file
+keep_file hello 0.9
+old=$file
+keep_file hello 1.1-1
+young=$file
+touch "$young"
+expect_status 0 systracker prune --keep-packages all
+[ -e "$old" ] || fail "a package file is gone though all are kept"
+expect_status 0 systracker prune --dry-run
+contains "$out" '1 package file that no checkpoint needs, .* would be removed'
+[ -e "$old" ] || fail "a dry run removed a package file"
+expect_status 0 systracker prune
+[ ! -e "$old" ] || fail "a package file that no checkpoint needs is still there"
+[ -e "$installed" ] && [ -e "$young" ] || fail "too many package files are gone"
+expect_status 2 systracker prune --keep-packages some
+expect_status 0 systracker verify
+
 # ---- A lock that is held ---------------------------------------------------------------------------
 exec 8>>"$store/lock"
 flock 8

@@ -234,6 +234,13 @@ int st_catalog_open_epoch(struct st_catalog *c, const struct st_keys *keys, int6
 int st_catalog_objects(struct st_catalog *c, int (*fn)(void *arg, const struct st_id *id),
                        void *arg, struct st_error *err);
 
+/* Every package that any checkpoint has, once for each table: from tables of packages
+ * (ST_TABLE_PACKAGES) with text columns `name`, `version` and `architecture`. */
+typedef int st_package_name_fn(void *arg, const char *name, const char *version,
+                               const char *architecture);
+int st_catalog_packages(struct st_catalog *c, st_package_name_fn *fn, void *arg,
+                        struct st_error *err);
+
 /* ---- Changesets and the chain -------------------------------------------------------------- */
 
 /* The body of a checkpoint's changeset, uncompressed (doc/formats); the same bytes each time. */

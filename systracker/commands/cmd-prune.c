@@ -2,10 +2,15 @@
 #include "systracker/commands/command.h"
 
 #include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "systracker/catalog/prune.h"
 #include "systracker/store/repack.h"
 #include "systracker/tracker/wanted.h"
+
+#define MIN_AGE 86400 /* seconds, of package files that no checkpoint may have yet */
 
 enum {
   OPT_LAST = 256,
@@ -14,12 +19,14 @@ enum {
   OPT_MONTHLY,
   OPT_YEARLY,
   OPT_TAG,
+  OPT_PACKAGES,
   OPT_CONFIGURED,
-  OPT_DRY_RUN
+  OPT_DRY_RUN,
 };
 
 struct prune_options {
   struct st_retention keep;
+  bool packages_said, all_packages;
   bool configured, dry_run;
 };
 
@@ -30,10 +37,21 @@ static const struct st_cli_option options[] = {
     {"keep-monthly", OPT_MONTHLY, "N", "of each of the last N months"},
     {"keep-yearly", OPT_YEARLY, "N", "of each of the last N years"},
     {"keep-tag", OPT_TAG, "NAME", "keep the one with this tag; may be given several times"},
+    {"keep-packages", OPT_PACKAGES, "WHICH",
+     "of package files: installed, those of packages that a checkpoint has; or all"},
     {"configured", OPT_CONFIGURED, NULL, "do nothing where the configuration says nothing of it"},
     {"dry-run", OPT_DRY_RUN, NULL, "change nothing; say what would go"},
     {NULL, 0, NULL, NULL},
 };
+
+static int set_packages(struct prune_options *o, const char *value, struct st_error *err)
+{
+  o->packages_said = true;
+  o->all_packages = strcmp(value, "all") == 0;
+  if (o->all_packages || strcmp(value, "installed") == 0)
+    return 0;
+  return st_fail(err, 0, "--keep-packages takes installed or all");
+}
 
 static int set(void *arg, int letter, const char *value, struct st_error *err)
 {
@@ -44,6 +62,8 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     o->dry_run = true;
   else if (letter == OPT_CONFIGURED)
     o->configured = true;
+  else if (letter == OPT_PACKAGES)
+    return set_packages(o, value, err);
   else if (letter == OPT_TAG)
     st_strings_add(&o->keep.tags, value);
   else if (st_parse_number(value, counts[letter - OPT_LAST], err) < 0)
@@ -67,6 +87,8 @@ struct prune {
   struct st_choices choices;
   struct st_prune_result catalog;
   struct st_repack_result store;
+  int64_t packages; /* files removed */
+  uint64_t package_bytes;
 };
 
 static void prune_free(struct prune *p)
@@ -129,6 +151,15 @@ static void say_summary(const struct prune *p)
          dry ? "would be freed" : "freed");
 }
 
+static void say_packages(const struct prune *p)
+{
+  ST_AUTO_FREE char *bytes = st_format_size(p->package_bytes);
+  ST_AUTO_FREE char *files = cmd_count(p->packages, "package file", "package files");
+  if (p->packages > 0)
+    printf("%s that no checkpoint needs, %s, %s\n", files, bytes,
+           p->o->dry_run ? "would be removed" : "removed");
+}
+
 static json_t *kept_json(unsigned kept)
 {
   json_t *array = json_array();
@@ -167,6 +198,8 @@ static void summary_json(const struct prune *p)
   json_object_set_new(o, "packs", json_integer((json_int_t)s->packs));
   json_object_set_new(o, "stored_before", json_integer((json_int_t)s->before));
   json_object_set_new(o, "stored", json_integer((json_int_t)s->after));
+  json_object_set_new(o, "package_files", json_integer(p->packages));
+  json_object_set_new(o, "package_bytes", json_integer((json_int_t)p->package_bytes));
   st_cli_json(o);
 }
 
@@ -186,6 +219,7 @@ static void report(const struct prune *p)
     say_choices(p);
     say_tags(p);
     say_summary(p);
+    say_packages(p);
   }
 }
 
@@ -206,19 +240,67 @@ static int choose(struct prune *p, struct st_error *err)
   return st_prune_choose(p->t->catalog, &p->o->keep, undo.items, undo.count, &p->choices, err);
 }
 
-static int repack(struct prune *p, struct st_error *err)
+/* Files put there before this may be removed: what is installed after the latest checkpoint, or
+ * just then, is in none yet. */
+static int64_t oldest_new(struct prune *p)
 {
-  ST_CLEANUP(st_set_freep) struct st_set *ids = st_set_new();
-  struct st_tracker *t = p->t;
+  int64_t latest = p->choices.count > 0 ? p->choices.items[0].time : 0;
+  int64_t day_ago = (int64_t)time(NULL) - MIN_AGE;
+  return latest < day_ago ? latest : day_ago;
+}
+
+static bool is_older(const struct st_packages *packages, const struct st_package *package,
+                     int64_t limit)
+{
+  struct stat st;
+  ST_AUTO_CLOSE int fd = st_packages_read(packages, package, NULL);
+  return fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime < limit;
+}
+
+/* Where there are several of one name, version and architecture, all are kept. */
+static int remove_packages(struct prune *p, const struct st_set *wanted, struct st_error *err)
+{
+  ST_CLEANUP(st_packages_closep) struct st_packages *packages = NULL;
+  const struct st_package *package;
+  int64_t limit = oldest_new(p);
+  bool conf = p->t->conf && p->t->conf->prune.all_packages;
+  if (p->o->packages_said ? p->o->all_packages : conf)
+    return 0;
+  if (st_packages_open(&packages, p->t->store_dir, err) < 0)
+    return -1;
+  for (size_t n = 0; (package = st_packages_at(packages, n)); n++) {
+    if (st_wanted_has_package(wanted, package))
+      continue;
+    int r = p->o->dry_run ? is_older(packages, package, limit)
+                          : st_packages_remove(packages, package, limit, err);
+    if (r < 0)
+      return r;
+    p->packages += r;
+    p->package_bytes += r ? package->size : 0;
+  }
+  return 0;
+}
+
+static int repack(struct prune *p, struct st_set *ids, struct st_error *err)
+{
   struct st_repack_options how = {
       .dry_run = p->o->dry_run,
-      .least_free = t->conf ? t->conf->min_free : 0,
+      .least_free = p->t->conf ? p->t->conf->min_free : 0,
       .said = say_left,
   };
-  if (st_wanted_by_hosts(t->store_dir, t->catalog, t->keys.host_id, ids, err) < 0 ||
+  return st_store_repack(p->t->store, st_wanted_has, ids, &how, &p->store, err);
+}
+
+/* What nothing names any more. */
+static int sweep(struct prune *p, struct st_error *err)
+{
+  ST_CLEANUP(st_set_freep) struct st_set *ids = st_set_new();
+  ST_CLEANUP(st_set_freep) struct st_set *packages = st_set_new();
+  struct st_tracker *t = p->t;
+  if (st_wanted_by_hosts(t->store_dir, t->catalog, t->keys.host_id, ids, packages, err) < 0 ||
       st_wanted_by_journals(t->store_dir, ids, NULL, err) < 0)
     return st_wrap(err, "nothing was removed from the store");
-  return st_store_repack(t->store, st_wanted_has, ids, &how, &p->store, err);
+  return repack(p, ids, err) < 0 ? -1 : remove_packages(p, packages, err);
 }
 
 /* First the facts, then what they named: a kill leaves what the next one finds. */
@@ -227,11 +309,11 @@ static int prune(struct prune *p, struct st_error *err)
   if (choose(p, err) < 0 || st_catalog_prune(p->t->catalog, &p->choices, &p->catalog, err) < 0)
     return -1;
   if (p->o->dry_run) {
-    int r = repack(p, err);
+    int r = sweep(p, err);
     st_catalog_prune_undo(p->t->catalog);
     return r;
   }
-  return st_catalog_prune_commit(p->t->catalog, err) < 0 ? -1 : repack(p, err);
+  return st_catalog_prune_commit(p->t->catalog, err) < 0 ? -1 : sweep(p, err);
 }
 
 static bool keeps_something(const struct st_retention *keep)

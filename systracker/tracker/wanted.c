@@ -26,6 +26,30 @@ bool st_wanted_has(void *set, const struct st_id *id)
   return st_set_get(set, bytes, sizeof(bytes), NULL);
 }
 
+/* Each with a NUL behind it. */
+static void package_key(struct st_buffer *out, const char *name, const char *version,
+                        const char *architecture)
+{
+  st_buffer_append(out, name, strlen(name) + 1);
+  st_buffer_append(out, version, strlen(version) + 1);
+  st_buffer_append(out, architecture, strlen(architecture) + 1);
+}
+
+static int add_package(void *set, const char *name, const char *version, const char *architecture)
+{
+  ST_AUTO_BUFFER key = ST_BUFFER_INIT;
+  package_key(&key, name, version, architecture);
+  st_set_add(set, key.data, key.length, 0);
+  return 0;
+}
+
+bool st_wanted_has_package(const struct st_set *packages, const struct st_package *package)
+{
+  ST_AUTO_BUFFER key = ST_BUFFER_INIT;
+  package_key(&key, package->name, package->version, package->architecture);
+  return st_set_get(packages, key.data, key.length, NULL);
+}
+
 /* ---- Folders --------------------------------------------------------------------------------- */
 
 /* Calls fn with the name of each folder in one below `dir`; none where that is missing. */
@@ -59,10 +83,16 @@ static int each_folder(int dir, const char *path, folder_fn *fn, void *arg, stru
 
 struct hosts {
   int store_dir;
-  struct st_set *ids;
+  struct st_set *ids, *packages;
   const char *own;  /* the host that is looked at elsewhere; NULL: none */
   const char *host; /* whose older catalogs are looked at */
 };
+
+static int add_named(struct hosts *h, struct st_catalog *c, struct st_error *err)
+{
+  int r = st_catalog_objects(c, add_id, h->ids, err);
+  return r < 0 ? r : st_catalog_packages(c, add_package, h->packages, err);
+}
 
 static int add_catalog(struct hosts *h, const char *name, struct st_error *err)
 {
@@ -72,7 +102,7 @@ static int add_catalog(struct hosts *h, const char *name, struct st_error *err)
     st_error_clear(err);
     return 0;
   }
-  return r < 0 ? r : st_catalog_objects(c, add_id, h->ids, err);
+  return r < 0 ? r : add_named(h, c, err);
 }
 
 /* "epoch-N", and whatever else a fetch is just making. */
@@ -93,10 +123,11 @@ static int add_host(void *arg, int parent, const char *name, struct st_error *er
 }
 
 int st_wanted_by_hosts(int store_dir, struct st_catalog *own, const char *own_id,
-                       struct st_set *ids, struct st_error *err)
+                       struct st_set *ids, struct st_set *packages, struct st_error *err)
 {
-  struct hosts h = {.store_dir = store_dir, .ids = ids, .own = own ? own_id : NULL};
-  if (own && st_catalog_objects(own, add_id, ids, err) < 0)
+  struct hosts h = {
+      .store_dir = store_dir, .ids = ids, .packages = packages, .own = own ? own_id : NULL};
+  if (own && add_named(&h, own, err) < 0)
     return -1;
   return each_folder(store_dir, "hosts", add_host, &h, err);
 }
