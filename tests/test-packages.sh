@@ -32,6 +32,18 @@ deb toy 1
 deb 'a.b+c' '1:2~rc1+b3-4' all
 expect_status 2 systracker packages
 one_error 'there is no store yet'
+
+# Kept before the first checkpoint: the store is made, and nothing else is.
+expect_status 0 systracker packages --keep "$debs/toy_1_all.deb"
+contains "$out" '^kept        toy 1 all$'
+[ "$(stat -c %a "$store")" = 700 ] || fail "the new store is open to others"
+expect_status 2 systracker packages
+one_error 'no checkpoint'
+mkdir "$scratch/other" && echo mine >"$scratch/other/file"
+expect_status 2 "$ST_SYSTRACKER" --config "$config" --root "$root" --store "$scratch/other" \
+  packages --keep "$debs"
+one_error 'no store of SysTracker'
+[ "$(ls -A "$scratch/other")" = file ] || fail "another folder was taken for a store"
 packages 'hello 1.0-1' 'libfoo 1:2.3' 'gone 7'
 sed -i '/^Package: libfoo/,/^$/ s/amd64/all/' "$root/var/lib/dpkg/status"
 sed -i '/^Package: gone/,/^$/ s/ok installed/ok config-files/' "$root/var/lib/dpkg/status"
@@ -51,7 +63,7 @@ ln -s "$debs/toy_1_all.deb" "$scratch/link.deb"
 expect_status 1 systracker packages --keep "$debs" "$scratch/link.deb" "$scratch/nowhere.deb"
 contains "$err" 'not a package file, or damaged \(none.deb\)' 'nowhere.deb'
 contains "$out" '^kept        hello 1.0-1 amd64$' \
-  '^kept        a.b\+c 1:2~rc1\+b3-4 all$' 'new in the store: 4$'
+  '^kept        a.b\+c 1:2~rc1\+b3-4 all$' 'new in the store: 3$'
 rm "$debs/none.deb"
 expect_status 0 systracker packages --keep "$debs"
 contains "$out" 'new in the store: 0$'

@@ -266,6 +266,23 @@ int st_tracker_open_store(struct st_tracker **ret, const struct st_tracker_optio
   return 0;
 }
 
+int st_tracker_open_packages(struct st_tracker **ret, const struct st_tracker_options *options,
+                             struct st_error *err)
+{
+  ST_CLEANUP(st_tracker_closep) struct st_tracker *t = new_tracker();
+  if (open_base(t, options, err) < 0)
+    return -1;
+  t->store_dir = open(t->store_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (t->store_dir < 0 ? errno == ENOENT : !exists_at(t->store_dir, "key"))
+    return st_tracker_open_store(ret, options, err);
+  if (t->store_dir < 0)
+    return st_fail(err, errno, "cannot open the store (%s)", st_quote(t->store_path));
+  if (check_store(t, ST_TRACKER_LOOK, err) < 0)
+    return -1;
+  *ret = st_steal(&t);
+  return 0;
+}
+
 int st_tracker_open_config(struct st_tracker **ret, const struct st_tracker_options *options,
                            struct st_error *err)
 {

@@ -72,6 +72,11 @@ ST_DEFINE_CLEANUP(struct st_tracker *, st_tracker_close)
 int st_tracker_open_store(struct st_tracker **ret, const struct st_tracker_options *options,
                           struct st_error *err);
 
+/* For package files alone: no checkpoint is needed, and where there is a store no lock.  Otherwise it
+ * is made, as above. */
+int st_tracker_open_packages(struct st_tracker **ret, const struct st_tracker_options *options,
+                             struct st_error *err);
+
 /* Configuration and plug-ins alone are read: no store is needed (check-config, explain). */
 int st_tracker_open_config(struct st_tracker **ret, const struct st_tracker_options *options,
                            struct st_error *err);

@@ -266,8 +266,10 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
   if (first < 0 ||
       st_cli_operands(&verb, argc - first, request.keep, request.keep ? -1 : 0, err) < 0)
     return -1;
-  /* Package files need no lock: a checkpoint may be under way. */
-  if (st_tracker_open(&s.t, &cli->tracker, ST_TRACKER_LOOK, err) < 0 ||
+  /* Package files need no lock: a checkpoint may be under way; nor, to be kept, a checkpoint. */
+  bool alone = request.keep && !request.fetch_missing;
+  if ((alone ? st_tracker_open_packages(&s.t, &cli->tracker, err)
+             : st_tracker_open(&s.t, &cli->tracker, ST_TRACKER_LOOK, err)) < 0 ||
       st_packages_open(&s.packages, s.t->store_dir, err) < 0)
     return -1;
   if (request.keep)
