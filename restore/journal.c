@@ -164,8 +164,12 @@ static int decode_step(struct st_cbor *in, struct st_package_steps *out, struct 
     return -1;
   if (kind < 0 || kind >= ST_PACKAGE_NKINDS)
     return st_fail(err, 0, "a package's step is of an unknown kind");
-  const struct st_package_step step = {
-      (enum st_package_step_kind)kind, name, architecture, before, after, installed};
+  const struct st_package_step step = {.kind = (enum st_package_step_kind)kind,
+                                       .name = name,
+                                       .architecture = architecture,
+                                       .before = before,
+                                       .after = after,
+                                       .installed = installed};
   if (!st_package_step_valid(&step))
     return st_fail(err, 0, "a package's name or version is none for dpkg (%s)", st_quote(name));
   st_package_steps_add(out, &step);

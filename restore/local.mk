@@ -19,6 +19,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/repository.c restore/repository.h \
 	restore/run.c restore/run.h \
 	restore/session.c restore/session.h \
+	restore/sources.c restore/sources.h \
 	restore/state.c restore/state.h \
 	restore/tools.c restore/tools.h \
 	restore/workers.c restore/workers.h \

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "restore/sources.h"
 #include "restore/tools.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
@@ -329,21 +330,49 @@ static int read_architectures(struct st_tracker *t, char **ret, struct st_string
   return -1;
 }
 
+#define ELSE "--packages=none leaves packages alone"
+
+/* Why there is no package file. */
+static char *why_missing(const struct st_package_step *s)
+{
+  if (s->source == ST_PACKAGE_UNFETCHED)
+    return st_format("%s is not kept, and did not come from the root's own sources: `systracker "
+                     "packages --keep FILE` keeps it, or --fetch-missing on a host that has it; "
+                     "is there a network? " ELSE,
+                     s->after);
+  return st_format("%s is not kept, and the root's own sources do not have it by their lists: "
+                   "`systracker packages --keep FILE` keeps it, or --fetch-missing on a host that "
+                   "has it; " ELSE,
+                   s->after);
+}
+
+/* For apt's simulation alone: what the root's lists say of a file that is not there yet. */
+static char *add_promised(struct st_package_phase *p, const struct st_package_step *s)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  ST_AUTO_FREE char *control = NULL;
+  int r = st_sources_show(p->tracker, s, &control, &why);
+  if (r == 0)
+    r = st_repository_promise(&p->repository, control, s->kind != ST_PACKAGE_REMNANT, &why);
+  if (r == 0)
+    return NULL;
+  return st_format("%s: what its own sources say of it cannot be read: %s; " ELSE, s->after,
+                   st_error_text(&why));
+}
+
 static void add_file(struct st_package_phase *p, const struct st_packages *kept,
                      const struct st_package_step *s, struct st_strings *refusals)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   const struct st_package *file = st_packages_find(kept, s->name, s->after, s->architecture);
   ST_AUTO_FREE char *words = NULL;
-  if (!file)
-    words =
-        st_format("%s is not kept: `systracker packages --fetch-missing` or `--keep FILE` keeps "
-                  "it, --packages=none leaves packages alone",
-                  s->after);
+  if (!file && s->source == ST_PACKAGE_OBTAINABLE)
+    words = add_promised(p, s);
+  else if (!file)
+    words = why_missing(s);
   else if (st_repository_add(&p->repository, kept, file, s->kind != ST_PACKAGE_REMNANT, &why) < 0)
-    words = st_format("%s: %s: `systracker packages --keep FILE` keeps it anew, --packages=none "
-                      "leaves packages alone",
-                      s->after, st_error_text(&why));
+    words = st_format("%s: %s: `systracker packages --keep FILE` keeps it anew; " ELSE, s->after,
+                      st_error_text(&why));
   if (words)
     refuse(refusals, s, words);
 }
@@ -356,16 +385,19 @@ static void check_undo(const struct st_packages *kept, const struct st_package_s
   if (!st_package_step_loses(s))
     return;
   const struct st_package *file = st_packages_find(kept, s->name, s->before, s->architecture);
+  if (!file && s->source_before == ST_PACKAGE_OBTAINABLE)
+    return;
   struct st_repository nowhere = ST_REPOSITORY_INIT;
   int r = file ? st_repository_add(&nowhere, kept, file, false, &why) : -1;
   st_repository_close(&nowhere);
   if (r == 0)
     return;
-  ST_AUTO_FREE char *words =
-      st_format("undo could not install %s again: %s: `systracker packages %s` keeps it, --no-undo "
-                "goes on without",
-                s->before, file ? st_error_text(&why) : "it is not kept",
-                file ? "--keep FILE" : "--fetch-missing");
+  ST_AUTO_FREE char *words = st_format(
+      "undo could not install %s again: %s: `systracker packages %s` keeps it, --no-undo "
+      "goes on without",
+      s->before,
+      file ? st_error_text(&why) : "it is not kept, and does not come from the root's own sources",
+      "--keep FILE");
   refuse(refusals, s, words);
 }
 
@@ -464,6 +496,8 @@ static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
   ST_CLEANUP(st_packages_closep) struct st_packages *kept = NULL;
   if (p->journal->packages.count == 0)
     return 0;
+  if (!dry_run && st_sources_fetch(p->tracker, &p->journal->packages, undo, err) < 0)
+    return -1;
   if (st_packages_open(&kept, p->tracker->store_dir, err) < 0)
     return -1;
   /* First without a copy: nothing is written where a package file is missing. */

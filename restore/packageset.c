@@ -56,7 +56,9 @@ struct st_package_step *st_package_steps_add(struct st_package_steps *s,
                                   st_strdup(step->architecture),
                                   st_strdup(step->before),
                                   st_strdup(step->after),
-                                  step->installed};
+                                  step->installed,
+                                  step->source,
+                                  step->source_before};
   return new;
 }
 
@@ -172,6 +174,26 @@ static void say(struct st_buffer *out, const char *before, const char *bytes)
   st_escape(out, bytes, strlen(bytes));
 }
 
+const char *st_package_source_word(const struct st_package_step *s)
+{
+  static const char *const words[] = {
+      [ST_PACKAGE_KEPT] = "kept",
+      [ST_PACKAGE_OBTAINABLE] = "obtainable",
+      [ST_PACKAGE_UNFETCHED] = "missing",
+      [ST_PACKAGE_MISSING] = "missing",
+  };
+  return st_package_step_installs(s) ? words[s->source] : NULL;
+}
+
+static void say_source(struct st_buffer *out, const struct st_package_step *s)
+{
+  const char *word = st_package_source_word(s);
+  if (!word)
+    return;
+  bool fetched = s->source == ST_PACKAGE_OBTAINABLE;
+  st_buffer_printf(out, "  (%s)", fetched ? "to be fetched from its own sources" : word);
+}
+
 char *st_package_step_words(const struct st_package_step *s)
 {
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
@@ -198,6 +220,7 @@ char *st_package_step_words(const struct st_package_step *s)
     say(&out, " ", s->before);
     say(&out, " → ", s->after);
   }
+  say_source(&out, s);
   return st_buffer_steal(&out, NULL);
 }
 

@@ -35,11 +35,22 @@ enum st_package_step_kind {
   ST_PACKAGE_NKINDS,
 };
 
+/* Where a package file comes from. */
+enum st_package_source {
+  ST_PACKAGE_NO_SOURCE,  /* none is needed, or nobody asked */
+  ST_PACKAGE_KEPT,       /* in the store */
+  ST_PACKAGE_OBTAINABLE, /* not kept; the root's own sources have it, by their lists */
+  ST_PACKAGE_UNFETCHED,  /* they have it by their lists, and it did not come */
+  ST_PACKAGE_MISSING,
+};
+
 struct st_package_step {
   enum st_package_step_kind kind;
   char *name, *architecture;
   char *before, *after; /* versions; "": not there, neither its configuration files */
   bool installed;       /* its files are there now */
+  /* Of the package files of `after` and, for undo, of `before`; not journalled: */
+  enum st_package_source source, source_before;
 };
 
 struct st_package_steps {
@@ -62,8 +73,11 @@ bool st_package_step_loses(const struct st_package_step *s);
 
 /* "upgrade" and its like. */
 const char *st_package_step_verb(const struct st_package_step *s);
-/* "package nano 7.2-1 → 7.2-2", escaped; malloc'ed. */
+/* "package nano 7.2-1 → 7.2-2  (kept)", escaped; malloc'ed. */
 char *st_package_step_words(const struct st_package_step *s);
+
+/* "kept" and its like; NULL: no package file is needed, or nobody asked. */
+const char *st_package_source_word(const struct st_package_step *s);
 
 /* The name by which apt and dpkg know it: with the architecture, unless that is "all". */
 char *st_package_full_name(const char *name, const char *architecture);

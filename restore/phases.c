@@ -8,6 +8,7 @@
 #include "restore/packages.h"
 #include "restore/preflight.h"
 #include "restore/repairs.h"
+#include "restore/sources.h"
 #include "systracker/base/digest.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/keys.h"
@@ -46,6 +47,7 @@ int st_phases_find(struct st_session *s, struct st_gathered *g, struct st_journa
       st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
     return -1;
   st_repairs_find(s->look, s->checkpoint, &actions, &ret->packages);
+  st_sources_find(s->look, &ret->packages);
   st_session_take_plugins(&g->first, &ret->plugins);
   return 0;
 }

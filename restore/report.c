@@ -301,6 +301,8 @@ static void print_step_json(const struct st_package_step *s)
   json_object_set_new(o, "architecture", st_json_words(s->architecture));
   json_object_set_new(o, "before", *s->before ? st_json_words(s->before) : json_null());
   json_object_set_new(o, "after", *s->after ? st_json_words(s->after) : json_null());
+  if (st_package_source_word(s))
+    json_object_set_new(o, "file", json_string(st_package_source_word(s)));
   st_cli_json(o);
 }
 

@@ -285,16 +285,21 @@ static bool says(const char *control, size_t length, const char *field, const ch
   return found && strcmp(found, value) == 0;
 }
 
+static void count_installed(struct st_repository *r, const char *control, size_t length)
+{
+  ST_AUTO_FREE char *size = st_control_field(control, length, "Installed-Size");
+  int64_t kib;
+  if (size && st_parse_number(size, &kib, NULL) == 0 && kib > 0 && kib < INT64_MAX / 2048)
+    r->installed += (uint64_t)kib * 1024;
+}
+
 static int check_control(struct st_repository *r, const char *control, size_t length,
                          const struct st_package *p, struct st_error *err)
 {
   if (!says(control, length, "Package", p->name) || !says(control, length, "Version", p->version) ||
       !says(control, length, "Architecture", p->architecture))
     return st_fail(err, 0, "its kept file is another package than its name says");
-  ST_AUTO_FREE char *size = st_control_field(control, length, "Installed-Size");
-  int64_t kib;
-  if (size && st_parse_number(size, &kib, NULL) == 0 && kib > 0 && kib < INT64_MAX / 2048)
-    r->installed += (uint64_t)kib * 1024;
+  count_installed(r, control, length);
   return 0;
 }
 
@@ -328,6 +333,28 @@ int st_repository_add(struct st_repository *r, const struct st_packages *kept,
       st_repository_paragraph(&r->index, control, length, filename, size, package->digest, err) < 0)
     return -1;
   r->bytes += size;
+  r->count++;
+  return 0;
+}
+
+int st_repository_promise(struct st_repository *r, const char *control, bool offered,
+                          struct st_error *err)
+{
+  size_t length = strlen(control);
+  uint8_t digest[ST_DIGEST_SIZE] = {0};
+  int64_t size = 0;
+  ST_AUTO_FREE char *hex = st_control_field(control, length, "SHA256");
+  ST_AUTO_FREE char *bytes = st_control_field(control, length, "Size");
+  ST_AUTO_FREE char *name = st_repository_file(r->count);
+  ST_AUTO_FREE char *filename = st_format("./%s", name);
+  if (!hex || strlen(hex) != 2 * sizeof(digest) || !st_unhex(digest, sizeof(digest), hex) ||
+      !bytes || st_parse_number(bytes, &size, NULL) < 0 || size < 0)
+    return st_fail(err, 0, "its lists give no size and SHA-256");
+  if (offered && st_repository_paragraph(&r->index, control, length, filename, (uint64_t)size,
+                                         digest, err) < 0)
+    return -1;
+  count_installed(r, control, length);
+  r->bytes += (uint64_t)size;
   r->count++;
   return 0;
 }

@@ -33,6 +33,10 @@ int st_repository_make_private(struct st_repository *r, int root, struct st_erro
  * there, and gets a place in the index if it is `offered` to apt. */
 int st_repository_add(struct st_repository *r, const struct st_packages *kept,
                       const struct st_package *package, bool offered, struct st_error *err);
+/* For a simulation: a place in the index, if `offered`, for a file that is only promised; `control`
+ * is its paragraph of a repository's index. */
+int st_repository_promise(struct st_repository *r, const char *control, bool offered,
+                          struct st_error *err);
 /* Writes what apt reads. */
 int st_repository_finish(struct st_repository *r, struct st_error *err);
 /* The name in the folder of the n-th file added; malloc'ed. */

@@ -29,9 +29,12 @@ static void fill(struct st_journal *j)
   j->kind = ST_JOURNAL_PACKAGES;
   j->exact = true;
   j->before = 5;
-  st_package_steps_add(&j->packages, &(struct st_package_step){ST_PACKAGE_UPGRADE, (char *)"nano",
-                                                               (char *)"amd64", (char *)"7.2-1",
-                                                               (char *)"1:7.2~rc1+b1", true});
+  st_package_steps_add(&j->packages, &(struct st_package_step){.kind = ST_PACKAGE_UPGRADE,
+                                                               .name = (char *)"nano",
+                                                               .architecture = (char *)"amd64",
+                                                               .before = (char *)"7.2-1",
+                                                               .after = (char *)"1:7.2~rc1+b1",
+                                                               .installed = true});
   struct st_action *a = st_actions_add(&j->actions, ST_ACTION_REPLACE, "/etc/odd\n\xff name");
   a->before = (struct st_state){.type = 'l', .known = 14, .target = st_strdup("a\tb"), .mtime = -5};
   a->after = (struct st_state){.type = 'f',

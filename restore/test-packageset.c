@@ -106,7 +106,8 @@ static void test_architectures(void **state)
 static bool valid(const char *name, const char *architecture, const char *after)
 {
   char *n = st_strdup(name), *a = st_strdup(architecture), *v = st_strdup(after);
-  const struct st_package_step s = {ST_PACKAGE_INSTALL, n, a, (char *)"", v, false};
+  const struct st_package_step s = {
+      .kind = ST_PACKAGE_INSTALL, .name = n, .architecture = a, .before = (char *)"", .after = v};
   bool r = st_package_step_valid(&s);
   free(n);
   free(a);

@@ -21,8 +21,6 @@ systracker_commands_systracker_LDFLAGS = $(HOST_LDFLAGS)
 # The files of packages.
 program_PROGRAMS += systracker/commands/packages/systracker-packages
 systracker_commands_packages_systracker_packages_SOURCES = \
-	systracker/commands/packages/deb.c systracker/commands/packages/deb.h \
-	systracker/commands/packages/fetch.c systracker/commands/packages/fetch.h \
 	systracker/commands/packages/main.c
 systracker_commands_packages_systracker_packages_LDADD = libsystracker.la
 systracker_commands_packages_systracker_packages_LDFLAGS = $(HOST_LDFLAGS)

@@ -7,7 +7,9 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/core.c systracker/tracker/core.h \
 	systracker/tracker/facts.c systracker/tracker/facts.h \
 	systracker/tracker/host.c systracker/tracker/host.h \
+	systracker/tracker/deb.c systracker/tracker/deb.h \
 	systracker/tracker/installed.c systracker/tracker/installed.h \
+	systracker/tracker/packagefetch.c systracker/tracker/packagefetch.h \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
 	systracker/tracker/rules.c systracker/tracker/rules.h \

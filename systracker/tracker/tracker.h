@@ -72,8 +72,8 @@ ST_DEFINE_CLEANUP(struct st_tracker *, st_tracker_close)
 int st_tracker_open_store(struct st_tracker **ret, const struct st_tracker_options *options,
                           struct st_error *err);
 
-/* For package files alone: no checkpoint is needed, and where there is a store no lock.  Otherwise it
- * is made, as above. */
+/* For package files alone: no checkpoint is needed, and where there is a store no lock.  Otherwise
+ * it is made, as above. */
 int st_tracker_open_packages(struct st_tracker **ret, const struct st_tracker_options *options,
                              struct st_error *err);
 
@@ -117,8 +117,8 @@ const struct st_rule *st_tracker_listed(struct st_tracker *t, enum st_conf_list 
                                         const char *path, bool is_dir);
 
 /* The content of a regular file at a checkpoint (not ST_LIVE): from the store, if it is kept; given
- * to `fn` as st_store_get_to does.  1: there was no such file, or its content is not kept (the error
- * says so); a secret's is given only when `secrets`. */
+ * to `fn` as st_store_get_to does.  1: there was no such file, or its content is not kept (the
+ * error says so); a secret's is given only when `secrets`. */
 int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
                        st_piece_fn *fn, void *arg, struct st_error *err);
 /* The same for the live system: read from the root, following no symlink. */

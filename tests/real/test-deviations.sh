@@ -52,8 +52,8 @@ look "$scratch/upgraded"
 
 # ---- There and back.
 expect_status 0 offline restore --checkpoint packaged --exact --dry-run
-contains "$out" 'diversion of /usr/bin/toy-x: remove' '^package toy-same installed again 1.0$' \
-  '^package toy-x 2.0 → 1.0$'
+contains "$out" 'diversion of /usr/bin/toy-x: remove' '^package toy-same installed again 1.0  \(kept\)$' \
+  '^package toy-x 2.0 → 1.0  \(kept\)$'
 for night in deviating packaged upgraded deviating; do
   expect_status 0 offline restore --checkpoint "$night" --exact
   equal "$night" "restored"
@@ -86,5 +86,5 @@ expect_status 0 offline undo
 expect_status 0 offline restore --checkpoint packaged --exact
 rm "$root/usr/bin/toy-lost"
 expect_status 0 offline restore --checkpoint packaged --exact
-contains "$out" '^package toy-lost installed again 3.0$'
+contains "$out" '^package toy-lost installed again 3.0  \(kept\)$'
 equal packaged "a file alone"

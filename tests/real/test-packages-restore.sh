@@ -58,8 +58,8 @@ rm "$root/var/tmp/allowed"
 # ---- The plan.
 all_of_root "$scratch/everything"
 expect_status 0 systracker restore --checkpoint 1 --exact --dry-run
-contains "$out" '^package toy-app 1:2.0-1 → 1:1.0-1$' '^package tree removed$' \
-  '^package toy-left installed 1.0$' '^would be: [0-9]+ packages, '
+contains "$out" '^package toy-app 1:2.0-1 → 1:1.0-1  \(kept\)$' '^package tree removed$' \
+  '^package toy-left installed 1.0  \(kept\)$' '^would be: [0-9]+ packages, '
 expect_status 0 systracker restore --checkpoint 1 --packages=exact --dry-run --json
 contains "$out" '"action": ?"downgrade", ?"package": ?"toy-lib"'
 unchanged "by a dry run"

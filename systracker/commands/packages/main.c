@@ -9,8 +9,8 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
 #include "systracker/base/text.h"
-#include "systracker/commands/packages/deb.h"
-#include "systracker/commands/packages/fetch.h"
+#include "systracker/tracker/deb.h"
+#include "systracker/tracker/packagefetch.h"
 #include "systracker/tracker/cli.h"
 
 enum { OPT_KEEP = 256, OPT_FETCH_MISSING, OPT_DEVIATIONS };

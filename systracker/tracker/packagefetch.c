@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "systracker/commands/packages/fetch.h"
+#include "systracker/tracker/packagefetch.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,10 +11,11 @@
 #include "systracker/base/file.h"
 #include "systracker/base/process.h"
 #include "systracker/base/set.h"
-#include "systracker/commands/packages/deb.h"
+#include "systracker/tracker/deb.h"
 
 #define LOOK_AT_ONCE 500 /* packages a call: their names have to fit into the arguments */
 #define FETCH_AT_ONCE 50
+#define MOST_FAILED 2 /* tried alone, where nothing came yet */
 #define LOOK_SECONDS 300
 #define FETCH_SECONDS 3600
 #define OUTPUT_MAX ((size_t)64 << 20)
@@ -198,6 +199,12 @@ static int hand_over(const struct fetch *f, struct st_error *err)
   return count;
 }
 
+/* Nothing is written but the files; a network that is not there is not waited for. */
+static const char *const options[] = {"-oAPT::Sandbox::User=root",   "-oDir::Cache::pkgcache=",
+                                      "-oDir::Cache::srcpkgcache=",  "-oAcquire::Retries=0",
+                                      "-oAcquire::http::Timeout=20", "-oAcquire::https::Timeout=20",
+                                      "-oAcquire::ftp::Timeout=20"};
+
 /* apt-get download of some packages.  Returns how many files came. */
 static int download(const struct fetch *f, const struct st_installed *const *items, size_t count,
                     struct st_error *err)
@@ -208,7 +215,8 @@ static int download(const struct fetch *f, const struct st_installed *const *ite
   st_strings_take(&args, st_format("--chdir=/var/tmp/%s", f->scratch->name));
   st_strings_add(&args, "apt-get");
   st_strings_add(&args, "-qq");
-  st_strings_add(&args, "-oAPT::Sandbox::User=root");
+  for (size_t i = 0; i < ST_COUNT(options); i++)
+    st_strings_add(&args, options[i]);
   st_strings_add(&args, "download");
   st_strings_add(&args, "--");
   for (size_t i = 0; i < count; i++) {
@@ -221,16 +229,24 @@ static int download(const struct fetch *f, const struct st_installed *const *ite
   return r < 0 ? r : hand_over(f, err);
 }
 
-/* A few at once; where not all came, as one unknown keeps apt from fetching any, one by one. */
+/* A few at once; where not all came, as one unknown keeps apt from fetching any, one by one.
+ * `*came`: how many have come so far. */
 static int download_some(const struct fetch *f, const struct st_installed *const *items,
-                         size_t count, struct st_error *err)
+                         size_t count, size_t *came, struct st_error *err)
 {
   int r = download(f, items, count, err);
-  if (r < 0 || (size_t)r == count)
-    return r < 0 ? -1 : 0;
-  for (size_t i = 0; count > 1 && i < count; i++)
-    if (download(f, &items[i], 1, err) < 0)
+  if (r < 0)
+    return -1;
+  *came += (size_t)r;
+  for (size_t i = 0, failed = 0; count > 1 && (size_t)r < count && i < count; i++) {
+    int one = download(f, &items[i], 1, err);
+    if (one < 0)
       return -1;
+    *came += (size_t)one;
+    failed += one == 0;
+    if (*came == 0 && failed >= MOST_FAILED)
+      break;
+  }
   return 0;
 }
 
@@ -240,17 +256,42 @@ int st_fetch(struct st_tracker *t, const struct st_installed_list *list, const b
   ST_CLEANUP(scratch_end) struct scratch scratch = {.parent = -1, .fd = -1};
   const struct fetch f = {t, &scratch, fn, arg};
   const struct st_installed *items[FETCH_AT_ONCE];
-  size_t n = 0;
+  size_t n = 0, came = 0;
   if (scratch_make(&scratch, t->root, err) < 0)
     return -1;
   for (size_t i = 0; i < list->count; i++) {
     if (wanted[i])
       items[n++] = &list->items[i];
-    if (n < FETCH_AT_ONCE && (i + 1 < list->count || !n))
+    if (n == 0 || (n < FETCH_AT_ONCE && i + 1 < list->count))
       continue;
-    if (download_some(&f, items, n, err) < 0)
+    if (download_some(&f, items, n, &came, err) < 0)
       return -1;
+    if (came == 0)
+      break; /* no network */
     n = 0;
   }
+  return 0;
+}
+
+int st_fetch_show(struct st_tracker *t, const struct st_installed *package, char **ret,
+                  struct st_error *err)
+{
+  ST_AUTO_STRINGS args = {0};
+  ST_AUTO_FREE char *text = NULL;
+  bool all = !strcmp(package->architecture, "all");
+  st_strings_add(&args, "apt-cache");
+  st_strings_add(&args, "-oDir::Cache::pkgcache=");
+  st_strings_add(&args, "-oDir::Cache::srcpkgcache=");
+  st_strings_add(&args, "show");
+  st_strings_add(&args, "--");
+  st_strings_take(&args, st_format("%s%s%s=%s", package->name, all ? "" : ":",
+                                   all ? "" : package->architecture, package->version));
+  int r = run(t, true, args.items, LOOK_SECONDS, &text, err);
+  if (r != 0)
+    return r < 0 ? r : 1;
+  char *end = strstr(text, "\n\n");
+  if (end)
+    end[1] = 0;
+  *ret = st_steal(&text);
   return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "systracker/commands/packages/deb.h"
+#include "systracker/tracker/deb.h"
 
 #include <fcntl.h>
 #include <string.h>

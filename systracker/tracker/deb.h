@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* deb.h - what a .deb says of itself, by dpkg-deb(1) of the running system. */
-#ifndef ST_PACKAGES_DEB_H
-#define ST_PACKAGES_DEB_H
+#ifndef ST_TRACKER_DEB_H
+#define ST_TRACKER_DEB_H
 
 #include "systracker/store/packages.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fetch.h - package files from the host's own repositories, by the root's own apt. */
-#ifndef ST_PACKAGES_FETCH_H
-#define ST_PACKAGES_FETCH_H
+/* packagefetch.h - package files from the host's own repositories, by the root's own apt. */
+#ifndef ST_TRACKER_PACKAGEFETCH_H
+#define ST_TRACKER_PACKAGEFETCH_H
 
 #include "systracker/tracker/installed.h"
 
@@ -17,5 +17,10 @@ int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bo
 typedef int st_fetch_fn(void *arg, int fd, const char *name, struct st_error *err);
 int st_fetch(struct st_tracker *t, const struct st_installed_list *list, const bool *wanted,
              st_fetch_fn *fn, void *arg, struct st_error *err);
+
+/* What the root's own lists say of one version: its control data and digest, as the first paragraph
+ * of "apt-cache show"; malloc'ed.  1: nothing. */
+int st_fetch_show(struct st_tracker *t, const struct st_installed *package, char **ret,
+                  struct st_error *err);
 
 #endif
