@@ -247,6 +247,16 @@ static int verify_plugins(struct st_session *s, const struct st_journal *j, size
   return 0;
 }
 
+/* What was acted on, and now cannot be what it should: a link to what is not as it was. */
+static bool is_half_done(const struct st_journal *j, const struct st_action *left)
+{
+  for (size_t i = 0; left->kind == ST_ACTION_CANNOT && i < j->actions.count; i++) {
+    if (strcmp(j->actions.items[i].path, left->path) == 0)
+      return true;
+  }
+  return false;
+}
+
 /* Looks again; what is left to do was not brought about.  What could not be restored from the
  * beginning was said before. */
 static int verify(struct st_session *s, const struct st_journal *j, struct st_session_end *end,
@@ -257,7 +267,7 @@ static int verify(struct st_session *s, const struct st_journal *j, struct st_se
     return st_wrap(err, "the restore was carried out, but cannot be verified");
   for (size_t i = 0; i < rest.count; i++) {
     const struct st_action *a = &rest.items[i];
-    if (!st_action_is_done(a))
+    if (!st_action_is_done(a) && !is_half_done(j, a))
       continue;
     ST_AUTO_FREE char *words = st_report_differences(st_state_differences(&a->before, &a->after));
     fprintf(stderr, "systracker: %s: not as it should be: %s\n", st_quote(a->path), words);

@@ -181,9 +181,138 @@ expect_status 0 systracker restore --checkpoint 1 --exact
 all_of "$scratch/now"
 same "$scratch/1" "$scratch/now"
 
+# Killed on the way: gone on with, or back, flags and links included.
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+  program=$(find "$ST_STAGE" -name systracker-restore -perm -100 -type f)
+  wreck
+  all_of "$scratch/2" -d
+  kills=0
+  for call in ioctl linkat setxattr renameat,renameat2 unlinkat; do
+    for n in 2 5 9 17 30 60; do
+      status=0
+      ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace="$call" \
+        -e inject="$call:signal=KILL:when=$n" "$program" --config "$config" --root "$root" \
+        --store "$store" --checkpoint 1 --exact --yes >"$out" 2>"$err" </dev/null || status=$?
+      printf '+ killed at %s %s: %s\n' "$call" "$n" "$status"
+      [ "$status" -gt 128 ] || break
+      kills=$((kills + 1))
+      case $(systracker restore --status | tail -n 1) in
+      *applying*) ;;
+      *) continue ;;
+      esac
+      if [ $((kills % 2)) -eq 0 ]; then
+        expect_status 0 systracker restore --resume
+        all_of "$scratch/now"
+        same "$scratch/1" "$scratch/now"
+      fi
+      expect_status 0 systracker undo
+      all_of "$scratch/now" -d
+      same "$scratch/2" "$scratch/now"
+    done
+    [ "$status" -gt 128 ] || expect_status 0 systracker undo
+    all_of "$scratch/now" -d
+    same "$scratch/2" "$scratch/now"
+  done
+  echo "$kills kills"
+  [ "$kills" -ge 8 ] || fail "only $kills kills took place"
+else
+  echo "SKIP: no strace that works here: a restore that is killed"
+fi
+
 # All of it into empty folders.
 chattr -R -ia "$root/srv" 2>/dev/null || :
 rm -rf "$root"/srv/* "$root"/opt/*
 expect_status 0 systracker restore --checkpoint 1 --exact
 all_of "$scratch/now"
 same "$scratch/1" "$scratch/now"
+
+# Some paths alone: what is linked to what was not asked for, is linked where that is as it was.
+chattr -i group/k
+echo changed >group/a
+rm -f group/d group/l2
+cp -p group/h group/h2 && mv group/h2 group/h
+expect_status 0 systracker restore --checkpoint 1 -- /srv/group/d /srv/group/l2 /srv/group/h
+contains "$out" '/srv/group/d .*hard link with /opt/of-c' '/srv/group/h .*links with /srv/group/g'
+expect_status 1 systracker restore --checkpoint 1 -- /srv/group/b
+contains "$out" '/srv/group/b .*content'
+[ "$(cat group/a)" = changed ] || fail "what was not asked for was changed"
+[ "$(cat group/b)" = one ] || fail "the content of a link was not put back"
+expect_status 0 systracker undo
+[ "$(cat group/b)" = changed ] || fail "undo did not link it again"
+expect_status 0 systracker restore --checkpoint 1 --exact
+all_of "$scratch/now"
+same "$scratch/1" "$scratch/now"
+
+# Owners by name, where the name has another number here; by number where that is asked for.
+sed -i 's/^daemon:x:1:1:/daemon:x:77:1:/' "$root/etc/passwd"
+expect_status 0 systracker restore --checkpoint 1 --dry-run -- /srv
+contains "$out" '/srv/acl .*user:daemon'
+expect_status 0 systracker restore --checkpoint 1 --dry-run --numeric-owner -- /srv
+contains "$out" '^nothing to restore'
+expect_status 0 systracker restore --checkpoint 1 -- /srv
+"$ST_BUILD/tests/list-tree" "$root/srv" | grep -F 'acl 100674' >"$scratch/acl" || fail "no ACL"
+contains "$scratch/acl" 'M\\00\\00\\00'
+expect_status 0 systracker restore --checkpoint 1 --exact
+expect_status 0 systracker restore --checkpoint 1 --exact --numeric-owner
+all_of "$scratch/now"
+same "$scratch/1" "$scratch/now"
+
+# Without the right to unlock, nothing is changed at all.
+if command -v setpriv >/dev/null; then
+  rm plain
+  chattr -i flags1 && echo more >>flags1 && chattr +i flags1
+  all_of "$scratch/2" -d
+  expect_status 1 setpriv --bounding-set -linux_immutable "$ST_SYSTRACKER" --config "$config" \
+    --root "$root" --store "$store" restore --checkpoint 1 --exact
+  contains "$err" '/srv/flags1: .*immutable' 'nothing was changed'
+  all_of "$scratch/now" -d
+  same "$scratch/2" "$scratch/now"
+  expect_status 0 systracker restore --checkpoint 1 --exact
+else
+  echo "SKIP: no setpriv: a restore without CAP_LINUX_IMMUTABLE"
+fi
+
+# A file system that holds less: what it does not hold is named path by path, and the rest is there.
+# poorer FOLDER: its content against what was; lines that differ are of paths that were named.
+poorer()
+{
+  "$ST_BUILD/tests/list-tree" "$1/srv" >"$scratch/poor"
+  "$ST_BUILD/tests/list-tree" "$root/srv" | sed 's| link=/group/o$||' >"$scratch/rich"
+  if ! grep -q '^/symlink ' "$scratch/poor"; then # its target does not fit into a block there
+    contains "$err" '^systracker: /srv/symlink: .*name too long'
+    sed -i '/^\/symlink /d' "$scratch/rich"
+  fi
+  cut -d' ' -f1-3 "$scratch/rich" >"$scratch/rich.1"
+  cut -d' ' -f1-3 "$scratch/poor" | diff "$scratch/rich.1" - || fail "names, modes and owners"
+  grep -o '^[^ ]*\|sha256=.*' "$scratch/rich" | sed 's/ .*//' >"$scratch/rich.1"
+  grep -o '^[^ ]*\|sha256=.*' "$scratch/poor" | sed 's/ .*//' | diff "$scratch/rich.1" - || fail "contents"
+  diff "$scratch/rich" "$scratch/poor" | sed -n 's/^> \([^ ]*\) .*/\1/p' >"$scratch/lacking"
+  [ -s "$scratch/lacking" ] || fail "it lacks nothing"
+  sed 's/\\0a/\\n/g; s/\\20/ /g; s/\\1b/\\x1b/g; s/\\01/\\x01/g; s/\\c3/\\xc3/g' "$scratch/lacking" |
+    while IFS= read -r path; do
+      grep -aqF "systracker: /srv$path: " "$err" || fail "not named: $path"
+    done
+}
+
+poor=$scratch/poor-root
+mkdir "$poor"
+for kind in tmpfs ext4; do
+  if [ "$kind" = tmpfs ]; then
+    mount -t tmpfs -o size=64M none "$poor" || continue
+  else
+    # Whole seconds until 2038, and little room for attributes.
+    truncate -s 64M "$scratch/image2"
+    mkfs.ext4 -q -I 128 -b 1024 -O ^ea_inode,^metadata_csum "$scratch/image2" 2>/dev/null
+    mount -o loop "$scratch/image2" "$poor" || continue
+  fi
+  at_end "umount -l '$poor' 2>/dev/null"
+  (
+    root=$poor
+    make_root
+    rm -r "$root/opt" "$root/srv"
+    expect_status 1 systracker restore --checkpoint 1 --exact --packages=none
+  )
+  poorer "$poor"
+  find "$poor" -xdev \( -type f -o -type d \) -exec chattr -ia {} + 2>/dev/null || :
+  umount -l "$poor"
+done
