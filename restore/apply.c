@@ -339,13 +339,23 @@ static int apply_next(struct run *r, struct st_store *store, size_t index, struc
   return st_journal_note(r->done, (uint32_t)index, err);
 }
 
-/* Links come when all that they may lead to is there. */
-static int apply_links(struct run *r, struct st_error *err)
+/* Links come when all that they may lead to is there; the metadata of an inode with several names
+ * when those that it is not to have any more have gone their own way. */
+enum turn { FIRST, LINK, SHARED };
+
+static enum turn turn_of(const struct st_action *a)
+{
+  if (a->after.linked_to)
+    return LINK;
+  return a->kind == ST_ACTION_METADATA && a->after.type != 'd' && a->before.links ? SHARED : FIRST;
+}
+
+static int apply_turn(struct run *r, enum turn turn, struct st_error *err)
 {
   const struct st_actions *actions = &r->a->journal->actions;
   int result = 0;
   for (size_t i = 0; i < actions->count && result == 0; i++) {
-    if (actions->items[i].after.linked_to)
+    if (turn_of(&actions->items[i]) == turn)
       result = apply_next(r, r->a->store, i, err);
   }
   return result;
@@ -362,7 +372,7 @@ static int apply_ordered(struct run *r, struct st_error *err)
   const struct st_actions *actions = &r->a->journal->actions;
   r->entries = st_calloc(actions->count + 1, sizeof(*r->entries));
   for (size_t i = 0; i < actions->count; i++) {
-    if (actions->items[i].after.linked_to)
+    if (turn_of(&actions->items[i]) != FIRST)
       continue;
     if (!is_in_order(&actions->items[i])) {
       r->entries[r->nentries++] = i;
@@ -402,7 +412,9 @@ static int apply_actions(struct run *r, struct st_error *err)
   };
   r->err = err;
   result = st_workers_run(&w, err);
-  return result != 0 ? result : apply_links(r, err);
+  if (result == 0)
+    result = apply_turn(r, LINK, err);
+  return result != 0 ? result : apply_turn(r, SHARED, err);
 }
 
 static int run_all(struct run *r, struct st_error *err)

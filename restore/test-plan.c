@@ -264,6 +264,121 @@ static void test_socket(void **state)
   expect(&a, 0, ST_ACTION_NOTE, "/etc/s");
 }
 
+/* A file in a group of hard links; NULL: alone. */
+static struct st_state linked(uint8_t content, const char *group)
+{
+  struct st_state s = file(content);
+  s.known |= ST_KNOWN_LINKS;
+  s.links = group ? st_strdup(group) : NULL;
+  return s;
+}
+
+static void expect_link(const struct st_actions *a, size_t n, enum st_action_kind kind,
+                        const char *path, const char *to)
+{
+  expect(a, n, kind, path);
+  if (to)
+    assert_string_equal(a->items[n].after.linked_to, to);
+  else
+    assert_null(a->items[n].after.linked_to);
+}
+
+/* Joined: only those that are not the first are linked; behind all others. */
+static void test_links_joined(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  wish(&w, "/a", linked(1, "/a"), linked(1, NULL));
+  wish(&w, "/b", linked(1, "/a"), linked(2, NULL));
+  wish(&w, "/c", linked(1, "/a"), nothing);
+  wish(&w, "/d", file(1), nothing);
+  wish(&w, "/e", linked(1, "/0"), nothing); /* whose first is as it should be */
+  plan(&w, false, &f, &a);
+  assert_int_equal(a.count, 4);
+  expect_link(&a, 0, ST_ACTION_CREATE, "/d", NULL);
+  expect_link(&a, 1, ST_ACTION_REPLACE, "/b", "/a");
+  expect_link(&a, 2, ST_ACTION_CREATE, "/c", "/a");
+  expect_link(&a, 3, ST_ACTION_CREATE, "/e", "/0");
+}
+
+/* Broken: the first keeps what is there, if all others go. */
+static void test_links_broken(void **state)
+{
+  (void)state;
+  for (int exact = 0; exact < 2; exact++) {
+    ST_AUTO_WISHES w = {0};
+    ST_AUTO_ACTIONS a = {0};
+    struct fake f = {0};
+    wish(&w, "/a", linked(1, NULL), linked(1, "/a"));
+    wish(&w, "/b", linked(1, NULL), linked(1, "/a"));
+    wish(&w, "/new", nothing, linked(1, "/a"));
+    plan(&w, exact, &f, &a);
+    size_t n = 0;
+    expect_link(&a, n++, exact ? ST_ACTION_DELETE : ST_ACTION_REPLACE, exact ? "/new" : "/a", NULL);
+    expect_link(&a, n++, ST_ACTION_REPLACE, "/b", NULL);
+    assert_int_equal(a.count, n);
+  }
+}
+
+/* The first of the group is another now, and was of another then: nobody keeps what is not theirs.
+ */
+static void test_links_exchanged(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  wish(&w, "/a", linked(1, NULL), linked(1, "/a"));
+  wish(&w, "/b", linked(1, "/b"), linked(1, "/a"));
+  wish(&w, "/c", linked(1, "/b"), linked(1, NULL));
+  plan(&w, true, &f, &a);
+  assert_int_equal(a.count, 2);
+  expect_link(&a, 0, ST_ACTION_REPLACE, "/b", NULL);
+  expect_link(&a, 1, ST_ACTION_REPLACE, "/c", "/b");
+}
+
+/* What cannot be had by itself can be had by a link; not to what is not put back. */
+static void test_links_without_content(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {.forbidden = "/x"};
+  struct st_state missing = linked(1, "/a"), other = linked(3, "/x");
+  missing.kept = other.kept = false;
+  wish(&w, "/b", missing, nothing);
+  wish(&w, "/x", linked(3, "/x"), nothing);
+  wish(&w, "/y", other, nothing);
+  wish(&w, "/z", linked(3, "/x"), linked(3, NULL));
+  plan(&w, true, &f, &a);
+  expect_link(&a, 0, ST_ACTION_CREATE, "/b", "/a");
+  expect(&a, 1, ST_ACTION_CANNOT, "/x");
+  expect(&a, 2, ST_ACTION_CANNOT, "/y");
+  assert_string_equal(a.items[2].why, "its content is not kept");
+  expect(&a, 3, ST_ACTION_CANNOT, "/z");
+  assert_string_equal(a.items[3].why, "it cannot be linked to /x, which is not as it was then");
+}
+
+/* What a checkpoint of before did not capture stays as it is. */
+static void test_not_captured(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  struct st_state live = linked(2, "/a");
+  st_state_set_xattrs(&live, "\1\0\1\0\0\0ab", 8);
+  live.flags = 0x10;
+  live.known |= ST_KNOWN_FLAGS;
+  wish(&w, "/a", file(1), live);
+  plan(&w, true, &f, &a);
+  expect(&a, 0, ST_ACTION_REPLACE, "/a");
+  assert_int_equal(a.items[0].after.flags, 0x10);
+  assert_int_equal(a.items[0].after.xattrs_length, 8);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -278,6 +393,11 @@ int main(void)
       cmocka_unit_test(test_forbidden),
       cmocka_unit_test(test_owner_by_name),
       cmocka_unit_test(test_socket),
+      cmocka_unit_test(test_links_joined),
+      cmocka_unit_test(test_links_broken),
+      cmocka_unit_test(test_links_exchanged),
+      cmocka_unit_test(test_links_without_content),
+      cmocka_unit_test(test_not_captured),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
