@@ -231,7 +231,7 @@ static int make_link(const struct st_put *put, const struct st_place *p, const s
   const char *name;
   ST_AUTO_CLOSE int parent = st_open_parent(put->root, s->linked_to, &name);
   int e = parent < 0 ? parent : st_meta_read(parent, name, &meta);
-  if (e == 0 && (meta.type != s->type || (s->type == 'f' && meta.size != s->size)))
+  if (e == 0 && (meta.type != s->type || (s->type == 'f' && s->size != 0 && meta.size != s->size)))
     return st_fail(err, 0, "cannot link it to %s, which is something else", st_quote(s->linked_to));
   if (e == 0 && linkat(parent, name, p->parent, p->beside, 0) < 0)
     e = -errno;
