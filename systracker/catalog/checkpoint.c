@@ -63,12 +63,7 @@ static int no_checkpoint(struct st_catalog *c, const char *text, struct st_error
 int st_catalog_checkpoint(struct st_catalog *c, int64_t number, struct st_checkpoint *ret,
                           struct st_error *err)
 {
-  ST_AUTO_STATEMENT *s = st_sql_prepare(
-      c,
-      "SELECT number, time, epoch, incomplete, begun, ended, state_root, header_digest, message,"
-      " (SELECT group_concat(name, ', ') FROM (SELECT name FROM tag WHERE number = ?1"
-      " ORDER BY name)) FROM checkpoint WHERE number = ?1",
-      err);
+  ST_AUTO_RESET *s = st_sql_fixed(c, ST_CHECKPOINT_GET, err);
   int r;
 
   *ret = (struct st_checkpoint){0};

@@ -227,17 +227,36 @@ struct history {
   st_history_fn *fn;
   void *arg;
   int64_t number;
+  struct st_fact_row **later; /* of each table: the path's fact before the change told last */
 };
 
-static int tell_history(void *arg, const struct st_change *change, struct st_error *err)
+static void history_clear(struct st_catalog *c, struct history *h)
 {
-  struct history *h = arg;
+  for (size_t i = 0; i < c->count; i++)
+    st_fact_free(h->later[i]);
+  free(h->later);
+}
 
-  return h->fn(h->arg, h->number, change, err);
+/* What came with the checkpoint in one table.  What held before the next change, told before this
+ * one, is what holds after it; but what was expected depends on the checkpoint, too. */
+static int history_in(struct st_catalog *c, size_t i, const struct st_value *path, int64_t before,
+                      struct history *h, struct st_error *err)
+{
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *after = st_steal(&h->later[i]);
+  const struct st_catalog_table *table = &c->tables[i]->pub;
+  struct st_change change;
+
+  if (after && after->expected)
+    st_fact_free(st_steal(&after));
+  if (!after && st_catalog_fact(c, h->number, table, path, &after, err) < 0)
+    return -1;
+  if (st_catalog_fact(c, before, table, path, &h->later[i], err) < 0)
+    return -1;
+  return make_change(h->later[i], after, &change) ? h->fn(h->arg, h->number, &change, err) : 0;
 }
 
 /* What came with one checkpoint; of a snapshot nobody knows. */
-static int history_at(struct st_catalog *c, struct st_value *path, struct history *h,
+static int history_at(struct st_catalog *c, const struct st_value *path, struct history *h,
                       struct st_error *err)
 {
   int64_t before = st_catalog_before(c, h->number);
@@ -246,13 +265,9 @@ static int history_at(struct st_catalog *c, struct st_value *path, struct histor
   if (before == 0 && h->number != 1)
     return 0;
 
-  for (size_t i = 0; i < c->count && r == 0; i++) {
-    struct st_fact_row row = {.values = path};
-    struct st_key key = {c->tables[i], &row};
-
+  for (size_t i = 0; i < c->count && r == 0; i++)
     if (st_is_entry(c->tables[i]))
-      r = compare_at(c, &key, before, h->number, tell_history, h, err);
-  }
+      r = history_in(c, i, path, before, h, err);
   return r;
 }
 
@@ -269,10 +284,12 @@ int st_catalog_history(struct st_catalog *c, const char *path, st_history_fn *fn
   int64_t latest = st_catalog_latest(c);
   int r = path_history(c, &value, &numbers, err);
 
+  h.later = st_calloc(c->count + 1, sizeof(struct st_fact_row *));
   for (size_t i = 0; i < numbers.count && r == 0; i++) {
     h.number = numbers.items[i];
     if (h.number <= latest && (i == 0 || h.number != numbers.items[i - 1]))
       r = history_at(c, &value, &h, err);
   }
+  history_clear(c, &h);
   return r;
 }

@@ -69,6 +69,7 @@ static inline bool st_is_entry(const struct st_table_full *t)
 
 /* Statements over the catalog's own tables; texts in sql.c. */
 enum st_fixed_statement {
+  ST_CHECKPOINT_GET,
   ST_PATH_ID,
   ST_PATH_ADD,
   ST_PATH_ADD_NEW,

@@ -5,6 +5,10 @@
 #include "systracker/base/escape.h"
 
 static const char *const texts[ST_FIXED_STATEMENTS] = {
+    [ST_CHECKPOINT_GET] =
+        "SELECT number, time, epoch, incomplete, begun, ended, state_root, header_digest, message,"
+        " (SELECT group_concat(name, ', ') FROM (SELECT name FROM tag WHERE number = ?1"
+        " ORDER BY name)) FROM checkpoint WHERE number = ?1",
     [ST_PATH_ID] = "SELECT id FROM path WHERE path = ?1",
     [ST_PATH_ADD] = "INSERT INTO path (path) VALUES (?1)",
     [ST_PATH_ADD_NEW] = "INSERT OR IGNORE INTO path (path) VALUES (?1)",
