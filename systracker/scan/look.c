@@ -49,9 +49,11 @@ struct look {
   bool was_read;
   bool if_stored; /* the digest serves if the store has the object */
   struct st_file_read read;
-  void *prepared;      /* of its content */
-  struct st_error err; /* of that */
-  uint64_t ahead;      /* bytes that count against ST_MOST_AHEAD */
+  struct looker *looker;
+  struct st_buffer data; /* its content, where nobody prepares it */
+  void *prepared;        /* of its content */
+  struct st_error err;   /* of that */
+  uint64_t ahead;        /* bytes that count against ST_MOST_AHEAD */
 };
 
 struct looker {
@@ -168,25 +170,51 @@ static struct st_xattr_options xattr_options(const struct looker *l, unsigned wa
   return (struct st_xattr_options){l->w->o->accounts, secret ? keys->id_key : NULL};
 }
 
-static struct st_walk_content content_of(const struct look *k)
+static struct st_walk_content content_of(struct look *k, const struct st_buffer *data)
 {
-  const struct st_file_read *r = &k->read;
   return (struct st_walk_content){
-      .data = r->data.data ? r->data.data : "",
-      .length = r->data.length,
-      .secret = r->key != NULL,
+      .data = data->data ? data->data : "",
+      .length = data->length,
+      .fd = -1,
+      .secret = k->read.key != NULL,
+      .id = &k->entry.digest,
       .prepared = k->prepared,
   };
 }
 
-/* What can be done of it before its turn. */
+static void drop_prepared(const struct looker *l, struct look *k)
+{
+  if (k->prepared)
+    l->w->cb->drop(l->w->cb->arg, k->prepared);
+  k->prepared = NULL;
+}
+
+/* What can be done of it before its turn; what was read is lent for so long. */
 static void prepare_content(const struct looker *l, struct look *k)
 {
   const struct st_walk_callbacks *cb = l->w->cb;
-  const struct st_walk_content content = content_of(k);
-  if (k->read.content && cb->prepare &&
-      cb->prepare(cb->arg, &k->entry, &content, &k->prepared, &k->err) < 0)
+  struct st_walk_content content = content_of(k, &k->read.data);
+  if (k->read.data.data && !cb->prepare)
+    st_buffer_append(&k->data, k->read.data.data, k->read.data.length);
+  else if (k->read.data.data &&
+           cb->prepare(cb->arg, &k->entry, &content, &k->prepared, &k->err) < 0)
     k->result = LOOK_FAILED;
+}
+
+/* A large one is read by who prepares it. */
+static int prepare_large(void *arg, int fd, struct st_file_read *read)
+{
+  struct look *k = arg;
+  const struct st_walk_callbacks *cb = k->looker->w->cb;
+  struct st_walk_content content = {
+      .length = read->meta.size, .fd = fd, .secret = read->key != NULL, .id = &read->digest};
+  drop_prepared(k->looker, k);
+  int r = cb->prepare(cb->arg, &k->entry, &content, &k->prepared, &k->err);
+  if (r < -1) /* it could not be read */
+    return r;
+  if (r < 0)
+    k->result = LOOK_FAILED;
+  return r < 0 ? 1 : r;
 }
 
 static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
@@ -194,9 +222,12 @@ static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
   unsigned wanted = k->entry.wanted;
   k->read = (struct st_file_read){.content = wanted & ST_WANT_CONTENT,
                                   .meta = k->meta,
+                                  .large = l->w->cb->prepare ? prepare_large : NULL,
+                                  .arg = k,
                                   .metadata = &k->metadata,
                                   .xattrs = xattr_options(l, wanted)};
   k->read.key = k->read.xattrs.key;
+  k->looker = l;
   if ((wanted & ST_WANT_SECRET) && !k->read.key) {
     unreadable(k, "a secret, and there is no key for its digest");
     return;
@@ -208,7 +239,7 @@ static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
     k->entry.unreadable = true;
   else
     take_read(l, k);
-  if (k->was_read)
+  if (k->was_read && k->result == LOOK_SEEN)
     prepare_content(l, k);
 }
 
@@ -232,7 +263,7 @@ static void wait_for_room(struct looker *l, struct look *k)
   pthread_mutex_lock(&l->mutex);
   while (!l->end && k != at(l, l->head) && l->ahead > 0 && l->ahead + k->meta.size > ST_MOST_AHEAD)
     pthread_cond_wait(&l->room, &l->mutex);
-  k->ahead = k->meta.size;
+  k->ahead = k->meta.size < ST_READ_LARGE ? k->meta.size : ST_READ_LARGE;
   l->ahead += k->ahead;
   pthread_mutex_unlock(&l->mutex);
 }
@@ -421,7 +452,7 @@ static int tell_content(struct looker *l, struct look *k, struct st_error *err)
   l->w->result->read_bytes += k->meta.size;
   if (!k->read.content)
     return 0;
-  const struct st_walk_content content = content_of(k);
+  const struct st_walk_content content = content_of(k, &k->data);
   k->prepared = NULL;
   if (cb->content(cb->arg, &k->entry, &content, &k->entry.digest, err) < 0)
     return -1;
@@ -522,12 +553,11 @@ static void drop_opened(struct opened *dir)
 
 static void clear(const struct looker *l, struct look *k)
 {
-  if (k->prepared)
-    l->w->cb->drop(l->w->cb->arg, k->prepared);
+  drop_prepared(l, k);
   st_error_clear(&k->err);
   free(k->path);
   free(k->target);
-  st_buffer_free(&k->read.data);
+  st_buffer_free(&k->data);
   st_metadata_clear(&k->metadata);
   drop_opened(k->dir);
 }

@@ -6,7 +6,7 @@
 
 #include "systracker/base/file.h"
 
-#define ST_READ_TRIES 3
+#define ST_READ_TRIES 4
 #define ST_READ_PIECE 262144
 
 /* Not by the last name alone: what was listed may have become a FIFO, a symlink or another file.
@@ -29,61 +29,103 @@ static bool same_state(const struct st_meta *a, const struct st_meta *b)
 void st_reader_free(struct st_reader *reader)
 {
   free(reader->piece);
+  st_buffer_free(&reader->content);
+  st_digester_free(reader->digester);
+}
+
+/* Bytes, fewer at the end alone, or -errno. */
+static ssize_t read_up_to(int fd, char *data, size_t most)
+{
+  size_t length = 0;
+  while (length < most) {
+    ssize_t n = read(fd, data + length, most - length);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return -errno;
+    length += (size_t)n;
+    if (n == 0 || length < most) /* a regular file gives less at its end only */
+      break;
+  }
+  return (ssize_t)length;
+}
+
+static struct st_digester *digester_of(const struct st_file_read *r, struct st_reader *reader)
+{
+  if (r->key)
+    return st_digester_new(r->key);
+  if (!reader->digester)
+    reader->digester = st_digester_new(NULL);
+  return reader->digester;
+}
+
+/* What is longer than one piece. */
+static int digest_pieces(struct st_file_read *r, struct st_reader *reader, int fd, ssize_t n)
+{
+  struct st_digester *d = digester_of(r, reader);
+  while (n > 0) {
+    st_digester_add(d, reader->piece, (size_t)n);
+    n = n < ST_READ_PIECE ? 0 : read_up_to(fd, reader->piece, ST_READ_PIECE);
+  }
+  st_digester_final(d, r->digest.digest);
+  r->digest.keyed = r->key != NULL;
+  if (d != reader->digester)
+    st_digester_free(d);
+  return n < 0 ? (int)n : 0;
 }
 
 static int digest_all(struct st_file_read *r, struct st_reader *reader, int fd)
 {
-  ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(r->key);
   if (!reader->piece)
     reader->piece = st_malloc(ST_READ_PIECE);
-  for (;;) {
-    ssize_t n = read(fd, reader->piece, ST_READ_PIECE);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return -errno;
-    if (n == 0)
-      break;
-    st_digester_add(d, reader->piece, (size_t)n);
-  }
-  st_digester_final(d, r->digest.digest);
-  r->digest.keyed = r->key != NULL;
-  return 0;
+  ssize_t n = read_up_to(fd, reader->piece, ST_READ_PIECE);
+  if (n == ST_READ_PIECE)
+    return digest_pieces(r, reader, fd, n);
+  if (n >= 0)
+    st_id_of(&r->digest, r->key, reader->piece, (size_t)n);
+  return n < 0 ? (int)n : 0;
 }
 
 /* At most one byte more than it should have: then it is growing, and is read again. */
-static int read_content(struct st_file_read *r, int fd)
+static int read_content(struct st_file_read *r, struct st_reader *reader, int fd)
 {
+  struct st_buffer *b = &reader->content;
   size_t most = (size_t)r->meta.size + 1;
-  st_buffer_clear(&r->data);
-  st_buffer_reserve(&r->data, most);
-  while (r->data.length < most) {
-    ssize_t n = read(fd, r->data.data + r->data.length, most - r->data.length);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return -errno;
-    if (n == 0)
-      break;
-    r->data.length += (size_t)n;
-  }
-  st_id_of(&r->digest, r->key, r->data.data, r->data.length);
+  if (b->size > 4 * ST_READ_LARGE && most < b->size / 4)
+    st_buffer_free(b);
+  st_buffer_clear(b);
+  st_buffer_reserve(b, most);
+  ssize_t n = read_up_to(fd, b->data, most);
+  if (n < 0)
+    return (int)n;
+  b->length = (size_t)n;
+  r->data = *b;
+  st_id_of(&r->digest, r->key, b->data, b->length);
   return 0;
+}
+
+static int read_somehow(struct st_file_read *r, struct st_reader *reader, int fd)
+{
+  r->data = ST_BUFFER_INIT;
+  if (!r->content)
+    return digest_all(r, reader, fd);
+  if (r->meta.size < ST_READ_LARGE || !r->large)
+    return read_content(r, reader, fd);
+  int e = r->large(r->arg, fd, r);
+  return e == 1 ? digest_all(r, reader, fd) : e;
 }
 
 /* 0 read, 1 it changed meanwhile, or -errno. */
 static int read_once(struct st_file_read *r, struct st_reader *reader, int fd)
 {
   struct st_meta behind;
-  if (lseek(fd, 0, SEEK_SET) < 0)
-    return -errno;
-  int e = r->content ? read_content(r, fd) : digest_all(r, reader, fd);
+  int e = read_somehow(r, reader, fd);
   if (e < 0)
     return e;
   e = st_meta_read(fd, "", &behind);
   if (e < 0)
     return e;
-  bool same = same_state(&r->meta, &behind) && (!r->content || r->data.length == behind.size);
+  bool same = same_state(&r->meta, &behind) && (!r->data.data || r->data.length == behind.size);
   r->meta = behind;
   return same ? 0 : 1;
 }
@@ -103,23 +145,22 @@ enum st_read_result st_file_read(struct st_file_read *r, struct st_reader *reade
     return ST_READ_VANISHED;
   if (fd < 0)
     return unreadable(r, -fd);
-  struct st_meta now;
-  int e = st_meta_read(fd, "", &now);
+  /* What was seen a moment ago is as good for a small file, which is soon read again. */
+  int e = r->meta.size < ST_READ_LARGE ? 0 : st_meta_read(fd, "", &r->meta);
+  for (int i = 0; i < ST_READ_TRIES && e >= 0 && r->meta.type == 'f'; i++) {
+    if (i > 0 && lseek(fd, 0, SEEK_SET) < 0)
+      return unreadable(r, errno);
+    e = read_once(r, reader, fd);
+    if (e != 0)
+      continue;
+    if (r->metadata)
+      st_metadata_read(r->metadata, fd, dirfd, name, &r->meta, &r->xattrs);
+    return ST_READ_DONE;
+  }
   if (e < 0)
     return unreadable(r, -e);
-  if (now.type != 'f')
+  if (r->meta.type != 'f')
     return ST_READ_VANISHED;
-  r->meta = now;
-  for (int i = 0; i < ST_READ_TRIES; i++) {
-    e = read_once(r, reader, fd);
-    if (e == 0) {
-      if (r->metadata)
-        st_metadata_read(r->metadata, fd, dirfd, name, &r->meta, &r->xattrs);
-      return ST_READ_DONE;
-    }
-    if (e < 0)
-      return unreadable(r, -e);
-  }
   snprintf(r->why, sizeof(r->why), "kept changing while it was read");
   return ST_READ_UNREADABLE;
 }

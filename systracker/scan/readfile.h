@@ -17,15 +17,25 @@ enum st_read_result {
 /* What one thread reads with; used again and again.  Zeros at first. */
 struct st_reader {
   char *piece;
+  struct st_buffer content;
+  struct st_digester *digester; /* without a key */
 };
 void st_reader_free(struct st_reader *reader);
+
+/* From here on content is not held in memory as a whole, where there is somebody to take it. */
+#define ST_READ_LARGE ((uint64_t)4 << 20)
 
 struct st_file_read {
   const uint8_t *key;    /* of a secret's digest, else NULL */
   bool content;          /* wanted */
   struct st_meta meta;   /* in: as it was seen; out: as it was when read */
   struct st_id digest;   /* out */
-  struct st_buffer data; /* out, when wanted; the caller frees it */
+  struct st_buffer data; /* out, when wanted: lent by the reader until it reads the next one; empty
+                          * where `large` took it */
+  /* Reads a large content from its beginning, and gives it its id.  1: it does not want it; it is
+   * called again where the file changed meanwhile.  May be NULL. */
+  int (*large)(void *arg, int fd, struct st_file_read *read);
+  void *arg;
   /* Read from the same descriptor, where that is not NULL. */
   struct st_metadata *metadata;
   struct st_xattr_options xattrs;

@@ -32,8 +32,10 @@ struct world {
   struct st_walk_result result;
   struct st_entry last; /* without its strings */
   unsigned want;
-  bool full, lost;   /* lost: the store has no object */
-  bool prepares;     /* content is prepared */
+  bool full, lost; /* lost: the store has no object */
+  bool prepares;   /* content is prepared */
+  bool refuses;    /* but no large one */
+  uint64_t max_content;
   const char *fails; /* preparing it does; the walk then has to */
   const char *forced;
   void (*while_reading)(struct world *w); /* called from `content` and `want` */
@@ -130,16 +132,18 @@ static int content(void *arg, const struct st_entry *entry, const struct st_walk
 {
   struct world *w = arg;
   (void)err;
-  assert_int_equal(entry->size, c->length);
+  const void *data = w->prepares ? c->prepared : c->data;
   assert_int_equal(ret->keyed, c->secret);
-  struct st_id id;
-  st_id_of(&id, c->secret ? w->keys.id_key : NULL, c->data, c->length);
-  assert_true(st_id_equal(&id, ret));
-  assert_true(!w->prepares || c->prepared);
-  if (c->prepared)
-    assert_memory_equal(c->prepared, c->data, c->length);
-  free(c->prepared);
   say(w, c->secret ? "secret" : "content", entry->path);
+  if (w->refuses)
+    return 0;
+  assert_non_null(data);
+  if (!w->prepares)
+    assert_int_equal(entry->size, c->length);
+  struct st_id id;
+  st_id_of(&id, c->secret ? w->keys.id_key : NULL, data, entry->size);
+  assert_true(st_id_equal(&id, ret));
+  free(c->prepared);
   return 0;
 }
 
@@ -148,11 +152,19 @@ static int prepare(void *arg, const struct st_entry *entry, const struct st_walk
                    void **ret, struct st_error *err)
 {
   struct world *w = arg;
-  if (!w->prepares)
-    return 0;
   if (w->fails && strcmp(entry->path, w->fails) == 0)
     return st_fail(err, 0, "as the test will have it");
-  *ret = st_memdup(c->data, c->length);
+  if (c->fd < 0) {
+    *ret = st_memdup(c->data, c->length);
+    return 0;
+  }
+  if (w->refuses)
+    return 1;
+  *ret = st_calloc(1, c->length);
+  if (w->while_reading)
+    w->while_reading(w);
+  assert_int_equal(read(c->fd, *ret, c->length), c->length);
+  st_id_of(c->id, c->secret ? w->keys.id_key : NULL, *ret, c->length);
   return 0;
 }
 
@@ -234,10 +246,19 @@ static void do_walk(struct world *w, struct st_index *index)
       .accounts = w->accounts,
       .keys = &w->keys,
       .mounts = &w->mounts,
-      .max_content = 1000,
+      .max_content = w->max_content ? w->max_content : 1000,
   };
-  const struct st_walk_callbacks callbacks = {
-      w, want, on_entry, content, has, forced, gone, unobserved, on_mount, prepare, drop_prepared};
+  const struct st_walk_callbacks callbacks = {w,
+                                              want,
+                                              on_entry,
+                                              content,
+                                              has,
+                                              forced,
+                                              gone,
+                                              unobserved,
+                                              on_mount,
+                                              w->prepares ? prepare : NULL,
+                                              drop_prepared};
   int r = st_walk(&options, &callbacks, &w->result, &err);
   assert_int_equal(r < 0, w->fails != NULL);
   if (r < 0 && !w->fails)
@@ -614,6 +635,47 @@ static void test_large(void **state)
   assert_int_equal(count_said(w, "content"), 0);
   assert_true(w->last.has_digest);
   assert_false(w->last.has_object);
+}
+
+static void append_byte(struct world *w)
+{
+  w->while_reading = NULL;
+  ST_AUTO_CLOSE int fd = openat(w->root, "large", O_WRONLY | O_APPEND);
+  assert_int_equal(write(fd, "!", 1), 1);
+}
+
+/* A large content is read by who prepares it; again where it changes meanwhile, and by the walk
+ * where nobody wants it. */
+static void test_large_content(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/large");
+  const size_t n = 5 << 20;
+  w->max_content = 2 * n;
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  ST_AUTO_FREE char *text = st_malloc(n + 2);
+  for (size_t i = 0; i < n; i++)
+    text[i] = (char)('a' + i % 23 + (i >> 20));
+  memcpy(text + n, "!", 2);
+  struct st_id before, after;
+  st_id_of(&before, NULL, text, n);
+  st_id_of(&after, NULL, text, n + 1);
+  text[n] = 0;
+  put_file(w, "/large", text);
+  for (int i = 0; i < 3; i++) {
+    w->full = true;
+    w->prepares = i > 0;
+    w->refuses = i > 1;
+    walk(w);
+    assert_true(st_id_equal(&w->last.digest, &before));
+    assert_true(said(w, "content /large"));
+  }
+  w->refuses = false;
+  w->while_reading = append_byte;
+  w->want |= ST_WANT_DIGEST;
+  walk(w);
+  assert_int_equal(w->last.size, n + 1);
+  assert_true(st_id_equal(&w->last.digest, &after));
 }
 
 /* Killed after the walk: what was hashed is not hashed again, and all of it is looked at. */
@@ -1016,33 +1078,20 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_first),
-      TEST(test_entry),
-      TEST(test_unchanged),
-      TEST(test_unsettled),
-      TEST(test_changed),
-      TEST(test_gone),
-      TEST(test_cached),
-      TEST(test_large),
-      TEST(test_killed),
-      TEST(test_deep),
-      TEST(test_odd_names),
-      TEST(test_changes_before),
-      TEST(test_vanishes),
-      TEST(test_swapped),
-      TEST(test_swapped_for_fifo),
-      TEST(test_roots),
-      TEST(test_top),
-      TEST(test_store),
-      TEST(test_generated),
-      TEST(test_unreadable),
-      TEST(test_named_mount),
-      TEST(test_other_mount),
-      TEST(test_mount_above),
-      TEST(test_listed),
-      TEST(test_listed_excluded),
-      TEST(test_same_tick),
-      TEST(test_mtime_put_back),
+      TEST(test_first),          TEST(test_entry),
+      TEST(test_unchanged),      TEST(test_unsettled),
+      TEST(test_changed),        TEST(test_gone),
+      TEST(test_cached),         TEST(test_large),
+      TEST(test_large_content),  TEST(test_killed),
+      TEST(test_deep),           TEST(test_odd_names),
+      TEST(test_changes_before), TEST(test_vanishes),
+      TEST(test_swapped),        TEST(test_swapped_for_fifo),
+      TEST(test_roots),          TEST(test_top),
+      TEST(test_store),          TEST(test_generated),
+      TEST(test_unreadable),     TEST(test_named_mount),
+      TEST(test_other_mount),    TEST(test_mount_above),
+      TEST(test_listed),         TEST(test_listed_excluded),
+      TEST(test_same_tick),      TEST(test_mtime_put_back),
       TEST(test_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,11 +54,15 @@ struct st_mount {
   bool entered;
 };
 
+/* Content of a regular file. */
 struct st_walk_content {
-  const void *data;
+  const void *data; /* for `prepare`, and for `content` where there is no `prepare` */
   size_t length;
+  int fd; /* for `prepare`: -1, or of a large one, to be read from where it stands; `length` is what
+           * it should have */
   bool secret;
-  void *prepared;
+  struct st_id *id; /* known, but of a large one: then `prepare` sets it */
+  void *prepared;   /* for `content`: by `prepare`, or NULL */
 };
 
 /* What the walk tells and asks.  `want`, `forced` and `prepare` are called from any thread, several
@@ -83,8 +87,9 @@ struct st_walk_callbacks {
   /* Not seen: what is known of the path (and all below, where it is a directory) stands. */
   int (*unobserved)(void *arg, const char *path, const char *why, struct st_error *err);
   int (*mount)(void *arg, const struct st_mount *mount, struct st_error *err);
-  /* The part of `content` that may be done in any thread, several at a time, and before its turn:
-   * the id is known, `*ret` is for `content`.  May be NULL. */
+  /* The part of `content` that may be done in any thread, several at a time, and before its turn;
+   * `*ret` is for `content`, or for `drop` where that is not called.  1: the large content was not
+   * read, which the walk does then; -errno but -EPERM: it could not be; -1: `err`.  May be NULL. */
   int (*prepare)(void *arg, const struct st_entry *entry, const struct st_walk_content *content,
                  void **ret, struct st_error *err);
   /* Frees what `prepare` made and `content` will not be called for; not NULL where that is not. */

@@ -7,8 +7,8 @@
 #include "systracker/base/file.h"
 #include "systracker/tracker/rules.h"
 
-/* A file as large is not held in memory at once, whatever a plug-in wants of it. */
-#define ST_MOST_CONTENT ((uint64_t)1 << 30)
+/* No content is larger, whatever a plug-in wants of it: the list of its chunks is held in memory. */
+#define ST_MOST_CONTENT ((uint64_t)1 << 40)
 
 /* ---- Not seen ---------------------------------------------------------------------------------
  */
@@ -280,24 +280,69 @@ static int ask_first(struct st_observation *o, const struct st_entry *e, struct 
   return r;
 }
 
+/* What is read is what it gets, up to the length that it should have and one byte more. */
+static int stream(struct st_store_writer *writer, const struct st_walk_content *c,
+                  struct st_error *err)
+{
+  const size_t size = 1 << 18;
+  ST_AUTO_FREE char *piece = st_malloc(size);
+  for (size_t left = c->length + 1; left > 0;) {
+    ssize_t n = read(c->fd, piece, left < size ? left : size);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return errno == EPERM ? -EIO : -errno;
+    if (n == 0)
+      break;
+    left -= (size_t)n;
+    if (st_store_writer_add(writer, piece, (size_t)n, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* A large content goes into the store as it is read. */
+static int keep_large(struct st_observation *o, const struct st_walk_content *c, struct kept *kept,
+                      const struct st_id *before, struct st_error *err)
+{
+  ST_CLEANUP(st_store_writer_freep) struct st_store_writer *writer = NULL;
+  if (st_store_writer_new(&writer, o->tracker->store, c->secret, before, err) < 0)
+    return -1;
+  int r = stream(writer, c, err);
+  if (r == 0)
+    r = st_store_writer_finish(writer, c->id, err);
+  pthread_mutex_lock(&o->lock);
+  o->ahead_bytes -= kept->length;
+  o->kept_bytes -= kept->length;
+  o->kept_bytes += st_store_writer_kept(writer);
+  pthread_mutex_unlock(&o->lock);
+  kept->length = 0;
+  kept->prepared.known = true;
+  return r;
+}
+
 /* Any thread.  What the store has, and what is over a limit, is not compressed. */
 static int prepare(void *arg, const struct st_entry *e, const struct st_walk_content *c, void **ret,
                    struct st_error *err)
 {
   struct st_observation *o = arg;
   struct st_id before;
-  if (!o->keep || st_store_has(o->tracker->store, &e->digest))
+  if (!o->keep)
+    return c->fd >= 0;
+  if (c->fd < 0 && st_store_has(o->tracker->store, c->id))
     return 0;
   struct kept *kept = *ret = st_calloc(1, sizeof(*kept));
   kept->length = c->length;
   int known = ask_first(o, e, kept, c->secret, &before, err);
   if (known < 0 || kept->why_not)
-    return known < 0 ? -1 : 0;
+    return known < 0 ? -1 : c->fd >= 0;
+  if (c->fd >= 0)
+    return keep_large(o, c, kept, known ? &before : NULL, err);
   const struct st_content content = {
       .data = c->data,
       .length = c->length,
       .secret = c->secret,
-      .id = &e->digest,
+      .id = c->id,
       .previous = known ? &before : NULL,
   };
   return st_store_prepare(o->tracker->store, &content, &kept->prepared, err);
@@ -307,6 +352,8 @@ static int prepare(void *arg, const struct st_entry *e, const struct st_walk_con
 static int keep_content(struct st_observation *o, const struct st_entry *e, const struct kept *kept,
                         struct st_error *err)
 {
+  if (kept->why_not && st_store_has(o->tracker->store, &e->digest))
+    return 0; /* a large one, which costs nothing */
   if (kept->why_not) {
     o->again = true;
     return st_observe_missed(o, "", e->path, kept->why_not, err) < 0 ? -1 : 0;
