@@ -3,13 +3,13 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "restore/live.h"
 #include "restore/put.h"
 #include "restore/report.h"
+#include "restore/signals.h"
 #include "restore/workers.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
@@ -26,26 +26,6 @@ struct run {
   size_t *entries; /* the actions that threads share, in the journal's order */
   size_t nentries;
 };
-
-/* ---- Signals --------------------------------------------------------------------------------- */
-
-static void hold_signals(sigset_t *before)
-{
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
-  sigprocmask(SIG_BLOCK, &set, before);
-}
-
-static bool is_interrupted(void)
-{
-  sigset_t pending;
-  return sigpending(&pending) == 0 &&
-         (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
-          sigismember(&pending, SIGHUP));
-}
 
 /* ---- Problems -------------------------------------------------------------------------------- */
 
@@ -329,7 +309,7 @@ static int apply_next(struct run *r, struct st_store *store, size_t index, struc
 {
   const struct st_action *a = &r->a->journal->actions.items[index];
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  if (is_interrupted())
+  if (st_signals_pending())
     return 1;
   if (apply_one(r, store, index, &why) < 0) {
     note_problem(r, a->path, &why);
@@ -426,12 +406,13 @@ static int run_all(struct run *r, struct st_error *err)
   unlock_touched(r);
   int result = apply_actions(r, err);
   if (result == 0) {
-    apply_plugins(r);
+    if (!r->a->stays_open)
+      apply_plugins(r);
     finish_directories(r);
   }
   finish_touched(r);
   finish_locks(r, result == 0);
-  if (result != 0)
+  if (result != 0 || r->a->stays_open)
     return result;
   return st_journal_set_state(r->a->store_dir, j, ST_JOURNAL_APPLIED, err);
 }
@@ -440,7 +421,7 @@ int st_apply(const struct st_apply *a, struct st_error *err)
 {
   struct run r = {.a = a, .root = a->tracker->root, .telling = PTHREAD_MUTEX_INITIALIZER};
   sigset_t before;
-  hold_signals(&before);
+  st_signals_hold(&before);
   ST_AUTO_CLOSE int done = st_journal_open_done(a->store_dir, a->journal, err);
   r.done = done;
   int result = done < 0 ? -1 : run_all(&r, err);
@@ -450,7 +431,7 @@ int st_apply(const struct st_apply *a, struct st_error *err)
   pthread_mutex_destroy(&r.telling);
   /* A signal that came is answered by the return value: delivered now it would kill us before we
    * can say where the restore stands. */
-  if (!is_interrupted())
+  if (!st_signals_pending())
     sigprocmask(SIG_SETMASK, &before, NULL);
   return result;
 }

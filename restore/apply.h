@@ -12,6 +12,7 @@ struct st_apply {
   int store_dir;
   struct st_journal *journal;
   struct st_strings *problems; /* what could not be done, one line each, escaped */
+  bool stays_open;             /* the journal stays `applying` at the end: more is to follow */
 };
 
 /* Ends with 0 when it went to its end (`problems` may say that something was not done); 1 when it

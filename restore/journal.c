@@ -13,6 +13,8 @@
 
 #define MAGIC "systracker-restore"
 #define VERSION 3 /* 2, without what stat does not say, is read too */
+#define REQUEST_MAGIC "systracker-request"
+#define REQUEST_VERSION 1
 #define HEADER_MEMBERS 17
 #define MAX_PLAN (1UL << 30) /* bytes */
 #define SYNC_EVERY 4096      /* actions; what is to be done is seen from the entries */
@@ -25,6 +27,8 @@ void st_journal_clear(struct st_journal *j)
   free(j->touched);
   st_plan_clear(&j->plugins);
   st_package_steps_free(&j->packages);
+  st_moves_free(&j->moves);
+  st_strings_free(&j->paths);
   free(j->chain);
   *j = (struct st_journal){0};
 }
@@ -34,6 +38,30 @@ void st_journal_touch(struct st_journal *j, const struct st_touched *touched)
   j->touched = st_realloc(j->touched, j->ntouched + 1, sizeof(*j->touched));
   j->touched[j->ntouched] = *touched;
   j->touched[j->ntouched++].path = st_strdup(touched->path);
+}
+
+void st_journal_touch_as(struct st_journal *j, const struct st_journal *undone)
+{
+  for (size_t i = 0; undone->state == ST_JOURNAL_APPLYING && i < undone->ntouched; i++)
+    st_journal_touch(j, &undone->touched[i]);
+}
+
+void st_journal_drop(struct st_journal *j, const struct st_journal *other)
+{
+  ST_CLEANUP(st_set_freep) struct st_set *paths = st_set_new();
+  struct st_actions kept = {0};
+  for (size_t i = 0; i < other->actions.count; i++)
+    st_set_add(paths, other->actions.items[i].path, strlen(other->actions.items[i].path), 0);
+  for (size_t i = 0; i < j->actions.count; i++) {
+    const struct st_action *a = &j->actions.items[i];
+    if (st_set_get(paths, a->path, strlen(a->path), NULL))
+      continue;
+    struct st_action *copy = st_actions_add(&kept, a->kind, a->path);
+    st_state_copy(&copy->before, &a->before);
+    st_state_copy(&copy->after, &a->after);
+  }
+  st_actions_free(&j->actions);
+  j->actions = kept;
 }
 
 char *st_journal_beside(const struct st_journal *j)
@@ -106,6 +134,24 @@ void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
     st_cbor_string(out, item->words);
     st_cbor_bytes(out, item->data, item->length);
   }
+  uint8_t digest[ST_DIGEST_SIZE];
+  st_digest(digest, out->data + start, out->length - start);
+  st_cbor_bytes(out, digest, sizeof(digest));
+}
+
+void st_journal_encode_request(struct st_buffer *out, const struct st_journal *j)
+{
+  size_t start = out->length;
+  st_cbor_array(out, 6);
+  st_cbor_string(out, REQUEST_MAGIC);
+  st_cbor_integer(out, REQUEST_VERSION);
+  st_cbor_bool(out, j->whole);
+  st_cbor_bool(out, j->with_packages);
+  st_cbor_bool(out, j->without_plugins);
+  st_cbor_integer(out, (int64_t)j->paths.count);
+  for (size_t i = 0; i < j->paths.count; i++)
+    st_cbor_bytes(out, j->paths.items[i], strlen(j->paths.items[i]));
+  st_moves_encode(out, &j->moves);
   uint8_t digest[ST_DIGEST_SIZE];
   st_digest(digest, out->data + start, out->length - start);
   st_cbor_bytes(out, digest, sizeof(digest));
@@ -248,18 +294,18 @@ struct counts {
   int64_t packages, actions, touched, plugins;
 };
 
-static int decode_version(struct st_cbor *in, struct st_error *err)
+static int decode_version(struct st_cbor *in, uint64_t members, const char *expected, int64_t least,
+                          int64_t known, struct st_error *err)
 {
   const char *magic;
   size_t length;
   int64_t version;
-  if (expect_array(in, HEADER_MEMBERS, err) < 0 ||
-      st_cbor_read_text(in, &magic, &length, err) < 0 ||
+  if (expect_array(in, members, err) < 0 || st_cbor_read_text(in, &magic, &length, err) < 0 ||
       st_cbor_read_integer(in, &version, err) < 0)
     return -1;
-  if (length != strlen(MAGIC) || memcmp(magic, MAGIC, length) != 0)
+  if (length != strlen(expected) || memcmp(magic, expected, length) != 0)
     return st_fail(err, 0, "it is no journal of a restore");
-  if (version != VERSION && version != VERSION - 1)
+  if (version < least || version > known)
     return st_fail(err, 0, "its format %lld is not known to this version", (long long)version);
   return 0;
 }
@@ -298,7 +344,7 @@ static int decode_kind(struct st_cbor *in, struct st_journal *j, struct st_error
       st_cbor_read_integer(in, &j->part_of, err) < 0 ||
       st_cbor_read_integer(in, &j->before, err) < 0)
     return -1;
-  if (kind != ST_JOURNAL_ENTRIES && kind != ST_JOURNAL_PACKAGES)
+  if (kind != ST_JOURNAL_ENTRIES && kind != ST_JOURNAL_PHASES)
     return st_fail(err, 0, "it is of an unknown kind");
   j->kind = (enum st_journal_kind)kind;
   return 0;
@@ -307,7 +353,8 @@ static int decode_kind(struct st_cbor *in, struct st_journal *j, struct st_error
 static int decode_header(struct st_cbor *in, struct st_journal *j, struct counts *n,
                          struct st_error *err)
 {
-  if (decode_version(in, err) < 0 || st_cbor_read_integer(in, &j->time, err) < 0 ||
+  if (decode_version(in, HEADER_MEMBERS, MAGIC, VERSION - 1, VERSION, err) < 0 ||
+      st_cbor_read_integer(in, &j->time, err) < 0 ||
       st_cbor_read_integer(in, &j->checkpoint, err) < 0 ||
       st_cbor_read_integer(in, &j->undoes, err) < 0 ||
       st_cbor_read_bool(in, &j->undoable, err) < 0 ||
@@ -378,6 +425,35 @@ int st_journal_decode(const void *data, size_t length, struct st_journal *ret, s
   return r;
 }
 
+static int decode_request(struct st_cbor *in, struct st_journal *j, struct st_error *err)
+{
+  int64_t paths;
+  if (decode_version(in, 6, REQUEST_MAGIC, 1, REQUEST_VERSION, err) < 0 ||
+      st_cbor_read_bool(in, &j->whole, err) < 0 ||
+      st_cbor_read_bool(in, &j->with_packages, err) < 0 ||
+      st_cbor_read_bool(in, &j->without_plugins, err) < 0 ||
+      st_cbor_read_integer(in, &paths, err) < 0)
+    return -1;
+  if (paths < 0)
+    return st_fail(err, 0, "a count is out of range");
+  for (int64_t i = 0; i < paths; i++) {
+    char *path;
+    if (decode_path(in, &path, err) < 0)
+      return -1;
+    st_strings_take(&j->paths, path);
+  }
+  return st_moves_decode(in, &j->moves, err);
+}
+
+int st_journal_decode_request(const void *data, size_t length, struct st_journal *j,
+                              struct st_error *err)
+{
+  struct st_cbor in = {.data = data};
+  if (check_digest(data, length, &in.length, err) < 0 || decode_request(&in, j, err) < 0)
+    return -1;
+  return st_cbor_at_end(&in) ? 0 : st_fail(err, 0, "something follows where it should end");
+}
+
 /* ---- In the store ---------------------------------------------------------------------------- */
 
 static const char *const state_names[] = {"planned", "applying", "applied", "verified", "undone"};
@@ -432,6 +508,15 @@ static int write_state(int dir, enum st_journal_state state, struct st_error *er
   return st_write_file(dir, "state", 0600, text, strlen(text), err);
 }
 
+static int write_request(int dir, const struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_BUFFER request = ST_BUFFER_INIT;
+  st_journal_encode_request(&request, j);
+  if (request.length > MAX_PLAN)
+    return st_refuse(err, "too many inodes carry an id that moves to be journalled");
+  return st_write_file(dir, "request", 0600, request.data, request.length, err);
+}
+
 static int fill_folder(int dir, const struct st_journal *j, struct st_error *err)
 {
   ST_AUTO_BUFFER plan = ST_BUFFER_INIT;
@@ -439,7 +524,7 @@ static int fill_folder(int dir, const struct st_journal *j, struct st_error *err
   if (plan.length > MAX_PLAN)
     return st_refuse(err, "the plan is too large to be journalled: restore fewer paths at once");
   if (st_write_file(dir, "plan", 0600, plan.data, plan.length, err) < 0 ||
-      st_write_file(dir, "done", 0600, "", 0, err) < 0)
+      st_write_file(dir, "done", 0600, "", 0, err) < 0 || write_request(dir, j, err) < 0)
     return -1;
   return write_state(dir, ST_JOURNAL_PLANNED, err);
 }
@@ -544,19 +629,37 @@ int st_journal_open_done(int store_dir, const struct st_journal *j, struct st_er
   return fd < 0 ? st_fail(err, errno, "cannot open the journal's progress") : fd;
 }
 
-/* How far it came; for people.  What is to be done is seen from the entries themselves. */
-static int64_t count_done(int dir)
+/* How far it came: of actions, for people.  What is to be done is seen from the entries themselves.
+ */
+static void read_done(int dir, struct st_journal *j)
 {
   ST_AUTO_BUFFER done = ST_BUFFER_INIT;
   if (st_read_file(dir, "done", MAX_PLAN, &done, NULL) < 0)
-    return 0;
-  int64_t n = 0;
+    return;
   for (size_t at = 0; done.length - at >= DONE_RECORD; at += DONE_RECORD) {
-    uint8_t crc[4];
+    uint8_t crc[4], all[4];
     put_le32(crc, st_crc32c(0, done.data + at, 4));
-    n += memcmp(crc, done.data + at + 4, 4) == 0;
+    put_le32(all, ST_JOURNAL_ACCOUNTS_DONE);
+    if (memcmp(crc, done.data + at + 4, 4) != 0)
+      continue;
+    if (memcmp(all, done.data + at, 4) == 0)
+      j->accounts_done = true;
+    else
+      j->done++;
   }
-  return n;
+}
+
+/* An older version wrote none: it moved nothing, and did not say what was asked for. */
+static int read_request(int dir, struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_BUFFER request = ST_BUFFER_INIT;
+  int r = st_read_file(dir, "request", MAX_PLAN, &request, err);
+  if (r == -ENOENT) {
+    st_error_clear(err);
+    j->with_packages = j->accounts_done = true;
+    return 0;
+  }
+  return r < 0 ? -1 : st_journal_decode_request(request.data, request.length, j, err);
 }
 
 static int read_folder(int dir, struct st_journal *ret, struct st_error *err)
@@ -564,8 +667,9 @@ static int read_folder(int dir, struct st_journal *ret, struct st_error *err)
   ST_AUTO_BUFFER plan = ST_BUFFER_INIT;
   if (st_read_file(dir, "plan", MAX_PLAN, &plan, err) < 0)
     return -1;
-  if (st_journal_decode(plan.data, plan.length, ret, err) < 0)
+  if (st_journal_decode(plan.data, plan.length, ret, err) < 0 || read_request(dir, ret, err) < 0)
     return -1;
+  read_done(dir, ret);
   return read_state(dir, &ret->state, err);
 }
 
@@ -580,6 +684,5 @@ int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struc
     return st_wrap(err, "cannot read journal %lld", (long long)number);
   }
   ret->number = number;
-  ret->done = count_done(dir);
   return 0;
 }

@@ -3,13 +3,14 @@
  * journal.h - what a restore is about to do, written down before the first change, so that it can
  * be continued after a kill, and undone.
  *
- * STORE/journal/NNNN/ (0700): `plan`, complete before anything changes and never written again;
- * `done`, appended to while it goes; `state`, one word.  Made as NNNN.new, synced, renamed.
- * Formats: doc/formats.
+ * STORE/journal/NNNN/ (0700): `plan` and `request`, complete before anything changes
+ * and never written again; `done`, appended to while it goes; `state`, one word.  Made as NNNN.new,
+ * synced, renamed. Formats: doc/formats.
  */
 #ifndef ST_RESTORE_JOURNAL_H
 #define ST_RESTORE_JOURNAL_H
 
+#include "restore/moves.h"
 #include "restore/packageset.h"
 #include "restore/plan.h"
 #include "systracker/tracker/plan.h"
@@ -22,11 +23,12 @@ enum st_journal_state {
   ST_JOURNAL_UNDONE,
 };
 
-/* A restore that changes packages has two journals: one of the phases before the entries, and, when
- * these are done and the entries were planned anew, one of the entries, `part_of` the first. */
+/* A restore that moves ids or changes packages has two journals: one of the phases before the
+ * entries (`actions` are those on files of accounts), and, when these are done and the entries were
+ * planned anew, one of the entries, `part_of` the first. */
 enum st_journal_kind {
   ST_JOURNAL_ENTRIES,
-  ST_JOURNAL_PACKAGES,
+  ST_JOURNAL_PHASES,
 };
 
 #define ST_JOURNAL_TOKEN_SIZE 8
@@ -50,9 +52,16 @@ struct st_journal {
   enum st_journal_kind kind;
   bool exact, clone; /* the request's, for the entries to come */
   char *chain;       /* id of the host whose checkpoint it is; NULL: our own */
-  int64_t part_of;   /* of entries: the journal of the packages; 0: none */
-  int64_t before;    /* of packages: the checkpoint made first; 0: none */
+  int64_t part_of;   /* of entries: the journal of the phases; 0: none */
+  int64_t before;    /* of phases: the checkpoint made first; 0: none */
   struct st_package_steps packages;
+  /* Of phases, too: what moves with the accounts; whether that is done (filled by reading). */
+  struct st_moves moves;
+  bool accounts_done;
+  /* What was asked for: everything (of an undo: as of what is undone), packages too, without what
+   * plug-ins put back, these paths alone.  Of entries `whole` is all that counts. */
+  bool whole, with_packages, without_plugins;
+  struct st_strings paths;
   uint8_t token[ST_JOURNAL_TOKEN_SIZE]; /* part of the names of files beside */
   struct st_actions actions;            /* only what is to be done */
   struct st_touched *touched;
@@ -64,6 +73,13 @@ struct st_journal {
 void st_journal_clear(struct st_journal *j);
 void st_journal_touch(struct st_journal *j, const struct st_touched *touched); /* copies */
 
+/* Takes away the actions on paths that the other has actions on. */
+void st_journal_drop(struct st_journal *j, const struct st_journal *other);
+
+/* Of an undo: directories that an interrupted restore touched get the times back that they had
+ * before it, not those of its middle. */
+void st_journal_touch_as(struct st_journal *j, const struct st_journal *undone);
+
 /* What the names of this journal's files beside begin with; the action's index follows. */
 char *st_journal_beside(const struct st_journal *j);
 
@@ -72,6 +88,11 @@ void st_journal_encode(struct st_buffer *out, const struct st_journal *j);
 /* Anything that is not exactly as st_journal_encode writes it is an error in words. */
 int st_journal_decode(const void *data, size_t length, struct st_journal *ret,
                       struct st_error *err);
+
+/* The file `request`: in the same way; on an error the journal is to be cleared. */
+void st_journal_encode_request(struct st_buffer *out, const struct st_journal *j);
+int st_journal_decode_request(const void *data, size_t length, struct st_journal *j,
+                              struct st_error *err);
 
 /* Writes a new journal, in state planned; sets its number. */
 int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err);
@@ -84,7 +105,8 @@ int st_journal_newest(int store_dir, int64_t *ret, struct st_error *err);
 
 /* Progress: the file `done`, opened for appending. */
 int st_journal_open_done(int store_dir, const struct st_journal *j, struct st_error *err);
-/* Notes that an action was carried out; synced now and then. */
+/* Notes that an action was carried out; synced now and then, this one at once: */
+#define ST_JOURNAL_ACCOUNTS_DONE UINT32_MAX
 int st_journal_note(int fd, uint32_t action, struct st_error *err);
 
 /* Whether it names a chain of some host: "ID", or "ID/epoch-N". */

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 program_PROGRAMS += restore/systracker-restore
 restore_systracker_restore_SOURCES = restore/main.c \
+	restore/accountphase.c restore/accountphase.h \
+	restore/accounts.c restore/accounts.h \
 	restore/apply.c restore/apply.h \
+	restore/carriers.c restore/carriers.h \
 	restore/chain.c restore/chain.h \
 	restore/gather.c restore/gather.h \
 	restore/journal.c restore/journal.h \
 	restore/links.c restore/links.h \
 	restore/live.c restore/live.h \
 	restore/login.c restore/login.h \
+	restore/moves.c restore/moves.h \
+	restore/moving.c restore/moving.h \
 	restore/packages.c restore/packages.h \
 	restore/packageset.c restore/packageset.h \
 	restore/phases.c restore/phases.h \
@@ -19,6 +24,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/repository.c restore/repository.h \
 	restore/run.c restore/run.h \
 	restore/session.c restore/session.h \
+	restore/signals.c restore/signals.h \
 	restore/sources.c restore/sources.h \
 	restore/state.c restore/state.h \
 	restore/tools.c restore/tools.h \
@@ -43,12 +49,16 @@ uninstall-systracker-undo:
 .PHONY: install-systracker-undo uninstall-systracker-undo
 
 if HAVE_CMOCKA
-check_PROGRAMS += restore/test-plan restore/test-journal restore/test-login \
+check_PROGRAMS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
 	restore/test-packageset restore/test-repository
+restore_test_accounts_SOURCES = restore/test-accounts.c restore/accounts.c restore/moves.c
+restore_test_accounts_CFLAGS = $(UNIT_CFLAGS)
+restore_test_accounts_LDADD = $(UNIT_LDADD)
 restore_test_plan_SOURCES = restore/test-plan.c restore/plan.c restore/state.c
 restore_test_plan_CFLAGS = $(UNIT_CFLAGS)
 restore_test_plan_LDADD = $(UNIT_LDADD)
 restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c \
+	restore/accounts.c restore/moves.c \
 	restore/packageset.c restore/plan.c restore/state.c
 restore_test_journal_CFLAGS = $(UNIT_CFLAGS)
 restore_test_journal_LDADD = $(UNIT_LDADD)
@@ -61,7 +71,7 @@ restore_test_packageset_LDADD = $(UNIT_LDADD)
 restore_test_repository_SOURCES = restore/test-repository.c restore/repository.c
 restore_test_repository_CFLAGS = $(UNIT_CFLAGS)
 restore_test_repository_LDADD = $(UNIT_LDADD)
-TESTS += restore/test-plan restore/test-journal restore/test-login \
+TESTS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
 	restore/test-packageset restore/test-repository
 endif
 

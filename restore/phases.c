@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "restore/phases.h"
 
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
+#include "restore/accountphase.h"
 #include "restore/packages.h"
 #include "restore/preflight.h"
 #include "restore/repairs.h"
+#include "restore/signals.h"
 #include "restore/sources.h"
 #include "systracker/base/digest.h"
 #include "systracker/base/escape.h"
@@ -20,8 +21,16 @@
 bool st_phases_wanted(const struct st_session *s)
 {
   const struct st_request *r = s->request;
-  return r->paths.count == 0 &&
+  if (s->followed)
+    return s->followed->with_packages;
+  return s->checkpoint != 0 && r->paths.count == 0 &&
          (r->packages == ST_PACKAGES_EXACT || (r->packages == ST_PACKAGES_UNSAID && s->exact));
+}
+
+/* Whether something of packages comes before the entries. */
+static bool has_packages(const struct st_journal *j)
+{
+  return j->packages.count + j->plugins.count > 0;
 }
 
 static int find_steps(struct st_session *s, const struct st_gathered *g,
@@ -81,30 +90,48 @@ static void report(struct st_session *s, const struct st_gathered *g, const stru
 static int plan(struct st_session *s, struct st_gathered *g, const struct st_journal *j,
                 struct st_actions *ret, struct st_error *err)
 {
+  bool packages = has_packages(j);
+  st_account_phase_translate(&j->moves, &g->wishes);
   if (st_session_plan(s, &g->wishes, s->exact, ret, err) < 0)
     return -1;
-  leave_out_impossible(ret);
+  if (packages)
+    leave_out_impossible(ret);
+  st_account_phase_report(s, &j->moves);
   report(s, g, j);
   if (!s->request->cli->quiet && !s->request->cli->json && ret->count > 0)
-    printf("then, planned again when the packages are there; as of now:\n");
+    printf("then, planned again when the %s are there; as of now:\n",
+           packages ? "packages" : "accounts");
   st_report_plan(s->request->cli, ret, &g->plugins, NULL, true);
   return 0;
 }
 
 /* ---- Preflight ------------------------------------------------------------------------------- */
 
-/* Of the entries as they differ now, nothing of it kept: their contents are there, and so on. */
-static int check_entries(struct st_session *s, struct st_actions *actions,
+/* Of the entries as they differ now, nothing of it kept: their contents are there, and so on. Where
+ * ids move, owners are not what they will be. */
+static int check_entries(struct st_session *s, struct st_actions *actions, bool moves,
                          struct st_strings *refusals, struct st_error *err)
 {
   ST_AUTO_JOURNAL entries = {0};
   struct st_preflight p = {.world = &s->world,
                            .store = s->write ? s->write->store : s->look->store,
                            .dry_run = true,
-                           .unchanged = true};
+                           .unchanged = !moves};
   if (st_session_journal(s, actions, &entries, err) < 0)
     return -1;
   return st_preflight(&p, &entries, refusals, err);
+}
+
+/* Of the files of accounts, in earnest. */
+static int check_accounts(struct st_session *s, struct st_journal *j, struct st_strings *refusals,
+                          struct st_error *err)
+{
+  struct st_preflight p = {.world = &s->world,
+                           .store = s->write ? s->write->store : s->look->store,
+                           .dry_run = !s->write,
+                           .keep = j->undoable,
+                           .unchanged = true};
+  return st_preflight(&p, j, refusals, err);
 }
 
 /* A single reason is the error itself. */
@@ -121,11 +148,44 @@ static int refuse(const struct st_strings *refusals, struct st_error *err)
 static int verify_entries(struct st_session *s, const struct st_journal *j, struct st_actions *ret,
                           struct st_error *err)
 {
-  (void)j;
   ST_AUTO_GATHERED g = {0};
-  if (st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0)
+  if (s->checkpoint == 0)
+    return st_session_verify_journal(s, j, ret, err);
+  if (st_gather_checkpoint(&s->world, st_session_paths(s), &g, err) < 0)
     return -1;
   return st_session_plan(s, &g.wishes, s->exact, ret, err);
+}
+
+/* The restore whose last journal this is, back. */
+static int gather_undone(struct st_session *s, int64_t number, struct st_gathered *ret,
+                         struct st_error *err)
+{
+  ST_AUTO_JOURNAL last = {0}, phases = {0};
+  if (st_journal_read(s->look->store_dir, number, &last, err) < 0 ||
+      st_phases_of(s, &last, &phases, err) < 0)
+    return -1;
+  free(s->world.beside);
+  s->world.beside = st_journal_beside(&last);
+  if (last.kind == ST_JOURNAL_ENTRIES) {
+    st_journal_drop(&last, &phases);
+    if (st_gather_journal(&s->world, &last, true, &ret->wishes, err) < 0)
+      return -1;
+    st_account_phase_translate_back(&phases.moves, &ret->wishes);
+  }
+  return st_gather_journal(&s->world, &phases, true, &ret->wishes, err);
+}
+
+int st_phases_gather(struct st_session *s, const struct st_journal *phases, struct st_gathered *ret,
+                     struct st_error *err)
+{
+  if (s->checkpoint == 0)
+    return gather_undone(s, phases->undoes, ret, err);
+  if (st_gather_checkpoint(&s->world, st_session_paths(s), ret, err) < 0)
+    return -1;
+  /* Said, and not done. */
+  for (size_t i = 0; st_session_without_plugins(s) && i < ret->plugins.count; i++)
+    ret->plugins.items[i].possible = false;
+  return 0;
 }
 
 /* Packages that are still not as they should be, and diversions. */
@@ -145,6 +205,18 @@ static int count_wrong(struct st_session *s, const struct st_gathered *g, size_t
   return 0;
 }
 
+static int touch_as_before(struct st_session *s, struct st_journal *j, struct st_error *err)
+{
+  ST_AUTO_JOURNAL undone = {0};
+  if (j->undoes == 0)
+    return 0;
+  if (st_journal_read(s->look->store_dir, j->undoes, &undone, err) < 0)
+    return -1;
+  if (undone.kind == ST_JOURNAL_ENTRIES)
+    st_journal_touch_as(j, &undone);
+  return 0;
+}
+
 static int put_back_entries(struct st_session *s, struct st_gathered *g, struct st_actions *actions,
                             const struct st_journal *packages, struct st_session_end *end,
                             struct st_error *err)
@@ -155,24 +227,29 @@ static int put_back_entries(struct st_session *s, struct st_gathered *g, struct 
   j.part_of = packages->number;
   j.undoes = packages->undoes;
   j.undoable = packages->undoable;
-  st_session_take_plugins(&g->packages, &j.plugins);
+  j.whole = packages->whole;
+  if (touch_as_before(s, &j, err) < 0)
+    return -1;
+  if (st_phases_wanted(s))
+    st_session_take_plugins(&g->packages, &j.plugins);
   st_session_take_plugins(&g->plugins, &j.plugins);
   return st_session_go(s, &j, end, err);
 }
 
-/* The packages are there: looks again, and goes on with what differs now. */
+/* Accounts and packages are there: looks again, and goes on with what differs now. */
 static int go_on(struct st_session *s, const struct st_journal *packages, struct st_error *err)
 {
   ST_AUTO_GATHERED g = {0};
   ST_AUTO_ACTIONS actions = {0};
   struct st_session_end end = {.verify = verify_entries};
-  size_t wrong;
-  if (st_session_reopen(s, err) < 0 ||
-      st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0 ||
-      count_wrong(s, &g, &wrong, err) < 0 ||
+  size_t wrong = 0;
+  bool wanted = st_phases_wanted(s);
+  if (st_session_reopen(s, err) < 0 || st_phases_gather(s, packages, &g, err) < 0 ||
+      (wanted && count_wrong(s, &g, &wrong, err) < 0) ||
       st_session_plan(s, &g.wishes, s->exact, &actions, err) < 0)
     return -1;
-  st_report_plan(s->request->cli, &actions, &g.plugins, &g.packages, true);
+  st_report_plan(s->request->cli, &actions, &g.plugins, &g.packages, wanted);
+  st_report_sum_up(&end.sum, &packages->actions);
   st_report_sum_up(&end.sum, &actions);
   end.sum.packages = packages->packages.count;
   int status = put_back_entries(s, &g, &actions, packages, &end, err);
@@ -180,24 +257,6 @@ static int go_on(struct st_session *s, const struct st_journal *packages, struct
 }
 
 /* ---- The packages ---------------------------------------------------------------------------- */
-
-static void hold_signals(void)
-{
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
-  sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-static bool is_interrupted(void)
-{
-  sigset_t pending;
-  return sigpending(&pending) == 0 &&
-         (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
-          sigismember(&pending, SIGHUP));
-}
 
 /* Before dpkg unpacks anything. */
 static int put_back_diversions(struct st_session *s, const struct st_journal *j,
@@ -216,14 +275,14 @@ static int put_back_packages(struct st_session *s, struct st_package_phase *phas
                              struct st_error *err)
 {
   ST_AUTO_STRINGS problems = {0};
-  hold_signals();
+  st_signals_hold(NULL);
   int r = put_back_diversions(s, phase->journal, err);
   if (r == 0)
     r = st_package_phase_apply(phase, &problems, err);
   st_session_say(&problems);
   if (r < 0)
     return st_wrap(err, "`systracker restore --resume` goes on, `systracker undo` goes back");
-  if (is_interrupted()) {
+  if (st_signals_pending()) {
     fprintf(stderr, "systracker: interrupted when the packages were put back: `systracker restore "
                     "--resume` goes on, `systracker undo` goes back\n");
     return ST_EXIT_INCOMPLETE;
@@ -231,10 +290,10 @@ static int put_back_packages(struct st_session *s, struct st_package_phase *phas
   return go_on(s, phase->journal, err);
 }
 
-/* All that is there now, in a checkpoint. */
+/* All that is there now, in a checkpoint: what packages do, no journal knows. */
 static int keep_before(struct st_session *s, struct st_journal *j, struct st_error *err)
 {
-  if (!j->undoable)
+  if (!j->undoable || !has_packages(j))
     return 0;
   return st_session_keep(s, "before", j, &j->before, err) < 0 ? st_wrap(err, "nothing was changed")
                                                               : 0;
@@ -242,13 +301,18 @@ static int keep_before(struct st_session *s, struct st_journal *j, struct st_err
 
 static int fill_journal(struct st_session *s, struct st_journal *j, struct st_error *err)
 {
-  j->kind = ST_JOURNAL_PACKAGES;
+  j->kind = ST_JOURNAL_PHASES;
   j->time = time(NULL);
   j->checkpoint = s->checkpoint;
   j->undoable = !s->request->no_undo;
   j->exact = s->exact;
   j->clone = s->clone;
   j->chain = s->chain ? st_strdup(s->chain) : NULL;
+  j->whole = st_session_paths(s)->count == 0 && (s->checkpoint != 0 || j->whole);
+  j->with_packages = st_phases_wanted(s);
+  j->without_plugins = st_session_without_plugins(s);
+  for (size_t i = 0; i < st_session_paths(s)->count; i++)
+    st_strings_add(&j->paths, st_session_paths(s)->items[i]);
   return st_random(j->token, sizeof(j->token), err);
 }
 
@@ -257,12 +321,31 @@ static int carry_out(struct st_session *s, struct st_package_phase *phase, size_
 {
   struct st_journal *j = phase->journal;
   int dir = s->write->store_dir;
-  if (!st_session_confirm(s, j->packages.count + j->plugins.count + entries))
+  if (!st_session_confirm(s, j->packages.count + j->plugins.count + j->actions.count +
+                                 st_moves_count(&j->moves) + entries))
     return st_refuse(err, "not confirmed, nothing was changed");
   if (keep_before(s, j, err) < 0 || st_journal_write(dir, j, err) < 0 ||
       st_journal_set_state(dir, j, ST_JOURNAL_APPLYING, err) < 0)
     return -1;
-  return put_back_packages(s, phase, err);
+  int r = st_account_phase_apply(s, j, false, err);
+  if (r != 0)
+    return r;
+  return has_packages(j) ? put_back_packages(s, phase, err) : go_on(s, j, err);
+}
+
+/* Reasons against it, of accounts and entries and then of packages. */
+static int check(struct st_session *s, struct st_package_phase *phase, struct st_actions *actions,
+                 struct st_strings *refusals, struct st_error *err)
+{
+  struct st_journal *j = phase->journal;
+  bool moves = j->moves.changes.count > 0;
+  st_account_phase_take(actions, j, refusals);
+  if (check_accounts(s, j, refusals, err) < 0 ||
+      check_entries(s, actions, moves, refusals, err) < 0)
+    return -1;
+  return j->packages.count > 0
+             ? st_package_phase_preflight(phase, j->undoable, s->request->dry_run, refusals, err)
+             : 0;
 }
 
 int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal *j,
@@ -271,20 +354,18 @@ int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal
   ST_AUTO_ACTIONS actions = {0};
   ST_AUTO_STRINGS refusals = {0};
   ST_AUTO_PHASE phase = {s->look, j, ST_REPOSITORY_INIT};
-  bool dry_run = s->request->dry_run;
-  if (fill_journal(s, j, err) < 0 || plan(s, g, j, &actions, err) < 0 ||
-      check_entries(s, &actions, &refusals, err) < 0)
+  struct st_report_sum sum = {.dry_run = true, .packages = j->packages.count};
+  if (fill_journal(s, j, err) < 0 || plan(s, g, j, &actions, err) < 0)
     return -1;
-  if (st_package_phase_preflight(&phase, j->undoable, dry_run, &refusals, err) < 0)
+  st_report_sum_up(&sum, &actions);
+  if (check(s, &phase, &actions, &refusals, err) < 0)
     return -1;
   if (refusals.count > 0)
     return refuse(&refusals, err);
-  if (!dry_run)
+  if (!s->request->dry_run)
     return carry_out(s, &phase, actions.count, err);
-  struct st_report_sum sum = {.dry_run = true, .packages = j->packages.count};
-  st_report_sum_up(&sum, &actions);
   st_report_summary(s->request->cli, &sum);
-  return ST_EXIT_OK;
+  return sum.cannot > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
 }
 
 /* What is left of it, as it differs now, in the place of what was planned. */
@@ -294,7 +375,7 @@ static int find_again(struct st_session *s, struct st_journal *j, struct st_erro
   st_package_steps_free(&j->packages);
   st_plan_clear(&j->plugins);
   if (st_session_follow(s, j, err) < 0 ||
-      st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0 ||
+      st_gather_checkpoint(&s->world, st_session_paths(s), &g, err) < 0 ||
       st_phases_find(s, &g, j, err) < 0)
     return -1;
   report(s, &g, j);
@@ -304,7 +385,12 @@ static int find_again(struct st_session *s, struct st_journal *j, struct st_erro
 int st_phases_resume(struct st_session *s, struct st_journal *j, struct st_error *err)
 {
   ST_AUTO_STRINGS problems = {0}, refusals = {0};
-  int r = st_package_phase_recover(s->look, j, &problems, err);
+  int r = j->accounts_done ? 0 : st_account_phase_apply(s, j, true, err);
+  if (r != 0)
+    return r;
+  if (!has_packages(j))
+    return st_session_follow(s, j, err) < 0 ? -1 : go_on(s, j, err);
+  r = st_package_phase_recover(s->look, j, &problems, err);
   st_session_say(&problems);
   if (r < 0 || find_again(s, j, err) < 0)
     return -1;
@@ -324,6 +410,6 @@ int st_phases_resume(struct st_session *s, struct st_journal *j, struct st_error
 int st_phases_of(const struct st_session *s, const struct st_journal *last, struct st_journal *ret,
                  struct st_error *err)
 {
-  int64_t number = last->kind == ST_JOURNAL_PACKAGES ? last->number : last->part_of;
+  int64_t number = last->kind == ST_JOURNAL_PHASES ? last->number : last->part_of;
   return number ? st_journal_read(s->look->store_dir, number, ret, err) : 0;
 }

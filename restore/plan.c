@@ -181,7 +181,7 @@ static void note_staying(const struct planner *p, const struct st_wish *w, const
 
 static void resolve_acls(const struct planner *p, struct st_state *s)
 {
-  struct st_xattr_names names = {p->world->arg, p->world->uid, p->world->gid};
+  struct st_xattr_names names = {p->world->arg, p->world->uid, p->world->gid, NULL};
   ST_AUTO_BUFFER list = ST_BUFFER_INIT;
   if (!s->xattrs)
     return;

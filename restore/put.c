@@ -69,7 +69,7 @@ static bool find_gid(void *arg, const char *name, uint32_t *ret)
 static bool set_xattrs(const struct st_put *put, int fd, int from, const struct st_state *s,
                        bool quiet)
 {
-  const struct st_xattr_names names = {(void *)put->accounts, find_uid, find_gid};
+  const struct st_xattr_names names = {(void *)put->accounts, find_uid, find_gid, NULL};
   ST_AUTO_BUFFER list = ST_BUFFER_INIT;
   st_xattrs_resolve(s->xattrs ? s->xattrs : "", s->xattrs_length, &names, &list);
   return st_xattrs_apply(fd, from, list.data ? list.data : "", list.length,

@@ -385,6 +385,7 @@ static void print_journal_json(const struct st_journal *j)
   json_object_set_new(o, "part_of", j->part_of ? json_integer(j->part_of) : json_null());
   json_object_set_new(o, "before", j->before ? json_integer(j->before) : json_null());
   json_object_set_new(o, "packages", json_integer((json_int_t)j->packages.count));
+  json_object_set_new(o, "inodes", json_integer((json_int_t)st_moves_count(&j->moves)));
   json_object_set_new(o, "actions", json_integer((json_int_t)j->actions.count));
   json_object_set_new(o, "done", json_integer(j->done));
   st_cli_json(o);
@@ -400,13 +401,19 @@ void st_report_journal(const struct st_cli *cli, const struct st_journal *j)
   ST_AUTO_FREE char *what = j->undoes
                                 ? st_format("undo of %lld", (long long)j->undoes)
                                 : st_format("restore of checkpoint %lld", (long long)j->checkpoint);
-  bool packages = j->kind == ST_JOURNAL_PACKAGES;
-  size_t count = packages ? j->packages.count : j->actions.count;
-  printf("%lld  %s  %s%s: %s", (long long)j->number, when, what, packages ? ", packages" : "",
+  bool phases = j->kind == ST_JOURNAL_PHASES, packages = j->packages.count > 0;
+  printf("%lld  %s  %s%s: %s", (long long)j->number, when, what,
+         !phases    ? ""
+         : packages ? ", packages"
+                    : ", accounts",
          st_journal_state_name(j->state));
-  if (j->state == ST_JOURNAL_APPLYING && !packages)
-    printf(", %lld of %zu done", (long long)j->done, count);
-  else
-    printf(", %zu %s", count, packages ? "packages" : "actions");
+  if (j->state == ST_JOURNAL_APPLYING && !phases)
+    printf(", %lld of %zu done", (long long)j->done, j->actions.count);
+  else if (phases && packages)
+    printf(", %zu packages", j->packages.count);
+  else if (!phases)
+    printf(", %zu actions", j->actions.count);
+  if (j->moves.count > 0)
+    printf(", %zu inodes", st_moves_count(&j->moves));
   printf("%s\n", j->undoable ? "" : ", cannot be undone");
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "restore/accountphase.h"
 #include "restore/apply.h"
 #include "restore/packages.h"
 #include "restore/phases.h"
@@ -27,7 +28,9 @@ static int refuse_interrupted(const struct st_session *s, struct st_error *err)
   ST_AUTO_JOURNAL newest = {0};
   if (read_newest(s, &newest, err) < 0)
     return st_wrap(err, "whether a restore was interrupted cannot be told");
-  if (newest.number == 0 || newest.state != ST_JOURNAL_APPLYING)
+  /* One of entries that was only planned belongs to phases that were carried out. */
+  bool between = newest.state == ST_JOURNAL_PLANNED && newest.part_of != 0;
+  if (newest.number == 0 || (newest.state != ST_JOURNAL_APPLYING && !between))
     return 0;
   return st_refuse(err,
                    "a restore was interrupted: `systracker restore --resume` goes on, `systracker "
@@ -88,16 +91,21 @@ static int carry_out(struct st_session *s, struct st_actions *actions, struct st
   return st_session_go(s, &j, &end, err);
 }
 
-/* From the differences on: in phases where packages are to be changed, else the entries alone. */
+/* From the differences on: in phases where ids move or packages are to be changed, else the entries
+ * alone.  `past`: of an undo, the journal of the phases. */
 static int restore(struct st_session *s, struct st_gathered *g, int64_t undoes,
-                   struct st_error *err)
+                   const struct st_journal *past, struct st_error *err)
 {
   ST_AUTO_JOURNAL phases = {.undoes = undoes};
   ST_AUTO_ACTIONS actions = {0};
+  if (past)
+    st_journal_touch_as(&phases, past);
   leave_plugins(s, &g->plugins);
   if (st_phases_wanted(s) && st_phases_find(s, g, &phases, err) < 0)
     return -1;
-  if (phases.packages.count > 0 || phases.plugins.count > 0)
+  if (st_account_phase_find(s, past, &phases.moves, err) < 0)
+    return -1;
+  if (phases.packages.count > 0 || phases.plugins.count > 0 || phases.moves.changes.count > 0)
     return st_phases_run(s, g, &phases, err);
   st_session_take_plugins(&g->first, &g->packages); /* to be said */
   if (st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
@@ -116,7 +124,7 @@ int st_run_restore(const struct st_request *r, struct st_error *err)
       (!r->dry_run && refuse_interrupted(&s, err) < 0) || st_session_scan(&s, err) < 0 ||
       gather(&s, &g, err) < 0)
     return -1;
-  int status = restore(&s, &g, 0, err);
+  int status = restore(&s, &g, 0, NULL, err);
   /* What was not seen may differ, and was not put back. */
   return status == ST_EXIT_OK && s.unseen ? ST_EXIT_INCOMPLETE : status;
 }
@@ -177,8 +185,8 @@ static int carry_out_undo(struct st_session *s, const struct st_journal *last,
   if (st_session_journal(s, actions, &j, err) < 0)
     return -1;
   j.undoes = last->number;
-  for (size_t i = 0; i < last->ntouched && last->state == ST_JOURNAL_APPLYING; i++)
-    st_journal_touch(&j, &last->touched[i]); /* what a killed one unlocked is locked again */
+  j.whole = last->whole;
+  st_journal_touch_as(&j, last); /* what a killed one unlocked is locked again */
   if (s->request->dry_run)
     return st_session_dry_run(s, &j, &end.sum, err);
   if (!st_session_confirm(s, j.actions.count))
@@ -209,7 +217,28 @@ static int undo_phases(struct st_session *s, const struct st_journal *last,
   if (st_session_scan(s, err) < 0 || refuse_conflicts(s, last, err) < 0 ||
       st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0)
     return -1;
-  return restore(s, &g, last->number, err);
+  return restore(s, &g, last->number, packages, err);
+}
+
+/* A restore that moved ids and changed no packages: back by its journals, in phases too. */
+static int undo_accounts(struct st_session *s, const struct st_journal *last,
+                         struct st_journal *accounts, struct st_error *err)
+{
+  ST_AUTO_JOURNAL phases = {.undoes = last->number, .whole = accounts->whole};
+  ST_AUTO_GATHERED g = {0};
+  struct st_apply left = {.tracker = s->look, .journal = (struct st_journal *)last};
+  s->exact = true;
+  st_journal_touch_as(&phases, accounts);
+  if (!s->request->dry_run && last->state == ST_JOURNAL_APPLYING)
+    st_apply_sweep(&left);
+  if (last->number != accounts->number)
+    st_journal_drop(accounts, last);
+  if (st_session_scan(s, err) < 0 || refuse_conflicts(s, last, err) < 0 ||
+      refuse_conflicts(s, accounts, err) < 0 || st_phases_gather(s, &phases, &g, err) < 0 ||
+      st_account_phase_find(s, accounts, &phases.moves, err) < 0)
+    return -1;
+  say_not_undone(last);
+  return st_phases_run(s, &g, &phases, err);
 }
 
 int st_run_undo(const struct st_request *r, struct st_error *err)
@@ -221,8 +250,10 @@ int st_run_undo(const struct st_request *r, struct st_error *err)
   if (st_session_open(&s, r, !r->dry_run, err) < 0 || find_undoable(&s, &last, err) < 0 ||
       st_phases_of(&s, &last, &packages, err) < 0)
     return -1;
-  if (packages.number)
+  if (packages.before)
     return undo_phases(&s, &last, &packages, err);
+  if (packages.number)
+    return undo_accounts(&s, &last, &packages, err);
   if (st_session_scan(&s, err) < 0 || refuse_conflicts(&s, &last, err) < 0)
     return -1;
   s.world.beside = st_journal_beside(&last);
@@ -245,7 +276,7 @@ int st_run_resume(const struct st_request *r, struct st_error *err)
     return -1;
   if (j.number == 0 || (j.state != ST_JOURNAL_APPLYING && j.state != ST_JOURNAL_PLANNED))
     return st_refuse(err, "there is no interrupted restore to go on with");
-  if (j.kind == ST_JOURNAL_PACKAGES)
+  if (j.kind == ST_JOURNAL_PHASES)
     return st_phases_resume(&s, &j, err);
   if (st_session_scan(&s, err) < 0)
     return -1;

@@ -75,10 +75,20 @@ void st_session_say(const struct st_strings *lines)
     fprintf(stderr, "systracker: %s\n", lines->items[i]);
 }
 
+const struct st_strings *st_session_paths(const struct st_session *s)
+{
+  return s->followed ? &s->followed->paths : &s->request->paths;
+}
+
+bool st_session_without_plugins(const struct st_session *s)
+{
+  return s->followed ? s->followed->without_plugins : s->request->packages == ST_PACKAGES_NONE;
+}
+
 /* Whether some of the paths, or of everything, was not seen by the scan. */
 static bool is_unseen(const struct st_session *s, const struct st_scan_result *result)
 {
-  const struct st_strings *paths = &s->request->paths;
+  const struct st_strings *paths = st_session_paths(s);
   if (paths->count == 0)
     return result->incomplete;
   for (size_t i = 0; i < paths->count; i++) {
@@ -110,6 +120,7 @@ int st_session_scan(struct st_session *s, struct st_error *err)
 
 int st_session_follow(struct st_session *s, const struct st_journal *j, struct st_error *err)
 {
+  s->followed = j;
   s->checkpoint = j->checkpoint;
   s->exact = j->exact;
   s->clone = j->clone;
@@ -155,6 +166,7 @@ int st_session_journal(struct st_session *s, struct st_actions *actions, struct 
   ret->exact = s->exact;
   ret->chain = s->chain ? st_strdup(s->chain) : NULL;
   ret->clone = s->clone;
+  ret->whole = st_session_paths(s)->count == 0;
   for (size_t i = 0; i < actions->count; i++) {
     const struct st_action *from = &actions->items[i];
     if (!st_action_is_done(from))
@@ -326,20 +338,15 @@ int st_session_keep(struct st_session *s, const char *when, const struct st_jour
   return 0;
 }
 
-/* Whoever made a checkpoint before makes one after, so that what was brought about is what
- * `status` and the next night compare with.  Also where something could not be done, which is said:
- * undo and --resume go by journals and by the checkpoint before. */
+/* What was brought about is what `status` and the next night compare with.  Also where something
+ * could not be done, which is said: undo and --resume go by journals and by the checkpoint before.
+ */
 static int keep_after(struct st_session *s, const struct st_journal *j, struct st_error *err)
 {
-  ST_AUTO_JOURNAL phases = {0};
   int64_t number;
-  if (j->part_of == 0)
+  if (!j->whole)
     return 0;
-  if (st_journal_read(s->write->store_dir, j->part_of, &phases, err) < 0)
-    return -1;
-  if (phases.before == 0)
-    return 0;
-  if (st_session_keep(s, "after", &phases, &number, err) < 0)
+  if (st_session_keep(s, "after", j, &number, err) < 0)
     return st_wrap(err, "the restore was carried out, but `systracker status` does not know it");
   return 0;
 }
@@ -365,7 +372,7 @@ static int finish(struct st_session *s, struct st_journal *j, struct st_session_
       keep_after(s, j, err) < 0)
     return -1;
   st_report_summary(s->request->cli, &end->sum);
-  bool clean = wrong + problems + end->sum.cannot == 0;
+  bool clean = wrong + problems + s->problems + end->sum.cannot == 0;
   st_log(ST_LOG_INFO,
          "restore: journal %lld: %zu actions, %zu could not be done, %zu not as planned",
          (long long)j->number, j->actions.count, problems + end->sum.cannot, wrong);
@@ -376,7 +383,7 @@ static int apply(struct st_session *s, struct st_journal *j, struct st_session_e
                  struct st_error *err)
 {
   ST_AUTO_STRINGS problems = {0};
-  struct st_apply a = {s->look, s->write->store, s->write->store_dir, j, &problems};
+  struct st_apply a = {s->look, s->write->store, s->write->store_dir, j, &problems, false};
   if (end->resumed)
     st_apply_sweep(&a);
   int r = st_apply(&a, err);
@@ -404,8 +411,8 @@ int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_
   if (preflight(s, j, end->resumed, &refusals, err) < 0)
     return -1;
   if (refusals > 0 && j->part_of)
-    return st_refuse(err, "the packages were put back, the entries were not: `systracker restore "
-                          "--resume` goes on, `systracker undo` goes back");
+    return st_refuse(err, "what comes before the entries was put back, they were not: "
+                          "`systracker restore --resume` goes on, `systracker undo` goes back");
   if (refusals > 0)
     return st_refuse(err, "restore refused, nothing was changed");
   if (!end->resumed && st_journal_write(s->write->store_dir, j, err) < 0)

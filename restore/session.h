@@ -15,7 +15,9 @@ struct st_session {
   int64_t checkpoint; /* 0: not of a checkpoint */
   char *chain; /* id of the other host whose checkpoint it is, or an older epoch; NULL: our own */
   bool exact, clone; /* the request's, or those of the journal that is gone on with */
-  bool unseen;       /* some of what was asked for could not be looked at */
+  const struct st_journal *followed; /* that one; NULL: what the request says */
+  bool unseen;                       /* some of what was asked for could not be looked at */
+  size_t problems;                   /* of the phases before the entries: said already */
 };
 
 /* Looks at the host (fetches the chain first, where the request says so); with `write` the store's
@@ -28,8 +30,13 @@ int st_session_resolve(struct st_session *s, struct st_error *err);
 /* Scans, and asks what a plan must know; again after the restore, with everything fresh. */
 int st_session_scan(struct st_session *s, struct st_error *err);
 int st_session_reopen(struct st_session *s, struct st_error *err);
-/* The same with the checkpoint and the ways of a journal's restore. */
+/* The same with the checkpoint and the ways of a journal's restore, which is borrowed. */
 int st_session_follow(struct st_session *s, const struct st_journal *j, struct st_error *err);
+
+/* What was asked for: entries at or below these (none: everything), and whether what plug-ins would
+ * put back stays as it is. */
+const struct st_strings *st_session_paths(const struct st_session *s);
+bool st_session_without_plugins(const struct st_session *s);
 
 int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
                     struct st_actions *ret, struct st_error *err);

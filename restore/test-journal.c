@@ -26,7 +26,7 @@ static void fill(struct st_journal *j)
 {
   *j = (struct st_journal){.time = 1700000000, .checkpoint = 2, .undoable = true};
   memset(j->token, 7, sizeof(j->token));
-  j->kind = ST_JOURNAL_PACKAGES;
+  j->kind = ST_JOURNAL_PHASES;
   j->exact = true;
   j->before = 5;
   st_package_steps_add(&j->packages, &(struct st_package_step){.kind = ST_PACKAGE_UPGRADE,
@@ -151,19 +151,21 @@ static void test_in_the_store(void **state)
   int done = st_journal_open_done(dir, &j, &err);
   assert_int_equal(st_journal_note(done, 0, &err), 0);
   assert_int_equal(st_journal_note(done, 1, &err), 0);
+  assert_int_equal(st_journal_note(done, ST_JOURNAL_ACCOUNTS_DONE, &err), 0);
   assert_int_equal(write(done, "torn", 4), 4);
   close(done);
   assert_int_equal(st_journal_set_state(dir, &j, ST_JOURNAL_APPLYING, &err), 0);
   assert_int_equal(st_journal_read(dir, 1, &back, &err), 0);
   assert_int_equal(back.state, ST_JOURNAL_APPLYING);
   assert_int_equal(back.done, 2);
+  assert_true(back.accounts_done);
   assert_int_equal(st_journal_newest(dir, &newest, &err), 0);
   assert_int_equal(newest, 1);
   struct stat st;
   assert_int_equal(fstatat(dir, "journal/0001", &st, 0), 0);
   assert_int_equal(st.st_mode & 07777, 0700);
-  static const char *const made[] = {"journal/0001/plan", "journal/0001/done",
-                                     "journal/0001/state"};
+  static const char *const made[] = {"journal/0001/request", "journal/0001/plan",
+                                     "journal/0001/done", "journal/0001/state"};
   for (size_t i = 0; i < ST_COUNT(made); i++)
     assert_int_equal(unlinkat(dir, made[i], 0), 0);
   assert_int_equal(unlinkat(dir, "journal/0001", AT_REMOVEDIR), 0);

@@ -45,6 +45,7 @@ REAL_TESTS = \
 	tests/real/lint-format.sh \
 	tests/real/lint-man.sh \
 	tests/real/lint-scripts.sh \
+	tests/real/test-accounts.sh \
 	tests/real/test-damaged-objects.sh \
 	tests/real/test-dead-disk.sh \
 	tests/real/test-debian.sh \

@@ -88,7 +88,7 @@ store=$mine
 # ---- It goes on, and again: set back and gone another way ----------------------------------------
 night 'again 5'
 expect_status 0 systracker sync "$archive"
-contains "$out" '^sent checkpoint 5'
+contains "$out" '^sent checkpoints 5 to '
 expect_status 0 systracker sync "$archive"
 contains "$out" '^nothing new'
 fetched=$scratch/fetched
@@ -103,7 +103,7 @@ expect_status 0 systracker --json sync "$archive"
 contains "$out" '"new_epoch":3'
 expect_status 0 systracker_archive --json hosts "$archive"
 contains "$out" '"checkpoints":8,.*"epoch":3,"older_epochs":\[1,2\]'
-expect_status 0 systracker_archive cat "$archive" "$a/epoch-2" 5 /etc/issue
+expect_status 0 systracker_archive cat "$archive" "$a/epoch-2" 9 /etc/issue
 contains "$out" '^again 5$'
 expect_status 0 systracker_archive cat "$archive" "$a" 7 /etc/issue
 contains "$out" '^third 7$'

@@ -113,7 +113,7 @@ static void test_acl(void **state)
   st_xattrs_say(&words, NULL, 0, list.data, list.length);
   assert_string_equal(words.data,
                       "acl +user::rw- +user:joe:r-x +group::r-- +mask::r-x +other::r--");
-  const struct st_xattr_names names = {NULL, uid_of, uid_of}, none = {0};
+  const struct st_xattr_names names = {NULL, uid_of, uid_of, NULL}, none = {0};
   st_xattrs_resolve(list.data, list.length, &names, &there);
   assert_true(st_xattrs_valid(there.data, there.length));
   assert_false(st_xattrs_equal(list.data, list.length, there.data, there.length));

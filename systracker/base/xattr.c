@@ -421,6 +421,8 @@ static void resolve_acl(const struct st_xattr *x, const struct st_xattr_names *n
       resolve_entry(&entries[n], names);
     else
       entries[n].name = NULL;
+    if (names->change && has_id(entries[n].tag))
+      entries[n].id = names->change(names->arg, entries[n].tag == ST_ACL_GROUP, entries[n].id);
     n++;
   }
   put_acl(out, entries, n);

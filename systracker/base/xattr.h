@@ -74,11 +74,13 @@ int st_acl_next(const void *acl, size_t length, size_t *position, struct st_acl_
 bool st_xattrs_equal(const void *a, size_t a_length, const void *b, size_t b_length);
 
 /* Appends the list with ACLs' ids looked up by name; `uid` and `gid` say false where there is no
- * such name.  Both NULL: names are dropped, and numbers alone count. */
+ * such name.  Both NULL: names are dropped, and numbers alone count, or what `change` (may be NULL)
+ * makes of them. */
 struct st_xattr_names {
   void *arg;
   bool (*uid)(void *arg, const char *name, uint32_t *ret);
   bool (*gid)(void *arg, const char *name, uint32_t *ret);
+  uint32_t (*change)(void *arg, bool group, uint32_t id);
 };
 void st_xattrs_resolve(const void *list, size_t length, const struct st_xattr_names *names,
                        struct st_buffer *out);

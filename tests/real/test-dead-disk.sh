@@ -183,12 +183,14 @@ secrets='etc/g?shadow-?( |$)'
 expect_status 1 restore_to 2
 contains "$out" '^cannot +/etc/shadow  .*--recovery-key' '^cannot +/etc/gshadow  .*--recovery-key'
 equal 2 "$secrets"
+moved_along 5 6
 grep -aqF "$canary" "$root/etc/shadow" && fail "the secret came without its key"
 
 for night in 2 3 baseline 2; do
   expect_status 0 restore_to "$night" --recovery-key "$recovery"
   case $night in baseline) equal 1 ;; *) equal "$night" ;; esac
   expect_status 0 systracker status
+  moved_along 5 6
 done
 expect_status 0 offline undo --yes
 equal 1
