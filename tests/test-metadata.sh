@@ -87,6 +87,10 @@ tar -C "$scratch" --no-same-owner -xJf "$ST_SOURCE/tests/fixtures/store-1.tar.xz
 make_root
 expect_status 0 systracker restore --checkpoint 2 --exact --packages=none
 expect_status 0 systracker checkpoint
+expect_status 0 systracker status
+expect_status 0 systracker diff 2 latest -- /srv /etc /usr /opt
+expect_status 0 systracker explain /srv/numbers
+contains "$out" 'flags none' 'xattrs none' 'link_group none'
 setfattr -n user.note -v new "$root/srv/numbers"
 ln "$root/srv/numbers" "$root/srv/again"
 differs

@@ -174,12 +174,25 @@ static bool has_some(const struct st_change *c, enum column column)
   return v && (v->type == ST_INTEGER ? v->u.integer != 0 : v->u.bytes.length > 0);
 }
 
+/* The group has the name of its first path, which may be this one. */
+static void say_group(struct st_text *out, const struct st_change *c)
+{
+  const struct st_value *group = value_after(c, LINK_GROUP), *path = &c->after[PATH];
+  size_t n = group->u.bytes.length;
+  if (n == path->u.bytes.length && memcmp(group->u.bytes.data, path->u.bytes.data, n) == 0) {
+    st_say(out, "first of several hard links");
+    return;
+  }
+  st_say(out, "hard link with ");
+  say_value(out, group);
+}
+
 /* What an entry that is new has beyond the usual. */
 static void explain_extras(const struct st_change *c, struct st_text *out)
 {
   if (has_some(c, LINK_GROUP)) {
-    st_say(out, ", hard link with ");
-    say_value(out, value_after(c, LINK_GROUP));
+    st_say(out, ", ");
+    say_group(out, c);
   }
   if (has_some(c, FLAGS)) {
     st_say(out, ", flags ");
@@ -277,7 +290,6 @@ static bool is_alone(const struct st_value *v)
   return v->u.bytes.length == 0;
 }
 
-/* The group's name is the first path in it: the path itself where that is this one. */
 static void explain_links(const struct st_change *c, struct parts *parts)
 {
   if (!value_differs(c, LINK_GROUP))
@@ -289,8 +301,7 @@ static void explain_links(const struct st_change *c, struct parts *parts)
     say_value(out, before);
     st_say(out, ")");
   } else if (is_alone(before)) {
-    st_say(out, "hard link with ");
-    say_value(out, after);
+    say_group(out, c);
   } else {
     st_say(out, "hard link with ");
     say_value(out, before);

@@ -69,6 +69,9 @@ static void test_explain_groups(void **state)
                       "no hard link any more (was with /x\\x0a)");
   assert_string_equal(host_explain(NULL, NULL, b.values),
                       "added (file, mode 0644, root:root, hard link with /x\\x0a)");
+  b.values[11] = st_string_value(ST_BYTES, "/a");
+  assert_string_equal(host_explain(NULL, a.values, b.values), "first of several hard links");
+  b.values[11] = st_string_value(ST_BYTES, "/x\n");
   a.values[11] = st_string_value(ST_BYTES, "/a");
   assert_string_equal(host_explain(NULL, a.values, b.values), "hard link with /a → /x\\x0a");
 }

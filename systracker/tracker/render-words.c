@@ -122,6 +122,8 @@ static void render_integer(const struct st_column *column, int64_t n, struct st_
     ST_AUTO_FREE char *time = st_format_time(n);
     st_buffer_append_string(out, time);
   } else if (column->flags & ST_AS_FLAGS) {
+    if (n == 0)
+      st_buffer_append_string(out, "none");
     st_flags_say(out, 0, (uint32_t)n);
   } else {
     st_buffer_printf(out, "%" PRId64, n);
