@@ -101,3 +101,48 @@ for call in pwrite64 fdatasync fsync renameat unlink unlinkat mkdirat ftruncate 
   phase "$program" $call
   phase "$fetch" $call
 done
+
+# ---- A new epoch: what the archive has is put aside, step by step ----------------------------------
+# The archive has two checkpoints that the store, set back, does not know.
+cp -a "$store" "$scratch/image"
+for n in 5 6; do
+  echo "lost $n" >"$root/etc/issue"
+  expect_status 0 systracker checkpoint -m "lost $n"
+done
+rm -rf "$archive"
+cp -a "$scratch/twin-archive" "$archive"
+expect_status 0 systracker sync "$archive"
+rm -rf "$scratch/before"
+mv "$archive" "$scratch/before"
+set_back()
+{
+  fresh "$program"
+  rm -rf "$store"
+  cp -a "$scratch/image" "$store"
+}
+for call in renameat mkdirat fsync unlink pwrite64; do
+  set_back
+  traced "$program" -e "trace=$call" || { cat "$scratch/killed"; fail "the counted run failed"; }
+  count=$(grep -c "$call(" "$scratch/trace" || :)
+  done=0
+  i=0
+  while [ $i -lt 8 ] && [ $i -lt "$count" ]; do
+    at=$((1 + i * count / 8))
+    [ "$count" -gt 8 ] || at=$((i + 1))
+    set_back
+    status=0
+    traced "$program" -e "trace=$call" -e "inject=$call:signal=KILL:when=$at" || status=$?
+    [ $status -ne 137 ] || done=$((done + 1))
+    gone "$archive"
+    gone "$store"
+    expect_status 0 systracker sync "$archive" >/dev/null 2>&1
+    expect_status 0 systracker_archive verify "$archive" >/dev/null 2>&1
+    systracker_archive cat "$archive" "$a/epoch-1" 6 /etc/issue | grep -qx 'lost 6' ||
+      fail "epoch: $call at $at of $count: what was sent before is lost"
+    systracker_archive cat "$archive" "$a" 4 /srv/block4 | cmp -s - "$root/srv/block4" ||
+      fail "epoch: $call at $at of $count: content"
+    i=$((i + 1))
+  done
+  [ $done -eq $i ] || fail "epoch: $call: only $done of $i were killed"
+  echo "epoch: $done kills among $count $call"
+done
