@@ -30,7 +30,7 @@ command=$(echo "$line" | sed -E 's/^([^[:space:]]+[[:space:]]+){6}//')
 echo by-cron >>"$root/etc/issue"
 expect_status 0 in_root sh -c "$command"
 # Both send it to the archive of the configuration; where that is not there, the checkpoint stands.
-post=$(sed -n 's/^ExecStartPost=-//p' "$unit")
+post=$(sed -n 's/^ExecStartPost=-\(.* sync .*\)/\1/p' "$unit")
 [ -n "$post" ] || fail "the unit sends nothing to an archive"
 in_root systracker-archive init /mnt/archive >/dev/null
 find "$root" -path '*/systracker/systracker.conf' -type f \
