@@ -50,7 +50,9 @@ static int explain_failure(struct push *p, const struct st_id *id)
 
 static int send_object(struct push *p, const struct st_id *id, struct st_error *err)
 {
+  uint64_t before = st_store_appended(p->a->store);
   int r = st_store_copy(p->a->store, p->t->store, id, err);
+  p->result->bytes += st_store_appended(p->a->store) - before;
   if (r < 0) {
     if (!explain_failure(p, id))
       return -1;
@@ -60,7 +62,6 @@ static int send_object(struct push *p, const struct st_id *id, struct st_error *
   if (r > 0) {
     p->dirty = true;
     p->result->objects++;
-    p->result->bytes += st_store_stored(p->a->store, id);
   }
   return 0;
 }

@@ -19,6 +19,7 @@ SHELL_TESTS = \
 	tests/test-install.sh \
 	tests/test-json.sh \
 	tests/test-json-doc.sh \
+	tests/test-large-files.sh \
 	tests/test-lock.sh \
 	tests/test-look.sh \
 	tests/test-manual.sh \
@@ -52,6 +53,7 @@ REAL_TESTS = \
 	tests/real/test-deviations.sh \
 	tests/real/test-dpkg-state.sh \
 	tests/real/test-kill.sh \
+	tests/real/test-large-300.sh \
 	tests/real/test-nightly.sh \
 	tests/real/test-nights.sh \
 	tests/real/test-package-files.sh \

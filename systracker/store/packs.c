@@ -252,6 +252,7 @@ static void append_bytes(struct st_packs *packs, const struct st_record *record,
   uint32_t crc = st_pack_crc(packs->current, out->data + start, out->length - start);
   for (int i = 0; i < ST_RECORD_CRC_SIZE; i++)
     st_buffer_append_byte(out, (uint8_t)(crc >> (8 * i)));
+  packs->appended += out->length - start;
 }
 
 int st_packs_append(struct st_packs *packs, const struct st_record *record, const void *payload,

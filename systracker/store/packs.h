@@ -16,6 +16,7 @@ struct st_packs {
   uint32_t first;          /* lowest number appended to since the caller last set it; 0: none */
   /* Appended and not yet written: many small records cost one write.  Whole records only. */
   struct st_buffer pending;
+  uint64_t appended;        /* bytes of records since it was opened */
   uint64_t flushed, synced; /* of the current pack: offset of `pending`; what is durable */
   char *refused;            /* a write failed, so said: nothing more is written */
 };

@@ -271,6 +271,11 @@ int st_store_each(struct st_store *store, st_object_fn *fn, void *arg, struct st
   return r;
 }
 
+uint64_t st_store_appended(const struct st_store *store)
+{
+  return store->packs.appended;
+}
+
 uint64_t st_store_stored(struct st_store *store, const struct st_id *id)
 {
   struct st_object_row row;

@@ -57,6 +57,8 @@ bool st_store_lacks_packs(struct st_store *store);
  * anything is put, and by one thread. */
 int st_store_forget_lost(struct st_store *store, struct st_error *err);
 
+/* Bytes of records that were appended since the store was opened. */
+uint64_t st_store_appended(const struct st_store *store);
 /* Bytes that the object takes in its pack, 0 when it is not there. */
 uint64_t st_store_stored(struct st_store *store, const struct st_id *id);
 
