@@ -5,6 +5,8 @@
  */
 #include "systracker/catalog/test-support.h"
 
+#include "systracker/catalog/prune.h"
+
 #define MAX_OBJECTS 16
 
 /* What the store is to the tracker. */
@@ -395,6 +397,82 @@ static void test_hostile_manifest(void **state)
   assert_true(refused > data->length / 2);
 }
 
+/* ---- Pruned ------------------------------------------------------------------------------------
+ */
+
+static void prune_but(struct fixture *f, int64_t keep)
+{
+  ST_CLEANUP(st_choices_free) struct st_choices choices = {0};
+  ST_CLEANUP(st_prune_result_free) struct st_prune_result result = {0};
+
+  ok(f, st_prune_choose(f->c, &(struct st_retention){0}, &keep, 1, &choices, &f->err));
+  ok(f, st_catalog_prune(f->c, &choices, &result, &f->err));
+  ok(f, st_catalog_prune_commit(f->c, &f->err));
+}
+
+static void count_damage(void *arg, const char *words)
+{
+  print_message("%s\n", words);
+  ++*(int *)arg;
+}
+
+/* What packages of pruned checkpoints expected is forgotten; what others do reads as before, the
+ * deviations from it, too. */
+static void test_pruned(void **state)
+{
+  struct fixture *f = *state;
+  static const struct expected odd[] = {{"/usr/bin/odd", "f", 0755}, {0}};
+  ST_AUTO_BUFFER told = ST_BUFFER_INIT;
+  char *before[3], *after[3];
+  int damage = 0;
+
+  start(f);
+  struct st_id one = make_manifest(f, tool_1), two = make_manifest(f, tool_2);
+  struct st_id third = make_manifest(f, odd);
+  install(f, "tool", "1", &one);
+  put_tool_1(f);
+  commit(f);
+  start(f); /* 2: comes for one night */
+  install(f, "odd", "1", &third);
+  put_entry(f, "/usr/bin/odd", "f", 0755);
+  put_entry(f, "/etc/tool.conf", "f", 0600);
+  commit(f);
+  start(f); /* 3: upgraded; the configuration as it was */
+  uninstall(f, "odd");
+  gone_entry(f, "/usr/bin/odd");
+  install(f, "tool", "2", &two);
+  put_entry(f, "/usr/bin/tool", "f", 04755);
+  put_entry(f, "/usr/bin/more", "f", 0755);
+  put_entry(f, "/etc/tool.conf", "f", 0644);
+  gone_entry(f, "/usr/share/tool/a");
+  commit(f);
+  start(f); /* 4: edited again */
+  put_entry(f, "/etc/tool.conf", "f", 0640);
+  commit(f);
+  before[0] = changes(f, 1, 3);
+  before[1] = changes(f, 3, 4);
+  before[2] = changes(f, 1, 4);
+
+  prune_but(f, 3);
+  memset(&objects[2].id, 0, sizeof(objects[2].id)); /* nothing asks for it any more */
+  assert_int_equal(stored_rows(f, "manifest"), 2);
+  ok(f, st_manifests_forget(f->c, &f->err));
+  after[0] = changes(f, 1, 3);
+  after[1] = changes(f, 3, 4);
+  after[2] = changes(f, 1, 4);
+  for (int i = 0; i < 3; i++) {
+    assert_string_equal(before[i], after[i]);
+    free(before[i]);
+    free(after[i]);
+  }
+  assert_int_equal(mode_at(f, 3, "/etc/tool.conf"), 0644);
+  assert_int_equal(mode_at(f, 3, "/usr/bin/odd"), -1);
+  ok(f, st_catalog_history(f->c, "/etc/tool.conf", note_history, &told, &f->err));
+  assert_string_equal(told.data, "4~/etc/tool.conf=416 1+/etc/tool.conf=420 ");
+  ok(f, st_catalog_verify(f->c, count_damage, &damage, &f->err));
+  assert_int_equal(damage, 0);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup_objects, teardown_objects)
@@ -409,6 +487,7 @@ int main(void)
       test(test_learning_is_rolled_back),
       test(test_manifest_is_canonical),
       test(test_hostile_manifest),
+      test(test_pruned),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
