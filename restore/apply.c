@@ -212,6 +212,17 @@ static void finish_touched(const struct run *r)
 
 /* ---- Locks ----------------------------------------------------------------------------------- */
 
+/* A directory of mode 0555 and the like, of one who is not root. */
+static int set_mode(const struct st_place *p, uint32_t mode, struct st_error *err)
+{
+  struct st_meta meta;
+  int e = st_meta_read(p->parent, p->name, &meta);
+  if (e < 0 || meta.type != 'd')
+    return 0; /* it went */
+  meta.mode = mode;
+  return st_meta_apply(p->parent, p->name, &meta, true, err);
+}
+
 /* Directories that keep anybody from changing what is in them, and files that get another link. */
 static void unlock_touched(struct run *r)
 {
@@ -220,10 +231,11 @@ static void unlock_touched(struct run *r)
     ST_AUTO_ERROR why = ST_ERROR_INIT;
     struct st_place p = {0};
     uint32_t flags;
-    if (!t->flags || (p.parent = st_open_parent(r->root, t->path, &p.name)) < 0)
+    if ((!t->flags && t->mode < 0) || (p.parent = st_open_parent(r->root, t->path, &p.name)) < 0)
       continue;
     ST_AUTO_CLOSE int parent = p.parent;
-    if (st_put_unlock(&p, &flags, &why) < 0)
+    if ((t->flags && st_put_unlock(&p, &flags, &why) < 0) ||
+        (t->mode >= 0 && set_mode(&p, (uint32_t)t->mode | 0700, &why) < 0))
       note_problem(r, t->path, &why);
   }
 }
@@ -244,14 +256,25 @@ static void lock(struct run *r, const char *path, char type, uint32_t flags)
     note_problem(r, path, &why);
 }
 
-static bool ends_unlocked(const struct st_journal *j, const char *path)
+/* Whether an action has already said what becomes of that (enum st_state_known) of the path. */
+static bool is_settled(const struct st_journal *j, const char *path, unsigned what)
 {
   for (size_t i = 0; i < j->actions.count; i++) {
     const struct st_action *a = &j->actions.items[i];
     if (strcmp(a->path, path) == 0)
-      return a->after.type == 0 || (a->after.known & ST_KNOWN_FLAGS);
+      return a->after.type == 0 || (a->after.known & what);
   }
   return false;
+}
+
+static void close_touched(struct run *r, const struct st_touched *t)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_place p = {0};
+  p.parent = st_open_parent(r->root, t->path, &p.name);
+  ST_AUTO_CLOSE int parent = p.parent;
+  if (parent >= 0 && set_mode(&p, (uint32_t)t->mode, &why) < 0)
+    note_problem(r, t->path, &why);
 }
 
 /* Last of all, as nothing can be changed behind it; deepest first.  Where the restore was
@@ -266,7 +289,9 @@ static void finish_locks(struct run *r, bool complete)
   }
   for (size_t i = 0; i < j->ntouched; i++) {
     const struct st_touched *t = &j->touched[i];
-    if (t->flags && !(complete && ends_unlocked(j, t->path)))
+    if (t->mode >= 0 && !(complete && is_settled(j, t->path, ST_KNOWN_MODE)))
+      close_touched(r, t);
+    if (t->flags && !(complete && is_settled(j, t->path, ST_KNOWN_FLAGS)))
       lock(r, t->path, 0, t->flags);
   }
 }

@@ -121,11 +121,12 @@ void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
     st_state_encode(out, &a->after);
   }
   for (size_t i = 0; i < j->ntouched; i++) {
-    st_cbor_array(out, 4);
+    st_cbor_array(out, 5);
     st_cbor_bytes(out, j->touched[i].path, strlen(j->touched[i].path));
     st_cbor_integer(out, j->touched[i].mtime);
     st_cbor_integer(out, j->touched[i].mtime_nsec);
     st_cbor_integer(out, j->touched[i].flags);
+    st_cbor_integer(out, j->touched[i].mode);
   }
   for (size_t i = 0; i < j->plugins.count; i++) {
     const struct st_plan_item *item = &j->plugins.items[i];
@@ -258,16 +259,19 @@ static int decode_action(struct st_cbor *in, struct st_actions *out, struct st_e
 
 static int decode_touched(struct st_cbor *in, struct st_journal *j, struct st_error *err)
 {
-  int64_t mtime, nsec, flags = 0;
+  int64_t mtime, nsec, flags = 0, mode = -1;
   uint64_t n;
   ST_AUTO_FREE char *path = NULL;
   if (st_cbor_read_array(in, &n, err) < 0 || decode_path(in, &path, err) < 0 ||
       st_cbor_read_integer(in, &mtime, err) < 0 || st_cbor_read_integer(in, &nsec, err) < 0 ||
-      (n != 3 && st_cbor_read_integer(in, &flags, err) < 0))
+      (n != 3 &&
+       (st_cbor_read_integer(in, &flags, err) < 0 || st_cbor_read_integer(in, &mode, err) < 0)))
     return -1;
-  if (n < 3 || n > 4 || nsec < 0 || nsec > 999999999 || (flags & ~(int64_t)ST_FLAGS_LOCK))
-    return st_fail(err, 0, "a time or a flag is out of range");
-  st_journal_touch(j, &(struct st_touched){path, mtime, (uint32_t)nsec, (uint32_t)flags});
+  if ((n != 3 && n != 5) || mode < -1 || mode > 07777 || nsec < 0 || nsec > 999999999 ||
+      (flags & ~(int64_t)ST_FLAGS_LOCK))
+    return st_fail(err, 0, "a time, a flag or a mode is out of range");
+  st_journal_touch(
+      j, &(struct st_touched){path, mtime, (uint32_t)nsec, (uint32_t)flags, (int32_t)mode});
   return 0;
 }
 

@@ -34,12 +34,14 @@ enum st_journal_kind {
 #define ST_JOURNAL_TOKEN_SIZE 8
 
 /* A directory whose entries are touched (or a file that gets another link): its mtime before, and
- * the flags that keep anybody from changing it (ST_FLAGS_LOCK); both are put back at the end. */
+ * the flags that keep anybody from changing it (ST_FLAGS_LOCK), and the mode that keeps us from it,
+ * who are not root; all are put back at the end. */
 struct st_touched {
   char *path;
   int64_t mtime;
   uint32_t mtime_nsec;
   uint32_t flags;
+  int32_t mode; /* of a directory that we may not write unless we change it; -1: we may */
 };
 
 struct st_journal {

@@ -157,13 +157,15 @@ static void check_locks(struct check *c, const char *path, uint32_t flags)
 static void touch(struct check *c, const char *path, const char *touched,
                   const struct st_meta *meta)
 {
-  struct st_touched t = {(char *)touched, meta->mtime, meta->mtime_nsec, 0};
+  struct st_touched t = {(char *)touched, meta->mtime, meta->mtime_nsec, 0, -1};
   const char *name;
   ST_AUTO_CLOSE int parent = st_open_parent(root_of(c), touched, &name);
   if (parent >= 0 && st_flags_get_at(parent, name, &t.flags) == 0)
     t.flags &= ST_FLAGS_LOCK;
   else
     t.flags = 0;
+  if (meta->type == 'd' && meta->uid == geteuid() && meta->uid != 0 && (meta->mode & 0700) != 0700)
+    t.mode = (int32_t)meta->mode;
   check_locks(c, path, t.flags);
   st_journal_touch(c->journal, &t);
 }

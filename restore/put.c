@@ -28,11 +28,6 @@ static void tell_attribute(void *arg, const char *name, int code)
   tell(arg, words, code);
 }
 
-static void tell_nobody(void *arg, const char *name, int code)
-{
-  (void)arg, (void)name, (void)code;
-}
-
 /* ---- Metadata -------------------------------------------------------------------------------- */
 
 /* Owners by name where the name exists here by now, by number otherwise. */
@@ -66,30 +61,29 @@ static bool find_gid(void *arg, const char *name, uint32_t *ret)
 }
 
 /* Whether something was changed; `from`: the entry that this one replaces, -1: none. */
-static bool set_xattrs(const struct st_put *put, int fd, int from, const struct st_state *s,
-                       bool quiet)
+static bool set_xattrs(const struct st_put *put, int fd, int from, const struct st_state *s)
 {
   const struct st_xattr_names names = {(void *)put->accounts, find_uid, find_gid, NULL};
   ST_AUTO_BUFFER list = ST_BUFFER_INIT;
   st_xattrs_resolve(s->xattrs ? s->xattrs : "", s->xattrs_length, &names, &list);
-  return st_xattrs_apply(fd, from, list.data ? list.data : "", list.length,
-                         quiet ? tell_nobody : tell_attribute, (void *)put);
+  return st_xattrs_apply(fd, from, list.data ? list.data : "", list.length, tell_attribute,
+                         (void *)put);
 }
 
 /* Owner first, as chown drops setuid and capabilities; then attributes; then once more, as an ACL
- * has changed the mode.  Who is not root sets user attributes before the mode forbids it. */
+ * has changed the mode.  Who is not root may set attributes only of what may be written. */
 static int set_metadata(const struct st_put *put, int fd, int from, const struct st_state *s,
                         struct st_error *err)
 {
-  struct st_meta meta = meta_of(put, s);
+  struct st_meta meta = meta_of(put, s), first = meta;
   bool keep_time = !(s->known & ST_KNOWN_TIME), attributes = s->known & ST_KNOWN_XATTRS;
-  if (attributes && geteuid() != 0)
-    set_xattrs(put, fd, from, s, true);
-  if (st_meta_apply(fd, "", &meta, keep_time, err) < 0)
+  bool twice = attributes && geteuid() != 0 && s->type != 'l';
+  if (twice)
+    first.mode |= S_IRUSR | S_IWUSR;
+  if (st_meta_apply(fd, "", &first, keep_time, err) < 0)
     return -1;
-  if (!attributes || !set_xattrs(put, fd, from, s, false))
-    return 0;
-  return st_meta_apply(fd, "", &meta, keep_time, err);
+  twice |= attributes && set_xattrs(put, fd, from, s);
+  return twice ? st_meta_apply(fd, "", &meta, keep_time, err) : 0;
 }
 
 /* `opened`: `fd` is not O_PATH. */

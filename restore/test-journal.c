@@ -54,7 +54,7 @@ static void fill(struct st_journal *j)
   a->after.links = st_strdup("/etc/group of it");
   a->after.linked_to = st_strdup("/etc/group of it");
   a->after.links_outside = 3;
-  st_journal_touch(j, &(struct st_touched){(char *)"/etc", -1, 5, 0x20});
+  st_journal_touch(j, &(struct st_touched){(char *)"/etc", -1, 5, 0x20, 0555});
   j->plugins.items = st_calloc(1, sizeof(*j->plugins.items));
   j->plugins.count = 1;
   j->plugins.items[0] = (struct st_plan_item){st_strdup("example"), st_strdup("set it"), true,

@@ -39,6 +39,7 @@ SHELL_TESTS = \
 	tests/test-store-fixture.sh \
 	tests/test-sync.sh \
 	tests/test-torture.sh \
+	tests/test-unprivileged.sh \
 	tests/test-unreadable.sh
 
 # Faults, real systems, lints: `make check-real`.

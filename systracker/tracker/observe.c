@@ -7,7 +7,8 @@
 #include "systracker/base/file.h"
 #include "systracker/tracker/rules.h"
 
-/* No content is larger, whatever a plug-in wants of it: the list of its chunks is held in memory. */
+/* No content is larger, whatever a plug-in wants of it: the list of its chunks is held in memory.
+ */
 #define ST_MOST_CONTENT ((uint64_t)1 << 40)
 
 /* ---- Not seen ---------------------------------------------------------------------------------
