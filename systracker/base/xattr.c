@@ -225,15 +225,23 @@ static bool entry_path(char out[PATH_SIZE], int dirfd, const char *name)
 struct reader {
   char path[PATH_SIZE];
   bool follow; /* the magic link, and nothing else */
+  int fd;      /* what that leads to */
 };
 
+/* By the descriptor where that is one for reading: that saves to resolve the path in /proc. */
 static ssize_t call_list(const struct reader *r, char *list, size_t size)
 {
+  ssize_t n = r->follow ? flistxattr(r->fd, list, size) : -1;
+  if (n >= 0 || (r->follow && errno != EBADF))
+    return n;
   return r->follow ? listxattr(r->path, list, size) : llistxattr(r->path, list, size);
 }
 
 static ssize_t call_get(const struct reader *r, const char *name, void *value, size_t size)
 {
+  ssize_t n = r->follow ? fgetxattr(r->fd, name, value, size) : -1;
+  if (n >= 0 || (r->follow && errno != EBADF))
+    return n;
   return r->follow ? getxattr(r->path, name, value, size) : lgetxattr(r->path, name, value, size);
 }
 
@@ -354,7 +362,7 @@ int st_xattrs_read(int dirfd, const char *name, const struct st_xattr_options *o
                    struct st_buffer *out)
 {
   ST_AUTO_BUFFER names = ST_BUFFER_INIT;
-  struct reader r = {.follow = !*name};
+  struct reader r = {.follow = !*name, .fd = dirfd};
   if (!entry_path(r.path, dirfd, name))
     return -ENAMETOOLONG;
   int e = read_names(&r, &names);
@@ -511,7 +519,7 @@ static bool apply_all(const struct applying *a, const struct st_buffer *now, con
 bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
                      void (*problem)(void *arg, const char *name, int code), void *arg)
 {
-  struct applying a = {.from.follow = true, .problem = problem, .arg = arg};
+  struct applying a = {.from = {.follow = true, .fd = from}, .problem = problem, .arg = arg};
   ST_AUTO_BUFFER now = ST_BUFFER_INIT;
   entry_path(a.path, fd, "");
   if (from >= 0)

@@ -18,6 +18,7 @@
 
 #define ST_RING 512                        /* entries on their way */
 #define ST_MOST_AHEAD ((uint64_t)64 << 20) /* bytes of content in memory, but for the head's */
+#define ST_LOT 16                          /* so many wake a thread that waits */
 #define ST_ENOUGH_LOOKS 8                  /* on their way: then threads pay */
 
 /* A directory held open for those who read in it. */
@@ -65,6 +66,9 @@ struct looker {
   struct look ring[ST_RING];
   size_t head, next, tail; /* counted from the beginning of the walk */
   uint64_t ahead;
+  uint64_t bytes;         /* to be read, perhaps, of all that was put in */
+  unsigned idle, crowded; /* threads that wait for more, for room */
+  bool awaited;           /* the head is */
   pthread_t *threads;
   unsigned started;
   bool end;
@@ -261,8 +265,12 @@ static void wait_for_room(struct looker *l, struct look *k)
   if (!(k->entry.wanted & ST_WANT_CONTENT))
     return;
   pthread_mutex_lock(&l->mutex);
-  while (!l->end && k != at(l, l->head) && l->ahead > 0 && l->ahead + k->meta.size > ST_MOST_AHEAD)
+  while (!l->end && k != at(l, l->head) && l->ahead > 0 &&
+         l->ahead + k->meta.size > ST_MOST_AHEAD) {
+    l->crowded++;
     pthread_cond_wait(&l->room, &l->mutex);
+    l->crowded--;
+  }
   k->ahead = k->meta.size < ST_READ_LARGE ? k->meta.size : ST_READ_LARGE;
   l->ahead += k->ahead;
   pthread_mutex_unlock(&l->mutex);
@@ -317,7 +325,7 @@ static void do_next(struct looker *l, struct st_reader *reader)
   look_at(l, k, reader);
   pthread_mutex_lock(&l->mutex);
   k->state = LOOK_DONE;
-  if (k == at(l, l->head))
+  if (l->awaited && k == at(l, l->head))
     pthread_cond_signal(&l->done);
 }
 
@@ -327,8 +335,11 @@ static void *work(void *arg)
   struct st_reader reader = {0};
   pthread_mutex_lock(&l->mutex);
   for (;;) {
-    while (l->next == l->tail && !l->end)
+    while (l->next == l->tail && !l->end) {
+      l->idle++;
       pthread_cond_wait(&l->more, &l->mutex);
+      l->idle--;
+    }
     if (l->end)
       break;
     do_next(l, &reader);
@@ -568,10 +579,13 @@ static int take_head(struct looker *l, struct st_error *err)
   pthread_mutex_lock(&l->mutex);
   struct look *k = at(l, l->head);
   while (k->state != LOOK_DONE) {
-    if (k->state == LOOK_WAITING)
+    if (k->state == LOOK_WAITING) {
       do_next(l, &l->reader);
-    else
+    } else {
+      l->awaited = true;
       pthread_cond_wait(&l->done, &l->mutex);
+      l->awaited = false;
+    }
   }
   if (l->next == l->head)
     l->next++;
@@ -580,36 +594,57 @@ static int take_head(struct looker *l, struct st_error *err)
   pthread_mutex_lock(&l->mutex);
   l->ahead -= k->ahead;
   l->head++;
-  pthread_cond_broadcast(&l->room);
+  if (l->crowded > 0)
+    pthread_cond_broadcast(&l->room);
   pthread_mutex_unlock(&l->mutex);
   clear(l, k);
   return r;
 }
 
-static bool head_is_done(struct looker *l)
+/* Threads pay for many entries, or for large ones. */
+static bool pays(const struct looker *l)
 {
-  pthread_mutex_lock(&l->mutex);
-  bool done = l->head < l->tail && at(l, l->head)->state == LOOK_DONE;
-  pthread_mutex_unlock(&l->mutex);
-  return done;
+  size_t looks = l->tail - l->head;
+  return looks >= ST_ENOUGH_LOOKS || (looks > 1 && l->bytes >= ST_READ_LARGE);
 }
 
-/* Where the ring is full, the head makes place first. */
+/* Where the ring is full, half of it is told: threads are woken for many entries, not for each. */
+static int make_place(struct looker *l, struct st_error *err)
+{
+  if (l->tail - l->head < ST_RING)
+    return 0;
+  while (l->tail - l->head > ST_RING / 2) {
+    if (take_head(l, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
 static int put(struct looker *l, struct look *look, struct st_error *err)
 {
-  if (l->tail - l->head == ST_RING && take_head(l, err) < 0) {
+  if (make_place(l, err) < 0) {
     clear(l, look);
     return -1;
   }
   *at(l, l->tail) = *look;
+  l->bytes += look->meta.type == 'f' ? look->meta.size : 0;
   pthread_mutex_lock(&l->mutex);
   l->tail++;
-  if (look->state == LOOK_WAITING)
+  if (l->idle > 0 && l->tail - l->next >= ST_LOT)
     pthread_cond_signal(&l->more);
   pthread_mutex_unlock(&l->mutex);
-  if (!l->threads && l->tail - l->head >= ST_ENOUGH_LOOKS)
+  if (!l->threads && pays(l))
     start(l);
-  while (head_is_done(l)) {
+  return 0;
+}
+
+/* What is still on its way when all was put in. */
+static int drain(struct looker *l, struct st_error *err)
+{
+  pthread_mutex_lock(&l->mutex);
+  pthread_cond_broadcast(&l->more);
+  pthread_mutex_unlock(&l->mutex);
+  while (l->head < l->tail) {
     if (take_head(l, err) < 0)
       return -1;
   }
@@ -831,8 +866,8 @@ int st_look_all(struct st_walk_state *w, struct st_error *err)
     return 0;
   struct looker *l = looker_new(w);
   int r = go_through(l, NULL, &w->top, err);
-  while (l->head < l->tail && r == 0)
-    r = take_head(l, err);
+  if (r == 0)
+    r = drain(l, err);
   if (r == 0)
     r = finish_links(l, err);
   stop(l);

@@ -281,6 +281,16 @@ static int ask_first(struct st_observation *o, const struct st_entry *e, struct 
   return r;
 }
 
+/* The store has it. */
+static void costs_nothing(struct st_observation *o, struct kept *kept)
+{
+  pthread_mutex_lock(&o->lock);
+  o->ahead_bytes -= kept->length;
+  o->kept_bytes -= kept->length;
+  pthread_mutex_unlock(&o->lock);
+  kept->length = 0;
+}
+
 /* What is read is what it gets, up to the length that it should have and one byte more. */
 static int stream(struct st_store_writer *writer, const struct st_walk_content *c,
                   struct st_error *err)
@@ -312,12 +322,10 @@ static int keep_large(struct st_observation *o, const struct st_walk_content *c,
   int r = stream(writer, c, err);
   if (r == 0)
     r = st_store_writer_finish(writer, c->id, err);
+  costs_nothing(o, kept);
   pthread_mutex_lock(&o->lock);
-  o->ahead_bytes -= kept->length;
-  o->kept_bytes -= kept->length;
   o->kept_bytes += st_store_writer_kept(writer);
   pthread_mutex_unlock(&o->lock);
-  kept->length = 0;
   kept->prepared.known = true;
   return r;
 }
@@ -330,8 +338,6 @@ static int prepare(void *arg, const struct st_entry *e, const struct st_walk_con
   struct st_id before;
   if (!o->keep)
     return c->fd >= 0;
-  if (c->fd < 0 && st_store_has(o->tracker->store, c->id))
-    return 0;
   struct kept *kept = *ret = st_calloc(1, sizeof(*kept));
   kept->length = c->length;
   int known = ask_first(o, e, kept, c->secret, &before, err);
@@ -346,7 +352,11 @@ static int prepare(void *arg, const struct st_entry *e, const struct st_walk_con
       .id = c->id,
       .previous = known ? &before : NULL,
   };
-  return st_store_prepare(o->tracker->store, &content, &kept->prepared, err);
+  if (st_store_prepare(o->tracker->store, &content, &kept->prepared, err) < 0)
+    return -1;
+  if (kept->prepared.known)
+    costs_nothing(o, kept);
+  return 0;
 }
 
 /* Over a limit: it is noted, the entry then counts as unreadable, and is tried again. */
@@ -354,7 +364,7 @@ static int keep_content(struct st_observation *o, const struct st_entry *e, cons
                         struct st_error *err)
 {
   if (kept->why_not && st_store_has(o->tracker->store, &e->digest))
-    return 0; /* a large one, which costs nothing */
+    return 0; /* it costs nothing */
   if (kept->why_not) {
     o->again = true;
     return st_observe_missed(o, "", e->path, kept->why_not, err) < 0 ? -1 : 0;
