@@ -26,9 +26,9 @@ void st_checkpoint_clear(struct st_checkpoint *cp)
 
 int64_t st_catalog_latest(struct st_catalog *c)
 {
-  int64_t n;
+  ST_AUTO_RESET *s = st_sql_fixed(c, ST_LATEST, NULL);
 
-  return st_sql_number(c, "SELECT max(number) FROM checkpoint", 0, &n, NULL) < 0 ? 0 : n;
+  return s && st_sql_step(c, s, NULL) == 1 ? sqlite3_column_int64(s, 0) : 0;
 }
 
 static void copy_digest(sqlite3_stmt *s, int at, uint8_t out[ST_DIGEST_SIZE])

@@ -19,9 +19,8 @@ int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_fu
 
 /* ---- One fact -------------------------------------------------------------------------------- */
 
-/* The row that a statement yields, copied. */
-static int copy_row(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
-                    struct st_fact_row **ret, struct st_error *err)
+int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
+                 struct st_fact_row **ret, struct st_error *err)
 {
   struct st_value values[ST_MAX_COLUMNS];
   struct st_fact_row fact = {.values = values};
@@ -46,7 +45,7 @@ static int overlay_fact(struct st_catalog *c, struct st_table_full *t, const str
     st_bind(s, 1 + (int)i, &key[i]);
   int r = st_sql_step(c, s, err);
   if (r == 1 && !sqlite3_column_int(s, 2 + (int)t->pub.declaration.ncolumns) &&
-      copy_row(c, s, t, ret, err) < 0)
+      st_fact_copy(c, s, t, ret, err) < 0)
     return -1;
   return r;
 }
@@ -72,7 +71,7 @@ int st_stored_fact(struct st_catalog *c, struct st_at at, struct st_table_full *
   int until = 2 + (int)t->pub.declaration.ncolumns;
   if (sqlite3_column_type(s, until) != SQLITE_NULL && sqlite3_column_int64(s, until) <= at.number)
     return 0;
-  return copy_row(c, s, t, ret, err);
+  return st_fact_copy(c, s, t, ret, err);
 }
 
 int st_catalog_fact(struct st_catalog *c, int64_t number, const struct st_catalog_table *table,

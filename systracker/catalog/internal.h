@@ -69,6 +69,7 @@ static inline bool st_is_entry(const struct st_table_full *t)
 
 /* Statements over the catalog's own tables; texts in sql.c. */
 enum st_fixed_statement {
+  ST_LATEST,
   ST_CHECKPOINT_GET,
   ST_PATH_ID,
   ST_PATH_ADD,
@@ -252,6 +253,9 @@ int st_rows_open(struct st_rows *rows, struct st_catalog *c, int64_t number,
                  struct st_error *err);
 int st_rows_next(struct st_rows *rows, struct st_error *err); /* 1: there is one */
 void st_rows_close(struct st_rows *rows);
+/* The row that a statement of st_table_select stands on, copied. */
+int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
+                 struct st_fact_row **ret, struct st_error *err);
 /* A result of st_table_select: `values` are borrowed until the next step. */
 int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
                  struct st_fact_row *fact, struct st_error *err);

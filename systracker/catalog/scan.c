@@ -84,8 +84,9 @@ struct last {
   int64_t since, until;
 };
 
+/* `*ret_open` gets a copy of the row if it was open before the scan, and still is. */
 static int read_last(struct st_catalog *c, struct st_table_full *t, const struct st_value *key,
-                     struct last *ret, struct st_error *err)
+                     struct last *ret, struct st_fact_row **ret_open, struct st_error *err)
 {
   ST_AUTO_RESET *s = st_table_statement(c, t, ST_ROW_LAST, err);
   int until = 2 + (int)t->pub.declaration.ncolumns;
@@ -100,7 +101,7 @@ static int read_last(struct st_catalog *c, struct st_table_full *t, const struct
   ret->since = sqlite3_column_int64(s, 0);
   ret->ended = sqlite3_column_type(s, until) != SQLITE_NULL;
   ret->until = sqlite3_column_int64(s, until);
-  return 0;
+  return ret->ended || ret->since >= c->number ? 0 : st_fact_copy(c, s, t, ret_open, err);
 }
 
 /* Takes back what this scan said of the key; yields the row that was open before it, or NULL. */
@@ -116,15 +117,15 @@ static int take_back(struct st_catalog *c, struct st_table_full *t, const struct
     return st_stored_fact(c, before, t, key, ret, err);
   }
   *ret = NULL;
-  if (read_last(c, t, key, &last, err) < 0)
+  if (read_last(c, t, key, &last, ret, err) < 0)
     return -1;
   if (last.found && last.since == c->number &&
-      (run_keyed(c, t, ST_ROW_DELETE, key, err) < 0 || read_last(c, t, key, &last, err) < 0))
+      (run_keyed(c, t, ST_ROW_DELETE, key, err) < 0 || read_last(c, t, key, &last, ret, err) < 0))
     return -1;
   if (last.found && last.ended && last.until == c->number &&
       run_keyed(c, t, ST_ROW_REOPEN, key, err) < 0)
     return -1;
-  if (!last.found || (last.ended && last.until != c->number))
+  if (*ret || !last.found || (last.ended && last.until != c->number))
     return 0;
   return st_stored_fact(c, before, t, key, ret, err);
 }

@@ -5,6 +5,7 @@
 #include "systracker/base/escape.h"
 
 static const char *const texts[ST_FIXED_STATEMENTS] = {
+    [ST_LATEST] = "SELECT max(number) FROM checkpoint",
     [ST_CHECKPOINT_GET] =
         "SELECT number, time, epoch, incomplete, begun, ended, state_root, header_digest, message,"
         " (SELECT group_concat(name, ', ') FROM (SELECT name FROM tag WHERE number = ?1"

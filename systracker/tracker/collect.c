@@ -47,7 +47,8 @@ static int fill_manifest(struct st_observation *o, struct st_part *part, struct 
                          struct st_error *err)
 {
   int column = manifest_column(row->table);
-  if (column < 0 || row->values[column].type != ST_NULL)
+  const struct st_plugin *p = part->plugin->plugin;
+  if (!p->expected || column < 0 || row->values[column].type != ST_NULL)
     return 0;
   struct st_catalog *c = o->tracker->catalog;
   ST_CLEANUP(st_fact_freep) struct st_fact_row *known = NULL;
@@ -58,9 +59,6 @@ static int fill_manifest(struct st_observation *o, struct st_part *part, struct 
     row->values[column] = known->values[column];
     return 0;
   }
-  const struct st_plugin *p = part->plugin->plugin;
-  if (!p->expected)
-    return 0;
   ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(c, false);
   int r = p->expected(part->plugin->self, row->table->declaration.name, row->values, m, err);
   if (r != 0)
