@@ -276,6 +276,20 @@ static int put_proved(struct check *c, int fd, bool secret, const struct st_id *
   return st_store_get_to(store, ret, forget_piece, NULL, err);
 }
 
+/* Whether the content that was put under `id` is what the scan saw: of a secret by the keys of
+ * whose checkpoints are looked at, which need not be ours. */
+static bool is_as_seen(struct check *c, const struct st_action *a, const struct st_id *id)
+{
+  const struct st_tracker *t = c->p->world->tracker;
+  struct st_state live = {.type = 'f'};
+  if (!(a->before.known & ST_KNOWN_DIGEST))
+    return true;
+  if (!a->before.digest.keyed || !t->other_keys)
+    return st_id_equal(id, &a->before.digest);
+  return st_live_digest(root_of(c), a->path, t->keys.id_key, &live, NULL) == 0 &&
+         st_id_equal(&live.digest, &a->before.digest);
+}
+
 static int put_content(struct check *c, struct st_action *a, struct st_error *err)
 {
   ST_AUTO_CLOSE int fd = st_live_open(root_of(c), a->path, err);
@@ -289,7 +303,7 @@ static int put_content(struct check *c, struct st_action *a, struct st_error *er
   if (put_proved(c, fd, secret, previous && !previous->keyed ? previous : NULL, &id, &size, err) <
       0)
     return -1;
-  if ((a->before.known & ST_KNOWN_DIGEST) && !st_id_equal(&id, &a->before.digest))
+  if (!is_as_seen(c, a, &id))
     return st_fail(err, 0, "it changed while the restore was being prepared: run it again");
   a->before.digest = id;
   a->before.known |= ST_KNOWN_DIGEST;
