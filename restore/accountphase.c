@@ -3,12 +3,17 @@
 
 #include <string.h>
 
+#include "restore/accountlines.h"
 #include "restore/apply.h"
 #include "restore/carriers.h"
+#include "restore/live.h"
 #include "restore/moving.h"
 #include "restore/signals.h"
 #include "systracker/base/escape.h"
+#include "systracker/base/file.h"
 #include "systracker/base/xattr.h"
+
+#define MAX_FILE ((size_t)1 << 28) /* bytes, of a file of accounts */
 
 /* ---- Which ids move -------------------------------------------------------------------------- */
 
@@ -149,6 +154,42 @@ void st_account_phase_take(struct st_actions *actions, struct st_journal *j,
       st_strings_take(refusals,
                       st_format("%s: ids would change with it, and it cannot be put back", path));
   }
+}
+
+static int keep_lines(struct st_session *s, const struct st_journal *j, struct st_action *a,
+                      struct st_buffer *target, struct st_buffer *live, struct st_error *err)
+{
+  struct st_store *store = s->write->store;
+  ST_AUTO_CLOSE int fd = st_live_open(s->look->root, a->path, err);
+  ST_AUTO_BUFFER merged = ST_BUFFER_INIT;
+  if (fd < 0 || st_read_all(fd, MAX_FILE, live, err) < 0 ||
+      st_store_get(store, &a->after.digest, target, err) < 0)
+    return -1;
+  if (!st_account_lines_merge(a->path, target, live, &j->moves.changes, &merged))
+    return 0;
+  bool secret = a->after.digest.keyed || a->before.digest.keyed;
+  int r = st_store_put(store, merged.data, merged.length, secret, NULL, &a->after.digest, err);
+  a->after.size = merged.length;
+  explicit_bzero(merged.data, merged.size);
+  return r < 0 ? -1 : 0;
+}
+
+int st_account_phase_keep(struct st_session *s, struct st_journal *j, struct st_error *err)
+{
+  for (size_t i = 0; i < j->actions.count; i++) {
+    struct st_action *a = &j->actions.items[i];
+    ST_AUTO_BUFFER target = ST_BUFFER_INIT, live = ST_BUFFER_INIT;
+    if (a->kind != ST_ACTION_REPLACE || a->before.type != 'f' || a->after.type != 'f')
+      continue;
+    int r = keep_lines(s, j, a, &target, &live, err);
+    if (target.data)
+      explicit_bzero(target.data, target.size);
+    if (live.data)
+      explicit_bzero(live.data, live.size);
+    if (r < 0)
+      return st_wrap(err, "cannot make %s ready", st_quote(a->path));
+  }
+  return st_store_sync(s->write->store, err);
 }
 
 /* ---- What is said ---------------------------------------------------------------------------- */

@@ -27,6 +27,11 @@ void st_account_phase_translate_back(const struct st_moves *moves, struct st_wis
 void st_account_phase_take(struct st_actions *actions, struct st_journal *j,
                            struct st_strings *refusals);
 
+/* Where packages are to change: lets the journal's files of accounts keep, behind what is put back,
+ * those that only the live system has; what is removed needs them to the end.  The entries put the
+ * files back without them.  After preflight. */
+int st_account_phase_keep(struct st_session *s, struct st_journal *j, struct st_error *err);
+
 /* What moves, printed. */
 void st_account_phase_report(const struct st_session *s, const struct st_moves *moves);
 

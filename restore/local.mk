@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 program_PROGRAMS += restore/systracker-restore
 restore_systracker_restore_SOURCES = restore/main.c \
+	restore/accountlines.c restore/accountlines.h \
 	restore/accountphase.c restore/accountphase.h \
 	restore/accounts.c restore/accounts.h \
 	restore/apply.c restore/apply.h \
@@ -51,7 +52,8 @@ uninstall-systracker-undo:
 if HAVE_CMOCKA
 check_PROGRAMS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
 	restore/test-packageset restore/test-repository
-restore_test_accounts_SOURCES = restore/test-accounts.c restore/accounts.c restore/moves.c
+restore_test_accounts_SOURCES = restore/test-accounts.c restore/accountlines.c \
+	restore/accounts.c restore/moves.c
 restore_test_accounts_CFLAGS = $(UNIT_CFLAGS)
 restore_test_accounts_LDADD = $(UNIT_LDADD)
 restore_test_plan_SOURCES = restore/test-plan.c restore/plan.c restore/state.c

@@ -343,9 +343,11 @@ static int check(struct st_session *s, struct st_package_phase *phase, struct st
   if (check_accounts(s, j, refusals, err) < 0 ||
       check_entries(s, actions, moves, refusals, err) < 0)
     return -1;
-  return j->packages.count > 0
-             ? st_package_phase_preflight(phase, j->undoable, s->request->dry_run, refusals, err)
-             : 0;
+  if (!has_packages(j))
+    return 0;
+  if (refusals->count == 0 && s->write && st_account_phase_keep(s, j, err) < 0)
+    return -1;
+  return st_package_phase_preflight(phase, j->undoable, s->request->dry_run, refusals, err);
 }
 
 int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal *j,

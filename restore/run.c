@@ -214,7 +214,9 @@ static int undo_phases(struct st_session *s, const struct st_journal *last,
     if (last->state == ST_JOURNAL_APPLYING)
       st_apply_sweep(&left);
   }
-  if (st_session_scan(s, err) < 0 || refuse_conflicts(s, last, err) < 0 ||
+  /* What packages do to files of accounts is no conflict. */
+  bool in_packages = last->number == packages->number && packages->accounts_done;
+  if (st_session_scan(s, err) < 0 || (!in_packages && refuse_conflicts(s, last, err) < 0) ||
       st_gather_checkpoint(&s->world, &s->request->paths, &g, err) < 0)
     return -1;
   return restore(s, &g, last->number, packages, err);

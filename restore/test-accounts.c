@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "restore/accountlines.h"
 #include "restore/moves.h"
 #include "systracker/base/cbor.h"
 
@@ -153,6 +154,33 @@ static void test_there_and_back(void **state)
   st_moves_free(&m);
 }
 
+static struct st_buffer text(const char *s)
+{
+  return (struct st_buffer){(char *)s, strlen(s), strlen(s)};
+}
+
+static void test_lines(void **state)
+{
+  (void)state;
+  struct st_moves m = {0};
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  fill(&m);
+  const struct st_buffer then = text("root:x:0:0::/:/bin/sh\na:x:5:1::/:"),
+                         now = text("root:x:0:0::/:/other\nfoo:x:6:5:Foo:/f:/s\n\nbroken\n:x:1:1\n"
+                                    "big:x:99999999999:z\nfoo:x:7:7::/:");
+  assert_true(st_account_lines_merge("/etc/passwd", &then, &now, &m.changes, &out));
+  assert_string_equal(out.data, "root:x:0:0::/:/bin/sh\na:x:5:1::/:\nfoo:x:5:6:Foo:/f:/s\n"
+                                "big:x:99999999999:z\n");
+  st_buffer_clear(&out);
+  assert_true(st_account_lines_merge("/etc/shadow", &then, &now, &m.changes, &out));
+  assert_non_null(strstr(out.data, "\nfoo:x:6:5:Foo"));
+  st_buffer_clear(&out);
+  assert_false(st_account_lines_merge("/etc/passwd", &then, &then, &m.changes, &out));
+  assert_false(st_account_lines_merge("/etc/subuid", &then, &now, &m.changes, &out));
+  assert_int_equal(out.length, 0);
+  st_moves_free(&m);
+}
+
 /* Version 2, then the owner's entry, two users', the others'; ordered by id. */
 static void test_acl(void **state)
 {
@@ -182,6 +210,7 @@ int main(void)
       cmocka_unit_test(test_swap_and_cycle), cmocka_unit_test(test_room),
       cmocka_unit_test(test_two_names),      cmocka_unit_test(test_written_down),
       cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_acl),
+      cmocka_unit_test(test_lines),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
