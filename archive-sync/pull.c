@@ -135,38 +135,38 @@ static int bring_body_row(void *arg, const struct st_body_row *row, struct st_er
   return row->begun && !row->absent ? bring_row(arg, row->table, row->values, err) : 0;
 }
 
-/* What is expected alone may be in a package that nobody kept. */
-static int bring_fact(void *arg, const struct st_fact_row *fact, struct st_error *err)
-{
-  return fact->present && !fact->expected ? bring_row(arg, fact->table, fact->values, err) : 0;
-}
-
 static const struct st_catalog_table *table_of(void *arg, const char *name)
 {
   return st_catalog_table(((struct pull *)arg)->there, name);
 }
 
+/* What a body names; all of it is in memory, so that no host that sends meanwhile has to wait. */
+static int bring_named(struct pull *p, const struct st_buffer *body, struct st_error *err)
+{
+  return st_body_read(body->data ? body->data : "", body->length, table_of, bring_body_row, p, err);
+}
+
 static int bring_body(struct pull *p, int64_t number, struct st_error *err)
 {
   ST_AUTO_BUFFER body = ST_BUFFER_INIT;
-  if (st_changeset_body(p->there, number, &body, err) < 0)
-    return -1;
-  return st_body_read(body.data ? body.data : "", body.length, table_of, bring_body_row, p, err);
+  return st_changeset_body(p->there, number, &body, err) < 0 ? -1 : bring_named(p, &body, err);
+}
+
+static int bring_one(struct pull *p, int64_t number, struct st_error *err)
+{
+  ST_AUTO_CHANGESET set = {0};
+  return st_changeset_read_after(p->there, 0, number, &set, err) < 0
+             ? -1
+             : bring_named(p, &set.body, err);
 }
 
 /* Those of all checkpoints up to `last`, or of that one alone. */
 static int bring_objects(struct pull *p, int64_t last, struct st_error *err)
 {
-  const struct st_catalog_table *table;
-  int r = 0;
-  if (p->options->checkpoint) {
-    for (size_t n = 0; r == 0 && (table = st_catalog_table_at(p->there, n)); n++)
-      r = st_catalog_each(p->there, last, table, NULL, bring_fact, p, err);
-  } else {
-    for (int64_t n = 1; n <= last && r == 0; n++)
-      if (st_catalog_held(p->there, n) == ST_HELD)
-        r = bring_body(p, n, err);
-  }
+  int r = p->options->checkpoint ? bring_one(p, last, err) : 0;
+  for (int64_t n = 1; n <= last && r == 0 && !p->options->checkpoint; n++)
+    if (st_catalog_held(p->there, n) == ST_HELD)
+      r = bring_body(p, n, err);
   return r < 0 ? -1 : st_store_sync(p->t->store, err);
 }
 
