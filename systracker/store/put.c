@@ -32,8 +32,8 @@ static bool find_only(struct st_store *store, uint8_t keyed, const uint8_t *pref
   return !ret->damaged;
 }
 
-/* The record, on the chain of the revision before, that the next step is based on.  Records that
- * were written again after damage may have cut the chain short: then there is none. */
+/* The record, on the chain of the revision before, that the next step is based on.  Where that one
+ * is gone (pruned, or written again after damage) the chain goes on below it, and is shorter. */
 static bool find_base(struct st_store *store, const struct st_id *previous, bool secret,
                       struct st_object_row *ret, unsigned *ret_step)
 {
@@ -53,7 +53,7 @@ static bool find_base(struct st_store *store, const struct st_id *previous, bool
   }
   *ret = row;
   *ret_step = step;
-  return row.record.step == want && row.record.encoding != ST_ENCODING_LIST;
+  return row.record.encoding != ST_ENCODING_LIST;
 }
 
 /* A delta is worth its chain when it saves a quarter. */

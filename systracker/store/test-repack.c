@@ -129,6 +129,30 @@ static void test_stays_small(void **state)
   assert_true(result.after < 2 * LENGTH);
 }
 
+/* Later revisions find a base on what is left of the chain, and no chain becomes too long. */
+static void test_goes_on(void **state)
+{
+  struct scratch *s = *state;
+  static uint8_t later[240][LENGTH];
+  struct st_id id, before;
+  ST_CLEANUP(st_store_closep) struct st_store *store = open_store(s, ST_STORE_WRITE);
+  put_revisions(store, false);
+  repack(store, 1 | 1ULL << 29);
+  before = ids[29];
+  memcpy(later[0], contents[29], LENGTH);
+  for (int i = 0; i < 240; i++) {
+    if (i > 0)
+      memcpy(later[i], later[i - 1], LENGTH);
+    later[i][i * 16] ^= 0xaa;
+    id = put(store, later[i], LENGTH, false, &before);
+    assert_true(row_of(store, &id).record.has_base || i == 186); /* after step 215 it begins anew */
+    assert_holds(store, &id, later[i], LENGTH);
+    before = id;
+  }
+  sync_store(store);
+  assert_sound(store);
+}
+
 /* Without the key, a secret's delta keeps its base. */
 static void test_secrets_without_key(void **state)
 {
@@ -397,6 +421,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(test_each_wish),
       TEST(test_stays_small),
+      TEST(test_goes_on),
       TEST(test_many_packs),
       TEST(test_secrets_without_key),
       TEST(test_damage_is_left),
