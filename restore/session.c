@@ -367,10 +367,14 @@ static int say_interrupted(const struct st_session *s, const struct st_journal *
 static int finish(struct st_session *s, struct st_journal *j, struct st_session_end *end,
                   size_t problems, struct st_error *err)
 {
+  ST_AUTO_ERROR unkept = ST_ERROR_INIT;
   size_t wrong = 0;
-  if (verify(s, j, end, &wrong, err) < 0 || close_journal(s, j, wrong + problems == 0, err) < 0 ||
-      keep_after(s, j, err) < 0)
+  /* First, as it reads and hashes all that was written: the scan that verifies then need not. */
+  int kept = keep_after(s, j, &unkept);
+  if (verify(s, j, end, &wrong, err) < 0 || close_journal(s, j, wrong + problems == 0, err) < 0)
     return -1;
+  if (kept < 0)
+    return st_fail(err, 0, "%s", st_error_text(&unkept));
   st_report_summary(s->request->cli, &end->sum);
   bool clean = wrong + problems + s->problems + end->sum.cannot == 0;
   st_log(ST_LOG_INFO,
