@@ -126,6 +126,7 @@ struct st_object_index {
   sqlite3 *db;
   sqlite3_stmt *statements[NSTATEMENTS];
   bool write;
+  bool held; /* a writer's view; see hold() */
 };
 
 /* ---- Errors and statements --------------------------------------------------------------------
@@ -184,6 +185,28 @@ static int step(struct st_object_index *ix, sqlite3_stmt *s, struct st_error *er
 static int execute(struct st_object_index *ix, const char *text, struct st_error *err)
 {
   return sqlite3_exec(ix->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail_db(ix, err);
+}
+
+/* A writer holds its view of the file from one look to the next, as there is no other writer: locks
+ * and checks of the file cost more than what is looked for. */
+static void hold(struct st_object_index *ix)
+{
+  if (ix->write && !ix->held)
+    ix->held = execute(ix, "BEGIN", NULL) == 0;
+}
+
+/* Before anything is written to the file.  What lies in temporary tables stays. */
+static int release(struct st_object_index *ix, struct st_error *err)
+{
+  if (!ix->held)
+    return 0;
+  /* An error of reading may have ended it, and then nothing of them did stay: for good. */
+  if (sqlite3_get_autocommit(ix->db))
+    return st_fail(err, 0, "packs/objects.db could not be read a while ago");
+  if (execute(ix, "COMMIT", err) < 0)
+    return -1;
+  ix->held = false;
+  return 0;
 }
 
 static void id_bytes(uint8_t out[ID_SIZE], const struct st_id *id)
@@ -470,6 +493,7 @@ static bool read_row(sqlite3_stmt *s, struct st_object_row *ret)
 static int find_in(struct st_object_index *ix, enum statement n, const struct st_id *id,
                    struct st_object_row *ret, struct st_error *err)
 {
+  hold(ix);
   AUTO_STATEMENT *s = prepare(ix, n, err);
   if (!s)
     return -1;
@@ -600,6 +624,8 @@ int st_object_index_forget(struct st_object_index *ix, uint32_t number, struct s
                                       "DELETE FROM main.pack WHERE number = %u;"
                                       "COMMIT;",
                                       number, number, number);
+  if (release(ix, err) < 0)
+    return -1;
   if (execute(ix, text, err) == 0)
     return 0;
   execute(ix, "ROLLBACK", NULL);
@@ -654,7 +680,7 @@ int st_object_index_drop(struct st_object_index *ix, uint32_t pack, uint64_t off
 /* `more`: to be done in the same transaction; NULL: nothing. */
 static int commit(struct st_object_index *ix, const char *more, struct st_error *err)
 {
-  if (execute(ix, "BEGIN IMMEDIATE", err) < 0)
+  if (release(ix, err) < 0 || execute(ix, "BEGIN IMMEDIATE", err) < 0)
     return -1;
   if (execute(ix, commit_sql, err) == 0 && (!more || execute(ix, more, err) == 0) &&
       execute(ix, "COMMIT", err) == 0)
@@ -687,6 +713,8 @@ int st_object_index_retire(struct st_object_index *ix, const uint32_t *packs, si
 
 int st_object_index_forget_retired(struct st_object_index *ix, struct st_error *err)
 {
+  if (release(ix, err) < 0)
+    return -1;
   return execute(ix,
                  "DELETE FROM main.pack WHERE indexed = 9223372036854775807"
                  " AND number < (SELECT max(number) FROM main.pack)",
@@ -710,7 +738,9 @@ int st_object_index_mark(struct st_object_index *ix, const struct st_id *id, con
 {
   if (!ix->write)
     return 0;
-  int r = mark_in(ix, MARK, id, why, err);
+  int r = release(ix, err);
+  if (r == 0)
+    r = mark_in(ix, MARK, id, why, err);
   return r < 0 ? r : mark_in(ix, MARK_FRESH, id, why, err);
 }
 
