@@ -87,12 +87,15 @@ static void report(struct st_session *s, const struct st_gathered *g, const stru
   st_report_packages(s->request->cli, &j->packages);
 }
 
+/* What dpkg would overwrite for good goes to `refusals`. */
 static int plan(struct st_session *s, struct st_gathered *g, const struct st_journal *j,
-                struct st_actions *ret, struct st_error *err)
+                struct st_actions *ret, struct st_strings *refusals, struct st_error *err)
 {
   bool packages = has_packages(j);
   st_account_phase_translate(&j->moves, &g->wishes);
   if (st_session_plan(s, &g->wishes, s->exact, ret, err) < 0)
+    return -1;
+  if (packages && j->undoable && st_repairs_lost(s->look, ret, refusals, err) < 0)
     return -1;
   if (packages)
     leave_out_impossible(ret);
@@ -357,7 +360,7 @@ int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal
   ST_AUTO_STRINGS refusals = {0};
   ST_AUTO_PHASE phase = {s->look, j, ST_REPOSITORY_INIT};
   struct st_report_sum sum = {.dry_run = true, .packages = j->packages.count};
-  if (fill_journal(s, j, err) < 0 || plan(s, g, j, &actions, err) < 0)
+  if (fill_journal(s, j, err) < 0 || plan(s, g, j, &actions, &refusals, err) < 0)
     return -1;
   st_report_sum_up(&sum, &actions);
   if (check(s, &phase, &actions, &refusals, err) < 0)

@@ -5,6 +5,7 @@
 
 #include "restore/packages.h"
 #include "restore/tools.h"
+#include "systracker/base/escape.h"
 
 #define AT_ONCE 200 /* paths a call: they have to fit into the arguments */
 
@@ -195,4 +196,51 @@ void st_repairs_find(struct st_tracker *t, int64_t checkpoint, const struct st_a
   /* A root whose dpkg cannot be asked is restored without. */
   if (find(t, checkpoint, &paths, steps, &why) < 0)
     fprintf(stderr, "systracker: no package is installed again: %s\n", st_error_text(&why));
+}
+
+/* ---- What undo would miss -------------------------------------------------------------------- */
+
+struct losses {
+  const struct st_actions *actions;
+  struct st_strings *refusals;
+};
+
+static bool loses(const struct st_actions *actions, const char *path)
+{
+  for (size_t i = 0; i < actions->count; i++) {
+    const struct st_action *a = &actions->items[i];
+    if (strcmp(a->path, path) == 0)
+      return a->before.type == 'f' && a->kind != ST_ACTION_METADATA && a->kind != ST_ACTION_NOTE;
+  }
+  return false;
+}
+
+/* Columns path, why, object. */
+static int find_loss(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  const struct losses *l = arg;
+  const struct st_value *why = &fact->values[1];
+  static const char changed[] = "not as packaged";
+  if (fact->table->declaration.ncolumns < 3 || fact->values[2].type == ST_ID ||
+      why->type != ST_TEXT || why->u.bytes.length != sizeof(changed) - 1 ||
+      memcmp(why->u.bytes.data, changed, sizeof(changed) - 1) != 0)
+    return 0;
+  ST_AUTO_FREE char *path = st_memdup(fact->values[0].u.bytes.data, fact->values[0].u.bytes.length);
+  if (loses(l->actions, path))
+    st_strings_take(l->refusals,
+                    st_format("%s: it is not as packaged, and too large to be kept, so undo could "
+                              "not bring it back: --no-undo goes on without, or a larger max_size "
+                              "of dpkg_track keeps it",
+                              st_quote(path)));
+  return 0;
+}
+
+int st_repairs_lost(struct st_tracker *t, const struct st_actions *actions,
+                    struct st_strings *refusals, struct st_error *err)
+{
+  const struct st_catalog_table *table = st_catalog_table(t->catalog, "dpkg_track_deviation");
+  struct losses l = {actions, refusals};
+  return table && st_catalog_each(t->catalog, ST_LIVE, table, NULL, find_loss, &l, err) < 0 ? -1
+                                                                                            : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* repairs.h - packages to be installed again, as files of theirs are not what they were and their
- * content can be had from the kept package file alone. */
+/* repairs.h - files of packages that are not as packaged: packages to be installed again, as the
+ * content can be had from the kept package file alone; and what dpkg would overwrite for good. */
 #ifndef ST_RESTORE_REPAIRS_H
 #define ST_RESTORE_REPAIRS_H
 
@@ -13,5 +13,10 @@
  * dpkg cannot be asked, that is said, and there is none. */
 void st_repairs_find(struct st_tracker *t, int64_t checkpoint, const struct st_actions *actions,
                      struct st_package_steps *steps);
+
+/* What undo could not bring back, though package files are kept: files of packages that were
+ * changed, are too large to be kept, and are not as the plan wants them.  A line each, escaped. */
+int st_repairs_lost(struct st_tracker *t, const struct st_actions *actions,
+                    struct st_strings *refusals, struct st_error *err);
 
 #endif

@@ -177,10 +177,11 @@ static const char *noted(struct deviations *v, const char *path)
 unsigned dpkg_want(void *self, const struct st_entry *e)
 {
   const struct dpkg_track *d = self;
-  const char *why = e->type == 'f' && e->size <= d->max_size ? why_kept(d, e->path) : NULL;
-  if (!why)
+  const char *why = e->type == 'f' ? why_kept(d, e->path) : NULL;
+  if (why)
+    note(d->deviations, e->path, why);
+  if (!why || e->size > d->max_size)
     return ST_WANT_ENTRY;
-  note(d->deviations, e->path, why);
   return ST_WANT_ENTRY | ST_WANT_DIGEST | ST_WANT_CONTENT;
 }
 
@@ -191,12 +192,14 @@ int dpkg_entry(void *self, const struct st_entry *e, struct st_facts *out, struc
   if (d->deviations->failed)
     return st_fail(err, 0, "dpkg's lists of files cannot be read (%s)", d->info);
   const char *why = e->type == 'f' && !e->unreadable ? noted(d->deviations, e->path) : NULL;
-  if (!why || !e->has_object || !e->has_digest)
+  bool large = e->size > d->max_size, kept = e->has_object && e->has_digest && !large;
+  if (!why || (!kept && !large))
     return 0;
-  const struct st_value row[DEVIATION_COLUMNS] = {
+  struct st_value row[DEVIATION_COLUMNS] = {
       [DEVIATION_PATH] = st_path_value(e->path),
       [DEVIATION_WHY] = st_text_value(why),
-      [DEVIATION_OBJECT] = st_id_value(&e->digest),
   };
+  if (kept)
+    row[DEVIATION_OBJECT] = st_id_value(&e->digest);
   return st_fact(out, DEVIATION, row, DEVIATION_COLUMNS, err);
 }

@@ -181,7 +181,7 @@ static void explain_deviation(const struct st_change *c, struct st_text *out)
     st_say(out, "as packaged, and no longer kept");
     return;
   }
-  st_say(out, "kept, being ");
+  st_say(out, value_after(c, DEVIATION_OBJECT) ? "kept, being " : "too large to be kept, being ");
   say_value(out, value_after(c, DEVIATION_WHY));
 }
 

@@ -88,3 +88,20 @@ rm "$root/usr/bin/toy-lost"
 expect_status 0 offline restore --checkpoint packaged --exact
 contains "$out" '^package toy-lost installed again 3.0  \(kept\)$'
 equal packaged "a file alone"
+
+# ---- Edited, and too large to be kept: undo could not bring it back, which is said.
+mkdir -p "$scratch/conf.d"
+printf 'plugin dpkg_track { max_size = "1K" }\n' >"$scratch/conf.d/small.conf"
+head -c 2000 /dev/urandom >>"$root/usr/bin/toy-x"
+expect_status 0 systracker checkpoint
+contains "$out" '^checkpoint '
+[ "$(sql "SELECT count(*) FROM dpkg_track_deviation WHERE until IS NULL AND object IS NULL")" = 1 ] ||
+  fail "it is not known that one is too large"
+all_of_root "$scratch/everything"
+for way in --yes --dry-run; do
+  expect_status 1 offline restore --checkpoint upgraded --exact "$way"
+  one_error '/usr/bin/toy-x: it is not as packaged, and too large to be kept' '--no-undo' 'max_size'
+  unchanged "with a large edited file ($way)"
+done
+expect_status 0 offline restore --checkpoint upgraded --exact --no-undo
+equal upgraded "restored without undo"
