@@ -79,23 +79,47 @@ contains "$out" '/srv/two .*no hard link any more'
 expect_status 0 systracker checkpoint
 expect_status 0 systracker verify
 
-# A store of before: what it did not capture differs from nothing, and the checkpoint that fills it
-# in shows no change.
+# A store of before: what it did not capture differs from nothing, before and after the checkpoint
+# that fills it in, and that one shows no change; all is kept in it, and shown from then on.
 cd "$scratch"
-rm -rf --one-file-system "$root" "$store"
-tar -C "$scratch" --no-same-owner -xJf "$ST_SOURCE/tests/fixtures/store-1.tar.xz"
+old_store()
+{
+  rm -rf --one-file-system "$store"
+  tar -C "$scratch" --no-same-owner -xJf "$ST_SOURCE/tests/fixtures/store-1.tar.xz"
+}
+rm -rf --one-file-system "$root"
+old_store
 make_root
-expect_status 0 systracker restore --checkpoint 2 --exact --packages=none
-expect_status 0 systracker checkpoint
-expect_status 0 systracker status
-expect_status 0 systracker diff 2 latest -- /srv /etc /usr /opt
-expect_status 0 systracker explain /srv/numbers
-contains "$out" 'flags none' 'xattrs none' 'link_group none'
+packages 'hello 1.0-2' 'new 1'
+expect_status 0 systracker restore --checkpoint 4 --exact --packages=none
+chattr +d "$root/etc/hosts"
 setfattr -n user.note -v new "$root/srv/numbers"
-ln "$root/srv/numbers" "$root/srv/again"
-differs
-contains "$out" /srv/again
-before=$(sql 'SELECT max(number) FROM checkpoint')
+ln "$root/srv/numbers" "$root/var/again"
+old_store
+expect_status 1 systracker status
+contains "$out" 'plugin standard_track: version 1 → '
+lacks "$out" '^. /'
 expect_status 0 systracker checkpoint
-expect_status 1 systracker diff "$before" latest
+contains "$out" 'checkpoint 5: [1-9][0-9]* facts began'
+expect_status 0 systracker status
+expect_status 0 systracker diff 4 5 -- /etc /srv /usr
+expect_status 0 systracker show 5
+lacks "$out" '/srv' '/etc'
+expect_status 0 systracker explain /srv/numbers
+contains "$out" 'link_group none' 'links_outside 1' 'xattrs \+user.note=new'
+expect_status 0 systracker explain /etc/hosts
+contains "$out" 'flags \+nodump'
+setfattr -x user.note "$root/srv/numbers"
+ln "$root/srv/numbers" "$root/srv/again"
+chattr -d "$root/etc/hosts"
+differs
+contains "$out" '/srv/again' '/srv/numbers .*hard link with /srv/again, -user.note=new' 'flags -nodump'
+expect_status 0 systracker checkpoint
+expect_status 1 systracker diff 4 6 -- /etc /srv /usr
 contains "$out" /srv/again
+lacks "$out" '^changed'
+# What was not captured then is left as it is.
+expect_status 0 systracker restore --checkpoint 4 --exact --packages=none --dry-run
+contains "$out" '^delete   /srv/again '
+lacks "$out" '^(metadata|replace)'
+expect_status 0 systracker verify
