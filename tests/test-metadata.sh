@@ -105,6 +105,10 @@ expect_status 0 systracker status
 expect_status 0 systracker diff 4 5 -- /etc /srv /usr
 expect_status 0 systracker show 5
 lacks "$out" '/srv' '/etc'
+contains "$out" 'captured +standard_track_entry: link_group, .*xattrs, holes, from here on'
+expect_status 0 systracker --json show 5
+jq -es '.[0].captured.standard_track_entry | contains(["flags", "xattrs"])' "$out" >/dev/null ||
+  fail "what is captured from there on, as JSON"
 expect_status 0 systracker explain /srv/numbers
 contains "$out" 'link_group none' 'links_outside 1' 'xattrs \+user.note=new'
 expect_status 0 systracker explain /etc/hosts

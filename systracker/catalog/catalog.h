@@ -73,6 +73,10 @@ const struct st_catalog_table *st_catalog_table(struct st_catalog *c, const char
 /* The n-th table by name, or NULL past the end; tables of absent plug-ins among them. */
 const struct st_catalog_table *st_catalog_table_at(struct st_catalog *c, size_t n);
 
+/* Whether the column came to the table with that checkpoint, later than the table itself: what
+ * begins there has it in addition, and that is no change. */
+bool st_catalog_is_new_column(const struct st_catalog_table *table, size_t column, int64_t number);
+
 /* ---- Checkpoints ---------------------------------------------------------------------- */
 
 /* Whether the facts of a checkpoint are here: its header always is. */

@@ -41,6 +41,13 @@ const struct st_catalog_table *st_catalog_table_at(struct st_catalog *c, size_t 
   return n < c->count ? &c->tables[n]->pub : NULL;
 }
 
+bool st_catalog_is_new_column(const struct st_catalog_table *table, size_t column, int64_t number)
+{
+  const struct st_table_full *t = st_full(table);
+
+  return column < t->stored && t->since[column] == number && t->since[0] < number;
+}
+
 /* ---- In memory ------------------------------------------------------------------------------- */
 
 static struct st_table_full *table_new(const char *plugin, const char *name, unsigned flags)

@@ -51,6 +51,25 @@ static int each_core(struct st_tracker *t, int64_t number, const char *table, st
   return found ? st_catalog_each(t->catalog, number, found, NULL, fn, arg, err) : 0;
 }
 
+/* Columns that an older version did not have: filled in here, which is no change. */
+static void print_new_columns(struct st_tracker *t, int64_t number)
+{
+  const struct st_catalog_table *table;
+  for (size_t n = 0; (table = st_catalog_table_at(t->catalog, n)); n++) {
+    const char *between = NULL;
+    for (size_t i = 0; i < table->declaration.ncolumns; i++) {
+      if (!st_catalog_is_new_column(table, i, number))
+        continue;
+      if (!between)
+        printf("%-12s%s:", "captured", table->name);
+      printf("%s %s", between ? between : "", table->declaration.columns[i].name);
+      between = ",";
+    }
+    if (between)
+      printf(", from here on\n");
+  }
+}
+
 static int print_header(struct st_tracker *t, const struct st_checkpoint *cp, struct st_error *err)
 {
   char root[2 * ST_DIGEST_SIZE + 1];
@@ -68,6 +87,7 @@ static int print_header(struct st_tracker *t, const struct st_checkpoint *cp, st
   if (before != cp->number - 1 && before > 0)
     printf(" since checkpoint %" PRId64, before);
   putchar('\n');
+  print_new_columns(t, cp->number);
   if (each_core(t, cp->number, ST_CORE_PLUGIN, print_row, (void *)"plug-in", err) < 0 ||
       each_core(t, cp->number, ST_CORE_MOUNT, print_mount, NULL, err) < 0 ||
       each_core(t, cp->number, ST_CORE_UNOBSERVED, print_row, (void *)"not seen", err) < 0)
@@ -93,11 +113,29 @@ static int add_row(void *arg, const struct st_fact_row *fact, struct st_error *e
   return json_array_append_new(arg, o);
 }
 
+static json_t *new_columns_json(struct st_tracker *t, int64_t number)
+{
+  json_t *o = json_object();
+  const struct st_catalog_table *table;
+  for (size_t n = 0; (table = st_catalog_table_at(t->catalog, n)); n++) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < table->declaration.ncolumns; i++) {
+      if (st_catalog_is_new_column(table, i, number))
+        json_array_append_new(list, json_string(table->declaration.columns[i].name));
+    }
+    if (json_array_size(list) > 0)
+      json_object_set(o, table->name, list);
+    json_decref(list);
+  }
+  return o;
+}
+
 static int print_header_json(struct st_tracker *t, const struct st_checkpoint *cp,
                              struct st_error *err)
 {
   json_t *o = cmd_checkpoint_json(cp);
   json_t *plugins = json_array(), *mounts = json_array(), *unobserved = json_array();
+  json_object_set_new(o, "captured", new_columns_json(t, cp->number));
   json_object_set_new(o, "plugins", plugins);
   json_object_set_new(o, "mounts", mounts);
   json_object_set_new(o, "unobserved", unobserved);
