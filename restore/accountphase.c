@@ -142,7 +142,9 @@ void st_account_phase_take(struct st_actions *actions, struct st_journal *j,
       actions->items[kept++] = actions->items[i];
       continue;
     }
-    *st_actions_add(&j->actions, actions->items[i].kind, "") = actions->items[i];
+    struct st_action *taken = st_actions_add(&j->actions, actions->items[i].kind, "");
+    free(taken->path);
+    *taken = actions->items[i];
     st_moves_drop(&j->moves, actions->items[i].path);
   }
   actions->count = kept;
