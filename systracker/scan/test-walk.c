@@ -564,6 +564,143 @@ static void test_many(void **state)
   assert_false(said(w, "content /many/6/13/433/1"));
 }
 
+/* ---- Whatever happens to a tree, what was told adds up to what is there
+ * ---------------------------
+ */
+
+struct model {
+  struct st_strings paths; /* those known, from what was told */
+};
+
+static void learn(struct model *m, const struct world *w)
+{
+  for (size_t i = 0; i < w->said.count; i++) {
+    const char *line = w->said.items[i];
+    if (strncmp(line, "gone ", 5) == 0) {
+      size_t kept = 0;
+      for (size_t k = 0; k < m->paths.count; k++) {
+        if (st_path_below(m->paths.items[k], line + 5))
+          free(m->paths.items[k]);
+        else
+          m->paths.items[kept++] = m->paths.items[k];
+      }
+      m->paths.count = kept;
+    } else if (strncmp(line, "entry ", 6) == 0 && !st_strings_has(&m->paths, line + 6)) {
+      st_strings_add(&m->paths, line + 6);
+    }
+  }
+}
+
+static void list_below(const struct world *w, const char *path, struct st_strings *out)
+{
+  struct stat st;
+  if (fstatat(w->root, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return;
+  st_strings_add(out, path);
+  if (!S_ISDIR(st.st_mode))
+    return;
+  ST_AUTO_CLOSEDIR DIR *d =
+      fdopendir(openat(w->root, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  assert_non_null(d);
+  for (struct dirent *e; (e = readdir(d));) {
+    ST_AUTO_FREE char *inner = st_format("%s/%s", path, e->d_name);
+    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "no") != 0)
+      list_below(w, inner, out);
+  }
+}
+
+/* One of few names, so that they meet again: files, directories, symlinks and links of one another.
+ */
+static char *any_path(unsigned *seed)
+{
+  static const char *const names[] = {"a", "b", "a-b", "no", "long-name", "z"};
+  char *path = st_strdup("/t");
+  for (int depth = 1 + rand_r(seed) % 4; depth > 0; depth--) {
+    char *longer = st_format("%s/%s", path, names[(size_t)rand_r(seed) % ST_COUNT(names)]);
+    free(path);
+    path = longer;
+  }
+  return path;
+}
+
+/* What cannot be done is not. */
+static void do_something(struct world *w, unsigned *seed)
+{
+  ST_AUTO_FREE char *path = any_path(seed), *other = any_path(seed);
+  ST_AUTO_CLOSE int fd = -1;
+  switch (rand_r(seed) % 9) {
+  case 0:
+  case 1:
+    mkdirat(w->root, path + 1, 0755);
+    break;
+  case 2:
+  case 3:
+    fd = openat(w->root, path + 1, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644);
+    if (fd >= 0)
+      assert_int_equal(write(fd, "x", 1), 1);
+    break;
+  case 4:
+    unlinkat(w->root, path + 1, 0);
+    break;
+  case 5:
+    unlinkat(w->root, path + 1, AT_REMOVEDIR);
+    break;
+  case 6:
+    renameat(w->root, path + 1, w->root, other + 1);
+    break;
+  case 7:
+    linkat(w->root, path + 1, w->root, other + 1, 0);
+    break;
+  case 8:
+    fchmodat(w->root, path + 1, rand_r(seed) % 2 ? 0700 : 0755, 0);
+    break;
+  }
+}
+
+static int by_text(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void assert_model(const struct model *m, const struct world *w, unsigned round)
+{
+  ST_AUTO_STRINGS there = {0}, known = {0};
+  list_below(w, "/t", &there);
+  for (size_t i = 0; i < m->paths.count; i++)
+    st_strings_add(&known, m->paths.items[i]);
+  qsort(there.items, there.count, sizeof(char *), by_text);
+  qsort(known.items, known.count, sizeof(char *), by_text);
+  for (size_t i = 0; i < there.count && i < known.count; i++) {
+    if (strcmp(there.items[i], known.items[i]) != 0)
+      fail_msg("round %u: there is %s, known is %s", round, there.items[i], known.items[i]);
+  }
+  assert_int_equal(there.count, known.count);
+  assert_int_equal(w->result.entries, there.count);
+}
+
+static void test_random(void **state)
+{
+  struct world *w = *state;
+  struct model m = {{0}};
+  unsigned seed = 7;
+  RULES(w, "+/t", "-no");
+  make_dir(w, "/t");
+  for (unsigned round = 0; round < 60; round++) {
+    for (unsigned n = (unsigned)rand_r(&seed) % 12; n > 0; n--)
+      do_something(w, &seed);
+    walk_settled(w);
+    assert_true(round == 0 || w->current);
+    assert_int_equal(count_said(w, "unobserved"), 0);
+    learn(&m, w);
+    assert_model(&m, w, round);
+    walk_settled(w);
+    assert_int_equal(w->said.count, 0);
+    assert_int_equal(w->result.listed, 0);
+  }
+  assert_true(m.paths.count > 10);
+  st_strings_free(&m.paths);
+}
+
 static void test_gone(void **state)
 {
   struct world *w = *state;
@@ -1078,20 +1215,35 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_first),          TEST(test_entry),
-      TEST(test_unchanged),      TEST(test_unsettled),
-      TEST(test_changed),        TEST(test_gone),
-      TEST(test_cached),         TEST(test_large),
-      TEST(test_large_content),  TEST(test_killed),
-      TEST(test_deep),           TEST(test_odd_names),
-      TEST(test_changes_before), TEST(test_vanishes),
-      TEST(test_swapped),        TEST(test_swapped_for_fifo),
-      TEST(test_roots),          TEST(test_top),
-      TEST(test_store),          TEST(test_generated),
-      TEST(test_unreadable),     TEST(test_named_mount),
-      TEST(test_other_mount),    TEST(test_mount_above),
-      TEST(test_listed),         TEST(test_listed_excluded),
-      TEST(test_same_tick),      TEST(test_mtime_put_back),
+      TEST(test_first),
+      TEST(test_entry),
+      TEST(test_unchanged),
+      TEST(test_unsettled),
+      TEST(test_changed),
+      TEST(test_gone),
+      TEST(test_cached),
+      TEST(test_large),
+      TEST(test_large_content),
+      TEST(test_random),
+      TEST(test_killed),
+      TEST(test_deep),
+      TEST(test_odd_names),
+      TEST(test_changes_before),
+      TEST(test_vanishes),
+      TEST(test_swapped),
+      TEST(test_swapped_for_fifo),
+      TEST(test_roots),
+      TEST(test_top),
+      TEST(test_store),
+      TEST(test_generated),
+      TEST(test_unreadable),
+      TEST(test_named_mount),
+      TEST(test_other_mount),
+      TEST(test_mount_above),
+      TEST(test_listed),
+      TEST(test_listed_excluded),
+      TEST(test_same_tick),
+      TEST(test_mtime_put_back),
       TEST(test_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
