@@ -81,10 +81,12 @@ static int open_place(const struct run *r, size_t index, struct st_place *ret, s
 
 enum readiness { TO_DO, DONE, CHANGED };
 
-/* Flags are taken away on the way, and so may those of a directory be by now. */
+/* Flags are taken away on the way, and so may those of a directory be by now; what a file system
+ * says of holes may depend on its cache. */
 static unsigned differs(const struct st_state *planned, const struct st_state *live)
 {
-  unsigned d = st_state_differences(planned, live) & ~(unsigned)ST_DIFFERS_FLAGS;
+  unsigned d = st_state_differences(planned, live);
+  d &= ~(unsigned)(ST_DIFFERS_FLAGS | ST_DIFFERS_HOLES);
   return live->type == 'd' ? d & ~(unsigned)ST_DIFFERS_TIME : d;
 }
 

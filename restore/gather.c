@@ -504,7 +504,7 @@ static int conflict_of(struct st_world *w, const struct st_action *a, bool inter
   *ret = 0;
   if (live_of(w, a->path, &a->after, &a->before, &live, err) < 0)
     return -1;
-  unsigned mask = interrupted ? ST_DIFFERS_SUBSTANCE : ~0U;
+  unsigned mask = interrupted ? ST_DIFFERS_CONTENTS : ~(unsigned)ST_DIFFERS_HOLES;
   if (live.type == 'd')
     mask &= ~(unsigned)ST_DIFFERS_TIME;
   unsigned d = st_state_differences(&a->after, &live) & mask;
