@@ -185,6 +185,32 @@ static void test_secret(void **state)
   st_store_close(store);
 }
 
+/* One that was given up, or killed, has left chunks; the next one need not keep them again. */
+static void test_given_up(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_FREE char *data = make_large(11);
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  struct st_id id;
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  ST_CLEANUP(st_store_writer_freep) struct st_store_writer *w = NULL;
+  OK(st_store_writer_new(&w, store, false, NULL, err));
+  OK(st_store_writer_add(w, data, LENGTH / 2, err));
+  assert_true(st_store_writer_kept(w) > 0);
+  st_id_of(&id, NULL, data, LENGTH);
+  assert_false(st_store_has(store, &id));
+  st_store_writer_free(st_steal(&w));
+  st_store_close(store);
+  store = open_store(s, ST_STORE_WRITE); /* which finds what was not indexed */
+  uint64_t before = stored_bytes(store);
+  assert_true(before > LENGTH / 4);
+  put(store, data, LENGTH, false, NULL);
+  assert_true(stored_bytes(store) < LENGTH + LENGTH / 1000);
+  assert_pieces(store, &id, data, LENGTH);
+  assert_int_equal(verify(store, &words), 0);
+  st_store_close(store);
+}
+
 /* ---- Damage ------------------------------------------------------------------------------------
  */
 
@@ -351,10 +377,10 @@ static void test_repacked(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(test_round_trips),   TEST(test_small_changes), TEST(test_zeros),
-      TEST(test_secret),        TEST(test_damaged_chunk), TEST(test_wrong_list),
-      TEST(test_refused_piece), TEST(test_sent),          TEST(test_secret_sent),
-      TEST(test_repacked),
+      TEST(test_given_up),    TEST(test_round_trips),   TEST(test_small_changes),
+      TEST(test_zeros),       TEST(test_secret),        TEST(test_damaged_chunk),
+      TEST(test_wrong_list),  TEST(test_refused_piece), TEST(test_sent),
+      TEST(test_secret_sent), TEST(test_repacked),
   };
   st_digest_init();
   st_log_open("test-chunks", "none", ST_LOG_ERROR, NULL);

@@ -50,6 +50,41 @@ static void test_round_trip(void **state)
   }
 }
 
+static int decodes(const struct st_record *r)
+{
+  struct st_record back;
+  uint8_t head[ST_RECORD_HEAD_MAX];
+  size_t n = st_record_encode(head, r);
+  assert_true(n <= sizeof head);
+  return st_record_decode(head, n, &back);
+}
+
+/* A list's content may be larger than any other, and it is not sealed. */
+static void test_list(void **state)
+{
+  (void)state;
+  struct st_record r = sample(false, true), back;
+  uint8_t head[ST_RECORD_HEAD_MAX];
+  r.encoding = ST_ENCODING_LIST;
+  r.raw = ST_RECORD_LIST_RAW_MAX;
+  r.stored = 1; /* of a sealed one 36 would be the least */
+  size_t n = st_record_encode(head, &r);
+  assert_int_equal(st_record_decode(head, n, &back), n);
+  assert_same(&r, &back);
+  for (size_t shorter = 0; shorter < n; shorter++)
+    assert_int_equal(st_record_decode(head, shorter, &back), 0);
+  r.raw++;
+  assert_int_equal(decodes(&r), -1);
+  r.raw--;
+  r.stored = ST_RECORD_RAW_MAX + 1;
+  assert_int_equal(decodes(&r), -1);
+  r.stored = 100;
+  r.encoding = ST_ENCODING_ZSTD;
+  assert_int_equal(decodes(&r), -1);
+  r.raw = ST_RECORD_RAW_MAX;
+  assert_true(decodes(&r) > 0);
+}
+
 static void test_bytes(void **state)
 {
   (void)state;
@@ -156,9 +191,10 @@ static void test_frames(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bytes),
-      cmocka_unit_test(test_refused),    cmocka_unit_test(test_lengths),
-      cmocka_unit_test(test_steps),      cmocka_unit_test(test_frames),
+      cmocka_unit_test(test_round_trip), cmocka_unit_test(test_list),
+      cmocka_unit_test(test_bytes),      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_lengths),    cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_frames),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
