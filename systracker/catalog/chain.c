@@ -169,7 +169,8 @@ static int write_rest(struct st_catalog *c, const struct completion *k, struct s
     return -1;
   if (st_write_all(fd, k->more.data, k->more.length, err) < 0)
     return -1;
-  if (fsync(fd) < 0 || fsync(c->dir) < 0)
+  /* The folder has something new to it only when the file was made. */
+  if (fdatasync(fd) < 0 || (k->at == 0 && fsync(c->dir) < 0))
     return st_fail(err, errno, "cannot sync the chain");
   return 0;
 }

@@ -6,6 +6,7 @@ libsystracker_la_SOURCES += \
 	systracker/store/delta.c systracker/store/delta.h \
 	systracker/store/internal.h \
 	systracker/store/object.c \
+	systracker/store/checked.c systracker/store/checked.h \
 	systracker/store/objectindex.c systracker/store/objectindex.h \
 	systracker/store/pack.c systracker/store/pack.h \
 	systracker/store/packages.c systracker/store/packages.h \

@@ -8,11 +8,15 @@
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#include "systracker/store/checked.h"
 
 #define FILE_NAME "objects.db"
 #define APPLICATION_ID 0x53546f62 /* "STob" */
 #define SCHEMA_VERSION 2
 #define BUSY_MILLISECONDS 30000
+#define LARGE ((off_t)1 << 20) /* bytes: checking that it is whole takes longer than noting it */
 #define ID_SIZE (1 + ST_DIGEST_SIZE)
 
 /* The checks say what read_row() takes, so that integrity_check finds a row that it would not. */
@@ -127,6 +131,7 @@ struct st_object_index {
   sqlite3_stmt *statements[NSTATEMENTS];
   bool write;
   bool held; /* a writer's view; see hold() */
+  int dirfd; /* of packs/, borrowed; -1: in memory */
 };
 
 /* ---- Errors and statements --------------------------------------------------------------------
@@ -148,8 +153,11 @@ static int fail_damaged(struct st_error *err, const char *why)
 static int fail_db(struct st_object_index *ix, struct st_error *err)
 {
   int code = sqlite3_extended_errcode(ix->db);
-  if (is_damage(code))
+  if (is_damage(code)) {
+    if (ix->dirfd >= 0)
+      st_checked_forget(ix->dirfd, FILE_NAME);
     return fail_damaged(err, sqlite3_errmsg(ix->db));
+  }
   return st_fail(err, 0, "packs/objects.db: %s", sqlite3_errmsg(ix->db));
 }
 
@@ -285,6 +293,29 @@ static bool check_integrity(struct st_object_index *ix)
   return ask(ix, "SELECT integrity_check = 'ok' FROM pragma_integrity_check(1)", &ok) && ok;
 }
 
+/* A large one that is as it was when it was last found whole is not read through each night.  A
+ * journal was rolled back before, by the first question. */
+static bool is_whole(struct st_object_index *ix)
+{
+  struct stat st;
+  bool large = fstatat(ix->dirfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size >= LARGE;
+  if (large && st_checked_is(ix->dirfd, FILE_NAME))
+    return true;
+  if (!check_integrity(ix))
+    return false;
+  if (large)
+    st_checked_note(ix->dirfd, FILE_NAME, time(NULL));
+  return true;
+}
+
+int st_object_index_check(struct st_object_index *ix, struct st_error *err)
+{
+  if (!ix->write || check_integrity(ix))
+    return 0;
+  st_checked_forget(ix->dirfd, FILE_NAME);
+  return fail_damaged(err, "it is not whole");
+}
+
 /* Why a file cannot be asked what it is. */
 static int examine_failure(struct st_object_index *ix, struct st_error *err)
 {
@@ -330,18 +361,20 @@ static int examine(struct st_object_index *ix, struct st_error *err)
     return st_fail(err, 0,
                    "packs/objects.db has schema %lld: a newer version of SysTracker made it",
                    (long long)version);
-  if (tables != 3 || !has_our_tables(ix, version) || (ix->write && !check_integrity(ix)))
+  if (tables != 3 || !has_our_tables(ix, version) || (ix->write && !is_whole(ix)))
     return DAMAGED;
   return version == SCHEMA_VERSION ? GOOD : OLDER;
 }
 
-static struct st_object_index *connect(const char *path, bool write, struct st_error *err)
+static struct st_object_index *connect(int dirfd, const char *path, bool write,
+                                       struct st_error *err)
 {
   struct st_object_index *ix = st_calloc(1, sizeof *ix);
   int flags = (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOFOLLOW;
   if (!path)
     flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY;
   ix->write = write;
+  ix->dirfd = dirfd;
   if (sqlite3_open_v2(path ? path : ":memory:", &ix->db, flags, NULL) != SQLITE_OK) {
     st_fail(err, 0, "cannot open packs/objects.db: %s", sqlite3_errmsg(ix->db));
     st_object_index_close(ix);
@@ -353,7 +386,7 @@ static struct st_object_index *connect(const char *path, bool write, struct st_e
 
 static int open_memory(struct st_object_index **ret, struct st_error *err)
 {
-  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(NULL, false, err);
+  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(-1, NULL, false, err);
   if (!ix || execute(ix, schema, err) < 0)
     return -1;
   *ret = st_steal(&ix);
@@ -366,7 +399,7 @@ static int open_reader(struct st_object_index **ret, int dirfd, const char *path
   struct stat st;
   if (fstatat(dirfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
     return open_memory(ret, err);
-  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(path, false, err);
+  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(dirfd, path, false, err);
   if (!ix)
     return -1;
   switch (examine(ix, err)) {
@@ -408,7 +441,7 @@ static int try_writer(struct st_object_index **ret, int dirfd, const char *path,
 {
   if (make_file(dirfd, err) < 0)
     return -1;
-  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(path, true, err);
+  ST_CLEANUP(st_object_index_closep) struct st_object_index *ix = connect(dirfd, path, true, err);
   if (!ix)
     return -1;
   int state = examine(ix, err);

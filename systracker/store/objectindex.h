@@ -36,7 +36,11 @@ enum st_object_index_mode {
   ST_OBJECT_INDEX_WRITE,  /* made where it is missing, made again where it is damaged */
 };
 
-/* `dirfd` of packs/, borrowed for the call.  To a reader, a damaged file is an error. */
+/* Whether a writer's file is whole, however long ago it was found so: it is read through.  Damaged:
+ * an error, and the next writer makes it again. */
+int st_object_index_check(struct st_object_index *ix, struct st_error *err);
+
+/* `dirfd` of packs/, borrowed until it is closed.  To a reader, a damaged file is an error. */
 int st_object_index_open(struct st_object_index **ret, int dirfd, enum st_object_index_mode mode,
                          struct st_error *err);
 void st_object_index_close(struct st_object_index *ix);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+#include "systracker/store/checked.h"
 #include "systracker/store/test-scratch.h"
 
 #include <sqlite3.h>
@@ -412,6 +413,28 @@ static void test_kill_in_index_commit(void **state)
   st_store_close(store);
 }
 
+/* A note that a file was found whole holds until it changes, and is not made while it is new. */
+static void test_checked(void **state)
+{
+  struct scratch *s = *state;
+  struct small m;
+  make_small(s, &m);
+  ST_AUTO_CLOSE int packs = openat(s->dir, "packs", O_RDONLY | O_DIRECTORY);
+  assert_false(st_checked_is(packs, "objects.db"));
+  st_checked_note(packs, "objects.db", time(NULL));
+  assert_false(st_checked_is(packs, "objects.db"));
+  st_checked_note(packs, "objects.db", time(NULL) + 10);
+  assert_true(st_checked_is(packs, "objects.db"));
+  usleep(50000); /* the next tick of the clock that files are stamped by */
+  flip(s, INDEX, 5000);
+  assert_false(st_checked_is(packs, "objects.db"));
+  flip(s, INDEX, 5000);
+  st_checked_note(packs, "objects.db", time(NULL) + 10);
+  assert_true(st_checked_is(packs, "objects.db"));
+  st_checked_forget(packs, "objects.db");
+  assert_false(st_checked_is(packs, "objects.db"));
+}
+
 static void test_newer_index(void **state)
 {
   struct scratch *s = *state;
@@ -449,21 +472,14 @@ static void test_other_pack_of_the_name(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(test_kill_in_last_record),
-      TEST(test_zeros_at_the_end),
-      TEST(test_stillborn_pack),
-      TEST(test_kill_before_index),
-      TEST(test_flipped_bytes),
-      TEST(test_refill),
-      TEST(test_get_quarantines),
-      TEST(test_pack_missing_or_short),
-      TEST(test_packs_lost),
-      TEST(test_index_lost),
-      TEST(test_index_garbage),
-      TEST(test_index_flipped),
-      TEST(test_kill_in_index_commit),
-      TEST(test_newer_index),
-      TEST(test_other_pack_of_the_name),
+      TEST(test_kill_in_last_record),  TEST(test_zeros_at_the_end),
+      TEST(test_stillborn_pack),       TEST(test_kill_before_index),
+      TEST(test_flipped_bytes),        TEST(test_refill),
+      TEST(test_get_quarantines),      TEST(test_pack_missing_or_short),
+      TEST(test_packs_lost),           TEST(test_index_lost),
+      TEST(test_index_garbage),        TEST(test_index_flipped),
+      TEST(test_kill_in_index_commit), TEST(test_checked),
+      TEST(test_newer_index),          TEST(test_other_pack_of_the_name),
   };
   st_digest_init();
   st_log_open("test-store", "none", ST_LOG_ERROR, NULL);

@@ -170,7 +170,8 @@ int st_store_verify(struct st_store *store, void (*found)(void *arg, const char 
                     struct st_error *err)
 {
   struct verify v = {.store = store, .found = found, .arg = arg};
-  if (store->write && st_store_sync(store, err) < 0)
+  if (store->write &&
+      (st_store_sync(store, err) < 0 || st_object_index_check(store->index, err) < 0))
     return -1;
   if (verify_packs(&v, err) < 0 || verify_objects(&v, err) < 0 ||
       (store->write && st_store_sync(store, err) < 0))
