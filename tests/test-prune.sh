@@ -142,6 +142,15 @@ store=$own
 read_all >"$scratch/after"
 cmp "$scratch/before" "$scratch/after" || fail "something reads otherwise after sync"
 
+# What was pruned here and is in an archive comes back by way of another store.
+cp "$root/etc/app/app.conf" "$scratch/app.conf"
+store=$scratch/another
+expect_status 0 systracker restore --from "$scratch/all" --host "$host" --as same --checkpoint 5 --yes \
+  /etc/app/app.conf
+[ "$(tail -n 1 "$root/etc/app/app.conf")" = 'revision 5' ] || fail "the archive's checkpoint 5 did not come back"
+cp "$scratch/app.conf" "$root/etc/app/app.conf"
+store=$own
+
 # Nothing more to do; a pack is not written anew for it.
 find "$store/packs" -name '*.pack' -exec sha256sum {} + >"$scratch/files"
 expect_status 0 systracker prune --keep-last 4
