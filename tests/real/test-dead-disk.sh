@@ -188,6 +188,7 @@ secrets='etc/g?shadow-?( |$)'
 expect_status 1 restore_to 2
 contains "$out" '^cannot +/etc/shadow  .*--recovery-key' '^cannot +/etc/gshadow  .*--recovery-key'
 equal 2 "$secrets"
+moved_along 5 6
 grep -aqF "$canary" "$root/etc/shadow" && fail "the secret came without its key"
 
 for night in 2 3 baseline 2; do
