@@ -50,7 +50,9 @@ int st_account_phase_find(struct st_session *s, const struct st_journal *past, s
                           struct st_error *err)
 {
   ST_AUTO_ACCOUNT_FACTS then = {0}, now = {0};
-  struct st_carriers c = {.root = s->look->root, .target = &then, .live = &now};
+  ST_AUTO_FREE char *root_path = realpath(s->look->root_path, NULL);
+  struct st_carriers c = {
+      .root = s->look->root, .root_path = root_path, .target = &then, .live = &now};
   if (past) {
     c.past = &past->moves;
     c.past_done = past->accounts_done;

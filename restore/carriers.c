@@ -50,7 +50,9 @@ static bool enter_mount(struct walk *w, int dirfd, const char *name, const char 
   const char *type = st_mounts_type(w->mounts, mount_id);
   struct statvfs v;
   ST_AUTO_CLOSE int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  bool outside = w->c->root_path && st_mounts_outside(w->mounts, mount_id, w->c->root_path);
   const char *why = is_left(type)                      ? type
+                    : outside                          ? "mounted outside of the root, too"
                     : fd < 0 || fstatvfs(fd, &v) < 0   ? "it cannot be looked at"
                     : (v.f_flag & (unsigned)ST_RDONLY) ? "mounted read-only"
                                                        : NULL;

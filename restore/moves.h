@@ -70,7 +70,7 @@ uint8_t *st_moves_acl(const struct st_id_changes *changes, const uint8_t *acl, s
 /* Whether it names an id that moves, or that others move to. */
 bool st_moves_acl_names(const struct st_id_changes *changes, const uint8_t *acl, size_t length);
 
-/* A part of the file `accounts` of a journal (doc/formats). */
+/* A part of the file `request` of a journal (doc/formats). */
 void st_moves_encode(struct st_buffer *out, const struct st_moves *m);
 struct st_cbor;
 int st_moves_decode(struct st_cbor *in, struct st_moves *ret, struct st_error *err);
