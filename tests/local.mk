@@ -141,7 +141,7 @@ check-sanitizers:
 
 # What runs in threads, in a build of its own under TSan.
 tsan = $(abs_top_srcdir)/build-tsan
-tsan_tests = systracker/scan/test-walk
+tsan_tests = systracker/scan/test-walk systracker/scan/test-walk-again
 
 check-threads:
 	@if test -e '$(abs_top_srcdir)/config.status'; then \

@@ -18,7 +18,7 @@ libsystracker_la_SOURCES += \
 
 if HAVE_CMOCKA
 scan_tests = systracker/scan/test-index systracker/scan/test-rules systracker/scan/test-shipped \
-	systracker/scan/test-walk
+	systracker/scan/test-walk systracker/scan/test-walk-again
 check_PROGRAMS += $(scan_tests)
 TESTS += $(scan_tests)
 systracker_scan_test_index_SOURCES = systracker/scan/test-index.c
@@ -30,7 +30,10 @@ systracker_scan_test_rules_LDADD = $(UNIT_LDADD)
 systracker_scan_test_shipped_SOURCES = systracker/scan/test-shipped.c
 systracker_scan_test_shipped_CFLAGS = $(UNIT_CFLAGS)
 systracker_scan_test_shipped_LDADD = $(UNIT_LDADD)
-systracker_scan_test_walk_SOURCES = systracker/scan/test-walk.c
+systracker_scan_test_walk_SOURCES = systracker/scan/test-walk.c systracker/scan/test-world.h
 systracker_scan_test_walk_CFLAGS = $(UNIT_CFLAGS)
 systracker_scan_test_walk_LDADD = $(UNIT_LDADD)
+systracker_scan_test_walk_again_SOURCES = systracker/scan/test-walk-again.c
+systracker_scan_test_walk_again_CFLAGS = $(UNIT_CFLAGS)
+systracker_scan_test_walk_again_LDADD = $(UNIT_LDADD)
 endif

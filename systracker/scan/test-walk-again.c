@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test-walk-again.c - walks over what is known already, by several threads. */
+#include "systracker/scan/test-world.h"
+
+/* A directory that is as it was is not listed again, and what changes in it is seen all the same.
+ */
+static void test_listed(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/etc");
+  make_dir(w, "/etc/a/b");
+  make_dir(w, "/etc/c");
+  put_file(w, "/etc/a/f", "x");
+  put_file(w, "/etc/a/b/f", "x");
+  put_file(w, "/etc/c/f", "x");
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 4);
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 0);
+  assert_int_equal(w->result.entries, 9);
+  put_file(w, "/etc/a/f", "other");
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 0);
+  assert_true(said(w, "digest /etc/a/f"));
+  assert_int_equal(count_said(w, "entry"), 1);
+  put_file(w, "/etc/a/b/new", "x");
+  drop(w, "/etc/c/f", 0);
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 2);
+  assert_true(said(w, "entry /etc/a/b/new") && said(w, "gone /etc/c/f"));
+  assert_true(said(w, "entry /etc/a/b") && said(w, "entry /etc/c"));
+  assert_int_equal(count_said(w, "entry"), 3);
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.listed, 0);
+  w->full = true;
+  walk_settled(w);
+  assert_int_equal(w->result.listed, 4);
+}
+
+/* What is excluded in a directory that is not listed stays so; one made anew is a change of it. */
+static void test_listed_excluded(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/etc", "-*.tmp", "+/srv/*/keep");
+  put_file(w, "/etc/x.tmp", "x");
+  make_dir(w, "/srv/a/keep");
+  make_dir(w, "/srv/b");
+  walk_settled(w);
+  assert_true(said(w, "entry /srv/a/keep"));
+  assert_false(said(w, "entry /srv/a") || said(w, "entry /etc/x.tmp"));
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.listed, 0);
+  assert_int_equal(w->result.entries, 4);
+  make_dir(w, "/srv/b/keep");
+  put_file(w, "/etc/y.tmp", "x");
+  walk_settled(w);
+  assert_int_equal(count_said(w, "entry"), 2); /* /etc, which has other times */
+  assert_true(said(w, "entry /srv/b/keep") && said(w, "entry /etc"));
+  assert_int_equal(count_said(w, "gone"), 0);
+}
+
+/* Rewritten with the same size, within the tick of the walk that saw it before. */
+static void test_same_tick(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/f");
+  for (int i = 0; i < 20; i++) {
+    ST_AUTO_CLOSE int fd = openat(w->root, "f", O_WRONLY | O_CREAT, 0644);
+    assert_int_equal(pwrite(fd, "one", 3, 0), 3);
+    walk(w);
+    assert_int_equal(pwrite(fd, "two", 3, 0), 3);
+    walk(w);
+    struct st_id id;
+    st_id_of(&id, NULL, "two", 3);
+    assert_true(said(w, "digest /f"));
+    assert_true(st_id_equal(&w->last.digest, &id));
+  }
+}
+
+/* Rewritten with the same size, and its mtime put back. */
+static void test_mtime_put_back(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/f");
+  put_file(w, "/f", "one");
+  walk_settled(w);
+  put_file(w, "/f", "two");
+  walk_settled(w);
+  struct st_id id;
+  st_id_of(&id, NULL, "two", 3);
+  assert_true(said(w, "digest /f"));
+  assert_true(st_id_equal(&w->last.digest, &id));
+  assert_int_equal(w->last.mtime, 1000000000);
+}
+
+static int by_path(const void *a, const void *b)
+{
+  const char *x = *(char *const *)a, *y = *(char *const *)b;
+  for (; *x && *x == *y; x++, y++)
+    ;
+  int i = *x == '/' ? 1 : *x ? 2 + (unsigned char)*x : 0;
+  int k = *y == '/' ? 1 : *y ? 2 + (unsigned char)*y : 0;
+  return i - k;
+}
+
+/* Many directories, for several threads: each entry once, in the order of the paths. */
+static void test_many(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/many");
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  for (int i = 0; i < 600; i++) {
+    ST_AUTO_FREE char *dir = st_format("/many/%d/%d/%d", i % 7, i % 30, i);
+    make_dir(w, dir);
+    for (int k = 0; k < 3; k++) {
+      ST_AUTO_FREE char *path = st_format("%s/%d", dir, k);
+      put_file(w, path, path);
+    }
+  }
+  w->want = ST_WANT_ENTRY;
+  walk_settled(w);
+  uint64_t entries = w->result.entries;
+  assert_int_equal(count_said(w, "entry"), entries);
+  ST_AUTO_STRINGS sorted = {0};
+  for (size_t i = 0; i < w->said.count; i++)
+    st_strings_add(&sorted, w->said.items[i]);
+  qsort(sorted.items, sorted.count, sizeof(char *), by_path);
+  for (size_t i = 0; i < sorted.count; i++)
+    assert_string_equal(sorted.items[i], w->said.items[i]);
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.entries, entries);
+  put_file(w, "/many/6/13/433/1", "changed");
+  drop(w, "/many/1/1/1/2", 0);
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  walk_settled(w);
+  assert_true(said(w, "content /many/6/13/433/1") && said(w, "gone /many/1/1/1/2"));
+  assert_int_equal(w->result.entries, entries - 1);
+  assert_int_equal(count_said(w, "entry"), 2);
+  w->full = w->prepares = true;
+  walk_settled(w);
+  assert_int_equal(w->result.read, 600 * 3 - 1);
+  assert_int_equal(count_said(w, "content"), 600 * 3 - 1);
+  /* An error of one thread ends the walk, and what others have prepared is freed. */
+  w->fails = "/many/6/13/433/1";
+  ST_CLEANUP(st_index_closep) struct st_index *index = begin_walk(w, false);
+  do_walk(w, index);
+  assert_false(said(w, "content /many/6/13/433/1"));
+}
+
+/* ---- Whatever happens to a tree, what was told adds up to what is there
+ * ---------------------------
+ */
+
+struct model {
+  struct st_strings paths; /* those known, from what was told */
+};
+
+static void learn(struct model *m, const struct world *w)
+{
+  for (size_t i = 0; i < w->said.count; i++) {
+    const char *line = w->said.items[i];
+    if (strncmp(line, "gone ", 5) == 0) {
+      size_t kept = 0;
+      for (size_t k = 0; k < m->paths.count; k++) {
+        if (st_path_below(m->paths.items[k], line + 5))
+          free(m->paths.items[k]);
+        else
+          m->paths.items[kept++] = m->paths.items[k];
+      }
+      m->paths.count = kept;
+    } else if (strncmp(line, "entry ", 6) == 0 && !st_strings_has(&m->paths, line + 6)) {
+      st_strings_add(&m->paths, line + 6);
+    }
+  }
+}
+
+static void list_below(const struct world *w, const char *path, struct st_strings *out)
+{
+  struct stat st;
+  if (fstatat(w->root, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return;
+  st_strings_add(out, path);
+  if (!S_ISDIR(st.st_mode))
+    return;
+  ST_AUTO_CLOSEDIR DIR *d =
+      fdopendir(openat(w->root, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  assert_non_null(d);
+  for (struct dirent *e; (e = readdir(d));) {
+    ST_AUTO_FREE char *inner = st_format("%s/%s", path, e->d_name);
+    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "no") != 0)
+      list_below(w, inner, out);
+  }
+}
+
+/* One of few names, so that they meet again: files, directories, symlinks and links of one another.
+ */
+static char *any_path(unsigned *seed)
+{
+  static const char *const names[] = {"a", "b", "a-b", "no", "long-name", "z"};
+  char *path = st_strdup("/t");
+  for (int depth = 1 + rand_r(seed) % 4; depth > 0; depth--) {
+    char *longer = st_format("%s/%s", path, names[(size_t)rand_r(seed) % ST_COUNT(names)]);
+    free(path);
+    path = longer;
+  }
+  return path;
+}
+
+/* What cannot be done is not. */
+static void do_something(struct world *w, unsigned *seed)
+{
+  ST_AUTO_FREE char *path = any_path(seed), *other = any_path(seed);
+  ST_AUTO_CLOSE int fd = -1;
+  switch (rand_r(seed) % 9) {
+  case 0:
+  case 1:
+    mkdirat(w->root, path + 1, 0755);
+    break;
+  case 2:
+  case 3:
+    fd = openat(w->root, path + 1, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644);
+    if (fd >= 0)
+      assert_int_equal(write(fd, "x", 1), 1);
+    break;
+  case 4:
+    unlinkat(w->root, path + 1, 0);
+    break;
+  case 5:
+    unlinkat(w->root, path + 1, AT_REMOVEDIR);
+    break;
+  case 6:
+    renameat(w->root, path + 1, w->root, other + 1);
+    break;
+  case 7:
+    linkat(w->root, path + 1, w->root, other + 1, 0);
+    break;
+  case 8:
+    fchmodat(w->root, path + 1, rand_r(seed) % 2 ? 0700 : 0755, 0);
+    break;
+  }
+}
+
+static int by_text(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void assert_model(const struct model *m, const struct world *w, unsigned round)
+{
+  ST_AUTO_STRINGS there = {0}, known = {0};
+  list_below(w, "/t", &there);
+  for (size_t i = 0; i < m->paths.count; i++)
+    st_strings_add(&known, m->paths.items[i]);
+  qsort(there.items, there.count, sizeof(char *), by_text);
+  qsort(known.items, known.count, sizeof(char *), by_text);
+  for (size_t i = 0; i < there.count && i < known.count; i++) {
+    if (strcmp(there.items[i], known.items[i]) != 0)
+      fail_msg("round %u: there is %s, known is %s", round, there.items[i], known.items[i]);
+  }
+  assert_int_equal(there.count, known.count);
+  assert_int_equal(w->result.entries, there.count);
+}
+
+static void test_random(void **state)
+{
+  struct world *w = *state;
+  struct model m = {{0}};
+  unsigned seed = 7;
+  RULES(w, "+/t", "-no");
+  make_dir(w, "/t");
+  for (unsigned round = 0; round < 60; round++) {
+    for (unsigned n = (unsigned)rand_r(&seed) % 12; n > 0; n--)
+      do_something(w, &seed);
+    walk_settled(w);
+    assert_true(round == 0 || w->current);
+    assert_int_equal(count_said(w, "unobserved"), 0);
+    learn(&m, w);
+    assert_model(&m, w, round);
+    walk_settled(w);
+    assert_int_equal(w->said.count, 0);
+    assert_int_equal(w->result.listed, 0);
+  }
+  assert_true(m.paths.count > 10);
+  st_strings_free(&m.paths);
+}
+
+static void append_byte(struct world *w)
+{
+  w->while_reading = NULL;
+  ST_AUTO_CLOSE int fd = openat(w->root, "large", O_WRONLY | O_APPEND);
+  assert_int_equal(write(fd, "!", 1), 1);
+}
+
+/* A large content is read by who prepares it; again where it changes meanwhile, and by the walk
+ * where nobody wants it. */
+static void test_large_content(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/large");
+  const size_t n = 5 << 20;
+  w->max_content = 2 * n;
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  ST_AUTO_FREE char *text = st_malloc(n + 2);
+  for (size_t i = 0; i < n; i++)
+    text[i] = (char)('a' + i % 23 + (i >> 20));
+  memcpy(text + n, "!", 2);
+  struct st_id before, after;
+  st_id_of(&before, NULL, text, n);
+  st_id_of(&after, NULL, text, n + 1);
+  text[n] = 0;
+  put_file(w, "/large", text);
+  for (int i = 0; i < 3; i++) {
+    w->full = true;
+    w->prepares = i > 0;
+    w->refuses = i > 1;
+    walk(w);
+    assert_true(st_id_equal(&w->last.digest, &before));
+    assert_true(said(w, "content /large"));
+  }
+  w->refuses = false;
+  w->while_reading = append_byte;
+  w->want |= ST_WANT_DIGEST;
+  walk(w);
+  assert_int_equal(w->last.size, n + 1);
+  assert_true(st_id_equal(&w->last.digest, &after));
+}
+
+int main(void)
+{
+  st_digest_init();
+  const struct CMUnitTest tests[] = {
+      TEST(test_listed),        TEST(test_listed_excluded),
+      TEST(test_same_tick),     TEST(test_mtime_put_back),
+      TEST(test_many),          TEST(test_random),
+      TEST(test_large_content),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
