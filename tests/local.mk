@@ -111,7 +111,7 @@ stage-tree: all-am
 	@touch stage/done
 
 clean-local:
-	rm -rf stage stage.log
+	rm -rf stage stage.log bench
 
 # Everything in a build of its own under ASan and UBSan, warnings as errors.
 asan = $(abs_top_srcdir)/build-asan
