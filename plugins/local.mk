@@ -108,13 +108,13 @@ plugins_dpkg_track_test_state_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_state_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -lpthread
 
 plugins_dpkg_track_test_dpkg_track_SOURCES = \
-	plugins/dpkg_track/test-dpkg_track.c \
+	plugins/dpkg_track/test-dpkg_track.c plugins/dpkg_track/test-root.h \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_dpkg_track_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_dpkg_track_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -lpthread
 
 plugins_dpkg_track_test_deviations_SOURCES = \
-	plugins/dpkg_track/test-deviations.c \
+	plugins/dpkg_track/test-deviations.c plugins/dpkg_track/test-root.h \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_deviations_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_deviations_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -lpthread

@@ -1,67 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "plugins/test-host.h"
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "plugins/dpkg_track/test-root.h"
 
 #define STANZA(name, arch, version)                                                                \
   "Package: " name "\nStatus: install ok installed\nArchitecture: " arch "\nVersion: " version "\n"
-
-struct root {
-  char path[64];
-  int fd;
-};
-
-static void put(const struct root *root, const char *path, const char *text, time_t mtime)
-{
-  int fd = openat(root->fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  assert_true(fd >= 0);
-  assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-  struct timespec times[2] = {{.tv_sec = mtime}, {.tv_sec = mtime}};
-  assert_int_equal(futimens(fd, times), 0);
-  close(fd);
-}
-
-static int set_up(void **state)
-{
-  const char *tmp = getenv("TMPDIR");
-  struct root *root = calloc(1, sizeof(*root));
-  snprintf(root->path, sizeof(root->path), "%s/st-dpkg-XXXXXX",
-           tmp && strlen(tmp) < 40 ? tmp : "/tmp");
-  assert_non_null(mkdtemp(root->path));
-  root->fd = open(root->path, O_RDONLY | O_DIRECTORY);
-  static const char *const folders[] = {"var", "var/lib", "var/lib/dpkg", "var/lib/dpkg/info",
-                                        "var/lib/dpkg/updates"};
-  for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
-    assert_int_equal(mkdirat(root->fd, folders[i], 0755), 0);
-  *state = root;
-  return 0;
-}
-
-static int tear_down(void **state)
-{
-  struct root *root = *state;
-  static const char *const files[] = {"status",          "updates/0002",  "updates/0010",
-                                      "updates/10000",   "updates/tmp.i", "info/a.list",
-                                      "info/b:i386.list"};
-  char path[64];
-  for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-    snprintf(path, sizeof(path), "var/lib/dpkg/%s", files[i]);
-    unlinkat(root->fd, path, 0);
-  }
-  static const char *const folders[] = {"var/lib/dpkg/updates", "var/lib/dpkg/info", "var/lib/dpkg",
-                                        "var/lib", "var"};
-  for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
-    unlinkat(root->fd, folders[i], AT_REMOVEDIR);
-  close(root->fd);
-  int r = rmdir(root->path);
-  free(root);
-  return r;
-}
 
 static int collect(const struct root *root, struct st_facts *facts, struct st_error *err)
 {
