@@ -217,16 +217,21 @@ static bool keeps_content(const struct st_action *a)
          (a->after.known & ST_KNOWN_DIGEST) && st_id_equal(&a->before.digest, &a->after.digest);
 }
 
-/* Objects are read and proved to be what was written: most of them by threads, which only tell the
- * good ones; the content proves itself when it is put in its place.  The others, secrets, and what
- * says who may log in are looked at in turn. */
+static int forget_piece(void *arg, const void *data, size_t n, struct st_error *err)
+{
+  (void)arg, (void)data, (void)n, (void)err;
+  return 0;
+}
+
+/* Objects are read and proved by their ids: most of them by threads, which only tell the good ones.
+ * The others, secrets, and what says who may log in are looked at in turn. */
 static int prove_object(void *arg, struct st_store *store, size_t index)
 {
   struct check *c = arg;
   struct st_action *a = &c->journal->actions.items[index];
   if (!needs_content(a) || a->after.digest.keyed || st_is_account_file(a->path))
     return 0;
-  if (st_store_look_at(store, &a->after.digest, NULL) == 0) {
+  if (st_store_get_to(store, &a->after.digest, forget_piece, NULL, NULL) == 0) {
     int64_t length = st_store_length(store, &a->after.digest);
     a->after.size = length > 0 ? (uint64_t)length : 0;
     c->proved[index] = length >= 0;
@@ -252,12 +257,6 @@ static bool is_secret(const struct check *c, const struct st_action *a)
   if (a->before.known & ST_KNOWN_DIGEST)
     return a->before.digest.keyed;
   return st_rules_match(c->p->world->tracker->secret, a->path, false) != NULL;
-}
-
-static int forget_piece(void *arg, const void *data, size_t n, struct st_error *err)
-{
-  (void)arg, (void)data, (void)n, (void)err;
-  return 0;
 }
 
 /* Put, and proved to be readable: reading what is damaged marks it, and it is then put anew. */

@@ -155,12 +155,11 @@ static int pour_piece(void *arg, const void *data, size_t n, struct st_error *er
   return 0;
 }
 
-static int write_content(const struct st_put *put, int fd, bool proved, const struct st_state *s,
+static int write_content(const struct st_put *put, int fd, const struct st_state *s,
                          struct st_error *err)
 {
   struct pour pour = {.fd = fd, .s = s};
-  if ((proved ? st_store_get_to : st_store_get_written_to)(put->store, &s->digest, pour_piece,
-                                                           &pour, err) < 0)
+  if (st_store_get_to(put->store, &s->digest, pour_piece, &pour, err) < 0)
     return -1;
   if (s->holes && ftruncate(fd, (off_t)pour.offset) < 0)
     return st_fail(err, errno, "cannot set its size");
@@ -188,8 +187,7 @@ static int make_file(const struct st_put *put, const struct st_place *p, int fro
   if (fd < 0)
     return st_fail(err, errno, "cannot make a file beside it");
   set_flags(put, fd, true, s); /* some take effect on an empty file alone */
-  /* Where nothing is lost by it, the scan at the end is the proof. */
-  if (write_content(put, fd, p->live != 0, s, err) < 0 || set_metadata(put, fd, from, s, err) < 0)
+  if (write_content(put, fd, s, err) < 0 || set_metadata(put, fd, from, s, err) < 0)
     return -1;
   return make_durable(fd, p->live != 0, err);
 }

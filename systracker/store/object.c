@@ -16,14 +16,6 @@
 /* ---- Reading ----------------------------------------------------------------------------------
  */
 
-/* What a CRC proves is what was written.  A delta, whose base is found by the content, and a secret
- * are hashed in each case. */
-enum how {
-  PROVED,    /* by its id */
-  WRITTEN,   /* as it was written */
-  LOOKED_AT, /* likewise, and nothing of it is wanted */
-};
-
 /* One reading of an object and its chain. */
 struct reading {
   struct st_store *store;
@@ -31,7 +23,6 @@ struct reading {
   st_piece_fn *piece; /* takes a list's chunks one by one; NULL: they are appended */
   void *arg;
   unsigned left; /* records that it may still read */
-  enum how how;
 };
 
 static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
@@ -118,8 +109,6 @@ static enum st_read decode_whole(struct reading *g, const struct st_record *reco
                                  struct st_error *err)
 {
   size_t start = out->length;
-  if (g->how == LOOKED_AT && !record->id.keyed)
-    return ST_READ_OK;
   if (record->encoding == ST_ENCODING_RAW) {
     if (length != record->raw)
       return damaged(err, "its length is wrong");
@@ -128,8 +117,7 @@ static enum st_read decode_whole(struct reading *g, const struct st_record *reco
   } else if (st_zstd_decode(g->zstd, payload, length, NULL, record->raw, out, err) < 0) {
     return ST_READ_DAMAGED;
   }
-  if ((g->how == WRITTEN && !record->id.keyed) ||
-      proves(g->store, &record->id, out->data + start, record->raw))
+  if (proves(g->store, &record->id, out->data + start, record->raw))
     return ST_READ_OK;
   return damaged(err, "its content is not what its id says");
 }
@@ -143,10 +131,7 @@ static enum st_read decode_on(struct reading *g, const struct st_record *record,
   if (base->record.step >= record->step || depth >= ST_DELTA_DEPTH_MAX ||
       base->record.encoding == ST_ENCODING_LIST)
     return damaged(err, "its base is no earlier step");
-  enum how how = g->how;
-  g->how = how == LOOKED_AT ? WRITTEN : how;
   enum st_read r = read_row(g, base, depth + 1, &prefix, err);
-  g->how = how;
   if (r != ST_READ_OK) {
     st_wrap(err, "its base");
     return r;
@@ -254,7 +239,7 @@ static enum st_read hand_over(struct reading *g, struct proof *proof, const stru
                               const struct st_buffer *content, struct st_buffer *out,
                               struct st_error *err)
 {
-  for (uint64_t i = 0; i < chunk->times && g->how != LOOKED_AT; i++) {
+  for (uint64_t i = 0; i < chunk->times; i++) {
     proof_add(proof, content->data, content->length);
     if (!g->piece)
       st_buffer_append(out, content->data, content->length);
@@ -307,11 +292,9 @@ static enum st_read decode_list(struct reading *g, const struct st_record *recor
     return locked(err, "it is too large to be held in memory");
   if (record->id.keyed && !g->store->keys && !g->store->also)
     return look_for_chunks(g, record, list, length, err);
-  bool wanted = g->how == PROVED || (g->how == WRITTEN && record->id.keyed);
-  if (wanted)
-    proof_begin(&proof, g->store, record->id.keyed);
+  proof_begin(&proof, g->store, record->id.keyed);
   enum st_read r = read_chunks(g, &proof, record, list, length, out, err);
-  if (r == ST_READ_OK && wanted && !proof_is(&proof, &record->id))
+  if (r == ST_READ_OK && !proof_is(&proof, &record->id))
     r = damaged(err, "its content is not what its id says");
   proof_free(&proof);
   return r;
@@ -396,7 +379,7 @@ static enum st_read read_row(struct reading *g, const struct st_object_row *row,
   return r;
 }
 
-static enum st_read read_how(struct reading *g, const struct st_object_row *row,
+static enum st_read read_all(struct reading *g, const struct st_object_row *row,
                              struct st_buffer *out, struct st_error *err)
 {
   g->left = READS_MAX;
@@ -410,7 +393,7 @@ enum st_read st_store_read_row(struct st_store *store, const struct st_object_ro
                                struct st_buffer *out, struct st_error *err)
 {
   struct reading g = {.store = store};
-  return read_how(&g, row, out, err);
+  return read_all(&g, row, out, err);
 }
 
 static int pass(void *arg, const void *data, size_t n, struct st_error *err)
@@ -424,7 +407,7 @@ enum st_read st_store_prove_row(struct st_store *store, const struct st_object_r
 {
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   struct reading g = {.store = store, .piece = pass};
-  enum st_read r = read_how(&g, row, &content, err);
+  enum st_read r = read_all(&g, row, &content, err);
   if (row->record.id.keyed && content.data)
     explicit_bzero(content.data, content.size);
   return r;
@@ -434,7 +417,7 @@ enum st_read st_store_prove(struct st_store *store, const struct st_record *reco
                             const char *payload, struct st_error *err)
 {
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  struct reading g = {store, st_store_take_zstd(store), pass, NULL, READS_MAX, PROVED};
+  struct reading g = {store, st_store_take_zstd(store), pass, NULL, READS_MAX};
   enum st_read r = decode(&g, NULL, record, 0, payload, &content, err);
   st_store_give_zstd(store, g.zstd);
   if (record->id.keyed && content.data)
@@ -477,38 +460,20 @@ static int find_and_read(struct reading *g, const struct st_id *id, struct st_bu
     return r;
   if (r == 0)
     return st_store_fail_missing(id, err);
-  return read_how(g, &row, out, err) == ST_READ_OK ? 0 : -1;
+  return read_all(g, &row, out, err) == ST_READ_OK ? 0 : -1;
 }
 
-static int get(struct st_store *store, const struct st_id *id, enum how how, struct st_buffer *out,
-               struct st_error *err)
+int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
+                 struct st_error *err)
 {
   ST_AUTO_ERROR first = ST_ERROR_INIT;
-  struct reading g = {.store = store, .how = how};
+  struct reading g = {.store = store};
   if (store->write)
     return find_and_read(&g, id, out, err);
   if (find_and_read(&g, id, out, &first) == 0)
     return 0;
   /* While a reader looked, the record may have moved, and its old pack may be gone. */
   return find_and_read(&g, id, out, err);
-}
-
-int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
-                 struct st_error *err)
-{
-  return get(store, id, PROVED, out, err);
-}
-
-int st_store_get_written(struct st_store *store, const struct st_id *id, struct st_buffer *out,
-                         struct st_error *err)
-{
-  return get(store, id, WRITTEN, out, err);
-}
-
-int st_store_look_at(struct st_store *store, const struct st_id *id, struct st_error *err)
-{
-  ST_AUTO_BUFFER scratch = ST_BUFFER_INIT;
-  return get(store, id, LOOKED_AT, &scratch, err);
 }
 
 /* ---- In pieces --------------------------------------------------------------------------------
@@ -539,31 +504,19 @@ static int take_all(struct reading *g, const struct st_id *id, struct st_error *
   return r;
 }
 
-static int get_to(struct st_store *store, const struct st_id *id, enum how how, st_piece_fn *fn,
-                  void *arg, struct st_error *err)
+int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn, void *arg,
+                    struct st_error *err)
 {
   ST_AUTO_ERROR first = ST_ERROR_INIT;
   struct taking taking = {.fn = fn, .arg = arg};
-  struct reading g = {.store = store, .how = how, .piece = take, .arg = &taking};
+  struct reading g = {.store = store, .piece = take, .arg = &taking};
   if (store->write)
     return take_all(&g, id, err);
   int r = take_all(&g, id, &first);
   if (r == 0)
     return 0;
   if (!taking.any)
-    return take_all(&g, id, err); /* as in get() */
+    return take_all(&g, id, err); /* as in st_store_get */
   pass_on(err, &first);
   return r;
-}
-
-int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn, void *arg,
-                    struct st_error *err)
-{
-  return get_to(store, id, PROVED, fn, arg, err);
-}
-
-int st_store_get_written_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn,
-                            void *arg, struct st_error *err)
-{
-  return get_to(store, id, WRITTEN, fn, arg, err);
 }

@@ -96,23 +96,12 @@ int64_t st_store_length(struct st_store *store, const struct st_id *id);
 int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffer *out,
                  struct st_error *err);
 
-/* The same for who hashes the content himself afterwards: a record's CRC proves that it is what was
- * written, and it is not hashed here (a delta or a secret is). */
-int st_store_get_written(struct st_store *store, const struct st_id *id, struct st_buffer *out,
-                         struct st_error *err);
-/* Whether it could be got, by the same proof: all of it is read, and no more than deltas decoded.
- */
-int st_store_look_at(struct st_store *store, const struct st_id *id, struct st_error *err);
-
 /* The same in pieces, so that no content is held in memory: a large one's chunks come one by one,
  * each proved against its own id, and the whole at the end.  So what was handed over is to be
  * thrown away when this fails, or when fn does (a negative number). */
 typedef int st_piece_fn(void *arg, const void *data, size_t n, struct st_error *err);
 int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn, void *arg,
                     struct st_error *err);
-/* The same, with the proof of st_store_get_written. */
-int st_store_get_written_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn,
-                            void *arg, struct st_error *err);
 
 /* Makes all that was put durable. */
 int st_store_sync(struct st_store *store, struct st_error *err);
