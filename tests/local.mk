@@ -81,9 +81,10 @@ tests_list_tree_SOURCES = tests/list-tree.c
 tests_list_tree_CPPFLAGS = $(GCRYPT_CFLAGS)
 tests_list_tree_LDADD = $(GCRYPT_LIBS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
-	tests/quickstart.sh tests/real/debian.sh tests/real/toys.sh \
+	tests/quickstart.sh tests/rpm-lab.sh tests/real/debian.sh tests/real/toys.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
 	tests/fixtures/make-store.sh tests/fixtures/store-1.tar.xz \
+	tests/fixtures/lab-1.asc tests/fixtures/lab-2.asc \
 	GNUmakefile bootstrap .ci/run .clang-format
 
 TEST_EXTENSIONS = .sh
