@@ -155,12 +155,23 @@ int st_read_in_root(const struct st_context *ctx, const char *path, size_t max, 
 int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t *length,
            struct st_error *err);
 
+/* The same with a program of SysTracker's own libexec folder: argv[0] is its bare name, as
+ * "systracker-rpm".  It gets a descriptor of the root as 3. */
+int st_run_own(const struct st_context *ctx, char *const argv[], size_t max, unsigned seconds,
+               char **ret, size_t *length, struct st_error *err);
+
 /* The same with a program of the root under watch, for `apply`: nothing of that root is run to
  * track it.  In another root than the running system's, it runs chrooted, in a mount namespace of
  * its own, and what it says on standard error is in `*ret`, too.  Only root may; a program for
  * another machine is refused.  -ENOENT when that root does not have it. */
 int st_run_in_root(const struct st_context *ctx, char *const argv[], size_t max, unsigned seconds,
                    char **ret, size_t *length, struct st_error *err);
+
+/* Opens the kept package file of that name, version and architecture, as the store's packages/ has
+ * it; its kind is what the name ends with.  Returns a descriptor (the caller's), or a negative
+ * number: -ENOENT when none is kept. */
+int st_package_file(const struct st_context *ctx, const char *name, const char *version,
+                    const char *architecture, struct st_error *err);
 
 /* ---- Entries of the file system -------------------------------------------------- */
 
@@ -193,14 +204,20 @@ struct st_entry {
   const char *link_group; /* its first path, where several tracked ones are one inode; "": this is
                            * the only one; NULL: a directory */
   uint64_t links_outside; /* links to it that were not met below what is tracked */
+
+  /* Filled for `entry`, from the manifests that are in force: */
+  bool owned;       /* some manifest speaks of the path */
+  bool as_expected; /* `has_digest`, and it is the one that is expected */
 };
 
 /* What a plug-in wants to know of a regular file's content. */
 enum st_want {
-  ST_WANT_ENTRY = 1,   /* call `entry` at all */
-  ST_WANT_DIGEST = 2,  /* its digest */
-  ST_WANT_CONTENT = 4, /* keep its content in the store (implies the digest) */
-  ST_WANT_SECRET = 8,  /* it is a secret: digest keyed, content sealed, for every plug-in */
+  ST_WANT_ENTRY = 1,       /* call `entry` at all */
+  ST_WANT_DIGEST = 2,      /* its digest */
+  ST_WANT_CONTENT = 4,     /* keep its content in the store (implies the digest) */
+  ST_WANT_SECRET = 8,      /* it is a secret: digest keyed, content sealed, for every plug-in */
+  ST_WANT_UNEXPECTED = 16, /* keep its content unless it is what a manifest expects there (implies
+                            * the digest) */
 };
 
 /* ---- What a plug-in hands over ---------------------------------------------------- */
@@ -224,12 +241,18 @@ struct st_manifest; /* where `expected` puts what a package declares */
 int st_expect(struct st_manifest *out, const char *full_table, const struct st_value *row,
               size_t ncolumns, struct st_error *err);
 
+/* Marks the manifest as made from what is there, not from what the package declares: it is of this
+ * host alone, and a better one may come later. */
+void st_manifest_observed(struct st_manifest *out);
+
 /* One difference between two states of one key. */
 struct st_change {
   const char *table; /* full name, PLUGIN_NAME */
   const struct st_table *declaration;
   const struct st_value *before; /* a whole row, or NULL: there was none */
   const struct st_value *after;  /* likewise; never both NULL */
+  bool packaged; /* on both sides a manifest says it, or nothing is known: the change of a package
+                  * explains it */
 };
 
 struct st_text; /* where words go */

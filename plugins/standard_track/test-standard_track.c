@@ -168,7 +168,7 @@ static void test_older_declaration(void **state)
   old.ncolumns = 3;
   struct st_value a[3] = {st_path_value("/a"), st_text_value("f"), st_integer(0644)};
   struct st_value b[3] = {st_path_value("/a"), st_text_value("f"), st_integer(0600)};
-  struct st_change change = {"standard_track_entry", &old, a, b};
+  struct st_change change = {"standard_track_entry", &old, a, b, false};
   struct st_text text = {.length = 0};
   assert_int_equal(st_plugin_register()->explain(NULL, &change, &text, NULL), 0);
   assert_string_equal(text.words, "mode 0644 → 0600");

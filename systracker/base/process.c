@@ -67,25 +67,28 @@ static int set_attributes(posix_spawnattr_t *attr, bool own_group)
   return r ? r : posix_spawnattr_setflags(attr, flags);
 }
 
+#define EXTRA 2 /* descriptors besides 0 to 2; -1: none */
+
 /* What is open in the child: nothing, our pipe, nothing, and perhaps two more as 3 and 4. */
-static int set_files(posix_spawn_file_actions_t *files, int out, const int extra[2])
+static int set_files(posix_spawn_file_actions_t *files, int out, const int extra[EXTRA])
 {
   int r = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
   if (!r)
     r = posix_spawn_file_actions_adddup2(files, out, 1);
   if (!r)
     r = posix_spawn_file_actions_addopen(files, 2, "/dev/null", O_WRONLY, 0);
-  for (int i = 0; !r && extra && i < 2; i++)
-    r = posix_spawn_file_actions_adddup2(files, extra[i], 3 + i);
+  int next = 3;
+  for (; !r && extra && next < 3 + EXTRA && extra[next - 3] >= 0; next++)
+    r = posix_spawn_file_actions_adddup2(files, extra[next - 3], next);
 #if __GLIBC_PREREQ(2, 34) /* what a library left open without close-on-exec */
   if (!r)
-    r = posix_spawn_file_actions_addclosefrom_np(files, extra ? 5 : 3);
+    r = posix_spawn_file_actions_addclosefrom_np(files, next);
 #endif
   return r;
 }
 
 /* Returns 0 or an errno value. */
-static int spawn(pid_t *ret, const char *path, char *const argv[], int out, const int extra[2])
+static int spawn(pid_t *ret, const char *path, char *const argv[], int out, const int extra[EXTRA])
 {
   static char *const environment[] = {"PATH=" PROGRAM_PATH, "LC_ALL=C", "LANG=C", NULL};
   posix_spawn_file_actions_t files;
@@ -201,14 +204,14 @@ static int64_t deadline_in(unsigned seconds)
   return seconds ? now_ms() + (int64_t)seconds * 1000 : 0;
 }
 
-/* Runs it to its end; see st_run.  `extra`: two descriptors of 10 or more that it gets as 3 and 4,
- * or NULL. */
-static int run(char *const argv[], const int extra[2], size_t max, unsigned seconds,
-               struct st_buffer *out, struct st_error *err)
+/* Runs it to its end; see st_run.  `program`: where it is, or its name.  `extra`: descriptors of 10
+ * or more that it gets as 3 and 4, or NULL. */
+static int run(const char *program, char *const argv[], const int extra[EXTRA], size_t max,
+               unsigned seconds, struct st_buffer *out, struct st_error *err)
 {
   const char *name = argv[0];
   int64_t deadline = deadline_in(seconds);
-  ST_AUTO_FREE char *path = find_program(name);
+  ST_AUTO_FREE char *path = find_program(program);
   if (!path) {
     st_fail(err, ENOENT, "cannot run %s", st_quote(name));
     return -ENOENT;
@@ -229,7 +232,20 @@ int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t 
            struct st_error *err)
 {
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
-  int status = run(argv, NULL, max, seconds, &out, err);
+  int status = run(argv[0], argv, NULL, max, seconds, &out, err);
+  if (status >= 0)
+    *ret = st_buffer_steal(&out, length);
+  return status;
+}
+
+int st_run_with(const char *path, char *const argv[], int fd, size_t max, unsigned seconds,
+                char **ret, size_t *length, struct st_error *err)
+{
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  ST_AUTO_CLOSE int high = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+  if (high < 0)
+    return st_fail(err, errno, "cannot run %s", st_quote(argv[0]));
+  int status = run(path, argv, (int[]){high, -1}, max, seconds, &out, err);
   if (status >= 0)
     *ret = st_buffer_steal(&out, length);
   return status;
@@ -558,7 +574,7 @@ int st_unified_diff(const void *old, size_t old_length, const char *old_label, c
   char *argv[] = {"diff", "-a", "-u", "-L", from, "-L", to, "--", "/dev/fd/3", "/dev/fd/4", NULL};
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;
   size_t limit = diff_limit(old_length, new_length);
-  int status = run(argv, (int[]){before, after}, limit, DIFF_SECONDS, &text, err);
+  int status = run(argv[0], argv, (int[]){before, after}, limit, DIFF_SECONDS, &text, err);
   if (status < 0)
     return st_wrap(err, "cannot compare");
   if (status > 1)

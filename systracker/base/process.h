@@ -13,6 +13,11 @@
 int st_run_in(int root, char *const argv[], size_t max, unsigned seconds, char **ret,
               size_t *length, struct st_error *err);
 
+/* Runs the program at `path`, under the name argv[0], with `fd` as its descriptor 3; otherwise as
+ * st_run. */
+int st_run_with(const char *path, char *const argv[], int fd, size_t max, unsigned seconds,
+                char **ret, size_t *length, struct st_error *err);
+
 /* Unified diff of two contents by diff(1), through memfds.  `labels` (escaped already) stand in the
  * header lines.  Appends; returns 0 same, 1 different, negative on error. */
 int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,

@@ -79,6 +79,24 @@ static void test_descriptors(void **state)
   close(fd);
 }
 
+/* One descriptor of ours, as 3, and no other; the name need not be the program's. */
+static void test_run_with(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  char *out = NULL;
+  put_file(s->fd, "here", "x");
+  char *argv[] = {"systracker-own", "-c",
+                  "echo \"$0\"; ls /proc/self/fd/3/; test ! -e /proc/$$/fd/4", NULL};
+  size_t length;
+  assert_int_equal(st_run_with("/bin/sh", argv, s->fd, 100, 60, &out, &length, &err), 0);
+  assert_string_equal(out, "systracker-own\nhere\n");
+  free(out);
+  assert_int_equal(st_run_with("/no/such/program", argv, s->fd, 100, 60, &out, &length, &err),
+                   -ENOENT);
+  assert_string_equal(st_error_text(&err), "cannot run systracker-own: No such file or directory");
+}
+
 static void test_refusals(void **state)
 {
   (void)state;
@@ -242,6 +260,7 @@ int main(void)
       cmocka_unit_test(test_diff),       cmocka_unit_test(test_binary),
       cmocka_unit_test(test_large_diff), cmocka_unit_test(test_pager),
       cmocka_unit_test(test_run_in),     scratch_test(test_run_in_refusals),
+      scratch_test(test_run_with),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

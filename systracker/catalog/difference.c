@@ -113,6 +113,12 @@ static int collect(struct st_catalog *c, int64_t a, int64_t b, struct st_keylist
 
 /* ---- Differences ----------------------------------------------------------------------------- */
 
+/* Whether the change of a package explains what became of this side. */
+static bool is_packaged(const struct st_fact_row *fact)
+{
+  return fact->expected || (!fact->present && fact->since == 0);
+}
+
 /* Whether the two differ, as a change. */
 static bool make_change(const struct st_fact_row *before, const struct st_fact_row *after,
                         struct st_change *ret)
@@ -124,6 +130,7 @@ static bool make_change(const struct st_fact_row *before, const struct st_fact_r
       .declaration = &t->pub.declaration,
       .before = before->present ? before->values : NULL,
       .after = after->present ? after->values : NULL,
+      .packaged = st_is_entry(t) && is_packaged(before) && is_packaged(after),
   };
   if (!ret->before && !ret->after)
     return false;

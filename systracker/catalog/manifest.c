@@ -46,6 +46,11 @@ void st_manifest_free(struct st_manifest *m)
   free(m);
 }
 
+void st_manifest_observed(struct st_manifest *m)
+{
+  m->observed = true;
+}
+
 /* A table that nobody declared has no facts to compare with: the row is dropped. */
 int st_expect(struct st_manifest *m, const char *full_table, const struct st_value *row,
               size_t ncolumns, struct st_error *err)

@@ -173,6 +173,7 @@ static void test_deviations(void **state)
   assert_each(f, 3, NULL, "/etc/tool.conf* /usr/bin/tool* /usr/share/tool* /usr/share/tool/a* ");
   assert_changes(f, 1, 3, "");
   assert_changes(f, 2, 3, "+/etc/tool.conf=420 ~/usr/bin/tool=493 ");
+  assert_packaged(f, 2, 3, ""); /* what is absent is a deviation */
   assert_int_equal(mode_at(f, 2, "/usr/bin/tool"), 0700);
 }
 
@@ -187,6 +188,21 @@ static int note_history(void *arg, int64_t number, const struct st_change *chang
 {
   st_buffer_printf(arg, "%lld", (long long)number);
   return note_change(arg, change, err);
+}
+
+static int note_packaged(void *arg, const struct st_change *change, struct st_error *err)
+{
+  return change->packaged ? note_change(arg, change, err) : 0;
+}
+
+/* The changes that the change of a package explains. */
+static void assert_packaged(struct fixture *f, int64_t a, int64_t b, const char *expected)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+
+  st_buffer_append_string(&text, "");
+  ok(f, st_catalog_changes(f->c, a, b, note_packaged, &text, &f->err));
+  assert_string_equal(text.data, expected);
 }
 
 static void test_upgrade(void **state)
@@ -215,6 +231,7 @@ static void test_upgrade(void **state)
   assert_each(f, 2, NULL,
               "/etc/tool.conf* /usr/bin/more* /usr/bin/tool* /usr/share/tool* /usr/share/tool/a ");
   assert_changes(f, 1, 2, "+/usr/bin/more=493 ~/usr/bin/tool=2541 ~tool ");
+  assert_packaged(f, 1, 2, "+/usr/bin/more=493 ");
 
   start(f);
   uninstall(f, "tool");
@@ -223,6 +240,7 @@ static void test_upgrade(void **state)
   gone_entry(f, "/usr/share/tool/a");
   commit(f);
   assert_each(f, 3, NULL, "");
+  assert_packaged(f, 2, 3, "-/etc/tool.conf -/usr/bin/more -/usr/bin/tool -/usr/share/tool ");
 
   /* Nothing of before was rewritten. */
   assert_int_equal(mode_at(f, 1, "/usr/bin/tool"), 0711);

@@ -230,7 +230,8 @@ static json_t *lists_json(const struct explained *e)
 static json_t *fact_json(const struct known *k, const struct st_fact_row *fact)
 {
   const struct st_table *d = &fact->table->declaration;
-  const struct st_change change = {fact->table->name, d, NULL, fact->values};
+  const struct st_change change = {
+      .table = fact->table->name, .declaration = d, .after = fact->values};
   json_t *o = json_object();
   json_object_set_new(o, "table", json_string(fact->table->name));
   json_object_set_new(o, "since", json_integer(fact->since));

@@ -18,6 +18,7 @@ int st_tracker_scan(struct st_tracker *t, struct st_scan_result *ret, struct st_
   if (!t->conf)
     return st_fail(err, 0, "an archive has no live system to compare with: name two checkpoints");
   st_tracker_forget(t);
+  st_tracker_forget_packages(t);
   st_catalog_rollback(t->catalog);
   int r = st_catalog_start(t->catalog, err);
   if (r == 0)
@@ -52,6 +53,7 @@ static int observe_and_commit(struct st_observation *o, const struct st_checkpoi
 {
   struct st_tracker *t = o->tracker;
   int64_t began = time(NULL);
+  st_tracker_forget_packages(t);
   if (st_catalog_start(t->catalog, err) < 0)
     return -1;
   if (options->tag && st_catalog_tag(t->catalog, options->tag, ST_LIVE, false, err) < 0)

@@ -7,7 +7,7 @@
 #include "systracker/base/file.h"
 #include "systracker/base/process.h"
 #include "systracker/base/text.h"
-#include "systracker/tracker/host.h"
+#include "systracker/tracker/tracker.h"
 
 static const struct st_option *declared(const struct st_context *ctx, const char *name)
 {
@@ -97,4 +97,45 @@ int st_run_in_root(const struct st_context *ctx, char *const argv[], size_t max,
   if (ctx->live_root)
     return st_run(argv, max, seconds, ret, length, err);
   return st_run_in(ctx->root, argv, max, seconds, ret, length, err);
+}
+
+int st_run_own(const struct st_context *ctx, char *const argv[], size_t max, unsigned seconds,
+               char **ret, size_t *length, struct st_error *err)
+{
+  if (strchr(argv[0], '/'))
+    return st_fail(err, 0, "cannot run %s: a bare name is asked for", st_quote(argv[0]));
+  ST_AUTO_FREE char *folder = st_host_libexec_dir();
+  ST_AUTO_FREE char *path = st_format("%s/%s", folder, argv[0]);
+  return st_run_with(path, argv, ctx->root, max, seconds, ret, length, err);
+}
+
+/* ---- Package files ---------------------------------------------------------------------- */
+
+const struct st_packages *st_tracker_packages(struct st_tracker *t, struct st_error *err)
+{
+  if (!t->packages && st_packages_open(&t->packages, t->store_dir, err) < 0)
+    return NULL;
+  return t->packages;
+}
+
+void st_tracker_forget_packages(struct st_tracker *t)
+{
+  if (t->packages)
+    st_packages_close(st_steal(&t->packages));
+}
+
+int st_package_file(const struct st_context *ctx, const char *name, const char *version,
+                    const char *architecture, struct st_error *err)
+{
+  const struct st_package *package = NULL;
+  if (ctx->tracker->store_dir >= 0) {
+    const struct st_packages *packages = st_tracker_packages(ctx->tracker, err);
+    if (!packages)
+      return -1;
+    package = st_packages_find(packages, name, version, architecture);
+  }
+  if (package)
+    return st_packages_read(ctx->tracker->packages, package, err);
+  st_fail(err, 0, "the file of this package is not kept (%s)", st_quote(name));
+  return -ENOENT;
 }

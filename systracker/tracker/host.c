@@ -9,6 +9,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
+#include "systracker/tracker/tracker.h"
 
 /* The least that a plug-in of API 1 can be: everything up to its first optional callback. */
 #define ST_PLUGIN_LEAST offsetof(struct st_plugin, close)
@@ -241,9 +242,9 @@ static void open_one(struct st_loaded *l)
     l->open = true;
 }
 
-int st_host_open(struct st_host *host, const struct st_conf *conf, int root, bool live_root,
-                 struct st_error *err)
+int st_host_open(struct st_host *host, struct st_tracker *tracker, struct st_error *err)
 {
+  const struct st_conf *conf = tracker->conf;
   if (conf->nplugins > 32)
     return st_fail(err, 0, "more than 32 plug-ins are configured");
   for (size_t i = 0; i < conf->nplugins; i++) {
@@ -254,7 +255,8 @@ int st_host_open(struct st_host *host, const struct st_conf *conf, int root, boo
       return st_fail(err, 0, "plug-in %s: that is no name of a plug-in (%s:%d)",
                      st_quote(conf->plugins[i].name), conf->plugins[i].place.file,
                      conf->plugins[i].place.line);
-    l->context = (struct st_context){l->plugin, &conf->plugins[i], root, live_root};
+    l->context = (struct st_context){l->plugin, tracker, &conf->plugins[i], tracker->root,
+                                     tracker->live_root};
   }
   for (size_t i = 0; i < host->count; i++) {
     if (host->plugins[i].context.conf)

@@ -11,8 +11,11 @@
 #include "systracker/scan/walk.h"
 #include "systracker/store/store.h"
 
+struct st_tracker;
+
 struct st_context {
   const struct st_plugin *plugin;
+  struct st_tracker *tracker;        /* whose store has the package files */
   const struct st_conf_plugin *conf; /* its block; never NULL for a plug-in that is used */
   int root;
   bool live_root;
@@ -49,9 +52,9 @@ char *st_host_config_file(void);
 int st_host_load(struct st_host *host, const char *name, struct st_error *err);
 /* A schema function for st_conf_read: loads the plug-in to know its options. `arg`: the host. */
 const struct st_option *st_host_schema(void *arg, const char *name);
-/* Calls `open` of each plug-in that the configuration names; failures are kept in `why`. */
-int st_host_open(struct st_host *host, const struct st_conf *conf, int root, bool live_root,
-                 struct st_error *err);
+/* Calls `open` of each plug-in that the tracker's configuration names; failures are kept in `why`.
+ */
+int st_host_open(struct st_host *host, struct st_tracker *tracker, struct st_error *err);
 void st_host_close(struct st_host *host);
 
 /* The loaded plug-in of that name, or NULL. */

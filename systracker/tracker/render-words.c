@@ -42,7 +42,8 @@ void st_held_change_set(struct st_held_change *held, const struct st_change *cha
   held->table = st_strdup(change->table);
   held->rows[0] = copy_row(change->before, n);
   held->rows[1] = copy_row(change->after, n);
-  held->change = (struct st_change){held->table, change->declaration, held->rows[0], held->rows[1]};
+  held->change = (struct st_change){held->table, change->declaration, held->rows[0], held->rows[1],
+                                    change->packaged};
 }
 
 void st_held_change_clear(struct st_held_change *held)

@@ -58,7 +58,7 @@ static void fill(struct st_value row[NCOLUMNS], const char *content, bool keyed)
 
 static struct st_change change_of(const struct st_value *before, const struct st_value *after)
 {
-  return (struct st_change){"test_file", &table, before, after};
+  return (struct st_change){"test_file", &table, before, after, false};
 }
 
 static void says(const struct st_change *change, bool times, const char *expected)
@@ -126,8 +126,8 @@ static void test_one_side(void **state)
 {
   (void)state;
   struct st_value row[] = {st_text_value("bash"), st_text_value("amd64"), st_text_value("5.2")};
-  struct st_change began = {"test_package", &packages, NULL, row};
-  struct st_change ended = {"test_package", &packages, row, NULL};
+  struct st_change began = {"test_package", &packages, NULL, row, false};
+  struct st_change ended = {"test_package", &packages, row, NULL, false};
   ST_AUTO_BUFFER key = ST_BUFFER_INIT;
   assert_true(st_change_is_loud(&began));
   says(&began, false, "version 5.2");

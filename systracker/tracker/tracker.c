@@ -54,7 +54,7 @@ static int open_base(struct st_tracker *t, const struct st_tracker_options *opti
 {
   if (open_conf(t, options, err) < 0 || open_root(t, options, err) < 0)
     return -1;
-  if (st_host_open(&t->host, t->conf, t->root, t->live_root, err) < 0)
+  if (st_host_open(&t->host, t, err) < 0)
     return -1;
   return st_tracker_compile_rules(t, err);
 }
@@ -305,6 +305,7 @@ static void close_fd(int fd)
 void st_tracker_close(struct st_tracker *t)
 {
   st_tracker_forget(t);
+  st_tracker_forget_packages(t);
   if (t->catalog)
     st_catalog_close(t->catalog);
   if (t->store)

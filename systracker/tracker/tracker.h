@@ -6,6 +6,7 @@
 #ifndef ST_TRACKER_TRACKER_H
 #define ST_TRACKER_TRACKER_H
 
+#include "systracker/store/packages.h"
 #include "systracker/tracker/host.h"
 
 /* The core's own tables; columns in core.c. */
@@ -60,6 +61,7 @@ struct st_tracker {
   struct st_accounts *accounts; /* of the root, as they were at the latest scan */
   struct st_live_object *live_objects;
   size_t nlive_objects;
+  struct st_packages *packages; /* package files as the present scan knows them; NULL: not read */
 };
 
 int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
@@ -131,5 +133,10 @@ int st_tracker_live_object(const struct st_tracker *t, const struct st_id *id,
 /* Holds it until the tracker is closed or forgets it. */
 void st_tracker_hold(struct st_tracker *t, const struct st_id *id, const void *data, size_t length);
 void st_tracker_forget(struct st_tracker *t);
+
+/* The store's package files, read once for a scan; NULL and an error where they cannot be read.
+ * st_tracker_forget_packages: they are read again. */
+const struct st_packages *st_tracker_packages(struct st_tracker *t, struct st_error *err);
+void st_tracker_forget_packages(struct st_tracker *t);
 
 #endif
