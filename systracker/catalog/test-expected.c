@@ -145,6 +145,21 @@ static void test_equal_is_not_stored(void **state)
                  "+/usr/share/tool/a +tool ");
 }
 
+static int note_packaged(void *arg, const struct st_change *change, struct st_error *err)
+{
+  return change->packaged ? note_change(arg, change, err) : 0;
+}
+
+/* The changes that the change of a package explains. */
+static void assert_packaged(struct fixture *f, int64_t a, int64_t b, const char *expected)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+
+  st_buffer_append_string(&text, "");
+  ok(f, st_catalog_changes(f->c, a, b, note_packaged, &text, &f->err));
+  assert_string_equal(text.data, expected);
+}
+
 static void test_deviations(void **state)
 {
   struct fixture *f = *state;
@@ -188,21 +203,6 @@ static int note_history(void *arg, int64_t number, const struct st_change *chang
 {
   st_buffer_printf(arg, "%lld", (long long)number);
   return note_change(arg, change, err);
-}
-
-static int note_packaged(void *arg, const struct st_change *change, struct st_error *err)
-{
-  return change->packaged ? note_change(arg, change, err) : 0;
-}
-
-/* The changes that the change of a package explains. */
-static void assert_packaged(struct fixture *f, int64_t a, int64_t b, const char *expected)
-{
-  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
-
-  st_buffer_append_string(&text, "");
-  ok(f, st_catalog_changes(f->c, a, b, note_packaged, &text, &f->err));
-  assert_string_equal(text.data, expected);
 }
 
 static void test_upgrade(void **state)
