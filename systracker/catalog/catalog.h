@@ -143,6 +143,12 @@ int st_catalog_fact(struct st_catalog *c, int64_t number, const struct st_catalo
 void st_fact_free(struct st_fact_row *fact);
 ST_DEFINE_CLEANUP(struct st_fact_row *, st_fact_free)
 
+/* What the manifests in force at `number` (or ST_LIVE) say of a path's content, whether or not
+ * anybody looks after the path here.  `ret_owned`: some manifest speaks of the path.  1: `ret` is
+ * the digest that is expected; 0: there is none. */
+int st_catalog_expected_content(struct st_catalog *c, int64_t number, const char *path,
+                                bool *ret_owned, struct st_id *ret, struct st_error *err);
+
 /* All facts (present ones) of a table at `number` in key order; of ST_TABLE_ENTRY tables only
  * those at or below `top` when that is not NULL.  `fact` is valid during the call alone.  Ends
  * early when fn returns other than 0, with that. */

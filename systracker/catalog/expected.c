@@ -262,6 +262,36 @@ int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full 
   return 0;
 }
 
+/* The id in an expected row is its content's. */
+static bool take_content(const struct st_fact_row *fact, struct st_id *ret)
+{
+  const struct st_table *d = &fact->table->declaration;
+
+  for (size_t i = 1; i < d->ncolumns; i++)
+    if (d->columns[i].type == ST_ID && fact->values[i].type == ST_ID) {
+      *ret = fact->values[i].u.id;
+      return true;
+    }
+  return false;
+}
+
+int st_catalog_expected_content(struct st_catalog *c, int64_t number, const char *path,
+                                bool *ret_owned, struct st_id *ret, struct st_error *err)
+{
+  struct st_value key = st_path_value(path);
+  int r = 0;
+
+  *ret_owned = false;
+  for (size_t i = 0; i < c->count && r == 0; i++) {
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    if (st_expected_fact(c, number, c->tables[i], &key, &fact, err) < 0)
+      return -1;
+    *ret_owned = *ret_owned || fact;
+    r = fact && take_content(fact, ret);
+  }
+  return r;
+}
+
 /* ---- What changed ---------------------------------------------------------------------------- */
 
 /* The manifests of one package that it had at only one of the two. */

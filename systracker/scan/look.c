@@ -21,6 +21,9 @@
 #define ST_LOT 16                          /* so many wake a thread that waits */
 #define ST_ENOUGH_LOOKS 8                  /* on their way: then threads pay */
 
+/* Content that is wanted, perhaps. */
+#define CONTENT (ST_WANT_CONTENT | ST_WANT_UNEXPECTED)
+
 /* A directory held open for those who read in it. */
 struct opened {
   int fd; /* or -errno */
@@ -118,8 +121,17 @@ static unsigned what_is_wanted(const struct looker *l, const struct look *k)
   if (k->entry.type != 'f')
     return wanted & (unsigned)ST_WANT_ENTRY;
   if (k->entry.size > l->w->o->max_content)
-    wanted &= ~(unsigned)ST_WANT_CONTENT;
-  return wanted & ST_WANT_CONTENT ? wanted | ST_WANT_DIGEST : wanted;
+    wanted &= ~(unsigned)CONTENT;
+  return wanted & CONTENT ? wanted | ST_WANT_DIGEST : wanted;
+}
+
+/* Whether its content is not wanted after all, now that the digest is known. */
+static bool is_needless(const struct looker *l, const struct look *k, const struct st_id *digest)
+{
+  const struct st_walk_callbacks *cb = l->w->cb;
+  if ((k->entry.wanted & CONTENT) != ST_WANT_UNEXPECTED)
+    return !(k->entry.wanted & CONTENT);
+  return cb->expects && !digest->keyed && cb->expects(cb->arg, k->path, digest);
 }
 
 static bool same_stat(const struct st_meta *a, const struct st_meta *b)
@@ -140,7 +152,7 @@ static bool digest_serves(const struct looker *l, struct look *k)
     return false;
   if (old->digest.keyed != ((wanted & ST_WANT_SECRET) != 0) || (old->digest.keyed && o->other_keys))
     return false;
-  k->if_stored = wanted & ST_WANT_CONTENT;
+  k->if_stored = !is_needless(l, k, &old->digest);
   return !k->if_stored || (old->flags & ST_INDEX_HAS_OBJECT);
 }
 
@@ -221,12 +233,19 @@ static int prepare_large(void *arg, int fd, struct st_file_read *read)
   return r < 0 ? 1 : r;
 }
 
+static bool is_needed(void *arg, const struct st_file_read *read)
+{
+  const struct look *k = arg;
+  return !is_needless(k->looker, k, &read->digest);
+}
+
 static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
 {
   unsigned wanted = k->entry.wanted;
-  k->read = (struct st_file_read){.content = wanted & ST_WANT_CONTENT,
+  k->read = (struct st_file_read){.content = wanted & CONTENT,
                                   .meta = k->meta,
                                   .large = l->w->cb->prepare ? prepare_large : NULL,
+                                  .needed = wanted & ST_WANT_CONTENT ? NULL : is_needed,
                                   .arg = k,
                                   .metadata = &k->metadata,
                                   .xattrs = xattr_options(l, wanted)};
@@ -262,7 +281,7 @@ static void add_metadata(const struct looker *l, struct look *k)
  * there is always one that goes on. */
 static void wait_for_room(struct looker *l, struct look *k)
 {
-  if (!(k->entry.wanted & ST_WANT_CONTENT))
+  if (!(k->entry.wanted & CONTENT))
     return;
   pthread_mutex_lock(&l->mutex);
   while (!l->end && k != at(l, l->head) && l->ahead > 0 &&
@@ -461,7 +480,7 @@ static int tell_content(struct looker *l, struct look *k, struct st_error *err)
   const struct st_walk_callbacks *cb = l->w->cb;
   l->w->result->read++;
   l->w->result->read_bytes += k->meta.size;
-  if (!k->read.content)
+  if (!k->read.content || k->read.needless)
     return 0;
   const struct st_walk_content content = content_of(k, &k->data);
   k->prepared = NULL;

@@ -99,20 +99,38 @@ static int read_content(struct st_file_read *r, struct st_reader *reader, int fd
   if (n < 0)
     return (int)n;
   b->length = (size_t)n;
-  r->data = *b;
   st_id_of(&r->digest, r->key, b->data, b->length);
+  r->needless = r->needed && !r->needed(r->arg, r);
+  if (!r->needless)
+    r->data = *b;
   return 0;
+}
+
+/* Who takes it does so as it is read: where it may be of no use, it is read for its digest first.
+ */
+static int read_large(struct st_file_read *r, struct st_reader *reader, int fd)
+{
+  if (r->needed) {
+    int e = digest_all(r, reader, fd);
+    r->needless = e == 0 && !r->needed(r->arg, r);
+    if (e < 0 || r->needless)
+      return e;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+      return -errno;
+  }
+  int e = r->large(r->arg, fd, r);
+  return e == 1 ? digest_all(r, reader, fd) : e;
 }
 
 static int read_somehow(struct st_file_read *r, struct st_reader *reader, int fd)
 {
   r->data = ST_BUFFER_INIT;
+  r->needless = false;
   if (!r->content)
     return digest_all(r, reader, fd);
   if (r->meta.size < ST_READ_LARGE || !r->large)
     return read_content(r, reader, fd);
-  int e = r->large(r->arg, fd, r);
-  return e == 1 ? digest_all(r, reader, fd) : e;
+  return read_large(r, reader, fd);
 }
 
 /* 0 read, 1 it changed meanwhile, or -errno. */

@@ -35,7 +35,11 @@ struct st_file_read {
   /* Reads a large content from its beginning, and gives it its id.  1: it does not want it; it is
    * called again where the file changed meanwhile.  May be NULL. */
   int (*large)(void *arg, int fd, struct st_file_read *read);
+  /* Whether the content is of use, now that `digest` is known; where not, there is no `data`, and
+   * `needless` is set.  NULL: it is. */
+  bool (*needed)(void *arg, const struct st_file_read *read);
   void *arg;
+  bool needless; /* out */
   /* Read from the same descriptor, where that is not NULL. */
   struct st_metadata *metadata;
   struct st_xattr_options xattrs;

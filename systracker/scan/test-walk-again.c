@@ -328,14 +328,80 @@ static void test_large_content(void **state)
   assert_true(st_id_equal(&w->last.digest, &after));
 }
 
+/* Content that is not what is expected; where it is, the digest alone. */
+static void test_unexpected(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/tool", "+/other");
+  w->prepares = true;
+  w->want = ST_WANT_ENTRY | ST_WANT_UNEXPECTED;
+  w->expects = "/tool";
+  w->expected = "as packaged";
+  put_file(w, "/tool", "as packaged");
+  put_file(w, "/other", "as packaged");
+  walk_settled(w);
+  assert_true(said(w, "digest /tool") && !said(w, "content /tool"));
+  assert_true(said(w, "content /other"));
+
+  w->forced = "/tool";
+  walk_settled(w); /* asked again, and not read */
+  assert_true(said(w, "digest /tool"));
+  assert_int_equal(w->result.read, 0);
+  assert_false(w->last.has_object);
+
+  w->expected = "of another version"; /* as it is, it deviates now */
+  walk_settled(w);
+  assert_true(said(w, "content /tool"));
+  assert_true(w->last.has_object);
+  walk_settled(w);
+  assert_int_equal(w->result.read, 0);
+  assert_true(w->last.has_object);
+
+  put_file(w, "/tool", "of another version");
+  walk_settled(w);
+  assert_true(said(w, "digest /tool") && !said(w, "content /tool"));
+  w->want |= ST_WANT_CONTENT; /* somebody wants it whatever is expected */
+  walk_settled(w);
+  assert_true(said(w, "content /tool"));
+}
+
+#define LARGE ((size_t)5 << 20)
+
+/* A large one is read for its digest before it is handed over. */
+static void test_large_unexpected(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/large");
+  w->prepares = true;
+  w->max_content = 2 * LARGE;
+  w->want = ST_WANT_ENTRY | ST_WANT_UNEXPECTED;
+  ST_AUTO_FREE char *text = st_malloc(LARGE + 1);
+  memset(text, 'a', LARGE);
+  text[LARGE] = 0;
+  w->expects = "/large";
+  w->expected = text;
+  put_file(w, "/large", text);
+  walk_settled(w);
+  assert_true(said(w, "digest /large") && !said(w, "content /large"));
+  w->expected = "else";
+  w->forced = "/large";
+  walk_settled(w);
+  assert_true(said(w, "content /large") && w->last.has_object);
+}
+
 int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_listed),        TEST(test_listed_excluded),
-      TEST(test_same_tick),     TEST(test_mtime_put_back),
-      TEST(test_many),          TEST(test_random),
+      TEST(test_listed),
+      TEST(test_listed_excluded),
+      TEST(test_same_tick),
+      TEST(test_mtime_put_back),
+      TEST(test_many),
+      TEST(test_random),
       TEST(test_large_content),
+      TEST(test_unexpected),
+      TEST(test_large_unexpected),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ struct world {
   uint64_t max_content;
   const char *fails; /* preparing it does; the walk then has to */
   const char *forced;
+  const char *expects, *expected;         /* the path, and its content */
   void (*while_reading)(struct world *w); /* called from `content` and `want` */
   bool current;
 };
@@ -174,6 +175,16 @@ static inline int prepare(void *arg, const struct st_entry *entry, const struct 
   return 0;
 }
 
+static inline bool expects(void *arg, const char *path, const struct st_id *digest)
+{
+  const struct world *w = arg;
+  struct st_id id;
+  if (!w->expected || strcmp(path, w->expects) != 0)
+    return false;
+  st_id_of(&id, NULL, w->expected, strlen(w->expected));
+  return st_id_equal(&id, digest);
+}
+
 static inline void drop_prepared(void *arg, void *prepared)
 {
   (void)arg;
@@ -264,7 +275,8 @@ static inline void do_walk(struct world *w, struct st_index *index)
                                               unobserved,
                                               on_mount,
                                               w->prepares ? prepare : NULL,
-                                              drop_prepared};
+                                              drop_prepared,
+                                              expects};
   int r = st_walk(&options, &callbacks, &w->result, &err);
   assert_int_equal(r < 0, w->fails != NULL);
   if (r < 0 && !w->fails)

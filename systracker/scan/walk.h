@@ -65,9 +65,9 @@ struct st_walk_content {
   void *prepared;   /* for `content`: by `prepare`, or NULL */
 };
 
-/* What the walk tells and asks.  `want`, `forced` and `prepare` are called from any thread, several
- * at a time; all others from the one that called st_walk, in the order of the paths, `gone` at the
- * end. */
+/* What the walk tells and asks.  `want`, `forced`, `prepare` and `expects` are called from any
+ * thread, several at a time; all others from the one that called st_walk, in the order of the
+ * paths, `gone` at the end. */
 struct st_walk_callbacks {
   void *arg;
   /* Union of what the plug-ins of the mask want; entry has no digest yet. */
@@ -94,6 +94,9 @@ struct st_walk_callbacks {
                  void **ret, struct st_error *err);
   /* Frees what `prepare` made and `content` will not be called for; not NULL where that is not. */
   void (*drop)(void *arg, void *prepared);
+  /* Whether that content is what is expected there, for ST_WANT_UNEXPECTED.  Any thread.  NULL:
+   * never. */
+  bool (*expects)(void *arg, const char *path, const struct st_id *digest);
 };
 
 struct st_walk_options {

@@ -113,7 +113,7 @@ static unsigned want(void *arg, uint32_t plugins, const struct st_entry *entry)
     if ((plugins & (1U << l->bit)) && l->open)
       wanted |= l->plugin->want ? l->plugin->want(l->self, entry) : ST_WANT_ENTRY;
   }
-  if (entry->type == 'f' && (wanted & (ST_WANT_DIGEST | ST_WANT_CONTENT)) &&
+  if (entry->type == 'f' && (wanted & (ST_WANT_DIGEST | ST_WANT_CONTENT | ST_WANT_UNEXPECTED)) &&
       st_rules_match(o->tracker->secret, entry->path, false))
     wanted |= ST_WANT_SECRET;
   return wanted;
@@ -175,10 +175,22 @@ static int forget(struct st_observation *o, struct st_part *part, const struct s
   return each_entry_table(o, part, end_unsaid, &nothing, err);
 }
 
+/* What the manifests in force say of it. */
+static int add_expected(struct st_observation *o, struct st_entry *e, struct st_error *err)
+{
+  struct st_id digest;
+  int r =
+      st_catalog_expected_content(o->tracker->catalog, ST_LIVE, e->path, &e->owned, &digest, err);
+  e->as_expected = r > 0 && e->has_digest && st_id_equal(&e->digest, &digest);
+  return r < 0 ? r : 0;
+}
+
 static int tell_entry(struct st_observation *o, uint32_t plugins, const struct st_entry *e,
                       struct st_error *err)
 {
   struct st_entry seen = *e;
+  if (add_expected(o, &seen, err) < 0)
+    return -1;
   if (e->type != 'd' && st_set_get(o->unobserved, e->path, strlen(e->path), NULL)) {
     seen.unreadable = true;
     seen.has_digest = seen.has_object = false;
@@ -387,6 +399,20 @@ static int content(void *arg, const struct st_entry *e, const struct st_walk_con
   return r;
 }
 
+/* Any thread.  Where the catalog cannot be asked, the content is kept. */
+static bool expects(void *arg, const char *path, const struct st_id *digest)
+{
+  struct st_observation *o = arg;
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  struct st_id expected;
+  bool owned;
+  pthread_mutex_lock(&o->lock);
+  int r =
+      st_catalog_expected_content(o->tracker->catalog, ST_LIVE, path, &owned, &expected, &ignored);
+  pthread_mutex_unlock(&o->lock);
+  return r > 0 && st_id_equal(digest, &expected);
+}
+
 static bool has(void *arg, const struct st_id *id)
 {
   struct st_observation *o = arg;
@@ -451,8 +477,8 @@ static int walk(struct st_observation *o, struct st_error *err)
       .mounts = &mounts,
       .max_content = ST_MOST_CONTENT,
   };
-  struct st_walk_callbacks callbacks = {o,    want,       entry, content, has,      forced,
-                                        gone, unobserved, mount, prepare, drop_kept};
+  struct st_walk_callbacks callbacks = {o,    want,       entry, content, has,       forced,
+                                        gone, unobserved, mount, prepare, drop_kept, expects};
   if (st_set_count(o->forced) == 0)
     callbacks.forced = NULL; /* no path has to be made to ask for it */
   return st_walk(&options, &callbacks, &o->result->walk, err);
