@@ -9,6 +9,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/host.c systracker/tracker/host.h \
 	systracker/tracker/deb.c systracker/tracker/deb.h \
 	systracker/tracker/installed.c systracker/tracker/installed.h \
+	systracker/tracker/packagecontent.c systracker/tracker/packagecontent.h \
 	systracker/tracker/packagefetch.c systracker/tracker/packagefetch.h \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
@@ -32,12 +33,16 @@ libsystracker_la_SOURCES += \
 if HAVE_CMOCKA
 TRACKER_TESTS = \
 	systracker/tracker/test-cli \
+	systracker/tracker/test-packagecontent \
 	systracker/tracker/test-render
 check_PROGRAMS += $(TRACKER_TESTS)
 TESTS += $(TRACKER_TESTS)
 systracker_tracker_test_cli_SOURCES = systracker/tracker/test-cli.c
 systracker_tracker_test_cli_CFLAGS = $(UNIT_CFLAGS)
 systracker_tracker_test_cli_LDADD = $(UNIT_LDADD)
+systracker_tracker_test_packagecontent_SOURCES = systracker/tracker/test-packagecontent.c
+systracker_tracker_test_packagecontent_CFLAGS = $(UNIT_CFLAGS)
+systracker_tracker_test_packagecontent_LDADD = $(UNIT_LDADD)
 systracker_tracker_test_render_SOURCES = systracker/tracker/test-render.c
 systracker_tracker_test_render_CFLAGS = $(UNIT_CFLAGS)
 systracker_tracker_test_render_LDADD = $(UNIT_LDADD)
