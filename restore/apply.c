@@ -55,7 +55,14 @@ static void note_of_action(void *arg, const char *words)
 
 static struct st_put put_of(struct acting *a, struct st_store *store)
 {
-  return (struct st_put){a->r->root, a->r->accounts, store, note_of_action, a};
+  return (struct st_put){
+      .root = a->r->root,
+      .accounts = a->r->accounts,
+      .store = store,
+      .written = a->r->a->written,
+      .problem = note_of_action,
+      .arg = a,
+  };
 }
 
 /* ---- Places ---------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@ struct st_apply {
   int store_dir;
   struct st_journal *journal;
   struct st_strings *problems; /* what could not be done, one line each, escaped */
+  struct st_written *written;  /* notes what was put with its content; may be NULL */
   bool stays_open;             /* the journal stays `applying` at the end: more is to follow */
 };
 

@@ -21,6 +21,7 @@ enum letter {
   OPT_RESUME,
   OPT_STATUS,
   OPT_FORCE,
+  OPT_VERIFY,
 };
 
 static const struct st_cli_option restore_options[] = {
@@ -38,6 +39,7 @@ static const struct st_cli_option restore_options[] = {
     {"host", OPT_HOST, "HOST", "of another host, whose chain was fetched"},
     {"from", OPT_FROM, "URL", "fetch it from an archive first"},
     {"recovery-key", OPT_RECOVERY_KEY, "FILE", "opens another host's secrets"},
+    {"verify", OPT_VERIFY, "quick|full", "full: also read again what was proved as it was put"},
     {"resume", OPT_RESUME, NULL, "go on with an interrupted restore"},
     {"status", OPT_STATUS, NULL, "list the restores that were made"},
     {0},
@@ -46,6 +48,7 @@ static const struct st_cli_option restore_options[] = {
 static const struct st_cli_option undo_options[] = {
     {"dry-run", OPT_DRY_RUN, NULL, "print the plan, change nothing"},
     {"yes", OPT_YES, NULL, "do not ask on a terminal"},
+    {"verify", OPT_VERIFY, "quick|full", "full: also read again what was proved as it was put"},
     {"force", OPT_FORCE, NULL, "also where somebody changed it since the restore"},
     {0},
 };
@@ -75,6 +78,14 @@ static int set_as(struct st_request *r, const char *value, struct st_error *err)
   return 0;
 }
 
+static int set_verify(struct st_request *r, const char *value, struct st_error *err)
+{
+  r->verify_full = strcmp(value, "full") == 0;
+  if (!r->verify_full && strcmp(value, "quick") != 0)
+    return st_fail(err, 0, "--verify takes quick or full");
+  return 0;
+}
+
 static int refuse_later(int letter, struct st_error *err)
 {
   for (const struct st_cli_option *o = restore_options; o->name; o++) {
@@ -95,6 +106,8 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     return set_packages(r, value, err);
   case OPT_AS:
     return set_as(r, value, err);
+  case OPT_VERIFY:
+    return set_verify(r, value, err);
   case OPT_HOST:
     r->host = value;
     return 0;

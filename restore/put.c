@@ -259,6 +259,19 @@ static int put_directory(const struct st_place *p, struct st_error *err)
   return 0;
 }
 
+/* What has the content that was just proved, and nobody has changed since. */
+static void note_written(const struct st_put *put, const struct st_place *p,
+                         const struct st_state *s)
+{
+  struct st_meta m;
+  const unsigned known = ST_KNOWN_DIGEST | ST_KNOWN_TIME;
+  if (!put->written || s->type != 'f' || s->linked_to || (s->known & known) != known)
+    return;
+  if (st_meta_read(p->parent, p->name, &m) == 0 && m.type == 'f' && m.size == s->size &&
+      m.mtime == s->mtime && m.mtime_nsec == s->mtime_nsec)
+    st_written_add(put->written, &m, &s->digest);
+}
+
 int st_put_entry(const struct st_put *put, const struct st_place *p, const struct st_state *s,
                  struct st_error *err)
 {
@@ -274,6 +287,8 @@ int st_put_entry(const struct st_put *put, const struct st_place *p, const struc
   /* Of two links to one inode, rename(2) leaves both. */
   if (result < 0 || s->linked_to)
     unlinkat(p->parent, p->beside, 0);
+  if (result == 0)
+    note_written(put, p, s);
   return result;
 }
 

@@ -5,6 +5,7 @@
 #define ST_RESTORE_PUT_H
 
 #include "restore/state.h"
+#include "systracker/scan/written.h"
 #include "systracker/store/store.h"
 
 /* With what it is done; each thread has its own. */
@@ -12,6 +13,7 @@ struct st_put {
   int root;
   const struct st_accounts *accounts; /* of the root, as they are by now */
   struct st_store *store;             /* that contents come from */
+  struct st_written *written;         /* notes what was put with its content; may be NULL */
   /* What the file system does not take, or we may not set: the entry is put all the same. */
   void (*problem)(void *arg, const char *words);
   void *arg;

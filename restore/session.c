@@ -18,7 +18,10 @@ static int open_look(struct st_session *s, struct st_error *err)
   struct st_tracker_options options = s->request->cli->tracker;
   options.chain = s->chain;
   options.recovery_key = s->chain ? s->request->recovery_key : NULL;
-  return st_tracker_open(&s->look, &options, ST_TRACKER_LOOK, err);
+  if (st_tracker_open(&s->look, &options, ST_TRACKER_LOOK, err) < 0)
+    return -1;
+  s->look->written = s->written;
+  return 0;
 }
 
 /* An older epoch of our own is a chain, too. */
@@ -38,6 +41,7 @@ int st_session_open(struct st_session *s, const struct st_request *r, bool write
                     struct st_error *err)
 {
   *s = (struct st_session){.request = r, .exact = r->exact};
+  s->written = r->verify_full ? NULL : st_written_new();
   /* A reader first: a writer would make a store where there is none. */
   if (st_chain_choose(r, &s->chain, err) < 0)
     return -1;
@@ -48,6 +52,7 @@ int st_session_open(struct st_session *s, const struct st_request *r, bool write
     return 0;
   if (st_tracker_open(&s->write, &r->cli->tracker, ST_TRACKER_WRITE, err) < 0)
     return -1;
+  s->write->written = s->written;
   read_their_secrets(s);
   return 0;
 }
@@ -60,6 +65,8 @@ void st_session_close(struct st_session *s)
   if (s->write)
     st_tracker_close(s->write);
   s->look = s->write = NULL;
+  st_written_free(s->written);
+  s->written = NULL;
   free(s->chain);
   s->chain = NULL;
 }
@@ -387,7 +394,12 @@ static int apply(struct st_session *s, struct st_journal *j, struct st_session_e
                  struct st_error *err)
 {
   ST_AUTO_STRINGS problems = {0};
-  struct st_apply a = {s->look, s->write->store, s->write->store_dir, j, &problems, false};
+  struct st_apply a = {.tracker = s->look,
+                       .store = s->write->store,
+                       .store_dir = s->write->store_dir,
+                       .journal = j,
+                       .problems = &problems,
+                       .written = s->written};
   if (end->resumed)
     st_apply_sweep(&a);
   int r = st_apply(&a, err);

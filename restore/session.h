@@ -18,6 +18,7 @@ struct st_session {
   const struct st_journal *followed; /* that one; NULL: what the request says */
   bool unseen;                       /* some of what was asked for could not be looked at */
   size_t problems;                   /* of the phases before the entries: said already */
+  struct st_written *written; /* contents put back, which are not read again; NULL: they are */
 };
 
 /* Looks at the host (fetches the chain first, where the request says so); with `write` the store's

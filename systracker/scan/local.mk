@@ -14,7 +14,8 @@ libsystracker_la_SOURCES += \
 	systracker/scan/scope.c \
 	systracker/scan/tree.c systracker/scan/tree.h \
 	systracker/scan/visit.c systracker/scan/visit.h \
-	systracker/scan/walk.c systracker/scan/walk.h
+	systracker/scan/walk.c systracker/scan/walk.h \
+	systracker/scan/written.c systracker/scan/written.h
 
 if HAVE_CMOCKA
 scan_tests = systracker/scan/test-index systracker/scan/test-rules systracker/scan/test-shipped \

@@ -141,6 +141,18 @@ static bool same_stat(const struct st_meta *a, const struct st_meta *b)
          a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->rdev == b->rdev;
 }
 
+/* Whether this very process wrote it: a content, then, that the store may have. */
+static bool was_written(const struct looker *l, struct look *k)
+{
+  const struct st_walk_options *o = l->w->o;
+  unsigned wanted = k->entry.wanted;
+  if (!o->written || o->full || (wanted & ST_WANT_SECRET) ||
+      !st_written_find(o->written, &k->meta, &k->entry.digest))
+    return false;
+  k->if_stored = !is_needless(l, k, &k->entry.digest);
+  return true;
+}
+
 /* Whether what was read last time still serves: content, if the store has it. */
 static bool digest_serves(const struct looker *l, struct look *k)
 {
@@ -153,6 +165,7 @@ static bool digest_serves(const struct looker *l, struct look *k)
   if (old->digest.keyed != ((wanted & ST_WANT_SECRET) != 0) || (old->digest.keyed && o->other_keys))
     return false;
   k->if_stored = !is_needless(l, k, &old->digest);
+  k->entry.digest = old->digest;
   return !k->if_stored || (old->flags & ST_INDEX_HAS_OBJECT);
 }
 
@@ -306,9 +319,8 @@ static void digest_it(struct looker *l, struct look *k, struct st_reader *reader
 {
   if (!(k->entry.wanted & ST_WANT_DIGEST))
     return;
-  if (digest_serves(l, k)) {
+  if (digest_serves(l, k) || was_written(l, k)) {
     k->entry.has_digest = true;
-    k->entry.digest = k->old.digest;
     k->entry.has_object = k->if_stored;
     return;
   }

@@ -389,6 +389,88 @@ static void test_large_unexpected(void **state)
   assert_true(said(w, "content /large") && w->last.has_object);
 }
 
+/* Says of the file that it was written with that content. */
+static void note_written(struct world *w, const char *path, const char *text)
+{
+  struct st_meta m;
+  struct st_id id;
+  assert_int_equal(st_meta_read(w->root, path + 1, &m), 0);
+  st_id_of(&id, NULL, text, strlen(text));
+  st_written_add(w->written, &m, &id);
+}
+
+static bool has_digest_of(const struct world *w, const char *text)
+{
+  struct st_id id;
+  st_id_of(&id, NULL, text, strlen(text));
+  return st_id_equal(&w->last.digest, &id);
+}
+
+/* What was written by ourselves is not read: a content that it never had tells. */
+static void test_written(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/f");
+  w->written = st_written_new();
+  put_file(w, "/f", "real");
+  note_written(w, "/f", "said");
+  assert_int_equal(st_written_count(w->written), 1);
+  walk(w);
+  assert_true(has_digest_of(w, "said"));
+  assert_int_equal(w->result.read, 0);
+  /* Content: the store has it, or it is read after all. */
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  drop(w, "/f", 0);
+  put_file(w, "/f", "real");
+  note_written(w, "/f", "said");
+  walk(w);
+  assert_true(has_digest_of(w, "said") && w->last.has_object);
+  w->lost = true;
+  drop(w, "/f", 0);
+  put_file(w, "/f", "real");
+  note_written(w, "/f", "said");
+  walk(w);
+  assert_true(has_digest_of(w, "real") && said(w, "content /f"));
+}
+
+/* Where anything of it is another, or all is to be read, it is. */
+static void test_written_changed(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/f");
+  w->written = st_written_new();
+  put_file(w, "/f", "real");
+  note_written(w, "/f", "said");
+  w->full = true;
+  walk(w);
+  assert_true(has_digest_of(w, "real"));
+  w->full = false;
+  for (int i = 0; i < 3; i++) {
+    note_written(w, "/f", "said");
+    settle();
+    put_file(w, "/f", i == 0 ? "Real" : i == 1 ? "longer" : "real");
+    walk(w);
+    assert_false(has_digest_of(w, "said"));
+  }
+  /* A write in the tick of a file that is as of now could not be told. */
+  size_t before = st_written_count(w->written);
+  ST_AUTO_CLOSE int fd = openat(w->root, "f", O_WRONLY | O_TRUNC);
+  assert_int_equal(write(fd, "now", 3), 3);
+  note_written(w, "/f", "said");
+  assert_int_equal(st_written_count(w->written), before);
+  put_file(w, "/f", "real");
+  assert_int_equal(fchmod(fd, 0664), 0); /* others may write to it */
+  note_written(w, "/f", "said");
+  assert_int_equal(st_written_count(w->written), before);
+  /* A secret's digest is another one. */
+  assert_int_equal(fchmod(fd, 0644), 0);
+  w->want |= ST_WANT_SECRET;
+  put_file(w, "/f", "real");
+  note_written(w, "/f", "said");
+  walk(w);
+  assert_true(w->last.has_digest && w->last.digest.keyed);
+}
+
 int main(void)
 {
   st_digest_init();
@@ -402,6 +484,8 @@ int main(void)
       TEST(test_large_content),
       TEST(test_unexpected),
       TEST(test_large_unexpected),
+      TEST(test_written),
+      TEST(test_written_changed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

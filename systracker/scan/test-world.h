@@ -46,6 +46,7 @@ struct world {
   const char *expects, *expected;         /* the path, and its content */
   void (*while_reading)(struct world *w); /* called from `content` and `want` */
   bool current;
+  struct st_written *written;
 };
 
 /* ---- The root -----------------------------------------------------------------------------------
@@ -264,6 +265,7 @@ static inline void do_walk(struct world *w, struct st_index *index)
       .keys = &w->keys,
       .mounts = &w->mounts,
       .max_content = w->max_content ? w->max_content : 1000,
+      .written = w->written,
   };
   const struct st_walk_callbacks callbacks = {w,
                                               want,
@@ -320,6 +322,7 @@ static inline int teardown(void **state)
   st_accounts_free(w->accounts);
   st_strings_free(&w->said);
   st_strings_free(&w->mounts);
+  st_written_free(w->written);
   int r = remove_tree(w->folder);
   free(w);
   return r;

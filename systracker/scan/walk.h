@@ -18,6 +18,7 @@
 #include "systracker/base/meta.h"
 #include "systracker/scan/index.h"
 #include "systracker/scan/rules.h"
+#include "systracker/scan/written.h"
 
 /* Which plug-ins track what: bit i of a mask is the i-th plug-in added. */
 struct st_scope;
@@ -111,6 +112,7 @@ struct st_walk_options {
   const struct st_strings *mounts; /* mount points of the checkpoint before: missing ones are
                                     * unobserved, not gone */
   uint64_t max_content;            /* bytes: larger files are never handed to `content` */
+  struct st_written *written;      /* files whose digests are known all the same; may be NULL */
 };
 
 struct st_walk_result {

@@ -476,6 +476,7 @@ static int walk(struct st_observation *o, struct st_error *err)
       .other_keys = t->other_keys,
       .mounts = &mounts,
       .max_content = ST_MOST_CONTENT,
+      .written = t->written,
   };
   struct st_walk_callbacks callbacks = {o,    want,       entry, content, has,       forced,
                                         gone, unobserved, mount, prepare, drop_kept, expects};

@@ -59,6 +59,9 @@ struct st_tracker {
   struct st_scope *scope;
   struct st_rules *secret, *identity, *excluded, *generated;
   struct st_accounts *accounts; /* of the root, as they were at the latest scan */
+  /* What this process put back itself, so that a scan need not read it again; borrowed, may be
+   * NULL. */
+  struct st_written *written;
   struct st_live_object *live_objects;
   size_t nlive_objects;
   struct st_packages *packages; /* package files as the present scan knows them; NULL: not read */
