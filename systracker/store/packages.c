@@ -108,12 +108,27 @@ static char *take_until(const char **at, const char *end, char separator)
   return part;
 }
 
+static const char *const kinds[] = {"deb", "rpm", "repacked-deb", "repacked-rpm"};
+
+static bool is_kind(const char *kind)
+{
+  for (size_t i = 0; i < ST_COUNT(kinds); i++)
+    if (kind && !strcmp(kind, kinds[i]))
+      return true;
+  return false;
+}
+
+bool st_package_is_repacked(const struct st_package *package)
+{
+  return !strncmp(package->kind, "repacked-", 9);
+}
+
 /* A file's name as what it says; false unless it is one that path_of makes. */
 static bool parse_name(struct st_package *ret, const char *folder, const char *name)
 {
   char hex[HEX + 1] = {0};
   const char *dot = strrchr(name, '.');
-  if (strlen(name) < HEX + 1 || name[HEX] != '_' || !dot || strcmp(dot, ".deb") != 0)
+  if (strlen(name) < HEX + 1 || name[HEX] != '_' || !dot || !is_kind(dot + 1))
     return false;
   memcpy(hex, name, HEX);
   if (!st_unhex(ret->digest, ST_DIGEST_SIZE, hex))
@@ -144,7 +159,9 @@ static int compare(const void *x, const void *y)
 {
   const struct st_package *a = x, *b = y;
   int r = compare_words(a, b);
-  return r ? r : memcmp(a->digest, b->digest, ST_DIGEST_SIZE);
+  if (!r)
+    r = memcmp(a->digest, b->digest, ST_DIGEST_SIZE);
+  return r ? r : strcmp(a->kind, b->kind);
 }
 
 static void take(struct st_packages *p, const struct st_package *item)
@@ -244,19 +261,38 @@ const struct st_package *st_packages_at(const struct st_packages *p, size_t n)
   return n < p->count ? &p->items[n] : NULL;
 }
 
-const struct st_package *st_packages_find(const struct st_packages *p, const char *name,
-                                          const char *version, const char *architecture)
+/* The first of these words that was put together again, or was not. */
+static const struct st_package *find(const struct st_packages *p, const struct st_package *key,
+                                     bool repacked)
 {
-  const struct st_package key = {(char *)name, (char *)version, (char *)architecture, NULL, {0}, 0};
   size_t low = 0, high = p->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (compare_words(&p->items[middle], &key) < 0)
+    if (compare_words(&p->items[middle], key) < 0)
       low = middle + 1;
     else
       high = middle;
   }
-  return low < p->count && !compare_words(&p->items[low], &key) ? &p->items[low] : NULL;
+  while (low < p->count && !compare_words(&p->items[low], key)) {
+    if (st_package_is_repacked(&p->items[low]) == repacked)
+      return &p->items[low];
+    low++;
+  }
+  return NULL;
+}
+
+const struct st_package *st_packages_find(const struct st_packages *p, const char *name,
+                                          const char *version, const char *architecture)
+{
+  const struct st_package key = {(char *)name, (char *)version, (char *)architecture, NULL, {0}, 0};
+  return find(p, &key, false);
+}
+
+const struct st_package *st_packages_find_repacked(const struct st_packages *p, const char *name,
+                                                   const char *version, const char *architecture)
+{
+  const struct st_package key = {(char *)name, (char *)version, (char *)architecture, NULL, {0}, 0};
+  return find(p, &key, true);
 }
 
 /* ---- Keeping ------------------------------------------------------------------------------ */
@@ -386,7 +422,7 @@ static int check_source(const struct st_packages *p, int fd, const struct st_pac
   struct stat st;
   uint64_t space, need;
   if (!is_word(is->name) || !is_word(is->version) || !is_word(is->architecture) ||
-      strcmp(is->kind, "deb") != 0)
+      !is_kind(is->kind))
     return st_fail(err, 0, "a package without a name, version, architecture or kind");
   if (fstat(fd, &st) < 0)
     return st_fail(err, errno, "cannot look at the package file");

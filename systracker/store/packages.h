@@ -7,7 +7,9 @@
  *
  *   packages/ab/DIGEST_NAME_VERSION_ARCHITECTURE.KIND
  *
- * DIGEST is the SHA-256 of the content in hexadecimal, "ab" its first two digits, KIND "deb".
+ * DIGEST is the SHA-256 of the content in hexadecimal, "ab" its first two digits; KIND is "deb" or
+ * "rpm" of a package's own file, "repacked-deb" or "repacked-rpm" of one that was put together again
+ * from what was installed, and is never taken for the package's own.
  * Bytes of the other parts that are none of A-Z a-z 0-9 . + ~ - stand as %xx.  A file is written
  * beside, under a name that begins with ".new-", so no lock is needed; what a kill left there goes
  * after a day.
@@ -21,7 +23,7 @@
 
 struct st_package {
   char *name, *version, *architecture;
-  char *kind; /* "deb" */
+  char *kind; /* "deb", "rpm", "repacked-deb", "repacked-rpm" */
   uint8_t digest[ST_DIGEST_SIZE];
   uint64_t size; /* bytes */
 };
@@ -34,10 +36,17 @@ int st_packages_open(struct st_packages **ret, int store_dirfd, struct st_error 
 void st_packages_close(struct st_packages *p);
 ST_DEFINE_CLEANUP(struct st_packages *, st_packages_close)
 
-/* A file of this name, version and architecture; NULL: none.  Lives until the next keep or close.
+/* Whether it was put together again from what was installed. */
+bool st_package_is_repacked(const struct st_package *package);
+
+/* A package's own file of this name, version and architecture; NULL: none.  Lives until the next
+ * keep or close.
  * (Where there are several, built again without a new version: the one of the least digest.) */
 const struct st_package *st_packages_find(const struct st_packages *p, const char *name,
                                           const char *version, const char *architecture);
+/* The same, of those that were put together again. */
+const struct st_package *st_packages_find_repacked(const struct st_packages *p, const char *name,
+                                                   const char *version, const char *architecture);
 /* The n-th by name, version (as text), architecture and digest; NULL past the end. */
 const struct st_package *st_packages_at(const struct st_packages *p, size_t n);
 

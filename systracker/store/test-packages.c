@@ -72,6 +72,35 @@ static void test_keep(void **state)
   st_packages_close(p);
 }
 
+/* An .rpm, and what was put together again: that is found by itself alone. */
+static void test_kinds(void **state)
+{
+  struct scratch *s = *state;
+  struct st_package is = toy;
+  struct st_packages *p = open_packages(s->fd);
+  is.kind = (char *)"repacked-rpm";
+  assert_int_equal(keep(p, s->fd, "two", &is), 0);
+  assert_null(st_packages_find(p, toy.name, toy.version, "amd64"));
+  is.kind = (char *)"rpm";
+  assert_int_equal(keep(p, s->fd, "one", &is), 0);
+  is.kind = (char *)"exe";
+  assert_int_equal(keep(p, s->fd, "one", &is), -1);
+  for (int again = 0; again < 2; again++) {
+    const struct st_package *own = st_packages_find(p, toy.name, toy.version, "amd64");
+    const struct st_package *other = st_packages_find_repacked(p, toy.name, toy.version, "amd64");
+    assert_non_null(own);
+    assert_non_null(other);
+    assert_string_equal(own->kind, "rpm");
+    assert_false(st_package_is_repacked(own));
+    assert_string_equal(other->kind, "repacked-rpm");
+    assert_true(st_package_is_repacked(other));
+    assert_null(st_packages_find_repacked(p, toy.name, toy.version, "i386"));
+    st_packages_close(p);
+    p = open_packages(s->fd);
+  }
+  st_packages_close(p);
+}
+
 static void test_refused(void **state)
 {
   struct scratch *s = *state;
@@ -228,7 +257,7 @@ static void test_stale(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      scratch_test(test_keep),   scratch_test(test_refused), scratch_test(test_receive),
+      scratch_test(test_keep), scratch_test(test_kinds),  scratch_test(test_refused), scratch_test(test_receive),
       scratch_test(test_verify), scratch_test(test_aside),   scratch_test(test_stale),
   };
   st_digest_init();
