@@ -57,6 +57,7 @@ uninstall-hook: remove-plugins
 remove-plugins:
 	cd '$(DESTDIR)$(plugindir)' 2>/dev/null || exit 0; \
 	rm -f $(patsubst %.la,%.so,$(notdir $(plugin_LTLIBRARIES)))
+	rm -f '$(DESTDIR)$(rpmplugindir)/systracker.so'
 .PHONY: drop-plugin-archives remove-plugins
 
 # For tests/test-plugin-abi.sh.
@@ -139,3 +140,25 @@ plugins/dpkg_track/generated/80systracker: plugins/dpkg_track/80systracker.in Ma
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@datadir[@]|$(datadir)|g' \
 		-e 's|@programdir[@]|$(programdir)|g' $(srcdir)/plugins/dpkg_track/80systracker.in >$@.tmp && \
 		mv $@.tmp $@
+
+# What rpm itself loads, without the sanitizers that rpm is built without; what that starts; and the
+# macro that turns it on, by a link, not by being installed.
+rpmplugin_LTLIBRARIES = plugins/rpm_track/hook/systracker.la
+plugins_rpm_track_hook_systracker_la_SOURCES = \
+	plugins/rpm_track/hook/plugin.c plugins/rpm_track/hook/messages.h
+plugins_rpm_track_hook_systracker_la_CFLAGS = -std=gnu17 -fvisibility=hidden $(WARN_CFLAGS) \
+	$(RPM_CFLAGS)
+plugins_rpm_track_hook_systracker_la_LIBADD = $(RPM_LIBS)
+plugins_rpm_track_hook_systracker_la_LDFLAGS = -module -avoid-version -shared
+program_PROGRAMS += plugins/rpm_track/hook/systracker-rpm-hook
+plugins_rpm_track_hook_systracker_rpm_hook_SOURCES = \
+	plugins/rpm_track/hook/hook.c plugins/rpm_track/hook/messages.h
+plugins_rpm_track_hook_systracker_rpm_hook_LDADD = libsystracker.la
+plugins_rpm_track_hook_systracker_rpm_hook_LDFLAGS = $(HOST_LDFLAGS)
+rpmexampledir = $(datadir)/systracker/rpm
+rpmexample_DATA = plugins/rpm_track/generated/macros.systracker
+CLEANFILES += $(rpmexample_DATA)
+EXTRA_DIST += plugins/rpm_track/hook/macros.systracker.in
+plugins/rpm_track/generated/macros.systracker: plugins/rpm_track/hook/macros.systracker.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@datadir[@]|$(datadir)|g' \
+		$(srcdir)/plugins/rpm_track/hook/macros.systracker.in >$@.tmp && mv $@.tmp $@

@@ -8,11 +8,10 @@
  *   packages/ab/DIGEST_NAME_VERSION_ARCHITECTURE.KIND
  *
  * DIGEST is the SHA-256 of the content in hexadecimal, "ab" its first two digits; KIND is "deb" or
- * "rpm" of a package's own file, "repacked-deb" or "repacked-rpm" of one that was put together again
- * from what was installed, and is never taken for the package's own.
- * Bytes of the other parts that are none of A-Z a-z 0-9 . + ~ - stand as %xx.  A file is written
- * beside, under a name that begins with ".new-", so no lock is needed; what a kill left there goes
- * after a day.
+ * "rpm" of a package's own file, "repacked-deb" or "repacked-rpm" of one that was put together
+ * again from what was installed, and is never taken for the package's own. Bytes of the other parts
+ * that are none of A-Z a-z 0-9 . + ~ - stand as %xx.  A file is written beside, under a name that
+ * begins with ".new-", so no lock is needed; what a kill left there goes after a day.
  */
 #ifndef ST_STORE_PACKAGES_H
 #define ST_STORE_PACKAGES_H

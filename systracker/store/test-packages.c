@@ -193,7 +193,7 @@ static void test_verify(void **state)
   put_file(s->fd, "packages/3f/" ONE "_toy_1_all.deb", "one");
   put_file(s->fd, "packages/76/" ONE "_t%6fy_1_all.deb", "one");
   put_file(s->fd, "packages/76/" ONE "_toy_1.deb", "one");
-  put_file(s->fd, "packages/76/" ONE "_toy_1_all.rpm", "one");
+  put_file(s->fd, "packages/76/" ONE "_toy_1_all.exe", "one");
   put_file(s->fd, "packages/76/" ONE "_toy_%0_all.deb", "one");
   put_file(s->fd, "packages/strange\n", "one");
   assert_int_equal(symlinkat("/etc/passwd", s->fd, "packages/76/" ONE "_toy_1_all.deb"), 0);
@@ -257,8 +257,9 @@ static void test_stale(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      scratch_test(test_keep), scratch_test(test_kinds),  scratch_test(test_refused), scratch_test(test_receive),
-      scratch_test(test_verify), scratch_test(test_aside),   scratch_test(test_stale),
+      scratch_test(test_keep),    scratch_test(test_kinds),  scratch_test(test_refused),
+      scratch_test(test_receive), scratch_test(test_verify), scratch_test(test_aside),
+      scratch_test(test_stale),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
+	systracker/tracker/capture.c systracker/tracker/capture.h \
 	systracker/tracker/checkpoint.c \
 	systracker/tracker/collect.c \
 	systracker/tracker/content.c \
