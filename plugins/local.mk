@@ -162,3 +162,5 @@ EXTRA_DIST += plugins/rpm_track/hook/macros.systracker.in
 plugins/rpm_track/generated/macros.systracker: plugins/rpm_track/hook/macros.systracker.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@datadir[@]|$(datadir)|g' \
 		$(srcdir)/plugins/rpm_track/hook/macros.systracker.in >$@.tmp && mv $@.tmp $@
+
+include $(top_srcdir)/plugins/rpm_track/local.mk

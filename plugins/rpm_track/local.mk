@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What has librpm in it.
+program_PROGRAMS += plugins/rpm_track/rpm/systracker-rpm
+plugins_rpm_track_rpm_systracker_rpm_SOURCES = \
+	plugins/rpm_track/rpm/main.c plugins/rpm_track/rpm/verbs.h \
+	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/caps.h \
+	plugins/rpm_track/rpm/cookie.c \
+	plugins/rpm_track/rpm/files.c plugins/rpm_track/rpm/files.h \
+	plugins/rpm_track/rpm/list.c plugins/rpm_track/rpm/list.h \
+	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h \
+	plugins/rpm_track/rpm/readonly.c plugins/rpm_track/rpm/readonly.h \
+	plugins/rpm_track/rpm/root.c plugins/rpm_track/rpm/root.h
+plugins_rpm_track_rpm_systracker_rpm_CFLAGS = $(AM_CFLAGS) $(RPM_CFLAGS) $(CAP_CFLAGS)
+plugins_rpm_track_rpm_systracker_rpm_LDADD = libsystracker.la $(RPM_LIBS) $(CAP_LIBS)
+
+if HAVE_CMOCKA
+RPM_TESTS = plugins/rpm_track/rpm/test-caps plugins/rpm_track/rpm/test-paths
+check_PROGRAMS += $(RPM_TESTS)
+TESTS += $(RPM_TESTS)
+plugins_rpm_track_rpm_test_caps_SOURCES = plugins/rpm_track/rpm/test-caps.c \
+	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/caps.h
+plugins_rpm_track_rpm_test_caps_CFLAGS = $(UNIT_CFLAGS) $(CAP_CFLAGS)
+plugins_rpm_track_rpm_test_caps_LDADD = $(UNIT_LDADD) $(CAP_LIBS)
+plugins_rpm_track_rpm_test_paths_SOURCES = plugins/rpm_track/rpm/test-paths.c \
+	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h
+plugins_rpm_track_rpm_test_paths_CFLAGS = $(UNIT_CFLAGS)
+plugins_rpm_track_rpm_test_paths_LDADD = $(UNIT_LDADD)
+endif

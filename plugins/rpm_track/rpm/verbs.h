@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* verbs.h - what systracker-rpm does, one verb a file.
+ *
+ * A verb appends to `out` what goes to standard output when it succeeded; its caller reads it from
+ * a pipe.  Fields are bytes without NUL, each with a NUL behind it. */
+#ifndef ST_RPM_VERBS_H
+#define ST_RPM_VERBS_H
+
+#include "plugins/rpm_track/rpm/root.h"
+
+/* What a verb is given: the words that librpm says, and its own arguments (argv[0] is the verb). */
+struct rpm_call {
+  struct rpm_words *words;
+  int argc;
+  char **argv;
+};
+
+enum rpm_exit {
+  RPM_EXIT_OK = 0,
+  RPM_EXIT_REFUSED = 1,
+  RPM_EXIT_TROUBLE = 2, /* standard output holds the words */
+  RPM_EXIT_NONE = 3,    /* no rpm database in the root */
+};
+
+/* Each returns an enum rpm_exit, or a negative number with the words in `err`. */
+typedef int rpm_verb_fn(const struct rpm_call *call, struct st_buffer *out, struct st_error *err);
+
+/* cookie [FOLDER]: rpmdbCookie(), one field, which is another after every transaction. */
+rpm_verb_fn rpm_verb_cookie;
+/* list [FOLDER]: all packages with all their files; list.h has the fields. */
+rpm_verb_fn rpm_verb_list;
+
+/* A field from a string; NULL is the empty one. */
+static inline void rpm_put(struct st_buffer *out, const char *field)
+{
+  st_buffer_append(out, field ? field : "", field ? __builtin_strlen(field) + 1 : 1);
+}
+void rpm_put_number(struct st_buffer *out, int64_t n);
+
+#endif
