@@ -50,6 +50,8 @@ struct st_context {
   bool live_root;
 };
 
+/* What st_unchanged says: set by the test; NULL: false. */
+extern bool (*host_unchanged)(const void *fingerprint, size_t length);
 /* What st_run answers: set by the test; NULL fails every command. */
 extern int (*host_run)(char *const argv[], char **ret, size_t *length);
 

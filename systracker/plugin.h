@@ -229,6 +229,15 @@ struct st_facts; /* where `entry` and `collect` put what they saw */
 int st_fact(struct st_facts *out, const char *table, const struct st_value *row, size_t ncolumns,
             struct st_error *err);
 
+/* What `collect` may return: the facts of its tables stand; it has said none.  Only where this was
+ * said to be true: whether the plug-in's last `collect` whose rows became facts, of the latest
+ * checkpoint or earlier in this scan, gave this same fingerprint.  It is kept for the next time,
+ * should `collect` return 0.  Not true with --full, where rules, options or versions are others, or
+ * where that checkpoint was not made by this store.  A fingerprint made of times has to be of
+ * times that were over when the scan began: a plug-in does not give one that is not. */
+#define ST_UNCHANGED 1
+bool st_unchanged(const struct st_context *ctx, const void *fingerprint, size_t length);
+
 /* Keeps some content in the store, as a later revision of what the fact with this row's key
  * names in `column` today (for the delta; there need be none).  `*ret` names it. */
 int st_keep(struct st_facts *out, const char *table, const char *column, const struct st_value *row,
@@ -292,7 +301,7 @@ struct st_plugin {
   /* One entry to look at. */
   int (*entry)(void *self, const struct st_entry *entry, struct st_facts *out,
                struct st_error *err);
-  /* State that is no file; called before the walk. */
+  /* State that is no file; called before the walk.  0, or ST_UNCHANGED. */
   int (*collect)(void *self, struct st_facts *out, struct st_error *err);
   /* What the package of this row expects of its paths; called when a row of a table with an
    * ST_MANIFEST column begins with that column ST_NULL.  Returns 1 when it knows nothing. */

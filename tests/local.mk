@@ -27,6 +27,7 @@ SHELL_TESTS = \
 	tests/test-metadata.sh \
 	tests/test-missing-mount.sh \
 	tests/test-names.sh \
+	tests/test-packaged.sh \
 	tests/test-packages.sh \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \

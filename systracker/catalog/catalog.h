@@ -223,6 +223,12 @@ int st_manifest_encode(struct st_manifest *m, struct st_buffer *out, struct st_e
 int st_catalog_learn_manifest(struct st_catalog *c, const struct st_id *id, const void *data,
                               size_t length, struct st_error *err);
 
+bool st_manifest_is_observed(const struct st_manifest *m);
+/* Whether a manifest that some fact names was made from what was there: 1; 0: it was not, or is not
+ * known. */
+int st_catalog_is_observed(struct st_catalog *c, const struct st_id *manifest,
+                           struct st_error *err);
+
 /* Whether the scan so far found any change. */
 bool st_catalog_changed(struct st_catalog *c);
 

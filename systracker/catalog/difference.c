@@ -119,6 +119,16 @@ static bool is_packaged(const struct st_fact_row *fact)
   return fact->expected || (!fact->present && fact->since == 0);
 }
 
+/* Whether the host differs: that more is known of a package's manifest is no change of it. */
+static bool differ(const struct st_table_full *t, const struct st_value *a,
+                   const struct st_value *b)
+{
+  for (size_t i = t->pub.nkeys; i < t->pub.declaration.ncolumns; i++)
+    if (!(t->pub.declaration.columns[i].flags & ST_MANIFEST) && st_value_differs(&a[i], &b[i]))
+      return true;
+  return false;
+}
+
 /* Whether the two differ, as a change. */
 static bool make_change(const struct st_fact_row *before, const struct st_fact_row *after,
                         struct st_change *ret)
@@ -134,7 +144,7 @@ static bool make_change(const struct st_fact_row *before, const struct st_fact_r
   };
   if (!ret->before && !ret->after)
     return false;
-  return !ret->before || !ret->after || st_row_differs(t, ret->before, ret->after);
+  return !ret->before || !ret->after || differ(t, ret->before, ret->after);
 }
 
 static int compare_at(struct st_catalog *c, const struct st_key *key, int64_t a, int64_t b,

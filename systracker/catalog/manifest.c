@@ -51,6 +51,11 @@ void st_manifest_observed(struct st_manifest *m)
   m->observed = true;
 }
 
+bool st_manifest_is_observed(const struct st_manifest *m)
+{
+  return m->observed;
+}
+
 /* A table that nobody declared has no facts to compare with: the row is dropped. */
 int st_expect(struct st_manifest *m, const char *full_table, const struct st_value *row,
               size_t ncolumns, struct st_error *err)
@@ -493,4 +498,18 @@ int st_expected_paths(struct st_catalog *c, const struct st_id *manifest, st_exp
       return r;
   }
   return r;
+}
+
+int st_catalog_is_observed(struct st_catalog *c, const struct st_id *manifest, struct st_error *err)
+{
+  struct st_value id = st_id_value(manifest);
+
+  if (st_manifests_check(c, err) < 0)
+    return -1;
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT observed FROM manifest WHERE id = ?1", err);
+  if (!s)
+    return -1;
+  st_bind(s, 1, &id);
+  int r = st_sql_step(c, s, err);
+  return r == 1 ? sqlite3_column_int(s, 0) != 0 : r;
 }

@@ -89,6 +89,11 @@ bool st_index_is_current(const struct st_index *index, const uint8_t head[ST_DIG
          memcmp(index->file.scope, scope, ST_DIGEST_SIZE) == 0;
 }
 
+struct st_index_memos *st_index_memos(struct st_index *index)
+{
+  return &index->file.memos;
+}
+
 size_t st_index_count(const struct st_index *index)
 {
   size_t count = index->fresh.paths ? st_set_count(index->fresh.paths) : 0;
@@ -640,7 +645,7 @@ static int write_all(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
   if (r == 0)
     r = write_digests(&c, err);
   if (r == 0)
-    r = st_index_writer_finish(&c.writer, head, scope, err);
+    r = st_index_writer_finish(&c.writer, head, scope, &index->file.memos, err);
   st_index_writer_close(&c.writer);
   st_buffer_free(&c.spans);
   return r;
@@ -650,7 +655,7 @@ int st_index_commit(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                     const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
 {
   bool same = index->file.data && !has_replaced(index, 0, index->file.ndirs);
-  int r = same ? st_index_file_rebind(index->dir, head, scope, err)
+  int r = same ? st_index_file_rebind(index->dir, head, scope, &index->file.memos, err)
                : write_all(index, head, scope, err);
   if (r < 0)
     return -1;

@@ -89,6 +89,13 @@ struct st_index_new {
   struct st_index_new *next; /* of all, to free them */
 };
 
+/* What plug-ins know their own state again by: a digest for each, zeros where there is none.  They
+ * are bound to head and scope as all of the index is. */
+#define ST_INDEX_MEMOS 32
+struct st_index_memos {
+  uint8_t digests[ST_INDEX_MEMOS][ST_DIGEST_SIZE];
+};
+
 struct st_index;
 
 /* Loads `index` (and what a killed walk left in `index.new`) of the store's directory.  A missing,
@@ -100,6 +107,8 @@ ST_DEFINE_CLEANUP(struct st_index *, st_index_close)
 /* Whether what it says may be trusted for skipping: same head, same scope, nothing fresh. */
 bool st_index_is_current(const struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                          const uint8_t scope[ST_DIGEST_SIZE]);
+/* As they were read, to be changed for the next one. */
+struct st_index_memos *st_index_memos(struct st_index *index);
 /* Entries that somebody tracks, and those that are fresh. */
 size_t st_index_count(const struct st_index *index);
 

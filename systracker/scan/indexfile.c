@@ -9,7 +9,7 @@
 
 #include "systracker/base/file.h"
 
-#define ST_INDEX_VERSION 3
+#define ST_INDEX_VERSION 4
 #define ST_INDEX_MOST ((uint64_t)1 << 36) /* bytes; a larger file is not ours */
 #define ST_INDEX_TEMPORARY ".index"
 #define ST_LOG_HEADER 8
@@ -20,11 +20,13 @@ struct index_header {
   char magic[4];
   uint32_t version;
   uint8_t head[ST_DIGEST_SIZE], scope[ST_DIGEST_SIZE];
+  struct st_index_memos memos;
   uint64_t dirs, digests, table, length;
   uint32_t blocks_crc, table_crc, crc, zero;
 };
 
-_Static_assert(sizeof(struct index_header) == 120, "the index's header");
+_Static_assert(sizeof(struct index_header) == 120 + sizeof(struct st_index_memos),
+               "the index's header");
 _Static_assert(sizeof(struct st_index_row) == 40, "a row of the index's table");
 _Static_assert(sizeof(struct st_index_record) == 64, "a record of the index");
 
@@ -209,6 +211,7 @@ static bool is_right(struct st_index_file *f)
     return false;
   memcpy(f->head, h->head, ST_DIGEST_SIZE);
   memcpy(f->scope, h->scope, ST_DIGEST_SIZE);
+  f->memos = h->memos;
   return true;
 }
 
@@ -255,8 +258,9 @@ void st_index_file_dir(const struct st_index_file *f, uint32_t position, struct 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 static void end_header(struct index_header *h, const uint8_t head[ST_DIGEST_SIZE],
-                       const uint8_t scope[ST_DIGEST_SIZE])
+                       const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos)
 {
+  h->memos = *memos;
   memcpy(h->head, head, ST_DIGEST_SIZE);
   memcpy(h->scope, scope, ST_DIGEST_SIZE);
   h->crc = htole32(st_crc32c(0, h, offsetof(struct index_header, crc)));
@@ -270,7 +274,8 @@ static int put_header(int fd, const struct index_header *h, struct st_error *err
 }
 
 int st_index_file_rebind(int dir, const uint8_t head[ST_DIGEST_SIZE],
-                         const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
+                         const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos,
+                         struct st_error *err)
 {
   struct index_header h;
   ST_AUTO_CLOSE int fd = openat(dir, "index", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -278,7 +283,7 @@ int st_index_file_rebind(int dir, const uint8_t head[ST_DIGEST_SIZE],
     return st_fail(err, errno, "cannot open the index");
   if (st_pread_all(fd, &h, sizeof(h), 0, err) < 0)
     return -1;
-  end_header(&h, head, scope);
+  end_header(&h, head, scope, memos);
   return put_header(fd, &h, err);
 }
 
@@ -329,7 +334,8 @@ int st_index_writer_append(struct st_index_writer *w, const void *data, size_t l
 }
 
 int st_index_writer_finish(struct st_index_writer *w, const uint8_t head[ST_DIGEST_SIZE],
-                           const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
+                           const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos,
+                           struct st_error *err)
 {
   struct index_header h = {
       .magic = {'S', 'T', 'I', 'X'},
@@ -341,7 +347,7 @@ int st_index_writer_finish(struct st_index_writer *w, const uint8_t head[ST_DIGE
       .blocks_crc = htole32(w->crc),
       .table_crc = htole32(st_crc32c(0, w->rows.data, w->rows.length)),
   };
-  end_header(&h, head, scope);
+  end_header(&h, head, scope, memos);
   if (st_index_writer_append(w, w->rows.data, w->rows.length, err) < 0 || flush(w, err) < 0 ||
       put_header(w->fd, &h, err) < 0)
     return -1;

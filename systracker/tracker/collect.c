@@ -41,29 +41,86 @@ static int learn(struct st_observation *o, struct st_manifest *manifest, struct 
   return st_catalog_learn_manifest(t->catalog, &id, bytes.data, bytes.length, err);
 }
 
-/* A package whose row says nothing of its manifest keeps the one it had; a new or changed one is
- * asked for. */
-static int fill_manifest(struct st_observation *o, struct st_part *part, struct st_row *row,
+/* The text of that column, malloc'ed; NULL where there is none. */
+static char *text_of(const struct st_row *row, const char *name)
+{
+  const struct st_table *d = &row->table->declaration;
+  for (size_t i = 0; i < d->ncolumns; i++) {
+    const struct st_value *v = &row->values[i];
+    if (strcmp(d->columns[i].name, name) == 0 && v->type == ST_TEXT)
+      return st_memdup(v->u.bytes.data, v->u.bytes.length);
+  }
+  return NULL;
+}
+
+static int is_kept(struct st_observation *o, const struct st_row *row, struct st_error *err)
+{
+  ST_AUTO_FREE char *name = text_of(row, "name");
+  ST_AUTO_FREE char *version = text_of(row, "version");
+  ST_AUTO_FREE char *architecture = text_of(row, "architecture");
+  if (!name || !version || !architecture)
+    return 0;
+  const struct st_packages *packages = st_tracker_packages(o->tracker, err);
+  if (!packages)
+    return -1;
+  return st_packages_find(packages, name, version, architecture) != NULL;
+}
+
+/* Whether a better manifest than the known one may be had: that was made from what was there, and
+ * the package's file is kept now.  A look at the live system stays with what is known. */
+static int may_be_better(struct st_observation *o, const struct st_row *row, int column,
                          struct st_error *err)
 {
-  int column = manifest_column(row->table);
+  const struct st_value *known = &row->values[column];
+  if (!o->keep || known->type != ST_ID)
+    return 0;
+  int observed = st_catalog_is_observed(o->tracker->catalog, &known->u.id, err);
+  return observed > 0 ? is_kept(o, row, err) : observed;
+}
+
+/* What the plug-in says of the row's package; a manifest takes the place of `better` alone where
+ * that is set, and only if it is none of that kind.  1: the plug-in failed, with words in `why`. */
+static int ask_expected(struct st_observation *o, struct st_part *part, struct st_row *row,
+                        int column, bool better, struct st_error *why, struct st_error *err)
+{
   const struct st_plugin *p = part->plugin->plugin;
-  if (!p->expected || column < 0 || row->values[column].type != ST_NULL)
+  struct st_value known = row->values[column];
+  ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(o->tracker->catalog, false);
+  row->values[column] = st_null();
+  int r = p->expected(part->plugin->self, row->table->declaration.name, row->values, m, why);
+  row->values[column] = known;
+  if (r != 0 || (better && st_manifest_is_observed(m)))
+    return r < 0;
+  return learn(o, m, &row->values[column], err);
+}
+
+/* A package whose row says nothing of its manifest keeps the one it had; a new or changed one is
+ * asked for.  1: the plug-in failed. */
+static int fill_manifest(struct st_observation *o, struct st_part *part, struct st_row *row,
+                         struct st_error *why, struct st_error *err)
+{
+  int column = manifest_column(row->table);
+  if (!part->plugin->plugin->expected || column < 0 || row->values[column].type != ST_NULL)
     return 0;
   struct st_catalog *c = o->tracker->catalog;
   ST_CLEANUP(st_fact_freep) struct st_fact_row *known = NULL;
   int64_t latest = st_catalog_latest(c);
   if (latest > 0 && st_catalog_fact(c, latest, row->table, row->values, &known, err) < 0)
     return -1;
-  if (known && same_but_manifest(row, known, column)) {
+  bool same = known && same_but_manifest(row, known, column);
+  if (same)
     row->values[column] = known->values[column];
-    return 0;
-  }
-  ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(c, false);
-  int r = p->expected(part->plugin->self, row->table->declaration.name, row->values, m, err);
-  if (r != 0)
-    return r < 0 ? r : 0;
-  return learn(o, m, &row->values[column], err);
+  int r = same ? may_be_better(o, row, column, err) : 1;
+  return r > 0 ? ask_expected(o, part, row, column, same, why, err) : r;
+}
+
+static int fill_manifests(struct st_observation *o, struct st_part *part, struct st_error *why,
+                          struct st_error *err)
+{
+  int r = 0;
+  for (size_t i = 0; i < part->collected.count && r == 0; i++)
+    r = fill_manifest(o, part, &part->collected.rows[i], why, err);
+  return r;
 }
 
 /* ---- Packages do not vanish all at once ------------------------------------------------------ */
@@ -139,8 +196,6 @@ static int put_table(struct st_observation *o, struct st_part *part,
     struct st_row *row = &part->collected.rows[i];
     if (row->table != table)
       continue;
-    if (fill_manifest(o, part, row, err) < 0)
-      return -1;
     if (st_catalog_put(c, table, row->values, err) < 0)
       return -1;
   }
@@ -170,16 +225,121 @@ static int fail_part(struct st_observation *o, struct st_part *part, struct st_e
   return st_observe_missed(o, part->plugin->name, "", st_error_text(why), err);
 }
 
+/* ---- Nothing changed ------------------------------------------------------------------------- */
+
+static uint8_t *kept_memo(struct st_observation *o, const struct st_part *part)
+{
+  unsigned bit = part->plugin->bit;
+  return bit < ST_INDEX_MEMOS ? st_index_memos(o->index)->digests[bit] : NULL;
+}
+
+/* What st_unchanged compares with, from the last checkpoint. */
+static void begin_memo(struct st_observation *o, struct st_part *part)
+{
+  static const uint8_t none[ST_DIGEST_SIZE];
+  struct st_memo *memo = part->plugin->context.memo;
+  uint8_t *kept = kept_memo(o, part);
+  *memo = (struct st_memo){0};
+  if (!kept)
+    return;
+  memo->has_known = o->current && !o->full && memcmp(kept, none, ST_DIGEST_SIZE) != 0;
+  memcpy(memo->known, kept, ST_DIGEST_SIZE);
+  if (!memo->has_known)
+    memcpy(kept, none, ST_DIGEST_SIZE);
+}
+
+/* The rows became facts. */
+static void keep_memo(struct st_observation *o, struct st_part *part)
+{
+  struct st_memo *memo = part->plugin->context.memo;
+  uint8_t *kept = kept_memo(o, part);
+  if (!memo->has_given)
+    memset(memo->given, 0, ST_DIGEST_SIZE);
+  memcpy(memo->known, memo->given, ST_DIGEST_SIZE);
+  memo->has_known = memo->has_given;
+  if (kept)
+    memcpy(kept, memo->given, ST_DIGEST_SIZE);
+}
+
+/* 0, ST_UNCHANGED, or negative. */
+static int call_collect(struct st_part *part, struct st_facts *facts, struct st_error *why)
+{
+  struct st_loaded *l = part->plugin;
+  struct st_memo *memo = l->context.memo;
+  memo->has_given = memo->was_same = false;
+  int r = l->plugin->collect(l->self, facts, why);
+  if (r == ST_UNCHANGED && (!memo->was_same || facts->count > 0))
+    return st_fail(why, 0, "it says that nothing changed, but was not told so");
+  return r > 0 && r != ST_UNCHANGED ? 0 : r;
+}
+
+struct better {
+  struct st_observation *o;
+  struct st_facts rows;
+};
+
+static int note_better(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  struct better *b = arg;
+  const struct st_row row = {fact->table, fact->values};
+  int r = may_be_better(b->o, &row, manifest_column(fact->table), err);
+  if (r > 0)
+    st_facts_add(&b->rows, fact->table, fact->values);
+  return r < 0 ? r : 0;
+}
+
+/* Of packages that are as they were, better manifests than they had. */
+static int put_better(struct st_observation *o, struct st_part *part, struct st_facts *rows,
+                      struct st_error *why, struct st_error *err)
+{
+  int r = 0;
+  for (size_t i = 0; i < rows->count && r == 0; i++) {
+    struct st_row *row = &rows->rows[i];
+    r = ask_expected(o, part, row, manifest_column(row->table), true, why, err);
+    if (r == 0 && st_catalog_put(o->tracker->catalog, row->table, row->values, err) < 0)
+      return -1;
+  }
+  return r;
+}
+
+/* 1: the plug-in failed. */
+static int keep_known(struct st_observation *o, struct st_part *part, struct st_error *why,
+                      struct st_error *err)
+{
+  struct better b = {.o = o};
+  struct st_catalog *c = o->tracker->catalog;
+  int r = 0;
+  for (const struct st_catalog_table **t = part->plugin->tables; *t && r == 0; t++) {
+    bool has = !((*t)->declaration.flags & ST_TABLE_ENTRY) && manifest_column(*t) >= 0;
+    if (has && o->keep && part->plugin->plugin->expected)
+      r = st_catalog_each(c, st_catalog_latest(c), *t, NULL, note_better, &b, err);
+  }
+  if (r == 0)
+    r = put_better(o, part, &b.rows, why, err);
+  st_facts_clear(&b.rows);
+  return r;
+}
+
 static int collect_one(struct st_observation *o, struct st_part *part, struct st_error *err)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  struct st_loaded *l = part->plugin;
   part->collected = new_facts(o, part);
-  if (!l->plugin->collect)
+  if (!part->plugin->plugin->collect)
     return 0;
-  if (l->plugin->collect(l->self, &part->collected, &why) < 0 || check_tables(o, part, &why) < 0)
+  begin_memo(o, part);
+  int r = call_collect(part, &part->collected, &why);
+  part->unchanged = r == ST_UNCHANGED;
+  if (r < 0 || (!part->unchanged && check_tables(o, part, &why) < 0))
     return fail_part(o, part, &why, err);
-  return put_collected(o, part, err);
+  r = (part->unchanged ? keep_known : fill_manifests)(o, part, &why, err);
+  if (r != 0)
+    return r < 0 ? r : fail_part(o, part, &why, err);
+  if (part->unchanged)
+    return 0;
+  if (put_collected(o, part, err) < 0)
+    return -1;
+  keep_memo(o, part);
+  return 0;
 }
 
 int st_observe_collect(struct st_observation *o, struct st_error *err)
@@ -222,17 +382,46 @@ static bool same_rows(const struct st_facts *before, const struct st_facts *afte
   return true;
 }
 
+/* Whether these rows are the facts: where the first call said that nothing had changed. */
+static int same_as_known(struct st_observation *o, struct st_part *part,
+                         const struct st_facts *after, struct st_error *err)
+{
+  struct st_catalog *c = o->tracker->catalog;
+  int64_t known_rows = 0;
+  for (const struct st_catalog_table **t = part->plugin->tables; *t; t++) {
+    bool entries = (*t)->declaration.flags & ST_TABLE_ENTRY;
+    if (!entries && st_catalog_each(c, ST_LIVE, *t, NULL, count_row, &known_rows, err) < 0)
+      return -1;
+  }
+  if (known_rows != (int64_t)after->count)
+    return 0;
+  for (size_t i = 0; i < after->count; i++) {
+    const struct st_row *row = &after->rows[i];
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *known = NULL;
+    if (st_catalog_fact(c, ST_LIVE, row->table, row->values, &known, err) < 0)
+      return -1;
+    if (!same_but_manifest(row, known, manifest_column(row->table)))
+      return 0;
+  }
+  return 1;
+}
+
 static int collect_one_again(struct st_observation *o, struct st_part *part, struct st_error *err)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  struct st_loaded *l = part->plugin;
   struct st_facts again = new_facts(o, part);
-  bool same = l->plugin->collect(l->self, &again, &why) == 0 && same_rows(&part->collected, &again);
+  int r = call_collect(part, &again, &why);
+  int same = r == ST_UNCHANGED;
+  if (r == 0 && part->unchanged)
+    same = same_as_known(o, part, &again, err);
+  else if (r == 0)
+    same = same_rows(&part->collected, &again);
   st_facts_clear(&again);
-  if (same)
-    return 0;
+  if (same != 0)
+    return same < 0 ? -1 : 0;
   o->again = true;
-  return st_observe_missed(o, l->name, "", "packages changed while the checkpoint was made", err);
+  return st_observe_missed(o, part->plugin->name, "",
+                           "packages changed while the checkpoint was made", err);
 }
 
 int st_observe_collect_again(struct st_observation *o, struct st_error *err)

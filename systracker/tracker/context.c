@@ -109,6 +109,15 @@ int st_run_own(const struct st_context *ctx, char *const argv[], size_t max, uns
   return st_run_with(path, argv, ctx->root, max, seconds, ret, length, err);
 }
 
+bool st_unchanged(const struct st_context *ctx, const void *fingerprint, size_t length)
+{
+  struct st_memo *memo = ctx->memo;
+  st_digest(memo->given, fingerprint, length);
+  memo->has_given = true;
+  memo->was_same = memo->has_known && memcmp(memo->given, memo->known, ST_DIGEST_SIZE) == 0;
+  return memo->was_same;
+}
+
 /* ---- Package files ---------------------------------------------------------------------- */
 
 const struct st_packages *st_tracker_packages(struct st_tracker *t, struct st_error *err)

@@ -113,15 +113,20 @@ static struct st_value *copy(const struct st_value *row, size_t n)
   return values;
 }
 
+void st_facts_add(struct st_facts *facts, const struct st_catalog_table *table,
+                  const struct st_value *row)
+{
+  facts->rows = st_realloc(facts->rows, facts->count + 1, sizeof(*facts->rows));
+  facts->rows[facts->count++] = (struct st_row){table, copy(row, table->declaration.ncolumns)};
+}
+
 int st_fact(struct st_facts *out, const char *table, const struct st_value *row, size_t ncolumns,
             struct st_error *err)
 {
   const struct st_catalog_table *t = own_table(out, table, err);
   if (!t || check_row(out, t, row, ncolumns, err) < 0)
     return -1;
-  out->rows = st_realloc(out->rows, out->count + 1, sizeof(*out->rows));
-  struct st_row *r = &out->rows[out->count++];
-  *r = (struct st_row){t, copy(row, ncolumns)};
+  st_facts_add(out, t, row);
   return 0;
 }
 

@@ -21,6 +21,9 @@ struct st_facts {
   size_t count;
 };
 
+/* Adds a copy of a whole row, unchecked. */
+void st_facts_add(struct st_facts *facts, const struct st_catalog_table *table,
+                  const struct st_value *row);
 void st_facts_clear(struct st_facts *facts);
 /* Whether the two say the same rows in the same order. */
 bool st_facts_equal(const struct st_facts *a, const struct st_facts *b);

@@ -190,6 +190,7 @@ static struct st_loaded *add(struct st_host *host, const char *name)
   host->plugins = st_realloc(host->plugins, host->count + 1, sizeof(*host->plugins));
   struct st_loaded *l = &host->plugins[host->count++];
   *l = (struct st_loaded){.name = st_strdup(name), .bit = (unsigned)host->count - 1};
+  l->context.memo = st_calloc(1, sizeof(struct st_memo));
   return l;
 }
 
@@ -255,8 +256,8 @@ int st_host_open(struct st_host *host, struct st_tracker *tracker, struct st_err
       return st_fail(err, 0, "plug-in %s: that is no name of a plug-in (%s:%d)",
                      st_quote(conf->plugins[i].name), conf->plugins[i].place.file,
                      conf->plugins[i].place.line);
-    l->context = (struct st_context){l->plugin, tracker, &conf->plugins[i], tracker->root,
-                                     tracker->live_root};
+    l->context = (struct st_context){
+        l->plugin, tracker, &conf->plugins[i], tracker->root, tracker->live_root, l->context.memo};
   }
   for (size_t i = 0; i < host->count; i++) {
     if (host->plugins[i].context.conf)
@@ -272,6 +273,7 @@ void st_host_close(struct st_host *host)
     free(host->plugins[i].name);
     free(host->plugins[i].why);
     free(host->plugins[i].tables);
+    free(host->plugins[i].context.memo);
   }
   free(host->plugins);
   *host = (struct st_host){0};

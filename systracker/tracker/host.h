@@ -13,12 +13,20 @@
 
 struct st_tracker;
 
+/* What a plug-in's state is known again by: digests of its fingerprints. */
+struct st_memo {
+  bool has_known, has_given, was_same;
+  uint8_t known[ST_DIGEST_SIZE]; /* whose rows are facts */
+  uint8_t given[ST_DIGEST_SIZE]; /* by this call of `collect` */
+};
+
 struct st_context {
   const struct st_plugin *plugin;
   struct st_tracker *tracker;        /* whose store has the package files */
   const struct st_conf_plugin *conf; /* its block; never NULL for a plug-in that is used */
   int root;
   bool live_root;
+  struct st_memo *memo; /* owned by the host */
 };
 
 /* A plug-in named by the configuration, whether or not it could be loaded. */

@@ -523,14 +523,28 @@ struct absent_arg {
   struct st_error *err;
 };
 
+static int gone_at(struct st_observation *o, struct st_part *part,
+                   const struct st_catalog_table *table, void *arg, struct st_error *err)
+{
+  (void)part;
+  int r = st_catalog_gone(o->tracker->catalog, table, arg, err);
+  return r < 0 ? r : 0;
+}
+
 static int add_absent(void *arg, const char *path)
 {
   struct absent_arg *a = arg;
   struct st_observation *o = a->o;
+  struct st_value key = st_path_value(path);
   if (st_index_was_put(o->index, path) || is_unobserved(o, path, strlen(path)) ||
       st_scope_match(o->tracker->scope, path, false).plugins == 0)
     return 0;
-  return gone(o, path, a->err);
+  for (size_t i = 0; i < o->tracker->host.count; i++) {
+    struct st_part *part = &o->parts[i];
+    if (!part->failed && each_entry_table(o, part, gone_at, &key, a->err) < 0)
+      return -1;
+  }
+  return 0;
 }
 
 static int open_index(struct st_observation *o, struct st_error *err)

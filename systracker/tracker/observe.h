@@ -17,6 +17,7 @@
 struct st_part {
   struct st_loaded *plugin;
   bool failed;               /* its facts stand from here on; it is not called again */
+  bool unchanged;            /* `collect` said so: what is known stands */
   struct st_facts collected; /* kept to see whether packages changed meanwhile */
 };
 
