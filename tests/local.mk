@@ -28,6 +28,7 @@ SHELL_TESTS = \
 	tests/test-missing-mount.sh \
 	tests/test-names.sh \
 	tests/test-packaged.sh \
+	tests/test-package-content.sh \
 	tests/test-packages.sh \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \
@@ -85,6 +86,7 @@ tests_list_tree_LDADD = $(GCRYPT_LIBS)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
 	tests/quickstart.sh tests/rpm-lab.sh tests/real/debian.sh tests/real/toys.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
+	tests/fixtures/packaging.c tests/packaging.sh \
 	tests/fixtures/make-store.sh tests/fixtures/store-1.tar.xz \
 	tests/fixtures/lab-1.asc tests/fixtures/lab-2.asc \
 	GNUmakefile bootstrap .ci/run .clang-format

@@ -149,6 +149,14 @@ ST_DEFINE_CLEANUP(struct st_fact_row *, st_fact_free)
 int st_catalog_expected_content(struct st_catalog *c, int64_t number, const char *path,
                                 bool *ret_owned, struct st_id *ret, struct st_error *err);
 
+/* What a manifest in force says of a key of an entry table, whether or not a stored row deviates
+ * from it; `*ret` is NULL where none does. */
+int st_catalog_expected(struct st_catalog *c, int64_t number, const struct st_catalog_table *table,
+                        const struct st_value *key, struct st_fact_row **ret, struct st_error *err);
+/* The package's fact whose manifest is in force for the path; `*ret` is NULL where none is. */
+int st_catalog_expecting(struct st_catalog *c, int64_t number, const char *path,
+                         struct st_fact_row **ret, struct st_error *err);
+
 /* All facts (present ones) of a table at `number` in key order; of ST_TABLE_ENTRY tables only
  * those at or below `top` when that is not NULL.  `fact` is valid during the call alone.  Ends
  * early when fn returns other than 0, with that. */

@@ -224,11 +224,12 @@ static int choose(struct st_catalog *c, int64_t number, struct st_table_full *t,
   return r;
 }
 
-int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
-                     const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
+/* `best`: whose it is. */
+static int find_expected(struct st_catalog *c, int64_t number, struct st_table_full *t,
+                         const struct st_value *key, struct st_owner *best,
+                         struct st_fact_row **ret, struct st_error *err)
 {
   ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
-  struct st_owner best = {0};
   int64_t path;
 
   *ret = NULL;
@@ -246,7 +247,7 @@ int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full 
       return -1;
     sqlite3_bind_int64(s, 1, path);
     sqlite3_bind_int64(s, 2, t->id);
-    if (choose(c, number, t, &key[0], s, &best, &fact, err) < 0)
+    if (choose(c, number, t, &key[0], s, best, &fact, err) < 0)
       return -1;
   }
   if (!c->writer) {
@@ -255,7 +256,7 @@ int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full 
       return -1;
     st_bind(s, 1, &key[0]);
     sqlite3_bind_text(s, 2, t->pub.name, -1, SQLITE_STATIC);
-    if (choose(c, number, t, &key[0], s, &best, &fact, err) < 0)
+    if (choose(c, number, t, &key[0], s, best, &fact, err) < 0)
       return -1;
   }
   *ret = st_steal(&fact);
@@ -290,6 +291,41 @@ int st_catalog_expected_content(struct st_catalog *c, int64_t number, const char
     r = fact && take_content(fact, ret);
   }
   return r;
+}
+
+int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
+                     const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
+{
+  struct st_owner best = {0};
+
+  return find_expected(c, number, t, key, &best, ret, err);
+}
+
+int st_catalog_expected(struct st_catalog *c, int64_t number, const struct st_catalog_table *table,
+                        const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
+{
+  return st_expected_fact(c, number, st_full(table), key, ret, err);
+}
+
+int st_catalog_expecting(struct st_catalog *c, int64_t number, const char *path,
+                         struct st_fact_row **ret, struct st_error *err)
+{
+  struct st_value key = st_path_value(path);
+
+  *ret = NULL;
+  for (size_t i = 0; i < c->count && !*ret; i++) {
+    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+    struct st_owner best = {0};
+
+    if (find_expected(c, number, c->tables[i], &key, &best, &fact, err) < 0)
+      return -1;
+    if (best.package) {
+      *ret = st_row_copy(best.table, best.package->values, best.table->pub.declaration.ncolumns);
+      (*ret)->present = true;
+      (*ret)->since = best.package->since;
+    }
+  }
+  return 0;
 }
 
 /* ---- What changed ---------------------------------------------------------------------------- */

@@ -295,6 +295,17 @@ const struct st_package *st_packages_find_repacked(const struct st_packages *p, 
   return find(p, &key, true);
 }
 
+const struct st_package *st_packages_next(const struct st_packages *p,
+                                          const struct st_package *package)
+{
+  bool repacked = st_package_is_repacked(package);
+  for (size_t n = (size_t)(package - p->items) + 1;
+       n < p->count && !compare_words(&p->items[n], package); n++)
+    if (st_package_is_repacked(&p->items[n]) == repacked)
+      return &p->items[n];
+  return NULL;
+}
+
 /* ---- Keeping ------------------------------------------------------------------------------ */
 
 /* A file being written in packages/; removed at the end, as it has its own name then. */

@@ -46,6 +46,10 @@ const struct st_package *st_packages_find(const struct st_packages *p, const cha
 /* The same, of those that were put together again. */
 const struct st_package *st_packages_find_repacked(const struct st_packages *p, const char *name,
                                                    const char *version, const char *architecture);
+/* The next one of the same name, version and architecture as `package`, which is a listed one, and
+ * like it put together again or not; NULL: there are no more. */
+const struct st_package *st_packages_next(const struct st_packages *p,
+                                          const struct st_package *package);
 /* The n-th by name, version (as text), architecture and digest; NULL past the end. */
 const struct st_package *st_packages_at(const struct st_packages *p, size_t n);
 

@@ -5,6 +5,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/tracker/packaged.h"
 #include "systracker/tracker/tracker.h"
 
 /* The first entry table that names an object for the path. */
@@ -27,6 +28,23 @@ static int find_object(struct st_tracker *t, int64_t number, const char *path, s
     }
   }
   return 0;
+}
+
+/* The digest that the checkpoint knows of the path: 1; 0: it knows none. */
+static int find_digest(struct st_tracker *t, int64_t number, const char *path, struct st_id *ret,
+                       struct st_error *err)
+{
+  const struct st_catalog_table *table = st_catalog_table(t->catalog, "checksum_track_file");
+  struct st_value key = st_path_value(path);
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
+  if (!table)
+    return 0;
+  if (st_catalog_fact(t->catalog, number, table, &key, &fact, err) < 0)
+    return -1;
+  if (!fact->present || fact->values[1].type != ST_ID)
+    return 0;
+  *ret = fact->values[1].u.id;
+  return 1;
 }
 
 /* Whether any entry table knows the path at all. */
@@ -60,19 +78,30 @@ static int not_there(struct st_tracker *t, int64_t number, const char *path, str
   return 1;
 }
 
-int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
-                       st_piece_fn *fn, void *arg, struct st_error *err)
+/* As its package has it: 1 and an error where the package file is not kept, 2 where the file is not
+ * as its package has it, or of none. */
+static int packaged_content(struct st_tracker *t, int64_t number, const char *path,
+                            const struct st_id *id, st_piece_fn *fn, void *arg,
+                            struct st_error *err)
 {
-  struct st_id id;
-  int found = find_object(t, number, path, &id, err);
-  if (found <= 0)
-    return found < 0 ? found : not_there(t, number, path, err);
-  bool secret = id.keyed || st_tracker_listed(t, ST_CONF_SECRET, path, false);
-  if (secret && !secrets) {
-    st_refuse(err, "it is a secret (%s)", st_quote(path));
-    return 1;
-  }
-  int r = st_store_get_to(t->store, &id, fn, arg, err);
+  ST_AUTO_PACKAGED p = {0};
+  if (id->keyed)
+    return 2;
+  int found = st_packaged_find(t, number, path, &p, err);
+  if (found < 0)
+    return -1;
+  if (!found || !p.has_content || memcmp(p.content.digest, id->digest, ST_DIGEST_SIZE) != 0)
+    return 2;
+  int r = st_packaged_content(t, &p, fn, arg, err);
+  if (r > 0)
+    st_wrap(err, "it is as its package has it (%s)", st_quote(path));
+  return r;
+}
+
+static int stored_content(struct st_tracker *t, const char *path, const struct st_id *id,
+                          st_piece_fn *fn, void *arg, struct st_error *err)
+{
+  int r = st_store_get_to(t->store, id, fn, arg, err);
   if (r == -ENOENT) {
     st_error_clear(err);
     return st_fail(err, 0,
@@ -81,6 +110,26 @@ int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, b
                    st_quote(path));
   }
   return r < 0 ? st_wrap(err, "%s", st_quote(path)) : 0;
+}
+
+int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
+                       st_piece_fn *fn, void *arg, struct st_error *err)
+{
+  struct st_id id;
+  int kept = find_object(t, number, path, &id, err);
+  int found = kept == 0 ? find_digest(t, number, path, &id, err) : kept;
+  if (found <= 0)
+    return found < 0 ? found : not_there(t, number, path, err);
+  if ((id.keyed || st_tracker_listed(t, ST_CONF_SECRET, path, false)) && !secrets) {
+    st_refuse(err, "it is a secret (%s)", st_quote(path));
+    return 1;
+  }
+  if (st_store_has(t->store, &id))
+    return stored_content(t, path, &id, fn, arg, err);
+  int r = packaged_content(t, number, path, &id, fn, arg, err);
+  if (r != 2)
+    return r;
+  return kept ? stored_content(t, path, &id, fn, arg, err) : not_there(t, number, path, err);
 }
 
 int st_tracker_live_content(struct st_tracker *t, const char *path, size_t max,

@@ -11,6 +11,8 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/deb.c systracker/tracker/deb.h \
 	systracker/tracker/installed.c systracker/tracker/installed.h \
 	systracker/tracker/packagecontent.c systracker/tracker/packagecontent.h \
+	systracker/tracker/packaged.c systracker/tracker/packaged.h \
+	systracker/tracker/packagedtexts.c \
 	systracker/tracker/packagefetch.c systracker/tracker/packagefetch.h \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \

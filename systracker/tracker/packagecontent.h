@@ -19,7 +19,7 @@
 /* A package file; all borrowed. */
 struct st_package_source {
   int fd;           /* readable; its offset is moved */
-  const char *kind; /* "deb" or "rpm" */
+  const char *kind; /* as in packages.h: "deb", "rpm", "repacked-deb", "repacked-rpm" */
   const char *name; /* for messages, escaped */
 };
 

@@ -121,9 +121,10 @@ bool st_tracker_tracked(struct st_tracker *t, size_t n, const char *path, bool i
 const struct st_rule *st_tracker_listed(struct st_tracker *t, enum st_conf_list list,
                                         const char *path, bool is_dir);
 
-/* The content of a regular file at a checkpoint (not ST_LIVE): from the store, if it is kept; given
- * to `fn` as st_store_get_to does.  1: there was no such file, or its content is not kept (the
- * error says so); a secret's is given only when `secrets`. */
+/* The content of a regular file at a checkpoint (not ST_LIVE): from the store, if it is kept, or
+ * from its package's kept file, where it is as packaged; given to `fn` as st_store_get_to does.  1:
+ * there was no such file, or its content is not kept (the error says so); a secret's is given only
+ * when `secrets`. */
 int st_tracker_content(struct st_tracker *t, int64_t number, const char *path, bool secrets,
                        st_piece_fn *fn, void *arg, struct st_error *err);
 /* The same for the live system: read from the root, following no symlink. */

@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The content of a file that is as its package has it comes out of the kept package file: cat, diff,
+# and nothing of it is in the packs.
+. "$ST_SOURCE/tests/functions.sh"
+make_root
+make_config
+. "$ST_SOURCE/tests/packaging.sh"
+
+# One package of every kind of file, with a name as it was before /usr was merged.
+mkdir "$root/usr/bin" && ln -s usr/bin "$root/bin"
+# tree VERSION: what the package `tool` has.
+tree()
+{
+  t=$scratch/tool-$1
+  mkdir -p "$t/bin" "$t/usr/share/tool" "$t/usr/lib/tool" "$t/etc"
+  printf '#!/bin/sh\necho tool %s\n' "$1" >"$t/bin/tool"
+  chmod 755 "$t/bin/tool"
+  ln "$t/bin/tool" "$t/bin/tool-again"
+  printf 'a\nb %s\nc\n' "$1" >"$t/usr/share/tool/text"
+  head -c 3000000 /dev/zero | tr '\0' "${1%.*}" >"$t/usr/share/tool/long"
+  noise "$1" >"$t/usr/lib/tool/large"
+  : >"$t/usr/share/tool/empty"
+  printf 'x\0y %s' "$1" >"$t/usr/lib/tool/binary"
+  ln -s text "$t/usr/share/tool/link"
+  echo "option=$1" >"$t/etc/tool.conf"
+}
+# Bytes that do not compress, the same each time.
+noise() { awk -v s="$1" 'BEGIN { srand(s); for (i = 0; i < 500000; i++)
+  printf "%012.0f", rand() * 1e12 }'; }
+tree 1
+build tool 1 "$scratch/tool-1"
+tree 2
+echo new >"$scratch/tool-2/usr/share/tool/more"
+build tool 2 "$scratch/tool-2" zstd
+
+install_package tool 1 "$scratch/tool-1"
+expect_status 0 systracker checkpoint -m one
+expect_status 0 systracker status
+at() { sql "SELECT count(*) FROM checksum_track_file f JOIN path p ON p.id = f.path WHERE
+  CAST(p.path AS TEXT) LIKE '%/tool%'"; }
+[ "$(at)" -eq 0 ] || fail "files that are as packaged have rows: $(at)"
+
+# Without the package file their content is nowhere, and that is said.
+expect_status 1 systracker cat 1 /usr/share/tool/text
+one_error 'as its package has it' 'not kept \(tool 1 amd64\)'
+# What a configuration's rule keeps is in the store all the same.
+expect_status 0 systracker cat 1 /etc/tool.conf
+
+expect_status 0 systracker packages --keep "$scratch/debs"
+# same NUMBER PATH FILE: cat prints the file.
+same()
+{
+  systracker cat "$1" "$2" >"$out" || fail "no content: $2 at $1"
+  cmp "$out" "$3" || fail "another content: $2 at $1"
+}
+each_path() # VERSION CHECKPOINT
+{
+  t=$scratch/tool-$1
+  same "$2" /usr/share/tool/text "$t/usr/share/tool/text"
+  same "$2" /usr/share/tool/long "$t/usr/share/tool/long"
+  same "$2" /usr/share/tool/empty "$t/usr/share/tool/empty"
+  same "$2" /usr/lib/tool/large "$t/usr/lib/tool/large"
+  same "$2" /usr/lib/tool/binary "$t/usr/lib/tool/binary"
+  same "$2" /usr/bin/tool "$t/bin/tool"
+  same "$2" /usr/bin/tool-again "$t/bin/tool"
+  same "$2" /etc/tool.conf "$t/etc/tool.conf"
+}
+each_path 1 1
+
+# Across an upgrade: both nights are exact.
+install_package tool 2 "$scratch/tool-2"
+expect_status 0 systracker checkpoint -m two
+each_path 1 1
+each_path 2 2
+same 2 /usr/share/tool/more "$scratch/tool-2/usr/share/tool/more"
+expect_status 1 systracker cat 1 /usr/share/tool/more
+one_error 'no such path'
+[ "$(at)" -eq 0 ] || fail "files that are as packaged have rows: $(at)"
+stored=$(find "$store/packs" -name '*.pack' -exec cat {} + | wc -c)
+[ "$stored" -lt 1000000 ] || fail "contents of packages are in the packs: $stored bytes"
+
+# A damaged or short package file is an error, and gives nothing wrong.
+kept=$(echo "$store"/packages/*/*_tool_2_amd64.deb)
+cp "$kept" "$scratch/good"
+[ "$(stat -c %s "$kept")" -gt 1000000 ] || fail "the package file is too small to be cut"
+head -c 500000 "$scratch/good" >"$kept"
+expect_status 1 systracker cat 2 /usr/lib/tool/large
+one_error 'damaged' 'tool 2 amd64'
+[ ! -s "$out" ] || fail "something was printed of a damaged package"
+flip "$kept" 300000
+status=0
+systracker cat 2 /usr/share/tool/text >"$out" 2>"$err" || status=$?
+[ "$status" -ne 0 ] || cmp "$out" "$scratch/tool-2/usr/share/tool/text" || fail "a wrong content"
+cp "$scratch/good" "$kept"
+each_path 2 2
