@@ -31,6 +31,12 @@ struct st_facts {
   unsigned count, kept;
 };
 
+/* What is expected: lines as facts have, "observed" first where it is that. */
+struct st_manifest {
+  char lines[HOST_MOST];
+  size_t length;
+};
+
 /* An action is a line "yes: WORDS" or "no: WORDS"; of the last one there is its data, too. */
 struct st_plan {
   struct st_text text;
@@ -52,6 +58,10 @@ struct st_context {
 
 /* What st_unchanged says: set by the test; NULL: false. */
 extern bool (*host_unchanged)(const void *fingerprint, size_t length);
+
+/* The folder in which st_package_file finds NAME_VERSION_ARCHITECTURE; NULL: none is kept. */
+extern const char *host_packages;
+
 /* What st_run answers: set by the test; NULL fails every command. */
 extern int (*host_run)(char *const argv[], char **ret, size_t *length);
 

@@ -10,20 +10,25 @@
 #include "plugins/dpkg_track/statoverrides.h"
 #include "plugins/dpkg_track/status.h"
 
+/* The packages as one look found them. */
+struct database {
+  struct packages packages;
+  char **texts; /* what the packages' strings lie in */
+  size_t ntexts;
+};
+
+struct view;
+
 /* The plug-in, open: where its files are within the root. */
 struct dpkg_track {
   const struct st_context *ctx;
   char folder[PATH_MAX], status[PATH_MAX], updates[PATH_MAX], info[PATH_MAX];
   char alternatives[PATH_MAX], diversions[PATH_MAX], statoverride[PATH_MAX];
   uint64_t max_size; /* bytes, of a deviating file */
-  struct deviations *deviations;
-};
-
-/* The packages as one look found them. */
-struct database {
-  struct packages packages;
-  char **texts; /* what the packages' strings lie in */
-  size_t ntexts;
+  bool any;          /* dpkg has packages here, as `collect` found */
+  bool read;         /* `database` is of this scan */
+  struct database database;
+  struct view *view; /* of this scan, for `expected`; NULL: not needed yet */
 };
 
 /* Packages and apt's marks of them.  dpkg's lock is never taken: while it works, the status file

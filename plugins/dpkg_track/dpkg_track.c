@@ -10,8 +10,10 @@
 #include "plugins/dpkg_track/action.h"
 #include "plugins/dpkg_track/database.h"
 #include "plugins/dpkg_track/deviations.h"
+#include "plugins/dpkg_track/expected.h"
 #include "plugins/dpkg_track/plan.h"
 #include "plugins/dpkg_track/tables.h"
+#include "plugins/dpkg_track/view.h"
 #include "plugins/dpkg_track/words.h"
 #include "plugins/values.h"
 
@@ -99,7 +101,7 @@ static int put_package(int info, const struct package *p, struct st_facts *out,
       [PACKAGE_VERSION] = st_text_value(p->version),
       [PACKAGE_STATE] = st_text_value(p->state),
       [PACKAGE_CHANGED] = changed(info, p),
-      [PACKAGE_MANIFEST] = st_null(), /* packages expect nothing yet */
+      [PACKAGE_MANIFEST] = st_null(), /* SysTracker asks `expected` where it has to */
       [PACKAGE_AUTO] = st_integer(p->automatic),
   };
   return st_fact(out, PACKAGE, row, PACKAGE_COLUMNS, err);
@@ -125,14 +127,21 @@ static int put_packages(struct dpkg_track *d, const struct database *db, struct 
  * judge (ST_TABLE_PACKAGES). */
 static int collect_packages(struct dpkg_track *d, struct st_facts *out, struct st_error *err)
 {
-  struct database db = {0};
-  int r = database_read(d, &db, err);
+  int r = database_read(d, &d->database, err);
+  d->read = true;
+  d->any = d->database.packages.count > 0;
   if (r >= 0)
-    r = put_packages(d, &db, out, err);
-  else if (r == -ENOENT)
-    r = 0;
-  database_free(&db);
-  return r;
+    r = put_packages(d, &d->database, out, err);
+  return r == -ENOENT ? 0 : r;
+}
+
+/* What was read of the root stands for one scan. */
+static void forget(struct dpkg_track *d)
+{
+  database_free(&d->database);
+  view_free(d->view);
+  d->view = NULL;
+  d->read = d->any = false;
 }
 
 struct collecting {
@@ -224,7 +233,7 @@ static int collect(void *self, struct st_facts *out, struct st_error *err)
 {
   struct dpkg_track *d = self;
   struct collecting c = {d, out};
-  deviations_forget(d->deviations);
+  forget(d);
   if (collect_packages(d, out, err) < 0 || each_alternative(d, collect_alternative, &c, err) < 0 ||
       collect_diversions(d, out, err) < 0)
     return -1;
@@ -250,8 +259,7 @@ static bool join_all(struct dpkg_track *d, const char *folder)
 static void close_plugin(void *self)
 {
   struct dpkg_track *d = self;
-  if (d->deviations)
-    deviations_free(d->deviations);
+  forget(d);
   free(d);
 }
 
@@ -268,11 +276,9 @@ static int open_plugin(const struct st_context *ctx, void **self, struct st_erro
     return st_fail(err, 0, "out of memory");
   d->ctx = ctx;
   d->max_size = (uint64_t)max_size;
-  d->deviations = deviations_new();
-  bool fits = join_all(d, folder);
-  if (!d->deviations || !fits) {
+  if (!join_all(d, folder)) {
     close_plugin(d);
-    return fits ? st_fail(err, 0, "out of memory") : st_fail(err, 0, "admindir: is too long");
+    return st_fail(err, 0, "admindir: is too long");
   }
   *self = d;
   return 0;
@@ -280,7 +286,7 @@ static int open_plugin(const struct st_context *ctx, void **self, struct st_erro
 
 static struct st_plugin plugin = {
     .name = "dpkg_track",
-    .version = "3",
+    .version = "4",
     .description = "packages of dpkg, what belongs to them, and files that deviate from them",
     .options = options,
     .tables = tables,
@@ -289,6 +295,7 @@ static struct st_plugin plugin = {
     .want = dpkg_want,
     .entry = dpkg_entry,
     .collect = collect,
+    .expected = dpkg_expected,
     .explain = dpkg_explain,
     .plan = dpkg_plan,
     .apply = dpkg_apply,

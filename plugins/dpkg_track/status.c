@@ -19,8 +19,11 @@ struct reader {
 /* What is taken of a stanza, as it is written. */
 struct stanza {
   char *package, *status, *architecture, *version, *config_version, *multi_arch, *automatic;
+  char *conffiles; /* its first line, which is empty; the others follow */
+  const char *conffiles_end;
   size_t line;
   bool any; /* it has a field at all */
+  bool in_conffiles;
 };
 
 static int malformed(const struct reader *r, size_t line, const char *why, struct st_error *err)
@@ -35,7 +38,8 @@ static bool is_blank(char c)
   return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The next line, terminated in place and without blanks at its end.  0 at the end of the text. */
+/* The next line, without blanks at its end: NULs stand for them and for the line's end.  0 at the
+ * end of the text. */
 static int next_line(struct reader *r, char **ret, struct st_error *err)
 {
   if (r->next == r->end)
@@ -48,9 +52,9 @@ static int next_line(struct reader *r, char **ret, struct st_error *err)
   r->next = stop + 1;
   r->line++;
   r->indented = *start == ' ' || *start == '\t';
-  while (stop > start && is_blank(stop[-1]))
-    stop--;
   *stop = 0;
+  while (stop > start && is_blank(stop[-1]))
+    *--stop = 0;
   *ret = start;
   return 1;
 }
@@ -70,6 +74,7 @@ static char **place_of(struct stanza *s, const char *field)
       {"Config-Version", &s->config_version},
       {"Multi-Arch", &s->multi_arch},
       {"Auto-Installed", &s->automatic},
+      {"Conffiles", &s->conffiles},
   };
   for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
     if (strcasecmp(field, known[i].name) == 0)
@@ -86,6 +91,7 @@ static int take_field(const struct reader *r, struct stanza *s, char *line, stru
     return malformed(r, at, "neither a field nor the continuation of one", err);
   *colon = 0;
   char **place = place_of(s, line);
+  s->in_conffiles = place == &s->conffiles;
   if (!place)
     return 0;
   char *value = colon + 1;
@@ -119,6 +125,8 @@ static int next_stanza(struct reader *r, struct stanza *ret, struct st_error *er
     ret->any = true;
     if (!r->indented && take_field(r, ret, line, err) < 0)
       return -1;
+    if (ret->in_conffiles)
+      ret->conffiles_end = r->next;
   }
   return more < 0 ? more : ret->any;
 }
@@ -179,6 +187,8 @@ static int take_package(const struct reader *r, const struct stanza *s, struct p
       .installed = strcmp(status, "not-installed") != 0,
       .coinstallable = s->multi_arch && strcasecmp(s->multi_arch, "same") == 0,
       .line = s->line,
+      .conffiles = s->conffiles,
+      .conffiles_end = s->conffiles_end,
   };
   return 0;
 }
@@ -274,6 +284,72 @@ int packages_update(struct packages *packages, char *text, size_t length, const 
 {
   struct reader r = {.next = text, .end = text + length, .line = 1, .what = what};
   return each_package(packages, &r, update, err);
+}
+
+const struct package *packages_find(const struct packages *packages, const char *name,
+                                    const char *architecture)
+{
+  for (size_t i = 0; i < packages->count; i++) {
+    const struct package *p = &packages->items[i];
+    if (strcmp(p->name, name) == 0 && strcmp(p->architecture, architecture) == 0)
+      return p;
+  }
+  return NULL;
+}
+
+/* ---- Configuration files ---------------------------------------------------------------- */
+
+static bool is_word_of(const char *s, size_t n, const char *word)
+{
+  return n == strlen(word) && memcmp(s, word, n) == 0;
+}
+
+/* Cuts the last word off a line; `*length` is what is left of it. */
+static const char *last_word(const char *line, size_t *length, size_t *ret_length)
+{
+  size_t end = *length, start;
+  while (end > 0 && is_blank(line[end - 1]))
+    end--;
+  for (start = end; start > 0 && !is_blank(line[start - 1]); start--)
+    ;
+  *ret_length = end - start;
+  *length = start;
+  return line + start;
+}
+
+/* "/etc/x MD5", and behind it flags; the path may hold blanks.  false: its digest is not known. */
+static bool parse_conffile(const char *line, struct conffile *ret)
+{
+  size_t left = strlen(line), n;
+  const char *word = last_word(line, &left, &n);
+  *ret = (struct conffile){0};
+  while (is_word_of(word, n, "obsolete") || is_word_of(word, n, "remove-on-upgrade")) {
+    ret->obsolete = true;
+    word = last_word(line, &left, &n);
+  }
+  if (n != MD5_DIGITS || strspn(word, "0123456789abcdef") < MD5_DIGITS)
+    return false;
+  while (left > 0 && is_blank(line[left - 1]))
+    left--;
+  size_t blanks = strspn(line, " \t");
+  *ret = (struct conffile){line + blanks, left > blanks ? left - blanks : 0, word, ret->obsolete};
+  return ret->length > 0 && *ret->path == '/';
+}
+
+/* A line begins with a blank, and NULs stand behind it. */
+bool conffile_next(const struct package *p, const char **at, struct conffile *ret)
+{
+  const char *line = *at ? *at : p->conffiles;
+  while (line && line < p->conffiles_end) {
+    const char *now = line;
+    line += strlen(line);
+    while (line < p->conffiles_end && !*line)
+      line++;
+    *at = line;
+    if (parse_conffile(now, ret))
+      return true;
+  }
+  return false;
 }
 
 /* ---- apt's marks ------------------------------------------------------------------------ */

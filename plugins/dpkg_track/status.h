@@ -21,7 +21,17 @@ struct package {
   bool coinstallable; /* Multi-Arch: same */
   bool automatic;     /* marked so by apt: installed for others' sake (packages_mark) */
   size_t line;        /* where its stanza begins */
+  const char *conffiles, *conffiles_end; /* lines of its Conffiles field (conffile_next) */
 };
+
+/* One configuration file, as dpkg last took it from the package. */
+struct conffile {
+  const char *path; /* absolute */
+  size_t length;
+  const char *md5; /* MD5_DIGITS, not terminated */
+  bool obsolete;   /* the package does not have it any more */
+};
+#define MD5_DIGITS 32
 
 struct packages {
   struct package *items;
@@ -42,6 +52,14 @@ int packages_update(struct packages *packages, char *text, size_t length, const 
  * is not in it is not automatic. */
 int packages_mark(struct packages *packages, char *text, size_t length, const char *what,
                   struct st_error *err);
+
+/* The entry of that name and architecture; NULL: none. */
+const struct package *packages_find(const struct packages *packages, const char *name,
+                                    const char *architecture);
+
+/* Goes through a package's configuration files: `*at` begins as NULL.  Those whose digest dpkg does
+ * not know (yet) are passed over.  false: no more. */
+bool conffile_next(const struct package *p, const char **at, struct conffile *ret);
 
 /* Frees the array; the texts are the caller's. */
 void packages_free(struct packages *packages);
