@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* standard_track - the metadata of every tracked entry. */
+#include <stdlib.h>
 #include <sys/sysmacros.h>
 #include <sys/types.h>
 
@@ -88,9 +89,50 @@ static struct st_value name_value(const char *name)
   return st_text_value(name);
 }
 
-static int entry(void *self, const struct st_entry *e, struct st_facts *out, struct st_error *err)
+/* ---- Attributes ------------------------------------------------------------------------ */
+
+#define RECORD_HEADER 6 /* bytes before a record's name: lengths of both, and the kind */
+* /
+
+    /* What policy sets, and no package: SELinux's label, IMA's signature. */
+    static bool is_of_policy(const unsigned char *name, size_t length)
 {
-  (void)self;
+  static const char *const names[] = {"security.selinux", "security.ima"};
+  for (size_t i = 0; i < COUNT(names); i++) {
+    if (length == strlen(names[i]) && memcmp(name, names[i], length) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* The length of the record there, 0: it is cut off. */
+static size_t record_length(const unsigned char *p, size_t left)
+{
+  if (left < RECORD_HEADER)
+    return 0;
+  uint32_t value = p[2] | p[3] << 8 | p[4] << 16 | (uint32_t)p[5] << 24;
+  size_t n = (size_t)RECORD_HEADER + p[0];
+  return left < n || left - n < value ? 0 : n + value;
+}
+
+/* Copies the list without them; `to` has room for all of it.  The length. */
+static size_t without_policy(const struct st_entry *e, unsigned char *to)
+{
+  const unsigned char *p = e->xattrs;
+  size_t done = 0;
+  for (size_t at = 0, n; (n = record_length(p + at, e->xattrs_length - at)) > 0; at += n) {
+    if (is_of_policy(p + at + RECORD_HEADER, p[at]))
+      continue;
+    memcpy(to + done, p + at, n);
+    done += n;
+  }
+  return done;
+}
+
+/* ---- Entries --------------------------------------------------------------------------- */
+
+static int put(const struct st_entry *e, struct st_facts *out, struct st_error *err)
+{
   /* Of a directory the time says only that something in it came or went: not a fact. */
   bool timed = e->type != 'd';
   bool device = e->type == 'b' || e->type == 'c';
@@ -114,6 +156,23 @@ static int entry(void *self, const struct st_entry *e, struct st_facts *out, str
       [HOLES] = e->holes ? st_bytes_value(ST_BYTES, e->holes, e->holes_length) : st_null(),
   };
   return st_fact(out, TABLE, row, COLUMNS, err);
+}
+
+/* Of what packages have, no attribute of policy's is a fact. */
+static int entry(void *self, const struct st_entry *e, struct st_facts *out, struct st_error *err)
+{
+  (void)self;
+  if (!e->owned || e->xattrs_length == 0)
+    return put(e, out, err);
+  struct st_entry seen = *e;
+  unsigned char *list = malloc(e->xattrs_length);
+  if (!list)
+    return st_fail(err, 0, "out of memory");
+  seen.xattrs_length = without_policy(e, list);
+  seen.xattrs = list;
+  int r = put(&seen, out, err);
+  free(list);
+  return r;
 }
 
 static unsigned want(void *self, const struct st_entry *e)

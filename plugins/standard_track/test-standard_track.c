@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "plugins/test-host.h"
 
+#include <string.h>
+
 #include <sys/sysmacros.h>
 #include <sys/types.h>
 
@@ -55,6 +57,24 @@ static void test_what_stat_does_not_say(void **state)
   assert_string_equal(host_entry(NULL, &e), "entry|/a|f|0|0|0|-|-|0|0|-|-||3|16||ab\n");
   e.link_group = "/A";
   assert_string_equal(host_entry(NULL, &e), "entry|/a|f|0|0|0|-|-|0|0|-|-|/A|3|16||ab\n");
+}
+
+/* A label of what a package has is policy's; a capability is not. */
+static void test_policy(void **state)
+{
+  (void)state;
+  static const char list[] = "\x10\0\5\0\0\0security.selinuxlabel"
+                             "\x06\0\3\0\0\0user.aone"
+                             "\x0c\0\2\0\0\0security.imaxx";
+  struct st_entry e = {
+      .path = "/a", .type = 'f', .xattrs = list, .xattrs_length = sizeof(list) - 1};
+  const char *said = host_entry(NULL, &e);
+  assert_int_equal(strncmp(said, "entry|/a|f|0|0|0|-|-|0|0|-|-|-|-|-|\x10", 36), 0);
+  e.owned = true;
+  said = host_entry(NULL, &e);
+  assert_int_equal(strncmp(said, "entry|/a|f|0|0|0|-|-|0|0|-|-|-|-|-|\x06", 36), 0);
+  e.xattrs_length = 6 + 16 + 5;
+  assert_string_equal(host_entry(NULL, &e), "entry|/a|f|0|0|0|-|-|0|0|-|-|-|-|-||-\n");
 }
 
 static void test_explain_groups(void **state)
@@ -179,6 +199,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_entry),
       cmocka_unit_test(test_what_stat_does_not_say),
+      cmocka_unit_test(test_policy),
       cmocka_unit_test(test_explain_groups),
       cmocka_unit_test(test_explain_flags_and_attributes),
       cmocka_unit_test(test_names_that_are_no_text),

@@ -84,6 +84,33 @@ static void test_secret(void **state)
   assert_memory_equal(words.data, plain.data, plain.length);
 }
 
+/* A list that does not name a label leaves it; what takes another's place has its. */
+static void test_label(void **state)
+{
+  struct scratch *s = *state;
+  static const char label[] = "system_u:object_r:bin_t:s0";
+  ST_AUTO_BUFFER a = ST_BUFFER_INIT, b = ST_BUFFER_INIT;
+  put_file(s->fd, "a", "x");
+  put_file(s->fd, "b", "x");
+  ST_AUTO_CLOSE int fd = openat(s->fd, "a", O_PATH | O_CLOEXEC);
+  ST_AUTO_CLOSE int other = openat(s->fd, "b", O_PATH | O_CLOEXEC);
+  ST_AUTO_FREE char *path = st_format("%s/a", s->path);
+  if (setxattr(path, "security.selinux", label, sizeof(label), 0) < 0)
+    skip(); /* not allowed here */
+  assert_false(st_xattrs_apply(fd, -1, "", 0, no_problem, NULL));
+  read_of(s->fd, "a", &a);
+  assert_non_null(memmem(a.data, a.length, "bin_t", 5));
+  assert_false(st_xattrs_apply(other, fd, "", 0, no_problem, NULL));
+  read_of(s->fd, "b", &b);
+  assert_int_equal(a.length, b.length);
+  assert_memory_equal(a.data, b.data, a.length);
+  set(s, "b", "security.selinux", "other", 6);
+  read_of(s->fd, "b", &b);
+  assert_true(st_xattrs_apply(fd, other, b.data, b.length, no_problem, NULL));
+  read_of(s->fd, "a", &a);
+  assert_memory_equal(a.data, b.data, b.length);
+}
+
 /* An ACL's own form: version 2, then tag, permissions and id of each entry. */
 static const uint8_t acl_value[] = {2,    0,    0,    0,    1,    0,    6,  0,    0xff, 0xff, 0xff,
                                     0xff, 2,    0,    5,    0,    7,    0,  0,    0,    4,    0,
@@ -262,13 +289,10 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      scratch_test(test_read_and_apply),
-      scratch_test(test_secret),
-      scratch_test(test_acl),
-      cmocka_unit_test(test_damaged),
-      cmocka_unit_test(test_words),
-      scratch_test(test_flags),
-      scratch_test(test_holes),
+      scratch_test(test_read_and_apply),  scratch_test(test_secret),
+      scratch_test(test_label),           scratch_test(test_acl),
+      cmocka_unit_test(test_damaged),     cmocka_unit_test(test_words),
+      scratch_test(test_flags),           scratch_test(test_holes),
       cmocka_unit_test(test_equal_holes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@
 #define FIRST_VALUE 256
 #define ACL_ACCESS "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
+#define LABEL "security.selinux"
+#define SIGNATURE "security.ima"
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
@@ -492,6 +494,42 @@ static void set_one(const struct applying *a, const struct st_xattr *x)
     explicit_bzero(value.data, value.length);
 }
 
+static bool is_named(const struct st_xattr *x, const char *name)
+{
+  return x->name_length == strlen(name) && memcmp(x->name, name, x->name_length) == 0;
+}
+
+/* Attributes that a list need not name: policy sets them, and they are not known of what a package
+ * has.  A label cannot even be removed where SELinux is in force. */
+static bool is_of_policy(const struct st_xattr *x)
+{
+  return is_named(x, LABEL) || is_named(x, SIGNATURE);
+}
+
+static bool find(const void *list, size_t length, const char *name, struct st_xattr *ret)
+{
+  size_t at = 0;
+  while (st_xattr_next(list, length, &at, ret) == 1) {
+    if (is_named(ret, name))
+      return true;
+  }
+  return false;
+}
+
+/* What takes another's place has its label, where the list names none. */
+static void take_label(const struct applying *a, const struct st_buffer *now, const void *list,
+                       size_t length)
+{
+  ST_AUTO_BUFFER label = ST_BUFFER_INIT;
+  struct st_xattr x;
+  if (!*a->from.path || find(list, length, LABEL, &x) || read_value(&a->from, LABEL, &label) != 0)
+    return;
+  bool same = find(now->data, now->length, LABEL, &x) && x.length == label.length &&
+              memcmp(x.data, label.data, label.length) == 0;
+  if (!same && setxattr(a->path, LABEL, label.data, label.length, 0) < 0)
+    a->problem(a->arg, LABEL, errno);
+}
+
 /* Both lists side by side, as they are sorted. */
 static bool apply_all(const struct applying *a, const struct st_buffer *now, const void *list,
                       size_t length)
@@ -502,9 +540,9 @@ static bool apply_all(const struct applying *a, const struct st_buffer *now, con
   int r = st_xattr_next(now->data, now->length, &at, &x), s = st_xattr_next(list, length, &bt, &y);
   while (r == 1 || s == 1) {
     int order = r != 1 ? 1 : s != 1 ? -1 : compare_records(&x, &y);
-    bool same = order == 0 && values_equal(&x, &y);
+    bool same = (order == 0 && values_equal(&x, &y)) || (order < 0 && is_of_policy(&x));
     changed |= !same;
-    if (order < 0)
+    if (order < 0 && !same)
       remove_one(a, &x);
     else if (!same)
       set_one(a, &y);
@@ -527,5 +565,8 @@ bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
   int e = st_xattrs_read(fd, "", NULL, &now);
   if (e < 0)
     problem(arg, "extended attributes", -e);
-  return e == 0 && apply_all(&a, &now, list, length);
+  if (e < 0)
+    return false;
+  take_label(&a, &now, list, length);
+  return apply_all(&a, &now, list, length);
 }

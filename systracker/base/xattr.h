@@ -86,7 +86,9 @@ void st_xattrs_resolve(const void *list, size_t length, const struct st_xattr_na
                        struct st_buffer *out);
 
 /* Makes `fd`'s attributes (O_PATH or not) those of the list; a secret's are taken over from what
- * `from` has, or stay where that is -1.  `problem` is told what cannot be set or removed, and why.
+ * `from` has, or stay where that is -1.  SELinux's label and IMA's signature are not removed where
+ * the list does not name them; the label is then that of `from`.  `problem` is told what cannot be
+ * set or removed, and why.
  * Whether there was anything to do. */
 bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
                      void (*problem)(void *arg, const char *name, int code), void *arg);

@@ -177,9 +177,12 @@ void st_render_key(const struct st_change *change, struct st_buffer *out)
 {
   const struct st_table *d = change->declaration;
   for (size_t i = 0; i < d->ncolumns && (d->columns[i].flags & ST_KEY); i++) {
+    const struct st_value *v = &st_change_row(change)[i];
+    if (i > 0 && v->type == ST_TEXT && v->u.bytes.length == 0)
+      continue;
     if (i > 0)
       st_buffer_append_string(out, " ");
-    st_render_value(&d->columns[i], &st_change_row(change)[i], out);
+    st_render_value(&d->columns[i], v, out);
   }
 }
 
