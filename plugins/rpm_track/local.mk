@@ -1,4 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+plugin_LTLIBRARIES += plugins/rpm_track/rpm_track.la
+dist_man_MANS += plugins/rpm_track/systracker-rpm_track.8
+plugins_rpm_track_rpm_track_la_SOURCES = \
+	plugins/rpm_track/rpm_track.c plugins/rpm_track/tables.h \
+	plugins/rpm_track/database.c plugins/rpm_track/database.h \
+	plugins/rpm_track/packages.c plugins/rpm_track/packages.h plugins/rpm_track/rpm/list.h \
+	plugins/rpm_track/words.c plugins/rpm_track/words.h plugins/values.h
+plugins_rpm_track_rpm_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+
 # What has librpm in it.
 program_PROGRAMS += plugins/rpm_track/rpm/systracker-rpm
 plugins_rpm_track_rpm_systracker_rpm_SOURCES = \
@@ -14,9 +23,18 @@ plugins_rpm_track_rpm_systracker_rpm_CFLAGS = $(AM_CFLAGS) $(RPM_CFLAGS) $(CAP_C
 plugins_rpm_track_rpm_systracker_rpm_LDADD = libsystracker.la $(RPM_LIBS) $(CAP_LIBS)
 
 if HAVE_CMOCKA
-RPM_TESTS = plugins/rpm_track/rpm/test-caps plugins/rpm_track/rpm/test-paths
+RPM_TESTS = plugins/rpm_track/test-packages plugins/rpm_track/test-rpm_track \
+	plugins/rpm_track/rpm/test-caps plugins/rpm_track/rpm/test-paths
 check_PROGRAMS += $(RPM_TESTS)
 TESTS += $(RPM_TESTS)
+plugins_rpm_track_test_packages_SOURCES = plugins/rpm_track/test-packages.c \
+	$(plugins_rpm_track_rpm_track_la_SOURCES) $(TEST_HOST)
+plugins_rpm_track_test_packages_CFLAGS = $(UNIT_CFLAGS)
+plugins_rpm_track_test_packages_LDADD = $(CMOCKA_LIBS)
+plugins_rpm_track_test_rpm_track_SOURCES = plugins/rpm_track/test-rpm_track.c \
+	$(plugins_rpm_track_rpm_track_la_SOURCES) $(TEST_HOST)
+plugins_rpm_track_test_rpm_track_CFLAGS = $(UNIT_CFLAGS)
+plugins_rpm_track_test_rpm_track_LDADD = $(CMOCKA_LIBS)
 plugins_rpm_track_rpm_test_caps_SOURCES = plugins/rpm_track/rpm/test-caps.c \
 	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/caps.h
 plugins_rpm_track_rpm_test_caps_CFLAGS = $(UNIT_CFLAGS) $(CAP_CFLAGS)
