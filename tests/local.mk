@@ -29,6 +29,7 @@ SHELL_TESTS = \
 	tests/test-names.sh \
 	tests/test-packaged.sh \
 	tests/test-package-content.sh \
+	tests/test-package-diff.sh \
 	tests/test-packages.sh \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \

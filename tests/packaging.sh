@@ -10,7 +10,7 @@ packaging=$root/var/packaging
 mkdir -p "$packaging" "$scratch/debs"
 : >"$packaging/installed"
 build_plugin packaging
-echo 'plugin packaging { }' >>"$config"
+echo 'plugin packaging { track = { "/usr" } }' >>"$config"
 
 # build NAME VERSION FOLDER [COMPRESSION]: a .deb of what is in the folder.
 build()

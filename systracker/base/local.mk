@@ -21,6 +21,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/recovery.c systracker/base/recovery.h \
 	systracker/base/set.c systracker/base/set.h \
 	systracker/base/text.c systracker/base/text.h \
+	systracker/base/version.c systracker/base/version.h \
 	systracker/base/xattr.c systracker/base/xattr.h systracker/base/xattr-words.c
 
 # A unit test lies beside what it tests.

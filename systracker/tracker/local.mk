@@ -30,6 +30,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/render-history.c \
 	systracker/tracker/render-internal.h \
 	systracker/tracker/render-json.c \
+	systracker/tracker/render-package.c \
 	systracker/tracker/render-patch.c \
 	systracker/tracker/render-words.c
 

@@ -107,6 +107,53 @@ bool st_group_is_loud(const struct st_group *g)
   return false;
 }
 
+/* ---- As packaged ----------------------------------------------------------------------------- */
+
+/* The content that a side of a change names; NULL: none. */
+static const struct st_id *content_of(const struct st_change *change, bool after)
+{
+  const struct st_value *row = after ? change->after : change->before;
+  for (size_t i = 0; row && i < change->declaration->ncolumns; i++)
+    if (row[i].type == ST_ID)
+      return &row[i].u.id;
+  return NULL;
+}
+
+static bool has_object_column(const struct st_table *d)
+{
+  for (size_t i = 0; i < d->ncolumns; i++)
+    if (d->columns[i].flags & ST_OBJECT)
+      return true;
+  return false;
+}
+
+static bool same_content(const struct st_change *a, const struct st_change *b, bool after)
+{
+  const struct st_id *x = content_of(a, after), *y = content_of(b, after);
+  return !x || (y && st_id_equal(x, y));
+}
+
+/* That content is kept is no deviation where it is what the package has, before and after. */
+static bool is_kept_copy(const struct st_group *g, const struct st_change *change)
+{
+  if (!has_object_column(change->declaration))
+    return false;
+  for (size_t i = 0; i < g->count; i++) {
+    const struct st_change *other = &g->items[i].change;
+    if (other->packaged && same_content(change, other, false) && same_content(change, other, true))
+      return true;
+  }
+  return false;
+}
+
+bool st_group_is_packaged(const struct st_group *g)
+{
+  for (size_t i = 0; i < g->count; i++)
+    if (!g->items[i].change.packaged && !is_kept_copy(g, &g->items[i].change))
+      return false;
+  return g->entry;
+}
+
 int st_group_finish(struct st_group *g, struct st_tracker *t, int64_t b, struct st_error *err)
 {
   g->secret = is_secret(g, t);

@@ -16,7 +16,18 @@ struct history {
   struct st_group group;
 };
 
-static int print_json(struct history *h, const char *time, const char *message)
+/* The package that the change came with, where it is as packaged before and after; else nothing. */
+static int find_package(const struct history *h, struct st_packaged *ret, struct st_error *err)
+{
+  int64_t at = h->group.letter == 'D' ? st_catalog_before(h->t->catalog, h->number) : h->number;
+  *ret = (struct st_packaged){0};
+  if (!st_group_is_packaged(&h->group) || at == 0)
+    return 0;
+  return st_packaged_find(h->t, at, h->path, ret, err) < 0 ? -1 : 0;
+}
+
+static int print_json(struct history *h, const char *time, const char *message,
+                      const struct st_packaged *package)
 {
   const struct st_group *g = &h->group;
   for (size_t i = 0; i < g->count; i++) {
@@ -28,6 +39,8 @@ static int print_json(struct history *h, const char *time, const char *message)
     json_object_set_new(o, "time", json_string(time));
     if (message)
       json_object_set_new(o, "message", st_json_path(message));
+    if (package->name)
+      json_object_set_new(o, "with", st_packaged_json(package));
     if (st_cli_json(o) < 0)
       return -1;
   }
@@ -36,11 +49,16 @@ static int print_json(struct history *h, const char *time, const char *message)
 
 /* The message of the checkpoint is the nearest that there is to "why". */
 static int print_words(struct history *h, const char *time, const char *message,
-                       struct st_error *err)
+                       const struct st_packaged *package, struct st_error *err)
 {
   ST_AUTO_STRINGS words = {0};
   if (st_group_words(&h->group, h->t, h->times, false, &words, err) < 0)
     return -1;
+  if (package->name) {
+    ST_AUTO_FREE char *name = st_packaged_name(package);
+    st_strings_take(&words,
+                    st_format(h->group.letter == 'D' ? "as %s went" : "as %s has it", name));
+  }
   printf("%4" PRId64 "  %s  %c %s", h->number, time, h->group.letter, st_quote(h->path));
   for (size_t i = 0; i < words.count; i++)
     printf("%s%s", i == 0 ? ": " : ", ", words.items[i]);
@@ -61,7 +79,11 @@ static int print_group(struct history *h, struct st_error *err)
   if (st_group_finish(&h->group, h->t, h->number, err) < 0)
     return -1;
   h->shown++;
-  return h->cli->json ? print_json(h, time, message) : print_words(h, time, message, err);
+  ST_AUTO_PACKAGED package;
+  if (find_package(h, &package, err) < 0)
+    return -1;
+  return h->cli->json ? print_json(h, time, message, &package)
+                      : print_words(h, time, message, &package, err);
 }
 
 static int flush_group(struct history *h, struct st_error *err)

@@ -3,6 +3,7 @@
 #ifndef ST_TRACKER_RENDER_INTERNAL_H
 #define ST_TRACKER_RENDER_INTERNAL_H
 
+#include "systracker/tracker/packaged.h"
 #include "systracker/tracker/render.h"
 
 /* Texts longer than this are not compared line by line. */
@@ -55,6 +56,8 @@ void st_group_free(struct st_group *g);
 /* All is added: finds out what the group is; `b`: the state after the changes. */
 int st_group_finish(struct st_group *g, struct st_tracker *t, int64_t b, struct st_error *err);
 bool st_group_is_loud(const struct st_group *g);
+/* Whether a package's own line says all there is to say of the path. */
+bool st_group_is_packaged(const struct st_group *g);
 /* Its words, a string a table that has something to say; `patched`: the texts' difference is shown
  * beside, so digests need not be. */
 int st_group_words(const struct st_group *g, struct st_tracker *t, bool times, bool patched,
@@ -64,18 +67,49 @@ int st_group_words(const struct st_group *g, struct st_tracker *t, bool times, b
 json_t *st_group_json(const struct st_group *g, struct st_tracker *t,
                       const struct st_change *change, bool times);
 
+/* ---- Packages: render-package.c -------------------------------------------------------------- */
+
+/* How many paths of a package changed as the package says: deviations are shown by themselves. */
+struct st_package_count {
+  int64_t added, changed, deleted;
+};
+struct st_package_counts {
+  struct st_set *names;
+  struct st_package_count *items;
+  size_t count;
+};
+void st_package_counts_free(struct st_package_counts *counts);
+/* Counts a finished group to the package whose manifest has its path at `b`, else at `a`. */
+int st_package_counts_add(struct st_package_counts *counts, struct st_tracker *t,
+                          const struct st_group *g, int64_t a, int64_t b, struct st_error *err);
+/* What was counted to the package that the change is about. */
+struct st_package_count st_package_counts_of(const struct st_package_counts *counts,
+                                             const struct st_change *change);
+/* "its files: 3 added, 118 changed", malloc'ed; NULL: none did. */
+char *st_package_count_words(const struct st_package_count *c);
+json_t *st_package_count_json(const struct st_package_count *c);
+
+/* Whether the change is of a package itself. */
+bool st_change_is_package(const struct st_change *change);
+/* "installed", "removed", "upgraded", "downgraded"; NULL: it is of the same version. */
+const char *st_package_verb(const struct st_change *change);
+/* The same with its versions, where no plug-in says it: "upgraded 1 → 2"; nothing for NULL. */
+void st_package_words(const struct st_change *change, struct st_buffer *out);
+
 /* Where the contents of a change come from, for the unified diff. */
 struct st_patch_sides {
   struct st_tracker *t;
   int64_t a, b;
   bool live; /* b is ST_LIVE */
+  struct st_packaged_texts *texts;
 };
 
-/* The unified diff of the change's ST_OBJECT column: appends it (nothing: there is no difference in
- * text) and returns 1; 0 when there is nothing to compare (binary, not kept, secret, too large),
- * and then `why` may have got words.  `letter`: the group's. */
-int st_render_patch(const struct st_patch_sides *sides, const struct st_change *change, char letter,
-                    struct st_buffer *out, struct st_buffer *why, struct st_error *err);
+/* The unified diff of what the group's path or key contains: appends it (nothing: there is no
+ * difference in text) and returns 1, `*ret` being the change that it belongs to; 0 when there is
+ * nothing to compare (binary, not kept, secret, too large), and then `why` may have got words. */
+int st_render_patch(const struct st_patch_sides *sides, const struct st_group *g,
+                    const struct st_change **ret, struct st_buffer *out, struct st_buffer *why,
+                    struct st_error *err);
 /* Prints it, coloured and safe on a terminal. */
 void st_print_patch(const struct st_cli *cli, const struct st_buffer *patch);
 

@@ -7,17 +7,25 @@
 #include "systracker/base/process.h"
 #include "systracker/tracker/render-internal.h"
 
-/* The first ST_OBJECT column that is set on some side; -1: none. */
-static int object_column(const struct st_change *change)
+/* The first column that is set on some side, differs, and names the content of an object, or, not
+ * `object`, says its digest; -1: none. */
+static int content_column(const struct st_change *change, bool object)
 {
   const struct st_table *d = change->declaration;
-  for (size_t i = 0; i < d->ncolumns; i++)
-    if ((d->columns[i].flags & ST_OBJECT) && st_column_differs(change, i) &&
+  for (size_t i = 0; i < d->ncolumns; i++) {
+    unsigned flags = d->columns[i].flags;
+    bool fits = object ? flags & ST_OBJECT
+                       : st_change_is_entry(change) && d->columns[i].type == ST_ID &&
+                             !(flags & (ST_OBJECT | ST_MANIFEST));
+    if (fits && st_column_differs(change, i) &&
         ((change->before && change->before[i].type == ST_ID) ||
          (change->after && change->after[i].type == ST_ID)))
       return (int)i;
+  }
   return -1;
 }
+
+#define BINARY 2 /* of one side's content: there is no text to compare */
 
 static void say(struct st_buffer *why, const char *words)
 {
@@ -44,7 +52,41 @@ static int read_live(const struct st_patch_sides *sides, const struct st_change 
   return 0;
 }
 
-/* One side's content: 1 it is there (nothing for a side without a row), 0 it is not to be had. */
+static int read_stored(const struct st_patch_sides *sides, const struct st_id *id,
+                       struct st_buffer *out, struct st_buffer *why)
+{
+  if (st_store_length(sides->t->store, id) > (int64_t)ST_PATCH_MAX) {
+    say(why, "too large to compare line by line");
+    return 0;
+  }
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  if (st_store_get(sides->t->store, id, out, &err) == 0)
+    return 1;
+  say(why, st_error_text(&err));
+  return 0;
+}
+
+/* As a package has it at that side: 1; 0, with words; BINARY; -1: it is not as any package has it.
+ */
+static int read_packaged(const struct st_patch_sides *sides, const struct st_change *change,
+                         const struct st_id *id, bool after, struct st_buffer *out,
+                         struct st_buffer *why)
+{
+  ST_AUTO_PACKAGED p = {0};
+  const struct st_value *key = &st_change_row(change)[0];
+  if (!st_change_is_entry(change) || id->keyed || !sides->texts)
+    return -1;
+  ST_AUTO_FREE char *path = st_memdup(key->u.bytes.data, key->u.bytes.length);
+  if (st_packaged_find(sides->t, after ? sides->b : sides->a, path, &p, NULL) <= 0 ||
+      !p.has_content || memcmp(p.content.digest, id->digest, ST_DIGEST_SIZE) != 0)
+    return -1;
+  bool binary;
+  int r = st_packaged_text(sides->texts, &p, ST_PATCH_MAX, out, &binary, why);
+  return binary ? BINARY : r;
+}
+
+/* One side's content: 1 it is there (nothing for a side without a row), 0 it is not to be had, or
+ * BINARY. */
 static int read_side(const struct st_patch_sides *sides, const struct st_change *change, int column,
                      bool after, struct st_buffer *out, struct st_buffer *why)
 {
@@ -54,21 +96,15 @@ static int read_side(const struct st_patch_sides *sides, const struct st_change 
   const struct st_value *v = &row[column];
   if (v->type != ST_ID)
     return 0;
-  if (!st_store_has(sides->t->store, &v->u.id)) {
-    if (after && sides->live)
-      return read_live(sides, change, &v->u.id, out, why);
-    say(why, "its content is missing from the store");
-    return 0;
-  }
-  if (st_store_length(sides->t->store, &v->u.id) > (int64_t)ST_PATCH_MAX) {
-    say(why, "too large to compare line by line");
-    return 0;
-  }
-  ST_AUTO_ERROR err = ST_ERROR_INIT;
-  if (st_store_get(sides->t->store, &v->u.id, out, &err) == 0)
-    return 1;
-  say(why, st_error_text(&err));
-  return 0;
+  if (st_store_has(sides->t->store, &v->u.id))
+    return read_stored(sides, &v->u.id, out, why);
+  if (after && sides->live)
+    return read_live(sides, change, &v->u.id, out, why);
+  int packaged = read_packaged(sides, change, &v->u.id, after, out, why);
+  bool object = change->declaration->columns[column].flags & ST_OBJECT;
+  if (packaged < 0 && (object || after))
+    say(why, object ? "its content is missing from the store" : "what it is now is not kept");
+  return packaged < 0 ? 0 : packaged;
 }
 
 /* "a/etc/hosts at 3", "b/etc/hosts live", "/dev/null". */
@@ -95,23 +131,54 @@ static bool is_one_sided(const struct st_change *change, char letter, struct st_
   return true;
 }
 
-int st_render_patch(const struct st_patch_sides *sides, const struct st_change *change, char letter,
-                    struct st_buffer *out, struct st_buffer *why, struct st_error *err)
+static int read_text(const struct st_patch_sides *sides, const struct st_change *change, int column,
+                     bool after, struct st_buffer *out, struct st_buffer *why)
 {
-  int column = object_column(change);
-  if (column < 0 || st_change_is_secret(change) || is_one_sided(change, letter, why))
-    return 0;
+  int r = read_side(sides, change, column, after, out, why);
+  return r == 1 && st_is_binary(out->data, out->length) ? BINARY : r;
+}
+
+/* The one before first: whether it can be had decides, and what is now mostly can. */
+static int compare_sides(const struct st_patch_sides *sides, const struct st_change *change,
+                         int column, struct st_buffer *out, struct st_buffer *why,
+                         struct st_error *err)
+{
   ST_AUTO_BUFFER old = ST_BUFFER_INIT;
   ST_AUTO_BUFFER new_ = ST_BUFFER_INIT;
-  if (!read_side(sides, change, column, false, &old, why) ||
-      !read_side(sides, change, column, true, &new_, why))
-    return 0;
-  if (st_is_binary(old.data, old.length) || st_is_binary(new_.data, new_.length))
+  int r = read_text(sides, change, column, false, &old, why);
+  if (r == 1)
+    r = read_text(sides, change, column, true, &new_, why);
+  if (r == BINARY)
+    st_buffer_clear(why); /* which another table's row may have filled */
+  if (r != 1)
     return 0;
   ST_AUTO_FREE char *a = label(sides, change, false);
   ST_AUTO_FREE char *b = label(sides, change, true);
-  int r = st_unified_diff(old.data, old.length, a, new_.data, new_.length, b, out, err);
+  r = st_unified_diff(old.data, old.length, a, new_.data, new_.length, b, out, err);
   return r < 0 ? r : 1;
+}
+
+int st_render_patch(const struct st_patch_sides *sides, const struct st_group *g,
+                    const struct st_change **ret, struct st_buffer *out, struct st_buffer *why,
+                    struct st_error *err)
+{
+  int r = 0;
+  if (g->secret)
+    return 0;
+  for (int object = 1; object >= 0; object--)
+    for (size_t i = 0; i < g->count && r == 0; i++) {
+      const struct st_change *change = &g->items[i].change;
+      int column = content_column(change, object);
+      /* What is there on one side alone is shown where somebody chose to keep it. */
+      if (column < 0 || st_change_is_secret(change) ||
+          (!object && !(change->before && change->after)) || is_one_sided(change, g->letter, why))
+        continue;
+      *ret = change;
+      r = compare_sides(sides, change, column, out, why, err);
+    }
+  if (r > 0)
+    st_buffer_clear(why);
+  return r;
 }
 
 static const char *line_colour(const char *line, size_t length)

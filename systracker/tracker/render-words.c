@@ -318,6 +318,30 @@ static bool ask_plugin(struct st_tracker *t, const struct st_change *change, boo
   return said;
 }
 
+/* A plug-in says both versions; whether that is up or down is said in the same words for all. */
+static void render_package(struct st_tracker *t, const struct st_change *change, bool times,
+                           struct st_buffer *out)
+{
+  const char *verb = change->before && change->after ? st_package_verb(change) : NULL;
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  if (ask_plugin(t, change, times, &words)) {
+    st_buffer_printf(out, "%s%s%s", verb ? verb : "", verb ? " " : "", words.data);
+    return;
+  }
+  size_t start = out->length;
+  st_package_words(change, out);
+  if (!change->before || !change->after)
+    return;
+  for (size_t i = 0; i < change->declaration->ncolumns; i++) {
+    if (!is_shown(change, i, times) ||
+        (verb && strcmp(change->declaration->columns[i].name, "version") == 0))
+      continue;
+    if (out->length > start)
+      st_buffer_append_string(out, ", ");
+    render_column(change, i, out);
+  }
+}
+
 int st_render_words(struct st_tracker *t, const struct st_change *change, bool times,
                     struct st_buffer *out, struct st_error *err)
 {
@@ -327,6 +351,8 @@ int st_render_words(struct st_tracker *t, const struct st_change *change, bool t
   if (st_change_is_secret(change))
     st_buffer_append_string(out,
                             change->before && change->after ? "content changed" : "secret content");
+  else if (st_change_is_package(change))
+    render_package(t, change, times, out);
   else if (!ask_plugin(t, change, times, out))
     render_columns(change, times, out);
   return 0;

@@ -13,57 +13,55 @@ struct render {
   const struct st_cli *cli;
   const struct st_render_options *options;
   struct st_patch_sides sides;
-  bool manifests; /* some table can name a manifest, so facts may be expected ones */
   struct st_group group;
   int64_t added, deleted, changed, retyped;
-  int64_t packaged; /* paths of packages, not shown one by one */
-  bool rules;       /* they changed, too */
+  struct st_package_counts counts;
+  int64_t packaged;        /* paths of packages, not shown one by one */
+  int64_t packages, paths; /* of what is shown */
+  bool rules;              /* they changed, too */
 };
 
 /* ---- Files of packages ----------------------------------------------------------------------- */
 
-static bool any_manifests(struct st_catalog *c)
+/* What is named is shown, as git does. */
+static bool hides_packaged(const struct st_render_options *options)
 {
-  const struct st_catalog_table *table;
-  for (size_t n = 0; (table = st_catalog_table_at(c, n)); n++)
-    for (size_t i = 0; i < table->declaration.ncolumns; i++)
-      if (table->declaration.columns[i].flags & ST_MANIFEST)
-        return true;
-  return false;
+  return !options->files && (!options->paths || options->paths->count == 0);
 }
 
-/* Whether the side of the change is just what a package declares: 1, or nothing at all: 2. */
-static int side_expected(struct render *r, const struct st_change *change, bool after,
-                         struct st_error *err)
+/* Counts it to its package; 1: and that is all. */
+static int take_packaged(struct render *r, struct st_error *err)
 {
-  const struct st_value *row = after ? change->after : change->before;
-  const struct st_catalog_table *table = st_catalog_table(r->t->catalog, change->table);
-  int64_t number = after ? r->sides.b : r->sides.a;
-  if (!table || number == 0)
-    return 2;
-  ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
-  if (st_catalog_fact(r->t->catalog, number, table, st_change_row(change), &fact, err) < 0)
-    return -1;
-  if (!row)
-    return fact->since > 0 ? 0 : 2; /* stored as absent: a deviation */
-  return fact->expected;
-}
-
-/* Whether the package's own line says all there is to say of the path. */
-static int group_is_packaged(struct render *r, struct st_error *err)
-{
-  const struct st_group *g = &r->group;
-  if (!g->entry || !r->manifests)
+  if (!st_group_is_packaged(&r->group))
     return 0;
-  for (size_t i = 0; i < g->count; i++) {
-    int before = side_expected(r, &g->items[i].change, false, err);
-    int after = before <= 0 ? 0 : side_expected(r, &g->items[i].change, true, err);
-    if (before < 0 || after < 0)
-      return -1;
-    if (before == 0 || after == 0 || (before == 2 && after == 2))
-      return 0;
-  }
+  if (!r->options->name_only &&
+      st_package_counts_add(&r->counts, r->t, &r->group, r->sides.a, r->sides.b, err) < 0)
+    return -1;
+  if (!hides_packaged(r->options))
+    return 0;
+  r->packaged++;
   return 1;
+}
+
+/* What a package's line says besides what its plug-in does. */
+static void add_counts(const struct render *r, struct st_strings *words)
+{
+  const struct st_change *change = &r->group.items[0].change;
+  if (!st_change_is_package(change))
+    return;
+  struct st_package_count c = st_package_counts_of(&r->counts, change);
+  char *said = st_package_count_words(&c);
+  if (said)
+    st_strings_take(words, said);
+}
+
+static int group_words(const struct render *r, bool patched, struct st_strings *ret,
+                       struct st_error *err)
+{
+  if (st_group_words(&r->group, r->t, r->options->times, patched, ret, err) < 0)
+    return -1;
+  add_counts(r, ret);
+  return 0;
 }
 
 /* ---- Lines
@@ -89,7 +87,7 @@ static int print_stat(struct render *r, const char *name, struct st_error *err)
 {
   ST_AUTO_STRINGS words = {0};
   const struct st_group *g = &r->group;
-  if (st_group_words(g, r->t, r->options->times, false, &words, err) < 0)
+  if (group_words(r, false, &words, err) < 0)
     return -1;
   printf("%s%c%s %s", letter_colour(r, g->letter), g->letter, r->cli->colour ? "\033[m" : "", name);
   for (size_t i = 0; i < words.count; i++)
@@ -106,26 +104,15 @@ static const char *letter_word(char letter)
                          : "changed";
 }
 
-/* The group's unified diffs; returns 1 when there was one. */
-static int group_patch(struct render *r, struct st_buffer *out, struct st_buffer *why,
-                       struct st_error *err)
-{
-  const struct st_group *g = &r->group;
-  int found = 0;
-  for (size_t i = 0; r->options->patch && !g->secret && !found && i < g->count; i++)
-    found = st_render_patch(&r->sides, &g->items[i].change, g->letter, out, why, err);
-  return found;
-}
-
 static int print_full(struct render *r, const char *name, struct st_error *err)
 {
   const struct st_group *g = &r->group;
   ST_AUTO_STRINGS words = {0};
   ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
   ST_AUTO_BUFFER why = ST_BUFFER_INIT;
-  int patched = group_patch(r, &patch, &why, err);
-  if (patched < 0 ||
-      st_group_words(g, r->t, r->options->times, patched && patch.length > 0, &words, err) < 0)
+  const struct st_change *of;
+  int patched = r->options->patch ? st_render_patch(&r->sides, g, &of, &patch, &why, err) : 0;
+  if (patched < 0 || group_words(r, patched && patch.length > 0, &words, err) < 0)
     return -1;
   printf("%s%s%s %s\n", letter_colour(r, g->letter), letter_word(g->letter),
          r->cli->colour ? "\033[m" : "", name);
@@ -140,12 +127,22 @@ static int print_full(struct render *r, const char *name, struct st_error *err)
 /* ---- JSON
  * --------------------------------------------------------------------------------- */
 
+/* The package's own object, with what became of its files. */
+static void set_counts(const struct render *r, json_t *o)
+{
+  const struct st_change *change = &r->group.items[0].change;
+  if (!st_change_is_package(change))
+    return;
+  struct st_package_count c = st_package_counts_of(&r->counts, change);
+  json_object_set_new(o, "files", st_package_count_json(&c));
+}
+
 static int print_json_name(struct render *r, struct st_error *err)
 {
   const struct st_group *g = &r->group;
   ST_AUTO_STRINGS words = {0};
   const char letter[] = {g->letter, 0};
-  if (!r->options->name_only && st_group_words(g, r->t, r->options->times, false, &words, err) < 0)
+  if (!r->options->name_only && group_words(r, false, &words, err) < 0)
     return -1;
   json_t *o = json_object();
   if (g->entry) {
@@ -157,38 +154,41 @@ static int print_json_name(struct render *r, struct st_error *err)
   json_object_set_new(o, "status", json_string(letter));
   if (g->secret)
     json_object_set_new(o, "secret", json_true());
-  if (!r->options->name_only)
+  if (!r->options->name_only) {
     json_object_set_new(o, "words", st_json_words_each(&words));
+    set_counts(r, o);
+  }
   return st_cli_json(o);
 }
 
-static int print_json_change(struct render *r, const struct st_change *change, struct st_error *err)
+static int print_json_change(struct render *r, const struct st_change *change,
+                             const struct st_buffer *patch)
 {
   if (!r->options->times && !st_change_is_loud(change))
     return 0;
   json_t *o = st_group_json(&r->group, r->t, change, r->options->times);
-  if (r->options->patch && !r->group.secret) {
-    ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
-    ST_AUTO_BUFFER why = ST_BUFFER_INIT;
-    int found = st_render_patch(&r->sides, change, r->group.letter, &patch, &why, err);
-    if (found < 0) {
-      json_decref(o);
-      return -1;
-    }
-    if (patch.length > 0)
-      json_object_set_new(o, "diff", st_json_bytes(patch.data, patch.length));
-  }
+  set_counts(r, o);
+  if (patch->length > 0)
+    json_object_set_new(o, "diff", st_json_bytes(patch->data, patch->length));
   return st_cli_json(o);
 }
 
 static int print_json(struct render *r, struct st_error *err)
 {
   const struct st_group *g = &r->group;
+  const struct st_change *of = NULL;
+  ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER why = ST_BUFFER_INIT;
+  static const struct st_buffer none = {0};
   if (r->options->stat || r->options->name_only)
     return print_json_name(r, err);
-  for (size_t i = 0; i < g->count; i++)
-    if (print_json_change(r, &g->items[i].change, err) < 0)
+  if (r->options->patch && st_render_patch(&r->sides, g, &of, &patch, &why, err) < 0)
+    return -1;
+  for (size_t i = 0; i < g->count; i++) {
+    const struct st_change *change = &g->items[i].change;
+    if (print_json_change(r, change, change == of ? &patch : &none) < 0)
       return -1;
+  }
   return 0;
 }
 
@@ -197,6 +197,8 @@ static int print_json(struct render *r, struct st_error *err)
 
 static void count_group(struct render *r)
 {
+  r->paths += r->group.entry;
+  r->packages += st_change_is_package(&r->group.items[0].change);
   switch (r->group.letter) {
   case 'A':
     r->added++;
@@ -231,12 +233,10 @@ static int flush_group(struct render *r, struct st_error *err)
     return 0;
   int result = 0;
   if (r->options->times || st_group_is_loud(g)) {
-    int packaged = r->options->files ? 0 : group_is_packaged(r, err);
-    if (packaged > 0) {
-      r->packaged++;
-    } else if (packaged < 0 || st_group_finish(g, r->t, r->sides.b, err) < 0) {
-      result = -1;
-    } else {
+    result = st_group_finish(g, r->t, r->sides.b, err);
+    if (result == 0)
+      result = take_packaged(r, err);
+    if (result == 0) {
       count_group(r);
       result = print_group(r, err);
     }
@@ -279,6 +279,25 @@ static int on_change(void *arg, const struct st_change *change, struct st_error 
   return 0;
 }
 
+/* "; 30 packages, 2 files, 1 other", where there is more than one kind. */
+static void print_kinds(const struct render *r, int64_t all)
+{
+  int64_t others = all - r->packages - r->paths;
+  const char *between = "; ";
+  const struct {
+    int64_t n;
+    const char *one, *many;
+  } kinds[] = {{r->packages, "package", "packages"},
+               {r->paths, "file", "files"},
+               {others, "other", "others"}};
+  for (size_t i = 0; i < ST_COUNT(kinds); i++) {
+    if (kinds[i].n == 0 || kinds[i].n == all)
+      continue;
+    printf("%s%" PRId64 " %s", between, kinds[i].n, kinds[i].n == 1 ? kinds[i].one : kinds[i].many);
+    between = ", ";
+  }
+}
+
 static void print_sum(const struct render *r)
 {
   int64_t all = r->added + r->deleted + r->changed + r->retyped;
@@ -296,8 +315,9 @@ static void print_sum(const struct render *r)
       printf("%s %" PRId64 " %s", between, parts[i].n, parts[i].word);
       between = ",";
     }
+  print_kinds(r, all);
   if (r->packaged > 0)
-    printf("; and %" PRId64 " of packages (--files shows them)", r->packaged);
+    printf("; and %" PRId64 " files as their packages have them (--files shows them)", r->packaged);
   putchar('\n');
 }
 
@@ -309,12 +329,14 @@ int64_t st_render_changes(struct st_tracker *t, const struct st_cli *cli, int64_
       .cli = cli,
       .options = options,
       .sides = {.t = t, .a = a, .b = b, .live = b == ST_LIVE},
-      .manifests = any_manifests(t->catalog),
   };
+  r.sides.texts = st_packaged_texts_new(t);
   int result = st_catalog_changes(t->catalog, a, b, on_change, &r, err);
   if (result >= 0)
     result = flush_group(&r, err);
   st_group_free(&r.group);
+  st_package_counts_free(&r.counts);
+  st_packaged_texts_free(r.sides.texts);
   if (result < 0)
     return -1;
   int64_t count = r.added + r.deleted + r.changed + r.retyped + r.packaged;

@@ -36,6 +36,9 @@ void st_render_value(const struct st_column *column, const struct st_value *valu
                      struct st_buffer *out);
 /* The change as a JSON object: table, key, and a pair for each differing column. */
 json_t *st_render_json(struct st_tracker *t, const struct st_change *change, bool times);
+struct st_packaged;
+/* `package`, `version` and `architecture` of a package that expects something. */
+json_t *st_packaged_json(const struct st_packaged *p);
 /* Whether anything but ST_QUIET columns differs. */
 bool st_change_is_loud(const struct st_change *change);
 /* Whether the change speaks of a secret (an ST_ID with `keyed` on either side). */

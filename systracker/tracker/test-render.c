@@ -241,6 +241,67 @@ static void test_group_letters(void **state)
   st_group_free(&g);
 }
 
+/* What became of a package, where no plug-in says it; and whether it went up or down. */
+static void test_packages(void **state)
+{
+  (void)state;
+  static const struct st_column of_installed[] = {
+      {"name", ST_TEXT, ST_KEY}, {"version", ST_TEXT, 0}, {"state", ST_TEXT, 0}};
+  static const struct st_table installed = {"package", ST_TABLE_PACKAGES, 3, of_installed};
+  struct st_value a[] = {st_text_value("tool"), st_text_value("1.9"), st_text_value("ok")};
+  struct st_value b[] = {st_text_value("tool"), st_text_value("1.10"), st_text_value("ok")};
+  struct st_change change = {"test_package", &installed, a, b, false};
+  says(&change, false, "upgraded 1.9 → 1.10");
+  change = (struct st_change){"test_package", &installed, b, a, false};
+  says(&change, false, "downgraded 1.10 → 1.9");
+  change = (struct st_change){"test_package", &installed, NULL, b, false};
+  says(&change, false, "installed 1.10");
+  change = (struct st_change){"test_package", &installed, b, NULL, false};
+  says(&change, false, "removed (was 1.10)");
+  b[1] = a[1];
+  b[2] = st_text_value("held");
+  change = (struct st_change){"test_package", &installed, a, b, false};
+  says(&change, false, "state ok → held");
+  struct st_package_count none = {0}, some = {1, 20, 0};
+  ST_AUTO_FREE char *words = st_package_count_words(&some);
+  assert_null(st_package_count_words(&none));
+  assert_string_equal(words, "its files: 1 added, 20 changed");
+}
+
+/* A group is as packaged where all its changes are, or say only that the same content is kept. */
+static void test_group_packaged(void **state)
+{
+  (void)state;
+  static const struct st_column of_digest[] = {{"path", ST_PATH, ST_KEY}, {"digest", ST_ID, 0}};
+  static const struct st_column of_object[] = {{"path", ST_PATH, ST_KEY},
+                                               {"object", ST_ID, ST_OBJECT}};
+  static const struct st_table digests = {"d", ST_TABLE_ENTRY, 2, of_digest};
+  static const struct st_table objects = {"o", ST_TABLE_ENTRY, 2, of_object};
+  struct st_id one = id_of("one", false), two = id_of("two", false), three = id_of("three", false);
+  struct st_value a[] = {st_path_value("/etc/x"), st_id_value(&one)};
+  struct st_value b[] = {st_path_value("/etc/x"), st_id_value(&two)};
+  struct st_value c[] = {st_path_value("/etc/x"), st_id_value(&three)};
+  const struct st_change packaged = {"test_d", &digests, a, b, true};
+  const struct st_change own = {"test_d", &digests, a, b, false};
+  const struct st_change same = {"test_o", &objects, a, b, false};
+  const struct st_change began = {"test_o", &objects, NULL, b, false};
+  const struct st_change other = {"test_o", &objects, a, c, false};
+  const struct {
+    const struct st_change *first, *second;
+    bool expected;
+  } cases[] = {{&packaged, NULL, true},   {&own, NULL, false},        {&packaged, &same, true},
+               {&packaged, &began, true}, {&packaged, &other, false}, {&own, &same, false},
+               {&packaged, &own, false}};
+  for (size_t i = 0; i < ST_COUNT(cases); i++) {
+    struct st_group g = {0};
+    st_group_add(&g, cases[i].first, "/etc/x");
+    if (cases[i].second)
+      st_group_add(&g, cases[i].second, "/etc/x");
+    assert_int_equal(st_group_is_packaged(&g), cases[i].expected);
+    st_group_free(&g);
+  }
+}
+
 int main(void)
 {
   st_digest_init();
@@ -249,6 +310,7 @@ int main(void)
       cmocka_unit_test(test_quiet_and_null), cmocka_unit_test(test_one_side),
       cmocka_unit_test(test_secret),         cmocka_unit_test(test_json),
       cmocka_unit_test(test_group_secret),   cmocka_unit_test(test_group_letters),
+      cmocka_unit_test(test_packages),       cmocka_unit_test(test_group_packaged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
