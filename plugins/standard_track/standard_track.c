@@ -92,10 +92,9 @@ static struct st_value name_value(const char *name)
 /* ---- Attributes ------------------------------------------------------------------------ */
 
 #define RECORD_HEADER 6 /* bytes before a record's name: lengths of both, and the kind */
-* /
 
-    /* What policy sets, and no package: SELinux's label, IMA's signature. */
-    static bool is_of_policy(const unsigned char *name, size_t length)
+/* What policy sets, and no package: SELinux's label, IMA's signature. */
+static bool is_of_policy(const unsigned char *name, size_t length)
 {
   static const char *const names[] = {"security.selinux", "security.ima"};
   for (size_t i = 0; i < COUNT(names); i++) {
