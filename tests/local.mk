@@ -89,6 +89,7 @@ EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
 	tests/fixtures/packaging.c tests/packaging.sh \
 	tests/fixtures/make-store.sh tests/fixtures/store-1.tar.xz \
+	tests/fixtures/store-2.tar.xz \
 	tests/fixtures/lab-1.asc tests/fixtures/lab-2.asc \
 	GNUmakefile bootstrap .ci/run .clang-format
 

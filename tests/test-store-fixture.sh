@@ -30,7 +30,7 @@ goes_on()
   jq -c '[.number, .state_root, .header]' "$out" >"$scratch/log"
   ! grep -vxFf "$scratch/log" "$store/expected-log" || fail "$1: log, once raised"
   # Byte 63 is the end of user_version: a writer has brought the object index up.
-  [ "$(od -An -tu1 -j63 -N1 "$store/packs/objects.db" | tr -d ' ')" = 2 ] || fail "$1: objects.db"
+  [ "$(od -An -tu1 -j63 -N1 "$store/packs/objects.db" | tr -d ' ')" = 3 ] || fail "$1: objects.db"
 }
 
 goes_on store-1

@@ -8,6 +8,7 @@
 #include "systracker/store/chunker.h"
 #include "systracker/store/chunklist.h"
 #include "systracker/store/delta.h"
+#include "systracker/store/group.h"
 #include "systracker/store/objectindex.h"
 #include "systracker/store/packs.h"
 #include "systracker/store/store.h"
@@ -21,6 +22,8 @@ struct st_store {
   struct st_object_index *index;
   struct st_zstd **idle; /* contexts that no thread is using */
   size_t nidle;
+  struct st_groups groups; /* a writer's */
+  struct st_decoded_groups decoded;
 };
 
 /* Held until the end of the block; never while another function of ours that takes it is called. */
@@ -41,6 +44,15 @@ static inline void st_store_unlock(pthread_mutex_t **lock)
 /* A context for this thread, made where none is idle; to be given back. */
 struct st_zstd *st_store_take_zstd(struct st_store *store);
 void st_store_give_zstd(struct st_store *store, struct st_zstd *z);
+
+/* Whether one record may be what the other is based on. */
+static inline bool st_record_may_be_based(const struct st_record *record,
+                                          const struct st_record *base)
+{
+  bool group = base->encoding == ST_ENCODING_GROUP;
+  return base->step < record->step && base->encoding != ST_ENCODING_LIST &&
+         group == (record->encoding == ST_ENCODING_PART) && !st_id_equal(&base->id, &record->id);
+}
 
 /* Whether the row's record lies within its pack. */
 bool st_store_holds(struct st_store *store, const struct st_object_row *row);

@@ -128,8 +128,7 @@ static enum st_read decode_on(struct reading *g, const struct st_record *record,
 {
   ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
   size_t start = out->length;
-  if (base->record.step >= record->step || depth >= ST_DELTA_DEPTH_MAX ||
-      base->record.encoding == ST_ENCODING_LIST)
+  if (!st_record_may_be_based(record, &base->record) || depth >= ST_DELTA_DEPTH_MAX)
     return damaged(err, "its base is no earlier step");
   enum st_read r = read_row(g, base, depth + 1, &prefix, err);
   if (r != ST_READ_OK) {
@@ -159,6 +158,69 @@ static enum st_read decode_delta(struct reading *g, const struct st_object_row *
   for (int i = 0; i < n && r != ST_READ_OK; i++) {
     out->length = start;
     r = decode_on(g, record, &bases[i], depth, payload, length, out, err);
+  }
+  return r;
+}
+
+/* ---- Groups -----------------------------------------------------------------------------------
+ */
+
+static enum st_read decode_group(struct reading *g, const struct st_record *record,
+                                 const char *payload, struct st_buffer *out, struct st_error *err)
+{
+  uint8_t digest[ST_DIGEST_SIZE];
+  st_digest(digest, payload, record->stored);
+  if (record->id.keyed || memcmp(digest, record->id.digest, sizeof digest) != 0)
+    return damaged(err, "it is not what its id says");
+  return st_zstd_decode(g->zstd, payload, record->stored, NULL, record->raw, out, err) < 0
+             ? ST_READ_DAMAGED
+             : ST_READ_OK;
+}
+
+static enum st_read decode_part_of(struct reading *g, const struct st_record *record,
+                                   const struct st_object_row *group, uint64_t offset,
+                                   struct st_buffer *out, struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  size_t start = out->length;
+  if (!st_record_may_be_based(record, &group->record))
+    return damaged(err, "its group is none");
+  enum st_read r = read_row(g, group, 0, &content, err);
+  if (r != ST_READ_OK) {
+    st_wrap(err, "its group");
+    return r;
+  }
+  if (offset > content.length || record->raw > content.length - offset)
+    return damaged(err, "its group ends before it");
+  st_buffer_append(out, content.data + offset, record->raw);
+  if (!proves(g->store, &record->id, out->data + start, record->raw))
+    return damaged(err, "its content is not what its id says");
+  st_decoded_keep(g->store, &group->record.id, &content);
+  return ST_READ_OK;
+}
+
+/* As a base, a group is named by the first bytes of its id. */
+static enum st_read decode_part(struct reading *g, const struct st_object_row *row,
+                                const struct st_record *record, const char *payload,
+                                struct st_buffer *out, struct st_error *err)
+{
+  struct st_object_row groups[CANDIDATES_MAX];
+  size_t start = out->length;
+  uint64_t offset;
+  if (st_number_decode((const uint8_t *)payload, record->stored, &offset) != (int)record->stored)
+    return damaged(err, "it does not say where it begins");
+  if (st_decoded_take(g->store, record->base, offset, record->raw, out) &&
+      proves(g->store, &record->id, out->data + start, record->raw))
+    return ST_READ_OK;
+  out->length = start;
+  int n = st_store_find_base(g->store, record->id.keyed, record->base, row, groups, CANDIDATES_MAX,
+                             err);
+  if (n < 0)
+    return ST_READ_LOCKED;
+  enum st_read r = n == 0 ? damaged(err, "its group is missing") : ST_READ_DAMAGED;
+  for (int i = 0; i < n && r != ST_READ_OK; i++) {
+    out->length = start;
+    r = decode_part_of(g, record, &groups[i], offset, out, err);
   }
   return r;
 }
@@ -309,10 +371,14 @@ static enum st_read decode(struct reading *g, const struct st_object_row *row,
 {
   ST_AUTO_BUFFER plain = ST_BUFFER_INIT;
   size_t length = record->stored;
-  if (record->encoding > ST_ENCODING_LIST)
+  if (!st_encoding_is_known(record->encoding))
     return locked(err, "only a newer version of SysTracker can read it");
   if (record->encoding == ST_ENCODING_LIST)
     return decode_list(g, record, payload, length, out, err);
+  if (record->encoding == ST_ENCODING_GROUP)
+    return decode_group(g, record, payload, out, err);
+  if (record->encoding == ST_ENCODING_PART)
+    return decode_part(g, row, record, payload, out, err);
   if (record->id.keyed) {
     enum st_read r = unseal(g->store, record, payload, &plain, err);
     if (r != ST_READ_OK)

@@ -14,7 +14,7 @@
 
 #define FILE_NAME "objects.db"
 #define APPLICATION_ID 0x53546f62 /* "STob" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define BUSY_MILLISECONDS 30000
 #define LARGE ((off_t)1 << 20) /* bytes: checking that it is whole takes longer than noting it */
 #define ID_SIZE (1 + ST_DIGEST_SIZE)
@@ -24,7 +24,7 @@
   "(number INTEGER PRIMARY KEY,"                                                                   \
   " identity BLOB NOT NULL CHECK (typeof(identity) = 'blob' AND length(identity) = 16),"           \
   " indexed INTEGER NOT NULL CHECK (typeof(indexed) = 'integer' AND indexed >= 0))"
-#define OBJECT_COLUMNS(raw_max)                                                                    \
+#define OBJECT_COLUMNS(raw_max, based)                                                             \
   "(id BLOB PRIMARY KEY CHECK (typeof(id) = 'blob' AND length(id) = 33 AND id < x'02'),"           \
   " pack INTEGER NOT NULL CHECK (pack BETWEEN 1 AND 4294967295),"                                  \
   " offset INTEGER NOT NULL CHECK (typeof(offset) = 'integer' AND offset >= 0),"                   \
@@ -32,36 +32,36 @@
   " raw INTEGER NOT NULL CHECK (raw BETWEEN 0 AND " raw_max "),"                                   \
   " encoding INTEGER NOT NULL CHECK (encoding BETWEEN 0 AND 7),"                                   \
   " step INTEGER NOT NULL CHECK (step BETWEEN 0 AND 215),"                                         \
-  " base BLOB CHECK ((base IS NULL) = (encoding <> 2) AND (base IS NULL OR typeof(base) = "        \
+  " base BLOB CHECK ((base IS NULL) = (encoding " based ") AND (base IS NULL OR typeof(base) = "   \
   "'blob' AND length(base) = 4)),"                                                                 \
   " damaged TEXT) WITHOUT ROWID"
 
 #define CREATE_PACK "CREATE TABLE pack" PACK_COLUMNS
-#define CREATE_OBJECT "CREATE TABLE object" OBJECT_COLUMNS("281474976710656")
-/* Of schema 1, before there were lists of chunks. */
-#define CREATE_OBJECT_1 "CREATE TABLE object" OBJECT_COLUMNS("1073741824")
+#define OUR_COLUMNS OBJECT_COLUMNS("281474976710656", "NOT IN (2, 6)")
+#define CREATE_OBJECT "CREATE TABLE object" OUR_COLUMNS
+/* Of schema 2, before there were groups; of schema 1, before there were lists of chunks. */
+#define CREATE_OBJECT_2 "CREATE TABLE object" OBJECT_COLUMNS("281474976710656", "<> 2")
+#define CREATE_OBJECT_1 "CREATE TABLE object" OBJECT_COLUMNS("1073741824", "<> 2")
 #define CREATE_REPLACED                                                                            \
   "CREATE TABLE replaced(pack INTEGER NOT NULL, offset INTEGER NOT NULL, id BLOB NOT NULL,"        \
   " PRIMARY KEY (pack, offset)) WITHOUT ROWID"
 
 static const char schema[] = "BEGIN IMMEDIATE;" CREATE_PACK ";" CREATE_OBJECT ";" CREATE_REPLACED
                              ";PRAGMA application_id = 1398042466;"
-                             "PRAGMA user_version = 2;"
+                             "PRAGMA user_version = 3;"
                              "COMMIT;";
 _Static_assert(APPLICATION_ID == 1398042466, "the schema's application_id");
 
-static const char migration[] = "BEGIN IMMEDIATE;"
-                                "ALTER TABLE object RENAME TO object_1;" CREATE_OBJECT
-                                ";INSERT INTO object SELECT * FROM object_1;"
-                                "DROP TABLE object_1;"
-                                "PRAGMA user_version = 2;"
-                                "COMMIT;";
+static const char migration[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE object RENAME TO older;" CREATE_OBJECT ";INSERT INTO object SELECT * FROM older;"
+    "DROP TABLE older;"
+    "PRAGMA user_version = 3;"
+    "COMMIT;";
 
-static const char fresh_schema[] =
-    "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
-    "CREATE TEMP TABLE fresh" OBJECT_COLUMNS(
-        "281474976710656") ";"
-                           "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
+static const char fresh_schema[] = "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
+                                   "CREATE TEMP TABLE fresh" OUR_COLUMNS ";"
+                                   "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
 
 static const char commit_sql[] =
     "INSERT OR REPLACE INTO main.replaced SELECT o.pack, o.offset, o.id FROM main.object o"
@@ -121,7 +121,8 @@ static const char *const sql[NSTATEMENTS] = {
     [TOTALS] = "SELECT count(*), coalesce(sum(CASE encoding WHEN 3 THEN 0 ELSE raw END), 0)"
                " FROM (SELECT raw, encoding FROM main.object WHERE damaged IS NULL"
                " UNION ALL SELECT raw, encoding FROM temp.fresh f WHERE damaged IS NULL AND"
-               " NOT EXISTS (SELECT 1 FROM main.object o WHERE o.id = f.id AND o.damaged IS NULL))",
+               " NOT EXISTS (SELECT 1 FROM main.object o WHERE o.id = f.id AND o.damaged IS NULL))"
+               " WHERE encoding <> 5",
     [EACH] = "SELECT " ROW " FROM main.object ORDER BY id",
     [RETIRE] = "INSERT INTO temp.retired VALUES (?1)",
 };
@@ -330,8 +331,8 @@ static int examine_failure(struct st_object_index *ix, struct st_error *err)
 /* Whether the tables are the ones of our schema, to the letter. */
 static bool has_our_tables(struct st_object_index *ix, int64_t version)
 {
-  const char *const tables[] = {CREATE_PACK, version == 1 ? CREATE_OBJECT_1 : CREATE_OBJECT,
-                                CREATE_REPLACED};
+  static const char *const objects[] = {NULL, CREATE_OBJECT_1, CREATE_OBJECT_2, CREATE_OBJECT};
+  const char *const tables[] = {CREATE_PACK, objects[version], CREATE_REPLACED};
   for (size_t i = 0; i < ST_COUNT(tables); i++) {
     sqlite3_stmt *s = NULL;
     bool ok = sqlite3_prepare_v2(ix->db, "SELECT 1 FROM main.sqlite_master WHERE sql = ?1", -1, &s,
@@ -509,7 +510,7 @@ static bool read_row(sqlite3_stmt *s, struct st_object_row *ret)
       number > 215)
     return false;
   r->has_base = sqlite3_column_type(s, 7) != SQLITE_NULL;
-  if (r->has_base != (encoding == ST_ENCODING_DELTA))
+  if (r->has_base != st_encoding_has_base((uint8_t)encoding))
     return false;
   if (r->has_base && !column_bytes(s, 7, r->base, sizeof r->base))
     return false;

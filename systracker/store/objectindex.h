@@ -4,7 +4,8 @@
  *
  * SQLite, with a rollback journal rather than WAL: there is one short transaction a checkpoint, and
  * a reader then needs to write nothing, on a read-only file system either.  application_id "STob",
- * user_version 2 (1 was the same without lists of chunks, and is brought up by a writer):
+ * user_version 3 (2 was the same without groups, 1 without lists of chunks either; a writer brings
+ * them up):
  *
  *   pack      number, identity, indexed (bytes of the file that the index covers)
  *   object    id (kind of id and digest, 33 bytes), pack, offset, stored, raw, encoding, step,
@@ -105,7 +106,7 @@ int st_object_index_mark(struct st_object_index *ix, const struct st_id *id, con
 int st_object_index_explains(struct st_object_index *ix, uint32_t pack, uint64_t from, uint64_t to,
                              struct st_error *err);
 
-/* Number of objects that are not damaged, and the bytes of their contents. */
+/* Number of objects that are not damaged, and the bytes of their contents; groups are none. */
 int st_object_index_totals(struct st_object_index *ix, uint64_t *ret_objects, uint64_t *ret_raw,
                            struct st_error *err);
 

@@ -2,23 +2,25 @@
 /*
  * pack.h - packs/NNNNNNNN.pack: append-only files of records that describe themselves.
  *
- * Format, version 2 (in version 1 there are no lists of chunks).  All numbers are little-endian.
+ * Format, version 3 (in version 2 there are no groups, in version 1 no lists of chunks either). All
+ * numbers are little-endian.
  *
  *   Pack     header, header again, record...
  *            The header is there twice (bytes 0-31 and 32-63), so that one flipped bit does not
  *            make all records unprovable.
  *   Header   0  8  "STpack\r\n"
- *            8  4  version: 2
+ *            8  4  version: 3
  *           12 16  identity: random bytes
  *           28  4  CRC-32C of bytes 0-27
  *   Record   0  2  "ST"
  *            2  1  bits 0-2 encoding: 0 raw, 1 zstd, 2 zstd with the base as prefix
- *                  3 list of chunks (4 zstd with a dictionary: reserved);
+ *                  3 list of chunks (4 zstd with a dictionary: reserved)
+ *                  5 group, 6 part of a group;
  *                  bit 3 kind of id: 0 SHA-256, 1 HMAC, of a secret; bits 4-7 version: 1
  *            3  .  raw length, at most 2^30, of a list 2^48: LEB128, shortest form
  *            .  .  stored length of the payload, at most the raw one (a secret's: 36 more): LEB128
- *            . 32  id of the content
- *           (.  1  step, 1 to 215        encoding 2 alone
+ *            . 32  id of the content; of a group, SHA-256 of its payload
+ *           (.  1  step, 1 to 215        encodings 2 and 6 alone; 1 of a part
  *            .  4  base: the first bytes of its id, which is of the same kind)
  *            .  .  payload
  *            .  4  CRC-32C of the pack's identity followed by all of the record before this
@@ -34,6 +36,10 @@
  * A secret's payload, and no other, is sealed after it was compressed (keys.h: key id 8, nonce 12,
  * ciphertext, tag 16); authenticated along are 35 bytes: kind of id, id, the record's byte 2, step
  * (0 without base).  A list is not sealed: it says no more than the heads of its chunks do.
+ *
+ * A group (group.h) is the zstd payload of small contents one behind the other, 1 MiB at most; no
+ * content has its id.  A part says where in a group its content begins, LEB128, its base being the
+ * group, which is there before it.  No secret is in a group.
  *
  * Four bytes name a base well enough: a delta is only made where one object's id begins so, what
  * comes to the store later lies behind the delta and is tried later, and the content proves the
@@ -53,7 +59,7 @@
 
 #include "systracker/store/record.h"
 
-#define ST_PACK_VERSION 2 /* an older pack is not appended to */
+#define ST_PACK_VERSION 3 /* an older pack is not appended to */
 #define ST_PACK_HEADER_SIZE 64
 #define ST_PACK_IDENTITY_SIZE 16
 #define ST_PACK_NAME_SIZE 16

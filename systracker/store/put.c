@@ -33,7 +33,8 @@ static bool find_only(struct st_store *store, uint8_t keyed, const uint8_t *pref
 }
 
 /* The record, on the chain of the revision before, that the next step is based on.  Where that one
- * is gone (pruned, or written again after damage) the chain goes on below it, and is shorter. */
+ * is gone (pruned, or written again after damage) the chain goes on below it, and is shorter.  It
+ * begins with a whole record, or with a part of a group, which counts as step 1. */
 static bool find_base(struct st_store *store, const struct st_id *previous, bool secret,
                       struct st_object_row *ret, unsigned *ret_step)
 {
@@ -45,7 +46,7 @@ static bool find_base(struct st_store *store, const struct st_id *previous, bool
   if (step >= ST_DELTA_STEPS)
     return false;
   unsigned want = st_delta_base_step(step);
-  while (row.record.step > want) {
+  while (row.record.step > want && row.record.encoding != ST_ENCODING_PART) {
     unsigned from = row.record.step;
     if (!row.record.has_base || !find_only(store, secret, row.record.base, &row) ||
         row.record.step >= from)
@@ -53,7 +54,7 @@ static bool find_base(struct st_store *store, const struct st_id *previous, bool
   }
   *ret = row;
   *ret_step = step;
-  return row.record.encoding != ST_ENCODING_LIST;
+  return row.record.encoding != ST_ENCODING_LIST && row.record.encoding != ST_ENCODING_GROUP;
 }
 
 /* A delta is worth its chain when it saves a quarter. */
@@ -165,7 +166,11 @@ int st_store_prepare(struct st_store *store, const struct st_content *content,
   else
     st_id_of(&ret->id, content->secret ? store->keys->id_key : NULL, data, content->length);
   struct st_object_row row;
-  int found = st_store_find(store, &ret->id, &row, &ret->known, err);
+  bool group = st_group_takes(content);
+  if (content->group && st_groups_work(store, err) < 0)
+    return -1;
+  ret->known = group && st_groups_hold(store, &ret->id, NULL);
+  int found = ret->known ? 1 : st_store_find(store, &ret->id, &row, &ret->known, err);
   if (found < 0 || ret->known)
     return found < 0 ? -1 : 0;
   if (content->length >= ST_CHUNK_FROM && !content->chunk)
@@ -175,7 +180,13 @@ int st_store_prepare(struct st_store *store, const struct st_content *content,
   unsigned step = 0;
   bool based = !found && content->previous &&
                find_base(store, content->previous, content->secret, &base, &step);
-  struct st_content as_it_is = {data, content->length, content->secret, &ret->id, NULL, false};
+  if (group && !found && !based) {
+    ret->group = true;
+    st_buffer_append(&ret->payload, data, content->length);
+    return 0;
+  }
+  struct st_content as_it_is = {
+      .data = data, .length = content->length, .secret = content->secret, .id = &ret->id};
   return st_store_encode(store, &as_it_is, based ? &base : NULL, step, ret, err);
 }
 
@@ -213,6 +224,8 @@ int st_store_append(struct st_store *store, const struct st_prepared *prepared,
   struct st_object_row row;
   if (prepared->known)
     return 0;
+  if (prepared->group)
+    return st_groups_put(store, prepared, err);
   ST_HOLD_LOCK(store);
   int r = st_object_index_find(store->index, &prepared->id, &row, err);
   if (r < 0 || (r > 0 && !row.damaged && st_store_holds(store, &row)))
@@ -224,7 +237,8 @@ int st_store_put(struct st_store *store, const void *data, size_t length, bool s
                  const struct st_id *previous, struct st_id *ret, struct st_error *err)
 {
   ST_AUTO_PREPARED prepared = {0};
-  struct st_content content = {data, length, secret, NULL, previous, false};
+  struct st_content content = {
+      .data = data, .length = length, .secret = secret, .previous = previous};
   if (st_store_prepare(store, &content, &prepared, err) < 0)
     return -1;
   *ret = prepared.id;

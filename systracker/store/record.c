@@ -72,12 +72,14 @@ static bool decode_front(const uint8_t *data, size_t length, struct st_record *r
     return true;
   r->encoding = data[2] & ENCODING_MASK;
   r->id.keyed = data[2] & KEYED ? 1 : 0;
-  r->has_base = r->encoding == ST_ENCODING_DELTA;
+  r->has_base = st_encoding_has_base(r->encoding);
   return (data[2] & FORMAT_MASK) == FORMAT;
 }
 
 static bool lengths_fit(const struct st_record *r)
 {
+  if (r->encoding == ST_ENCODING_PART) /* where it begins */
+    return !r->id.keyed && r->stored > 0 && r->stored <= ST_NUMBER_MAX;
   uint64_t sealing = st_record_is_sealed(r) ? ST_SEAL_OVERHEAD : 0;
   return r->stored >= sealing && r->stored <= r->raw + sealing &&
          r->stored <= ST_RECORD_RAW_MAX + sealing;

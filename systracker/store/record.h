@@ -8,7 +8,8 @@
 /* More is kept as a list of chunks alone, up to the second. */
 #define ST_RECORD_RAW_MAX (1ULL << 30)
 #define ST_RECORD_LIST_RAW_MAX (1ULL << 48)
-#define ST_RECORD_HEAD_MAX 50 /* bytes before the payload */
+#define ST_RECORD_GROUP_RAW_MAX (1ULL << 20) /* of a group, and so of a part */
+#define ST_RECORD_HEAD_MAX 50                /* bytes before the payload */
 #define ST_RECORD_CRC_SIZE 4
 #define ST_RECORD_BASE_SIZE 4
 #define ST_RECORD_AAD_SIZE 35
@@ -18,12 +19,26 @@ enum st_encoding {
   ST_ENCODING_ZSTD = 1,
   ST_ENCODING_DELTA = 2, /* zstd with the base as prefix */
   ST_ENCODING_LIST = 3,  /* list of chunks (chunklist.h) */
+  /* 4: zstd with a dictionary, reserved */
+  ST_ENCODING_GROUP = 5, /* several contents, zstd; its id is the digest of its payload (group.h) */
+  ST_ENCODING_PART = 6,  /* one of them; the base is the group */
 };
+
+static inline bool st_encoding_is_known(uint8_t encoding)
+{
+  return encoding <= ST_ENCODING_LIST || encoding == ST_ENCODING_GROUP ||
+         encoding == ST_ENCODING_PART;
+}
+
+static inline bool st_encoding_has_base(uint8_t encoding)
+{
+  return encoding == ST_ENCODING_DELTA || encoding == ST_ENCODING_PART;
+}
 
 struct st_record {
   struct st_id id;
   uint8_t encoding; /* enum st_encoding, or one that a newer version knows */
-  bool has_base;    /* a delta: step and base are set */
+  bool has_base;    /* a delta, or a part of a group: step and base are set */
   uint8_t step;
   uint8_t base[ST_RECORD_BASE_SIZE];
   uint64_t raw, stored; /* bytes: of the content, of the payload */
@@ -38,7 +53,15 @@ int st_number_decode(const uint8_t *data, size_t length, uint64_t *ret);
 /* The most that the content of a record may have. */
 static inline uint64_t st_record_raw_max(uint8_t encoding)
 {
-  return encoding == ST_ENCODING_LIST ? ST_RECORD_LIST_RAW_MAX : ST_RECORD_RAW_MAX;
+  switch (encoding) {
+  case ST_ENCODING_LIST:
+    return ST_RECORD_LIST_RAW_MAX;
+  case ST_ENCODING_GROUP:
+  case ST_ENCODING_PART:
+    return ST_RECORD_GROUP_RAW_MAX;
+  default:
+    return ST_RECORD_RAW_MAX;
+  }
 }
 
 /* Whether the payload is sealed: a secret's, but for a list of chunks. */

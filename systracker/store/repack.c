@@ -118,8 +118,11 @@ static int encode(struct repack *r, struct st_plan_entry *e, const struct st_buf
 {
   struct st_object_row base;
   bool based;
-  struct st_content as_it_is = {
-      content->data ? content->data : "", content->length, e->id.keyed == 1, &e->id, NULL, true};
+  struct st_content as_it_is = {.data = content->data ? content->data : "",
+                                .length = content->length,
+                                .secret = e->id.keyed == 1,
+                                .id = &e->id,
+                                .chunk = true};
   if (find_new_base(r, e, &base, &based, err) < 0)
     return -1;
   return st_store_encode(r->store, &as_it_is, based ? &base : NULL, e->step, ret, err);
@@ -325,7 +328,7 @@ static void note_gone(struct repack *r)
     if ((e->flags & ST_ENTRY_GONE) || st_plan_stays(&r->plan, e))
       continue;
     e->flags |= ST_ENTRY_GONE;
-    r->result->dropped++;
+    r->result->dropped += e->encoding != ST_ENCODING_GROUP;
   }
 }
 
@@ -414,12 +417,12 @@ static int leave_current(struct repack *r, struct st_error *err)
 static void count_all(struct repack *r)
 {
   struct st_repack_result *result = r->result;
-  result->objects = r->plan.count;
   for (uint32_t i = 0; i < r->plan.count; i++) {
     const struct st_plan_entry *e = &r->plan.entries[i];
-    bool wanted = e->flags & ST_ENTRY_WANTED;
-    result->wanted += wanted;
-    result->unwanted += !wanted;
+    bool wanted = e->flags & ST_ENTRY_WANTED, object = e->encoding != ST_ENCODING_GROUP;
+    result->objects += object;
+    result->wanted += wanted && object;
+    result->unwanted += !wanted && object;
     result->unwanted_bytes += wanted ? 0 : st_plan_size(e);
   }
 }

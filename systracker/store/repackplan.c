@@ -102,7 +102,8 @@ void st_plan_bases(struct st_plan *plan, const struct st_plan_entry *e,
     struct st_plan_entry *base = &plan->entries[i];
     if (compare_prefix(&base->id, e->id.keyed, e->base_id, sizeof e->base_id) != 0)
       return;
-    if (base != e && base->step < e->step)
+    bool group = base->encoding == ST_ENCODING_GROUP;
+    if (base != e && base->step < e->step && group == (e->encoding == ST_ENCODING_PART))
       fn(plan, base, arg);
   }
 }
@@ -130,7 +131,7 @@ static int ask_for_all(struct st_plan *plan, st_store_wanted_fn *wanted, void *a
 {
   for (uint32_t i = 0; i < plan->count; i++) {
     struct st_plan_entry *e = &plan->entries[i];
-    if (e->encoding > ST_ENCODING_LIST)
+    if (!st_encoding_is_known(e->encoding))
       return st_fail(err, 0,
                      "nothing is repacked: a newer version of SysTracker wrote objects "
                      "here that this one does not know");
@@ -193,6 +194,29 @@ static int want_chunks(struct st_plan *plan, struct st_error *err)
   return 0;
 }
 
+static void add_use(struct st_plan *plan, struct st_plan_entry *base, void *arg)
+{
+  const struct st_plan_entry *part = arg;
+  (void)plan;
+  if (base->encoding == ST_ENCODING_GROUP)
+    base->used += part->raw;
+}
+
+/* A group stays while half of what is in it is wanted; else those that are become whole. */
+static void want_groups(struct st_plan *plan)
+{
+  for (uint32_t i = 0; i < plan->count; i++) {
+    struct st_plan_entry *e = &plan->entries[i];
+    if (e->encoding == ST_ENCODING_PART && (e->flags & ST_ENTRY_WANTED))
+      st_plan_bases(plan, e, add_use, e);
+  }
+  for (uint32_t i = 0; i < plan->count; i++) {
+    struct st_plan_entry *e = &plan->entries[i];
+    if (e->encoding == ST_ENCODING_GROUP && 2 * e->used >= e->raw)
+      e->flags |= ST_ENTRY_WANTED;
+  }
+}
+
 /* Without a key, a secret's delta can only stay what it is. */
 static void want_bases_of_secrets(struct st_plan *plan)
 {
@@ -204,10 +228,11 @@ static void want_bases_of_secrets(struct st_plan *plan)
 /* ---- New bases --------------------------------------------------------------------------------
  */
 
-/* The nearest one below that is wanted, or else the one where the chain ends. */
+/* The nearest one below that is wanted, or else the one where the chain ends, which a part of a
+ * group does. */
 static struct st_plan_entry *nearest_below(struct st_plan *plan, struct st_plan_entry *e)
 {
-  while (e->base != ST_NO_ENTRY) {
+  while (e->base != ST_NO_ENTRY && e->encoding != ST_ENCODING_PART) {
     e = &plan->entries[e->base];
     if (e->flags & ST_ENTRY_WANTED)
       break;
@@ -232,7 +257,7 @@ static void choose_heirs(struct st_plan *plan)
 
 struct st_plan_entry *st_plan_new_base(struct st_plan *plan, struct st_plan_entry *e)
 {
-  if (e->base == ST_NO_ENTRY)
+  if (e->base == ST_NO_ENTRY || e->encoding == ST_ENCODING_PART)
     return NULL;
   struct st_plan_entry *end = nearest_below(plan, e);
   if (end->flags & ST_ENTRY_WANTED)
@@ -392,6 +417,7 @@ int st_plan_make(struct st_plan *plan, struct st_store *store, st_store_wanted_f
     return -1;
   if (want_chunks(plan, err) < 0)
     return -1;
+  want_groups(plan);
   want_bases_of_secrets(plan);
   choose_heirs(plan);
   count_wanted(plan);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* repackplan.h - what repacking a store would do: every object, what it is based on, and which
- * packs it pays to write anew.  In memory, 80 bytes an object. */
+ * packs it pays to write anew.  In memory, 96 bytes an object. */
 #ifndef ST_STORE_REPACKPLAN_H
 #define ST_STORE_REPACKPLAN_H
 
@@ -28,6 +28,7 @@ struct st_plan_entry {
   uint32_t base; /* place of what it is a delta of; ST_NO_ENTRY: nothing, missing, or ambiguous */
   uint32_t heir; /* of what is not wanted, and no delta: the object that others are based on then */
   uint64_t offset, stored, raw;
+  uint64_t used; /* of a group: bytes of its parts that are wanted */
 };
 
 struct st_plan_pack {

@@ -5,6 +5,7 @@
 
 void st_store_close(struct st_store *store)
 {
+  st_groups_free(store);
   st_packs_close(&store->packs);
   if (store->index)
     st_object_index_close(store->index);
@@ -36,6 +37,7 @@ int st_store_open(struct st_store **ret, int dirfd, enum st_store_flags flags,
   store->write = flags & ST_STORE_WRITE;
   store->keys = keys;
   pthread_mutex_init(&store->lock, NULL);
+  st_groups_init(store);
   int r = st_packs_open(&store->packs, dirfd, store->write, err);
   if (r < 0)
     return r;
@@ -70,6 +72,8 @@ static bool is_intact(struct st_store *store, const struct st_object_row *row)
 int st_store_find(struct st_store *store, const struct st_id *id, struct st_object_row *ret,
                   bool *ret_intact, struct st_error *err)
 {
+  if (store->write && st_groups_hold(store, id, NULL) && st_groups_flush(store, err) < 0)
+    return -1;
   ST_HOLD_LOCK(store);
   int r = st_object_index_find(store->index, id, ret, err);
   /* It may have moved before a reader came to open its pack. */
@@ -92,13 +96,17 @@ bool st_store_has(struct st_store *store, const struct st_id *id)
 {
   struct st_object_row row;
   bool intact;
-  return st_store_find(store, id, &row, &intact, NULL) > 0 && intact;
+  return st_groups_hold(store, id, NULL) ||
+         (st_store_find(store, id, &row, &intact, NULL) > 0 && intact);
 }
 
 int64_t st_store_length(struct st_store *store, const struct st_id *id)
 {
   struct st_object_row row;
+  uint64_t length;
   bool intact;
+  if (st_groups_hold(store, id, &length))
+    return (int64_t)length;
   return st_store_find(store, id, &row, &intact, NULL) > 0 && intact ? (int64_t)row.record.raw : -1;
 }
 
@@ -139,7 +147,8 @@ static int sync_packs(struct st_store *store, struct st_error *err)
 
 int st_store_sync(struct st_store *store, struct st_error *err)
 {
-  if (sync_packs(store, err) < 0 || st_object_index_commit(store->index, err) < 0)
+  if (st_groups_flush(store, err) < 0 || sync_packs(store, err) < 0 ||
+      st_object_index_commit(store->index, err) < 0)
     return -1;
   store->packs.first = 0;
   return 0;

@@ -52,10 +52,12 @@ struct st_content {
   const struct st_id *id;       /* of the content, where it was hashed before; NULL: not yet */
   const struct st_id *previous; /* the revision before, for a delta; may be NULL */
   bool chunk;                   /* never to be cut: it is a chunk */
+  bool group; /* where it is small, it may wait to be kept along with others, until the next sync */
 };
 struct st_prepared {
   struct st_id id;
   bool known; /* it is there already, intact: nothing is to be appended */
+  bool group; /* the payload is the content, for a group */
   struct st_record record;
   struct st_buffer payload;
 };

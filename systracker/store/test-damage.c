@@ -441,7 +441,7 @@ static void test_newer_index(void **state)
   struct small m;
   make_small(s, &m);
   ST_AUTO_CLOSE int fd = openat(s->dir, INDEX, O_RDWR);
-  assert_int_equal(pwrite(fd, "\0\0\0\3", 4, 60), 4); /* user_version */
+  assert_int_equal(pwrite(fd, "\0\0\0\4", 4, 60), 4); /* user_version */
   for (int flags = 0; flags < 2; flags++) {
     ST_AUTO_ERROR err = ST_ERROR_INIT;
     struct st_store *store = NULL;

@@ -445,7 +445,11 @@ static void put_one(struct worker *w, unsigned n)
   make_content(n, &text);
   make_content(n % (CONTENTS / 2), &before);
   st_id_of(&previous, secret ? w->store->keys->id_key : NULL, before.data, before.length);
-  struct st_content content = {text.data, text.length, secret, NULL, &previous, false};
+  struct st_content content = {.data = text.data,
+                               .length = text.length,
+                               .secret = secret,
+                               .previous = &previous,
+                               .group = true};
   if (st_store_prepare(w->store, &content, &prepared, NULL) < 0 ||
       st_store_append(w->store, &prepared, NULL) < 0 ||
       st_store_get(w->store, &prepared.id, &again, NULL) < 0 || again.length != text.length ||
@@ -490,7 +494,7 @@ static void test_threads(void **state)
     st_id_of(&id, n % 10 == 0 ? s->keys.id_key : NULL, text.data, text.length);
     records += st_store_stored(store, &id);
   }
-  assert_int_equal(records, size.stored);
+  assert_true(records <= size.stored); /* and groups */
 }
 
 int main(void)

@@ -55,8 +55,7 @@ static int find_bases(struct st_store *store, const struct st_record *record,
   n = st_object_index_find_base(store->index, record->id.keyed, record->base, row, ret,
                                 CANDIDATES_MAX, err);
   for (int i = 0; i < n; i++) {
-    if (ret[i].record.step < record->step && ret[i].record.encoding != ST_ENCODING_LIST &&
-        !st_id_equal(&ret[i].record.id, &record->id))
+    if (st_record_may_be_based(record, &ret[i].record))
       ret[kept++] = ret[i];
   }
   return n < 0 ? n : kept;
@@ -97,8 +96,10 @@ static int check_form(const struct st_parcel *parcel, struct st_error *err)
 {
   uint8_t head[ST_RECORD_HEAD_MAX];
   struct st_record again;
-  if (parcel->record.encoding > ST_ENCODING_LIST)
+  if (!st_encoding_is_known(parcel->record.encoding))
     return st_fail(err, 0, "only a newer version of SysTracker can read it");
+  if (parcel->record.encoding == ST_ENCODING_GROUP || parcel->record.encoding == ST_ENCODING_PART)
+    return st_fail(err, 0, "groups are of one store alone");
   if (parcel->record.has_base != (parcel->record.encoding == ST_ENCODING_DELTA) ||
       parcel->record.id.keyed > 1 || parcel->record.raw > ST_RECORD_LIST_RAW_MAX ||
       parcel->payload.length != parcel->record.stored)
@@ -116,6 +117,8 @@ static bool chain_ends(struct st_store *store, const struct st_record *record,
   struct st_object_row bases[CANDIDATES_MAX];
   if (!record->has_base)
     return true;
+  if (record->encoding == ST_ENCODING_PART)
+    left = 1; /* whatever the chain was: it ends here */
   if (left == 0 || *budget == 0)
     return false;
   --*budget;
@@ -239,7 +242,12 @@ static int copy(struct copying *c, const struct st_id *id, struct st_error *err)
     return st_fail(err, 0, "an object has too many bases");
   c->left--;
   int r = st_store_export(c->from, id, &parcel, err);
-  if (r < 0 || (r = copy_parts(c, id, &parcel, err)) < 0)
+  if (r < 0)
+    return r;
+  /* A group has what else was new on that day, which the other store may have in another one. */
+  if (parcel.record.encoding == ST_ENCODING_PART)
+    return copy_whole(c, id, err) < 0 ? -1 : 1;
+  if ((r = copy_parts(c, id, &parcel, err)) < 0)
     return r;
   if (st_store_import(c->to, &parcel, &why) == 0)
     return 1;

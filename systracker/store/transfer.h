@@ -3,9 +3,11 @@
  * transfer.h - objects from one store into another, record by record.
  *
  * A record travels as it is: a delta stays a delta, and a secret stays sealed, so that no key is
- * needed on either side.  What arrives is proved before it is kept: plain content is decoded and
- * hashed; a secret is decoded where the key is at hand, and otherwise taken by its form alone
- * (whoever has the key proves it when it is read).
+ * needed on either side.  A part of a group alone becomes an object of its own: groups are made of
+ * what came to one store on one day, and another one has some of it from elsewhere.  What arrives
+ * is proved before it is kept: plain content is decoded and hashed; a secret is decoded where the
+ * key is at hand, and otherwise taken by its form alone (whoever has the key proves it when it is
+ * read).
  */
 #ifndef ST_STORE_TRANSFER_H
 #define ST_STORE_TRANSFER_H

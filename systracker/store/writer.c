@@ -106,7 +106,12 @@ static int keep_chunk(struct st_store_writer *w, const char *data, size_t length
   struct st_id before;
   st_id_of(ret, w->secret ? w->store->keys->id_key : NULL, data, length);
   bool based = find_chunk_before(w, ret, &before);
-  struct st_content content = {data, length, w->secret, ret, based ? &before : NULL, true};
+  struct st_content content = {.data = data,
+                               .length = length,
+                               .secret = w->secret,
+                               .id = ret,
+                               .previous = based ? &before : NULL,
+                               .chunk = true};
   if (st_store_prepare(w->store, &content, &prepared, err) < 0)
     return -1;
   if (!prepared.known)
@@ -229,8 +234,11 @@ int st_store_prepare_chunks(struct st_store *store, const struct st_content *con
 static int prepare_rest(struct st_store_writer *w, const struct st_id *id, struct st_prepared *ret,
                         struct st_error *err)
 {
-  struct st_content content = {
-      w->held.data, w->held.length, w->secret, id, w->has_previous ? &w->previous : NULL, false};
+  struct st_content content = {.data = w->held.data,
+                               .length = w->held.length,
+                               .secret = w->secret,
+                               .id = id,
+                               .previous = w->has_previous ? &w->previous : NULL};
   if (w->length == w->held.length)
     return st_store_prepare(w->store, &content, ret, err);
   if (add_chunks(w, w->held.data, w->held.length, true, err) < 0)

@@ -363,6 +363,7 @@ static int prepare(void *arg, const struct st_entry *e, const struct st_walk_con
       .secret = c->secret,
       .id = c->id,
       .previous = known ? &before : NULL,
+      .group = true,
   };
   if (st_store_prepare(o->tracker->store, &content, &kept->prepared, err) < 0)
     return -1;
