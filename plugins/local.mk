@@ -36,6 +36,7 @@ plugins_dpkg_track_dpkg_track_la_SOURCES = \
 	plugins/dpkg_track/deviations.c plugins/dpkg_track/deviations.h \
 	plugins/dpkg_track/diversions.c plugins/dpkg_track/diversions.h plugins/dpkg_track/lines.h \
 	plugins/dpkg_track/expected.c plugins/dpkg_track/expected.h plugins/dpkg_track/making.h \
+	plugins/dpkg_track/fingerprint.c plugins/dpkg_track/fingerprint.h \
 	plugins/dpkg_track/filters.c plugins/dpkg_track/filters.h \
 	plugins/dpkg_track/listing.c plugins/dpkg_track/listing.h \
 	plugins/dpkg_track/manifest.c plugins/dpkg_track/manifest.h \

@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MARKS "/var/lib/apt/extended_states"
-#define LINKS "/etc/alternatives"
 #define MOST_STATUS ((size_t)512 << 20) /* bytes of a file; Debian's whole archive is 60 MB */
 #define MOST_LIST ((size_t)16 << 20)    /* of diversions, of statoverride */
 #define MOST_UPDATES 10000
@@ -121,9 +119,9 @@ static int read_marks(const struct dpkg_track *d, struct database *db, struct st
 {
   char *text = NULL;
   size_t length;
-  int r = read_or_empty(d, MARKS, MOST_STATUS, &text, &length, err);
+  int r = read_or_empty(d, APT_MARKS, MOST_STATUS, &text, &length, err);
   if (r >= 0)
-    r = packages_mark(&db->packages, text, length, MARKS, err);
+    r = packages_mark(&db->packages, text, length, APT_MARKS, err);
   free(text);
   return r;
 }
@@ -220,7 +218,7 @@ int read_alternative(const struct dpkg_track *d, const char *name, struct altern
 int read_value(const struct dpkg_track *d, const char *name, char *ret, struct st_error *err)
 {
   *ret = 0;
-  int fd = st_open_in_root(d->ctx, LINKS, err);
+  int fd = st_open_in_root(d->ctx, ALTERNATIVE_LINKS, err);
   if (fd < 0)
     return fd == -ENOENT ? 0 : fd;
   ssize_t n = readlinkat(fd, name, ret, PATH_MAX - 1);
@@ -228,7 +226,7 @@ int read_value(const struct dpkg_track *d, const char *name, char *ret, struct s
   close(fd);
   ret[n > 0 ? n : 0] = 0;
   if (n < 0 && code != ENOENT && code != EINVAL && code != ENOTDIR)
-    return st_fail(err, code, "cannot read an alternative's link (%s/%s)", LINKS, name);
+    return st_fail(err, code, "cannot read an alternative's link (%s/%s)", ALTERNATIVE_LINKS, name);
   return 0;
 }
 

@@ -10,6 +10,9 @@
 #include "plugins/dpkg_track/statoverrides.h"
 #include "plugins/dpkg_track/status.h"
 
+#define APT_MARKS "/var/lib/apt/extended_states"
+#define ALTERNATIVE_LINKS "/etc/alternatives"
+
 /* The packages as one look found them. */
 struct database {
   struct packages packages;
@@ -25,7 +28,7 @@ struct dpkg_track {
   char folder[PATH_MAX], status[PATH_MAX], updates[PATH_MAX], info[PATH_MAX];
   char alternatives[PATH_MAX], diversions[PATH_MAX], statoverride[PATH_MAX];
   uint64_t max_size; /* bytes, of a deviating file */
-  bool any;          /* dpkg has packages here, as `collect` found */
+  bool any;          /* dpkg knows of packages here, as `collect` found */
   bool read;         /* `database` is of this scan */
   struct database database;
   struct view *view; /* of this scan, for `expected`; NULL: not needed yet */

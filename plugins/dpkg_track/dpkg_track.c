@@ -11,6 +11,7 @@
 #include "plugins/dpkg_track/database.h"
 #include "plugins/dpkg_track/deviations.h"
 #include "plugins/dpkg_track/expected.h"
+#include "plugins/dpkg_track/fingerprint.h"
 #include "plugins/dpkg_track/plan.h"
 #include "plugins/dpkg_track/tables.h"
 #include "plugins/dpkg_track/view.h"
@@ -129,7 +130,6 @@ static int collect_packages(struct dpkg_track *d, struct st_facts *out, struct s
 {
   int r = database_read(d, &d->database, err);
   d->read = true;
-  d->any = d->database.packages.count > 0;
   if (r >= 0)
     r = put_packages(d, &d->database, out, err);
   return r == -ENOENT ? 0 : r;
@@ -229,11 +229,18 @@ static int collect_statoverrides(struct dpkg_track *d, struct st_facts *out, str
   return r;
 }
 
+/* The fingerprint is taken first: what changes while the files are read makes another next time. */
 static int collect(void *self, struct st_facts *out, struct st_error *err)
 {
   struct dpkg_track *d = self;
   struct collecting c = {d, out};
+  struct fingerprint print;
   forget(d);
+  if (fingerprint_make(d, &print, err) < 0)
+    return -1;
+  d->any = print.any;
+  if (print.settled && st_unchanged(d->ctx, print.digest, sizeof(print.digest)))
+    return ST_UNCHANGED;
   if (collect_packages(d, out, err) < 0 || each_alternative(d, collect_alternative, &c, err) < 0 ||
       collect_diversions(d, out, err) < 0)
     return -1;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "plugins/dpkg_track/test-root.h"
 
+#include <time.h>
+
 #define STANZA(name, arch, version)                                                                \
   "Package: " name "\nStatus: install ok installed\nArchitecture: " arch "\nVersion: " version "\n"
 
@@ -42,6 +44,87 @@ static void test_journal(void **state)
   put(root, "var/lib/dpkg/updates/tmp.i", "Pack", 1);
   assert_int_equal(collect(root, &facts, &err), 0);
   assert_string_equal(facts.lines, "package|a|all|4|install ok installed|-|-|0\n");
+}
+
+/* ---- Whether anything changed ---------------------------------------------------------------- */
+
+static uint8_t given[64], remembered[64];
+static size_t given_length;
+static bool is_remembered(const void *fingerprint, size_t length)
+{
+  assert_true(length <= sizeof(given));
+  memcpy(given, fingerprint, length);
+  given_length = length;
+  return memcmp(given, remembered, sizeof(given)) == 0;
+}
+
+/* Times are those of now: until the clock has gone on, nothing can be told by them. */
+static void settle(void)
+{
+  const struct timespec a_while = {.tv_nsec = 20000000};
+  nanosleep(&a_while, NULL);
+}
+
+static int collect_again(const struct root *root, struct st_facts *facts)
+{
+  struct st_error err = {0};
+  given_length = 0;
+  settle();
+  return collect(root, facts, &err);
+}
+
+static void expect_read(const struct root *root, struct st_facts *facts, const char *what)
+{
+  if (collect_again(root, facts) != 0)
+    fail_msg("not read again: %s", what);
+  memcpy(remembered, given, sizeof(given));
+  assert_int_equal(collect_again(root, facts), ST_UNCHANGED);
+  assert_int_equal(facts->count, 0);
+}
+
+static void test_unchanged(void **state)
+{
+  static struct st_facts facts;
+  const struct root *root = *state;
+  static const char *const folders[] = {"etc", "etc/alternatives", "var/lib/apt",
+                                        "var/lib/dpkg/alternatives"};
+  static const char *const files[] = {"var/lib/dpkg/info/a.list",  "var/lib/dpkg/diversions",
+                                      "var/lib/dpkg/statoverride", "var/lib/apt/extended_states",
+                                      "etc/alternatives/any",      "var/lib/dpkg/updates/0001"};
+  for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+    assert_int_equal(mkdirat(root->fd, folders[i], 0755), 0);
+  host_unchanged = is_remembered;
+  memset(remembered, 0, sizeof(remembered));
+  put(root, "var/lib/dpkg/status", STANZA("a", "all", "1"), 1);
+  expect_read(root, &facts, "the first time");
+  put(root, "var/lib/dpkg/status", STANZA("a", "all", "2"), 1); /* same size, same mtime */
+  expect_read(root, &facts, "status");
+  for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+    put(root, files[i], "", 1);
+    expect_read(root, &facts, files[i]);
+  }
+  put(root, "var/lib/dpkg/alternatives/x", "auto\n/usr/bin/x\n\n/usr/bin/y\n1\n\n", 1);
+  expect_read(root, &facts, "alternatives");
+  put(root, "var/lib/dpkg/alternatives/x", "auto\n/usr/bin/x\n\n/usr/bin/z\n1\n\n", 1);
+  expect_read(root, &facts, "an alternative that was written over");
+  host_unchanged = NULL;
+}
+
+/* What is as young as the clock may change once more without showing it. */
+static void test_unsettled(void **state)
+{
+  static struct st_facts facts;
+  struct st_error err = {0};
+  struct timespec future[2] = {{.tv_sec = 4102444800}, {.tv_sec = 4102444800}};
+  const struct root *root = *state;
+  put(root, "var/lib/dpkg/status", STANZA("a", "all", "1"), 1);
+  settle();
+  assert_int_equal(utimensat(root->fd, "var/lib/dpkg/status", future, 0), 0);
+  host_unchanged = is_remembered;
+  given_length = 0;
+  assert_int_equal(collect(root, &facts, &err), 0);
+  assert_int_equal(given_length, 0);
+  host_unchanged = NULL;
 }
 
 static void test_no_database(void **state)
@@ -153,6 +236,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_collect, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_journal, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_unchanged, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_unsettled, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_no_database, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_bad_database, set_up, tear_down),
       cmocka_unit_test(test_options),
