@@ -77,18 +77,18 @@ static const struct st_option options[] = {
 
 /* ---- Facts ------------------------------------------------------------------------------ */
 
-/* When the package's files last changed: the time of its list, which dpkg writes then. */
+/* When the package's files last changed: the time of its list, which dpkg writes then.  Its name
+ * has the architecture where several may be installed beside each other. */
 static struct st_value changed(int info, const struct package *p)
 {
-  char name[NAME_MAX + 1];
+  char plain[NAME_MAX + 1], full[NAME_MAX + 1];
   struct stat st;
-  if (info < 0)
+  if (info < 0 || snprintf(plain, NAME_MAX, "%s.list", p->name) >= NAME_MAX ||
+      snprintf(full, NAME_MAX, "%s:%s.list", p->name, p->architecture) >= NAME_MAX)
     return st_null();
-  int n = snprintf(name, sizeof(name), "%s:%s.list", p->name, p->architecture);
-  if (n < (int)sizeof(name) && fstatat(info, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-    return st_integer(st.st_mtim.tv_sec);
-  n = snprintf(name, sizeof(name), "%s.list", p->name);
-  if (n < (int)sizeof(name) && fstatat(info, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+  const char *first = p->coinstallable ? full : plain, *then = p->coinstallable ? plain : full;
+  if (fstatat(info, first, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+      fstatat(info, then, &st, AT_SYMLINK_NOFOLLOW) == 0)
     return st_integer(st.st_mtim.tv_sec);
   return st_null();
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define MOST_BYTES ((off_t)64 << 20) /* of one list */
-#define AHEAD 8                      /* how far an order may be from the other's */
+#define AHEAD 64                     /* how far an order may be from the other's */
 
 void listing_clear(struct listing *l)
 {
@@ -85,33 +85,27 @@ static int read_file(int info, const char *name, const char *architecture, const
 /* ---- The list ---------------------------------------------------------------------------------
  */
 
-static size_t count_lines(const char *text, size_t length)
-{
-  size_t n = 0;
-  for (const char *s = text, *end = text + length; (s = memchr(s, '\n', (size_t)(end - s))); s++)
-    n++;
-  return n;
-}
-
 /* A directory may stand there with a slash at its end. */
 static int take_lines(struct listing *l, size_t length, const char *name, struct st_error *err)
 {
-  size_t lines = count_lines(l->list, length);
-  if (length > 0 && l->list[length - 1] != '\n')
-    return st_fail(err, 0, "dpkg's list of package %.200s is cut off", name);
-  l->items = calloc(lines + 1, sizeof(*l->items));
-  if (!l->items)
-    return st_fail(err, 0, "out of memory");
-  for (char *s = l->list; l->count < lines;) {
-    char *end = strchr(s, '\n');
-    size_t n = (size_t)(end - s);
-    while (n > 1 && s[n - 1] == '/')
-      n--;
+  size_t room = 0, n;
+  for (char *s = l->list, *end = s + length, *stop; s < end; s = stop + 1) {
+    stop = memchr(s, '\n', (size_t)(end - s));
+    if (!stop)
+      return st_fail(err, 0, "dpkg's list of package %.200s is cut off", name);
+    for (n = (size_t)(stop - s); n > 1 && s[n - 1] == '/'; n--)
+      ;
     if (*s != '/' || n >= PATH_MAX)
       return st_fail(err, 0, "dpkg's list of package %.200s has a path that cannot be", name);
+    if (l->count == room) {
+      room = room ? 2 * room : length / 48 + 16;
+      struct listed *more = reallocarray(l->items, room, sizeof(*more));
+      if (!more)
+        return st_fail(err, 0, "out of memory");
+      l->items = more;
+    }
     s[n] = 0;
     l->items[l->count++] = (struct listed){.path = s, .length = n};
-    s = end + 1;
   }
   return 0;
 }
@@ -169,7 +163,9 @@ struct listed *listing_find(struct listing *l, const char *path, size_t length)
 /* ---- The digests ------------------------------------------------------------------------------
  */
 
-/* Takes the next line "MD5  usr/bin/x" of `*rest`, and makes the path one as lists have it: that
+/* What are no digits prove nothing later, so they are not looked at here.
+ *
+ * Takes the next line "MD5  usr/bin/x" of `*rest`, and makes the path one as lists have it: that
  * changes a blank, or the slash of "./usr/bin/x".  NULL: there is none left; `*ret` NULL: the line
  * declares nothing of the package's paths. */
 static const char *take_sum(struct listing *l, char **rest, struct listed **ret)
@@ -180,10 +176,11 @@ static const char *take_sum(struct listing *l, char **rest, struct listed **ret)
     return NULL;
   *rest = end + 1;
   size_t length = (size_t)(end - line), at = MD5_DIGITS;
-  if (length < MD5_DIGITS + 2 || strspn(line, "0123456789abcdef") != MD5_DIGITS)
+  if (length < MD5_DIGITS + 2 || line[at] != ' ')
     return line;
-  at += strspn(line + at, " ");
-  if (at == MD5_DIGITS || at >= length)
+  while (at < length && line[at] == ' ')
+    at++;
+  if (at == length)
     return line;
   if (length - at > 2 && line[at] == '.' && line[at + 1] == '/')
     at += 2;

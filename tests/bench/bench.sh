@@ -24,7 +24,7 @@ entries=${BENCH_ENTRIES:-105000}
 bytes=${BENCH_BYTES:-2300000000}
 checkpoints=${BENCH_CHECKPOINTS:-1000}
 
-all_rows="first-digests first-content size nothing-changed changed etc-nights look restore"
+all_rows="first-digests first-content size nothing-changed changed etc-nights look packages restore"
 [ -z "${BENCH_MILLION:-}" ] || all_rows="$all_rows million"
 rows=${BENCH:-$all_rows}
 if [ "$rows" = list ]; then

@@ -76,5 +76,63 @@ make_million()
   : >"$million_root/made"
 }
 
+# What dpkg knows of 1,000 packages with 150 paths each, 129 of them files: directories first, in
+# order, as dpkg has them.
+make_packages()
+{
+  packages_root=$dir/packages-root
+  [ ! -e "$packages_root/made" ] || return 0
+  note "bench: making 1,000 packages"
+  rm -rf "$packages_root"
+  mkdir -p "$packages_root/var/lib/dpkg/info" "$packages_root/var/lib/dpkg/updates"
+  awk -v dpkg="$packages_root/var/lib/dpkg" '
+    function line(path) { print path >list }
+    function file(path) {
+      line("/" path)
+      printf "%08x%08x%08x%08x  %s\n", p * 7919, f * 104729, p * f, ++made, path >sums
+    }
+    BEGIN {
+      for (p = 1; p <= 1000; p++) {
+        name = sprintf("bench-package-%04d", p)
+        list = dpkg "/info/" name ".list"
+        sums = dpkg "/info/" name ".md5sums"
+        printf "Package: %s\nStatus: install ok installed\nPriority: optional\nSection: libs\n" \
+          "Installed-Size: %d\nMaintainer: Nobody <nobody@localhost>\nArchitecture: amd64\n" \
+          "Version: 1.%d-1+deb12u%d\nDepends: libc6 (>= 2.36), bench-package-%04d\n",
+          name, p * 11, p, p % 5, 1 + p * 31 % 1000 >(dpkg "/status")
+        if (p % 4 == 0)
+          printf "Conffiles:\n /etc/%s/main.conf %032x\n /etc/%s/other.conf %032x\n", name, p,
+            name, p * 3 >(dpkg "/status")
+        printf "Description: package %d of a benchmark\n It has nothing but its names,\n" \
+          " and this text of some lines.\nHomepage: https://www.example.org/%s\n\n", p,
+          name >(dpkg "/status")
+        line("/.")
+        line("/etc")
+        line("/etc/" name)
+        line("/etc/" name "/main.conf")
+        line("/etc/" name "/other.conf")
+        line("/usr")
+        line("/usr/lib")
+        line("/usr/lib/x86_64-linux-gnu")
+        line("/usr/lib/x86_64-linux-gnu/" name)
+        for (d = 1; d <= 7; d++) {
+          line("/usr/lib/x86_64-linux-gnu/" name "/part-" d)
+          for (f = 10; f <= 26; f++)
+            file("usr/lib/x86_64-linux-gnu/" name "/part-" d "/module-of-some-length-" f ".so")
+        }
+        line("/usr/share")
+        line("/usr/share/doc")
+        line("/usr/share/doc/" name)
+        for (f = 1; f <= 10; f++)
+          file("usr/share/doc/" name "/page-" sprintf("%02d", f) ".html")
+        file("usr/share/doc/" name "/copyright")
+        line("/usr/share/man")
+        close(list)
+        close(sums)
+      }
+    }'
+  : >"$packages_root/made"
+}
+
 # The cache is warm: all of it was read just before.
 warm() { quietly "$floor" hash "$1"; }

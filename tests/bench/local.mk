@@ -2,6 +2,8 @@
 # `make bench`: built and run on demand alone.  Its variables stand at the top of bench.sh.
 bench_helpers = \
 	tests/bench/corpus \
+	tests/bench/dpkg-floor \
+	tests/bench/dpkg-read \
 	tests/bench/floor \
 	tests/bench/measure \
 	tests/bench/report
@@ -9,6 +11,11 @@ EXTRA_PROGRAMS += $(bench_helpers)
 CLEANFILES += $(bench_helpers)
 tests_bench_corpus_SOURCES = tests/bench/corpus.c
 tests_bench_corpus_LDADD = libsystracker.la
+tests_bench_dpkg_floor_SOURCES = tests/bench/dpkg-floor.c
+tests_bench_dpkg_read_SOURCES = tests/bench/dpkg-read.c \
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES)
+tests_bench_dpkg_read_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(LIBARCHIVE_CFLAGS)
+tests_bench_dpkg_read_LDADD = $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS)
 tests_bench_floor_SOURCES = tests/bench/floor.c
 tests_bench_floor_LDADD = libsystracker.la
 tests_bench_measure_SOURCES = tests/bench/measure.c

@@ -288,6 +288,22 @@ look__diff_usr()
   digests diff latest~1 latest
 }
 
+# ---- Packages ------------------------------------------------------------------------------------
+
+# Read ten times over: starting a program is not what is measured.
+row_packages()
+{
+  make_packages
+  quietly "$BENCH_PROGRAMS/dpkg-floor" "$packages_root/var/lib/dpkg" 1
+  row dpkg-floor "reading dpkg's database of 1,000 packages and 150,000 paths, ten times"
+  limit wall_s dpkg_track 1.5 dpkg-floor
+  limit wall_s unchanged 0.1 dpkg-floor
+  in_turn "dpkg-floor dpkg_track unchanged" ""
+}
+packages__dpkg_floor() { measured "$BENCH_PROGRAMS/dpkg-floor" "$packages_root/var/lib/dpkg" 10; }
+packages__dpkg_track() { measured "$BENCH_PROGRAMS/dpkg-read" "$packages_root" 10; }
+packages__unchanged() { measured "$BENCH_PROGRAMS/dpkg-read" "$packages_root" 10 unchanged; }
+
 # ---- Restore -------------------------------------------------------------------------------------
 
 row_restore()
