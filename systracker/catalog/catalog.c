@@ -253,6 +253,11 @@ void st_catalog_set_objects(struct st_catalog *c, const struct st_catalog_object
   c->objects = *objects;
 }
 
+void st_catalog_set_scope(struct st_catalog *c, const struct st_catalog_scope *scope)
+{
+  c->scope = *scope;
+}
+
 struct st_at st_at(struct st_catalog *c, int64_t number)
 {
   if (number != ST_LIVE)

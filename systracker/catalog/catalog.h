@@ -45,12 +45,28 @@ int st_catalog_open(struct st_catalog **ret, int store_dirfd, const char *host_i
 void st_catalog_close(struct st_catalog *c);
 ST_DEFINE_CLEANUP(struct st_catalog *, st_catalog_close)
 
+struct st_fact_row;
+
 /* Where manifests are read from and written to, as objects: the tracker binds the store. */
 struct st_catalog_objects {
   int (*get)(void *arg, const struct st_id *id, struct st_buffer *out, struct st_error *err);
   void *arg;
 };
 void st_catalog_set_objects(struct st_catalog *c, const struct st_catalog_objects *objects);
+
+/* Which of the paths that manifests speak of somebody looks after here: of the others nothing is
+ * expected.  The tracker binds the rules and mounts; without it all is looked after. */
+struct st_catalog_scope {
+  /* Whether the path of a fact that a manifest declares is looked after at `number`, which is
+   * ST_LIVE for the scan that is open.  1, 0, or negative. */
+  int (*has)(void *arg, int64_t number, const struct st_fact_row *fact, struct st_error *err);
+  /* Whether the same is looked after at both. */
+  int (*same)(void *arg, int64_t a, int64_t b, struct st_error *err);
+  /* Ends with NULL: the tables of facts by which it is known. */
+  const char *const *tables;
+  void *arg;
+};
+void st_catalog_set_scope(struct st_catalog *c, const struct st_catalog_scope *scope);
 
 /* ---- Tables -------------------------------------------------------------------------- */
 
@@ -163,6 +179,10 @@ int st_catalog_expecting(struct st_catalog *c, int64_t number, const char *path,
 typedef int st_fact_fn(void *arg, const struct st_fact_row *fact, struct st_error *err);
 int st_catalog_each(struct st_catalog *c, int64_t number, const struct st_catalog_table *table,
                     const char *top, st_fact_fn *fn, void *arg, struct st_error *err);
+
+/* The last checkpoint not after `number` with which a row of the table began or ended; 0: none. */
+int st_catalog_last_change(struct st_catalog *c, const struct st_catalog_table *table,
+                           int64_t number, int64_t *ret, struct st_error *err);
 
 /* Differences between `a` (0: nothing) and `b` (may be ST_LIVE): entries first, by path and then
  * table; then the other tables by name and key.  A column that is ST_NULL on either side does not

@@ -106,6 +106,8 @@ static int collect(struct st_catalog *c, int64_t a, int64_t b, struct st_keylist
     r = st_keylist_changed(list, c, c->tables[i], low, high, x.overlay || y.overlay, err);
   if (r == 0)
     r = st_manifest_changes(c, a, b, add_expected, list, err);
+  if (r == 0)
+    r = st_scope_changes(c, a, b, add_expected, list, err);
   if (list->count)
     qsort(list->items, list->count, sizeof(*list->items), compare_keys);
   return r;
@@ -113,10 +115,27 @@ static int collect(struct st_catalog *c, int64_t a, int64_t b, struct st_keylist
 
 /* ---- Differences ----------------------------------------------------------------------------- */
 
-/* Whether the change of a package explains what became of this side. */
-static bool is_packaged(const struct st_fact_row *fact)
+static bool is_nothing(const struct st_fact_row *fact)
 {
-  return fact->expected || (!fact->present && fact->since == 0);
+  return !fact->present && fact->since == 0;
+}
+
+/* Whether the change of a package explains it: on both sides a manifest says it, or there is
+ * nothing, and not for the reason that nobody looks after the path there. */
+static int is_packaged(struct st_catalog *c, const struct st_fact_row *before, int64_t a,
+                       const struct st_fact_row *after, int64_t b, struct st_error *err)
+{
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *declared = NULL;
+  struct st_table_full *t = st_full(after->table);
+
+  if (!st_is_entry(t) || !(before->expected || is_nothing(before)) ||
+      !(after->expected || is_nothing(after)))
+    return 0;
+  if (before->expected && after->expected)
+    return 1;
+  if (st_declared_fact(c, before->expected ? b : a, t, after->values, &declared, err) < 0)
+    return -1;
+  return declared == NULL;
 }
 
 /* Whether the host differs: that more is known of a package's manifest is no change of it. */
@@ -140,7 +159,6 @@ static bool make_change(const struct st_fact_row *before, const struct st_fact_r
       .declaration = &t->pub.declaration,
       .before = before->present ? before->values : NULL,
       .after = after->present ? after->values : NULL,
-      .packaged = st_is_entry(t) && is_packaged(before) && is_packaged(after),
   };
   if (!ret->before && !ret->after)
     return false;
@@ -156,7 +174,11 @@ static int compare_at(struct st_catalog *c, const struct st_key *key, int64_t a,
   if (st_catalog_fact(c, a, &key->t->pub, key->key->values, &before, err) < 0 ||
       st_catalog_fact(c, b, &key->t->pub, key->key->values, &after, err) < 0)
     return -1;
-  return make_change(before, after, &change) ? fn(arg, &change, err) : 0;
+  if (!make_change(before, after, &change))
+    return 0;
+  int packaged = is_packaged(c, before, a, after, b, err);
+  change.packaged = packaged > 0;
+  return packaged < 0 ? -1 : fn(arg, &change, err);
 }
 
 int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn, void *arg,
@@ -173,6 +195,22 @@ int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn 
     if (i == 0 || compare_keys(&list.items[i], &list.items[i - 1]) != 0)
       r = compare_at(c, &list.items[i], a, b, fn, arg, err);
   return r;
+}
+
+int st_catalog_last_change(struct st_catalog *c, const struct st_catalog_table *table,
+                           int64_t number, int64_t *ret, struct st_error *err)
+{
+  const char *name = table->name;
+  long long n = number;
+
+  *ret = 0;
+  if (!st_full(table)->stored)
+    return 0;
+  ST_AUTO_FREE char *sql = st_format(
+      "SELECT max(n) FROM (SELECT max(since) AS n FROM \"%s\" WHERE since <= %lld UNION ALL"
+      " SELECT max(until) FROM \"%s\" WHERE until <= %lld)",
+      name, n, name, n);
+  return st_sql_number(c, sql, 0, ret, err);
 }
 
 /* ---- The history of a path ------------------------------------------------------------------- */
@@ -223,6 +261,24 @@ static int stored_history(struct st_catalog *c, const struct st_table_full *t, i
   return r;
 }
 
+/* Checkpoints with which it may have changed what is looked after. */
+static int scope_history(struct st_catalog *c, struct numbers *ret, struct st_error *err)
+{
+  int r = 0;
+
+  for (const char *const *name = c->scope.tables; name && *name && r == 0; name++) {
+    const struct st_catalog_table *table = st_catalog_table(c, *name);
+    int64_t number = st_catalog_latest(c);
+
+    while (table && r == 0 && number > 0) {
+      r = st_catalog_last_change(c, table, number, &number, err);
+      if (r == 0 && number > 0)
+        add_number(ret, number--);
+    }
+  }
+  return r;
+}
+
 /* Checkpoints at which something of the path may have changed, newest first, with repetitions. */
 static int path_history(struct st_catalog *c, const struct st_value *path, struct numbers *ret,
                         struct st_error *err)
@@ -233,8 +289,11 @@ static int path_history(struct st_catalog *c, const struct st_value *path, struc
   for (size_t i = 0; i < c->count && r == 0; i++)
     if (st_is_entry(c->tables[i]) && c->tables[i]->stored && id >= 0)
       r = stored_history(c, c->tables[i], id, ret, err);
+  size_t stored = ret->count;
   if (r == 0)
     r = st_expected_history(c, path, add_number, ret, err);
+  if (r == 0 && ret->count > stored)
+    r = scope_history(c, ret, err);
   if (ret->count)
     qsort(ret->items, ret->count, sizeof(*ret->items), newest_first);
   return r;
@@ -269,7 +328,11 @@ static int history_in(struct st_catalog *c, size_t i, const struct st_value *pat
     return -1;
   if (st_catalog_fact(c, before, table, path, &h->later[i], err) < 0)
     return -1;
-  return make_change(h->later[i], after, &change) ? h->fn(h->arg, h->number, &change, err) : 0;
+  if (!make_change(h->later[i], after, &change))
+    return 0;
+  int packaged = is_packaged(c, h->later[i], before, after, h->number, err);
+  change.packaged = packaged > 0;
+  return packaged < 0 ? -1 : h->fn(h->arg, h->number, &change, err);
 }
 
 /* What came with one checkpoint; of a snapshot nobody knows. */

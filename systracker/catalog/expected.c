@@ -225,7 +225,7 @@ static int choose(struct st_catalog *c, int64_t number, struct st_table_full *t,
 }
 
 /* `best`: whose it is. */
-static int find_expected(struct st_catalog *c, int64_t number, struct st_table_full *t,
+static int find_declared(struct st_catalog *c, int64_t number, struct st_table_full *t,
                          const struct st_value *key, struct st_owner *best,
                          struct st_fact_row **ret, struct st_error *err)
 {
@@ -285,7 +285,7 @@ int st_catalog_expected_content(struct st_catalog *c, int64_t number, const char
   *ret_owned = false;
   for (size_t i = 0; i < c->count && r == 0; i++) {
     ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
-    if (st_expected_fact(c, number, c->tables[i], &key, &fact, err) < 0)
+    if (st_declared_fact(c, number, c->tables[i], &key, &fact, err) < 0)
       return -1;
     *ret_owned = *ret_owned || fact;
     r = fact && take_content(fact, ret);
@@ -293,18 +293,45 @@ int st_catalog_expected_content(struct st_catalog *c, int64_t number, const char
   return r;
 }
 
-int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
+int st_declared_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
                      const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
 {
   struct st_owner best = {0};
 
-  return find_expected(c, number, t, key, &best, ret, err);
+  return find_declared(c, number, t, key, &best, ret, err);
+}
+
+/* A scan is asked about by what it goes by; what is committed, by its facts. */
+static int64_t scope_number(struct st_catalog *c, int64_t number)
+{
+  if (number == ST_LIVE)
+    return c->scanning || c->overlay ? ST_LIVE : st_catalog_latest(c);
+  return c->scanning && c->writer && number == c->number ? ST_LIVE : number;
+}
+
+int st_in_scope(struct st_catalog *c, int64_t number, const struct st_fact_row *fact,
+                struct st_error *err)
+{
+  if (!c->scope.has)
+    return 1;
+  return c->scope.has(c->scope.arg, scope_number(c, number), fact, err);
+}
+
+int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
+                     const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
+{
+  if (st_declared_fact(c, number, t, key, ret, err) < 0)
+    return -1;
+  int r = *ret ? st_in_scope(c, number, *ret, err) : 1;
+  if (r != 1)
+    st_fact_free(st_steal(ret));
+  return r < 0 ? r : 0;
 }
 
 int st_catalog_expected(struct st_catalog *c, int64_t number, const struct st_catalog_table *table,
                         const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
 {
-  return st_expected_fact(c, number, st_full(table), key, ret, err);
+  return st_declared_fact(c, number, st_full(table), key, ret, err);
 }
 
 int st_catalog_expecting(struct st_catalog *c, int64_t number, const char *path,
@@ -317,7 +344,7 @@ int st_catalog_expecting(struct st_catalog *c, int64_t number, const char *path,
     ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
     struct st_owner best = {0};
 
-    if (find_expected(c, number, c->tables[i], &key, &best, &fact, err) < 0)
+    if (find_declared(c, number, c->tables[i], &key, &best, &fact, err) < 0)
       return -1;
     if (best.package) {
       *ret = st_row_copy(best.table, best.package->values, best.table->pub.declaration.ncolumns);
@@ -371,6 +398,38 @@ int st_manifest_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_
     for (size_t k = 0; k < list.count && r == 0; k++)
       r = package_changes(c, c->tables[i], list.items[k].key->values, a, b, fn, arg, err);
   }
+  return r;
+}
+
+struct scope_changes {
+  struct st_catalog *c;
+  int64_t a, b;
+  st_expected_path_fn *fn;
+  void *arg;
+};
+
+static int compare_scopes(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  const struct scope_changes *s = arg;
+  int before = st_in_scope(s->c, s->a, fact, err);
+  int after = before < 0 ? -1 : st_in_scope(s->c, s->b, fact, err);
+
+  if (after < 0 || before == after)
+    return after < 0 ? -1 : 0;
+  return s->fn(s->arg, st_full(fact->table), &fact->values[0], err);
+}
+
+int st_scope_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_path_fn *fn, void *arg,
+                     struct st_error *err)
+{
+  struct scope_changes s = {c, a, b, fn, arg};
+  int same = 1;
+
+  if (c->scope.same && a > 0)
+    same = c->scope.same(c->scope.arg, scope_number(c, a), scope_number(c, b), err);
+  int r = same < 0 ? -1 : 0;
+  for (size_t i = 0; i < c->count && r == 0 && !same; i++)
+    r = st_declared_each(c, b, c->tables[i], compare_scopes, &s, err);
   return r;
 }
 

@@ -224,6 +224,7 @@ struct expectations {
   int64_t number;
   struct st_table_full *t;
   sqlite3_stmt *statement;
+  bool all;                 /* what nobody looks after, too */
   bool pending;             /* the statement stands on a row that was not taken yet */
   bool begun;               /* it was stepped: past its end it must not be again, or it restarts */
   struct st_fact_row *fact; /* the present one, or NULL: past the end */
@@ -302,6 +303,16 @@ static int expectations_path(struct expectations *e, struct st_error *err)
   return r;
 }
 
+/* What nobody looks after is passed over. */
+static int expectations_check(struct expectations *e, struct st_error *err)
+{
+  int r = e->fact && !e->all ? st_in_scope(e->c, e->number, e->fact, err) : 1;
+
+  if (r == 0)
+    st_fact_free(st_steal(&e->fact));
+  return r < 0 ? r : 0;
+}
+
 static int expectations_next(struct expectations *e, struct st_error *err)
 {
   st_fact_free(st_steal(&e->fact));
@@ -315,9 +326,30 @@ static int expectations_next(struct expectations *e, struct st_error *err)
       return r;
   }
   while (!e->fact && e->pending)
-    if (expectations_path(e, err) < 0)
+    if (expectations_path(e, err) < 0 || expectations_check(e, err) < 0)
       return -1;
   return 0;
+}
+
+int st_declared_each(struct st_catalog *c, int64_t number, struct st_table_full *t, st_fact_fn *fn,
+                     void *arg, struct st_error *err)
+{
+  struct expectations e;
+  struct range range;
+
+  range_init(&range, "/");
+  int r = expectations_open(&e, c, number, t, &range, err);
+  e.all = true;
+  if (r == 0)
+    r = expectations_next(&e, err);
+  while (r == 0 && e.fact) {
+    r = fn(arg, e.fact, err);
+    if (r == 0)
+      r = expectations_next(&e, err);
+  }
+  expectations_close(&e);
+  st_buffer_free(&range.high_bytes);
+  return r;
 }
 
 struct each {

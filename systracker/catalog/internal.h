@@ -113,6 +113,7 @@ struct st_catalog {
   struct st_table_full **tables; /* by name */
   size_t count;
   struct st_catalog_objects objects;
+  struct st_catalog_scope scope;
 
   /* The scan that is open: a writer's is checkpoint `number` in a transaction; a reader's is the
    * overlay over checkpoint `base`, and can be read until the next one. */
@@ -263,6 +264,9 @@ int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_fu
 /* ---- Manifests (manifest.c), expected facts (expected.c) ------------------------------------- */
 
 /* What the manifests in force say of a path; NULL: nothing. */
+int st_declared_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
+                     const struct st_value *key, struct st_fact_row **ret, struct st_error *err);
+/* The same where somebody looks after the path. */
 int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
                      const struct st_value *key, struct st_fact_row **ret, struct st_error *err);
 /* The package that has the manifest in force at `number`, the one that sorts last of several;
@@ -289,6 +293,17 @@ int st_expected_paths(struct st_catalog *c, const struct st_id *manifest, st_exp
 /* Calls fn for the manifests that a package's fact names at only one of the two checkpoints. */
 int st_manifest_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_path_fn *fn,
                         void *arg, struct st_error *err);
+/* Whether somebody looks after the path of a declared fact. */
+int st_in_scope(struct st_catalog *c, int64_t number, const struct st_fact_row *fact,
+                struct st_error *err);
+/* Calls fn for the paths of which something is expected at only one of the two, though the same
+ * manifests are in force. */
+int st_scope_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_path_fn *fn, void *arg,
+                     struct st_error *err);
+/* All that manifests in force declare of a table, in the order of the paths, looked after or not.
+ */
+int st_declared_each(struct st_catalog *c, int64_t number, struct st_table_full *t, st_fact_fn *fn,
+                     void *arg, struct st_error *err);
 /* Checkpoints at which a package that speaks of the path began or ended. */
 int st_expected_history(struct st_catalog *c, const struct st_value *path,
                         void (*fn)(void *arg, int64_t number), void *arg, struct st_error *err);

@@ -280,8 +280,9 @@ int st_catalog_put(struct st_catalog *c, const struct st_catalog_table *table,
     return -1;
   if ((r = put_first(c, t, row, err)) != 0)
     return r;
+  /* What is put is looked after, so nobody is asked. */
   if (take_back(c, t, row, &old, err) < 0 ||
-      st_expected_fact(c, ST_LIVE, t, row, &expected, err) < 0)
+      st_declared_fact(c, ST_LIVE, t, row, &expected, err) < 0)
     return -1;
   note_put(t, row, old && old->present);
   r = settle(c, t, row, old, expected, err);

@@ -280,6 +280,69 @@ static void test_several_owners(void **state)
   assert_each(f, 2, NULL, "/d* /x ");
 }
 
+/* What is looked after at a checkpoint: all but what begins so. */
+static const char *left_out[8], *left_out_live;
+
+static const char *left_out_at(int64_t number)
+{
+  return number == ST_LIVE ? left_out_live : left_out[number];
+}
+
+static int in_scope(UNUSED void *arg, int64_t number, const struct st_fact_row *fact,
+                    UNUSED struct st_error *err)
+{
+  const char *out = left_out_at(number);
+
+  return !out || strncmp(fact->values[0].u.bytes.data, out, strlen(out)) != 0;
+}
+
+static int same_scope(UNUSED void *arg, int64_t a, int64_t b, UNUSED struct st_error *err)
+{
+  return left_out_at(a) == left_out_at(b);
+}
+
+/* Nothing is expected of what nobody looks after; where that changes, the difference says so. */
+static void test_scope(void **state)
+{
+  struct fixture *f = *state;
+  const struct st_catalog_scope scope = {in_scope, same_scope, NULL, NULL};
+  struct st_id one = make_manifest(f, tool_1);
+
+  memset(left_out, 0, sizeof(left_out));
+  st_catalog_set_scope(f->c, &scope);
+  left_out_live = left_out[1] = "/usr/share";
+  start(f);
+  install(f, "tool", "1", &one);
+  put_entry(f, "/usr/bin/tool", "f", 0755);
+  put_entry(f, "/etc/tool.conf", "f", 0644);
+  gone_entry(f, "/usr/share/tool"); /* never absent */
+  commit(f);
+  assert_int_equal(stored_rows(f, "fake_entry"), 0);
+  assert_each(f, 1, NULL, "/etc/tool.conf* /usr/bin/tool* ");
+  assert_int_equal(mode_at(f, 1, "/usr/share/tool"), -1);
+
+  left_out_live = left_out[2] = "/etc";
+  start(f);
+  put_entry(f, "/usr/share/tool", "d", 0755);
+  gone_entry(f, "/usr/share/tool/a");
+  gone_entry(f, "/etc/tool.conf");
+  commit(f);
+  assert_int_equal(stored_rows(f, "fake_entry"), 1);
+  assert_each(f, 2, NULL, "/usr/bin/tool* /usr/share/tool* ");
+  assert_changes(f, 1, 2, "-/etc/tool.conf +/usr/share/tool=493 ");
+  assert_packaged(f, 1, 2, "");
+  assert_changes(f, 2, 1, "+/etc/tool.conf=420 -/usr/share/tool ");
+  left_out_live = left_out[3] = "/etc";
+  start(f);
+  uninstall(f, "tool");
+  gone_entry(f, "/usr/bin/tool");
+  gone_entry(f, "/usr/share/tool");
+  gone_entry(f, "/usr/share/tool/a");
+  commit(f);
+  assert_changes(f, 2, 3, "-/usr/bin/tool -/usr/share/tool -tool ");
+  assert_packaged(f, 2, 3, "-/usr/bin/tool -/usr/share/tool ");
+}
+
 static void test_overlay(void **state)
 {
   struct fixture *f = *state;
@@ -503,6 +566,7 @@ int main(void)
       test(test_sweep_of_expected),
       test(test_index_is_derived),
       test(test_learning_is_rolled_back),
+      test(test_scope),
       test(test_manifest_is_canonical),
       test(test_hostile_manifest),
       test(test_pruned),

@@ -112,42 +112,45 @@ int st_core_end(struct st_tracker *t, bool (*keep_mount)(void *, const struct st
 
 /* ---- Rules --------------------------------------------------------------------------------- */
 
-static int put_rule(struct st_tracker *t, const char *plugin, const char *kind, const char *pattern,
+static int plugin_rules(const struct st_conf_plugin *p, st_core_rule_fn *fn, void *arg,
+                        struct st_error *err)
+{
+  int r = 0;
+  for (size_t k = 0; st_conf_universal[k]; k++) {
+    const struct st_conf_option *o = st_conf_option(p, st_conf_universal[k]);
+    for (size_t i = 0; o && i < o->values.count && r == 0; i++)
+      r = fn(arg, p->name, o->name, o->values.items[i], NULL, err);
+  }
+  return r;
+}
+
+int st_core_each_rule(struct st_tracker *t, st_core_rule_fn *fn, void *arg, struct st_error *err)
+{
+  static const char *const lists[ST_CONF_NLISTS] = {"excluded", "generated", "secret", "identity"};
+  int r = 0;
+  for (size_t i = 0; i < t->conf->nplugins && r == 0; i++)
+    r = plugin_rules(&t->conf->plugins[i], fn, arg, err);
+  for (size_t k = 0; k < ST_CONF_NLISTS; k++) {
+    for (size_t i = 0; i < t->conf->nlists[k] && r == 0; i++) {
+      const struct st_conf_entry *e = &t->conf->lists[k][i];
+      r = fn(arg, "", lists[k], e->pattern, e->reason, err);
+    }
+  }
+  return r;
+}
+
+static int put_rule(void *arg, const char *plugin, const char *kind, const char *pattern,
                     const char *reason, struct st_error *err)
 {
   struct st_value row[] = {
       st_text_value(plugin), st_text_value(kind), st_string_value(ST_BYTES, pattern),
       st_text_value(reason && st_is_utf8(reason, strlen(reason)) ? reason : "")};
-  return put(t, ST_CORE_RULE, row, err);
-}
-
-static int plugin_rules(struct st_tracker *t, const struct st_conf_plugin *p, struct st_error *err)
-{
-  for (size_t k = 0; st_conf_universal[k]; k++) {
-    const struct st_conf_option *o = st_conf_option(p, st_conf_universal[k]);
-    for (size_t i = 0; o && i < o->values.count; i++) {
-      if (put_rule(t, p->name, o->name, o->values.items[i], NULL, err) < 0)
-        return -1;
-    }
-  }
-  return 0;
+  return put(arg, ST_CORE_RULE, row, err) < 0 ? -1 : 0;
 }
 
 int st_core_rules(struct st_tracker *t, struct st_error *err)
 {
-  static const char *const lists[ST_CONF_NLISTS] = {"excluded", "generated", "secret", "identity"};
-  for (size_t i = 0; i < t->conf->nplugins; i++) {
-    if (plugin_rules(t, &t->conf->plugins[i], err) < 0)
-      return -1;
-  }
-  for (size_t k = 0; k < ST_CONF_NLISTS; k++) {
-    for (size_t i = 0; i < t->conf->nlists[k]; i++) {
-      const struct st_conf_entry *e = &t->conf->lists[k][i];
-      if (put_rule(t, "", lists[k], e->pattern, e->reason, err) < 0)
-        return -1;
-    }
-  }
-  return 0;
+  return st_core_each_rule(t, put_rule, t, err);
 }
 
 /* ---- Accounts, mounts, plug-ins ---------------------------------------------------------------

@@ -12,6 +12,11 @@ int st_core_declare(struct st_tracker *t, struct st_error *err);
  * with the functions below; the last one closes the sweeps. */
 int st_core_begin(struct st_tracker *t, struct st_error *err);
 int st_core_rules(struct st_tracker *t, struct st_error *err);
+/* Calls fn with each rule of the configuration, as the facts have them: of a plug-in its `track`,
+ * `exclude` and `secret`, and with plugin "" the lists for all.  `reason` may be NULL. */
+typedef int st_core_rule_fn(void *arg, const char *plugin, const char *kind, const char *pattern,
+                            const char *reason, struct st_error *err);
+int st_core_each_rule(struct st_tracker *t, st_core_rule_fn *fn, void *arg, struct st_error *err);
 int st_core_accounts(struct st_tracker *t, struct st_error *err);
 int st_core_mount(struct st_tracker *t, const struct st_mount *mount, struct st_error *err);
 int st_core_plugin(struct st_tracker *t, const char *name, const char *version, const char *result,

@@ -9,6 +9,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/facts.c systracker/tracker/facts.h \
 	systracker/tracker/host.c systracker/tracker/host.h \
 	systracker/tracker/deb.c systracker/tracker/deb.h \
+	systracker/tracker/inscope.c systracker/tracker/inscope.h \
 	systracker/tracker/installed.c systracker/tracker/installed.h \
 	systracker/tracker/packagecontent.c systracker/tracker/packagecontent.h \
 	systracker/tracker/packaged.c systracker/tracker/packaged.h \

@@ -5,6 +5,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/tracker/inscope.h"
 #include "systracker/tracker/rules.h"
 
 /* No content is larger, whatever a plug-in wants of it: the list of its chunks is held in memory.
@@ -32,8 +33,11 @@ static int note_missed(struct st_observation *o, const char *plugin, const char 
 int st_observe_missed(struct st_observation *o, const char *plugin, const char *path,
                       const char *why, struct st_error *err)
 {
-  if (*path)
+  if (*path) {
     st_set_add(o->unobserved, path, strlen(path), 0);
+    if (!*plugin)
+      st_inscope_unobserved(o->tracker, path);
+  }
   return note_missed(o, plugin, path, why, err);
 }
 
@@ -452,6 +456,8 @@ static int mount(void *arg, const struct st_mount *m, struct st_error *err)
   struct st_observation *o = arg;
   st_set_add(o->mounts, m->path, strlen(m->path), 0);
   pthread_mutex_lock(&o->lock);
+  if (!m->entered && !is_unobserved(o, m->path, strlen(m->path)))
+    st_inscope_passed(o->tracker, m->path);
   int r = st_core_mount(o->tracker, m, err) < 0 ? -1 : 0;
   pthread_mutex_unlock(&o->lock);
   return r;
@@ -537,8 +543,7 @@ static int add_absent(void *arg, const char *path)
   struct absent_arg *a = arg;
   struct st_observation *o = a->o;
   struct st_value key = st_path_value(path);
-  if (st_index_was_put(o->index, path) || is_unobserved(o, path, strlen(path)) ||
-      st_scope_match(o->tracker->scope, path, false).plugins == 0)
+  if (st_index_was_put(o->index, path) || is_unobserved(o, path, strlen(path)))
     return 0;
   for (size_t i = 0; i < o->tracker->host.count; i++) {
     struct st_part *part = &o->parts[i];
@@ -561,6 +566,47 @@ static int open_index(struct st_observation *o, struct st_error *err)
   return st_index_start(o->index, o->keep, err);
 }
 
+struct uncovered {
+  struct st_observation *o;
+  struct st_strings paths;
+};
+
+static int add_uncovered(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  struct uncovered *u = arg;
+  (void)err;
+  if (fact->expected)
+    st_strings_take(&u->paths,
+                    st_memdup(fact->values[0].u.bytes.data, fact->values[0].u.bytes.length));
+  return 0;
+}
+
+static int find_uncovered(struct st_observation *o, struct st_part *part,
+                          const struct st_catalog_table *table, void *arg, struct st_error *err)
+{
+  struct uncovered *u = arg;
+  (void)part;
+  return st_catalog_each(o->tracker->catalog, ST_LIVE, table, u->paths.items[0], add_uncovered, u,
+                         err);
+}
+
+/* Below a mount point that has no mount any more packages expect what was not looked after. */
+static int look_below(struct st_observation *o, const char *path, struct st_error *err)
+{
+  struct uncovered u = {.o = o};
+  struct absent_arg absent = {o, err};
+  int r = 0;
+  st_strings_add(&u.paths, path);
+  for (size_t i = 0; i < o->tracker->host.count && r == 0; i++) {
+    if (!o->parts[i].failed)
+      r = each_entry_table(o, &o->parts[i], find_uncovered, &u, err);
+  }
+  for (size_t i = 1; i < u.paths.count && r == 0; i++)
+    r = add_absent(&absent, u.paths.items[i]);
+  st_strings_free(&u.paths);
+  return r;
+}
+
 /* Of a mount that was not entered nothing is known, and what it hid is seen again: so it is not
  * waited for, but that it went is said, this once. */
 static int say_gone_mounts(struct st_observation *o, struct st_error *err)
@@ -572,7 +618,8 @@ static int say_gone_mounts(struct st_observation *o, struct st_error *err)
     const char *path = mounts.items[i];
     if (st_set_get(o->mounts, path, strlen(path), NULL) || is_unobserved(o, path, strlen(path)))
       continue;
-    if (note_missed(o, "", path, "what was mounted there is not mounted any more", err) < 0)
+    if (look_below(o, path, err) < 0 ||
+        note_missed(o, "", path, "what was mounted there is not mounted any more", err) < 0)
       return -1;
   }
   return 0;
@@ -583,15 +630,18 @@ static int observe(struct st_observation *o, struct st_error *err)
   struct st_tracker *t = o->tracker;
   if (begin_parts(o, err) < 0 || st_core_rules(t, err) < 0 || st_core_accounts(t, err) < 0)
     return -1;
-  if (st_observe_collect(o, err) < 0 ||
-      st_catalog_manifest_paths(t->catalog, add_forced, o->forced, err) < 0)
+  if (st_observe_collect(o, err) < 0)
+    return -1;
+  /* Where all is looked at, what manifests speak of is, too. */
+  if (!o->sweeping && st_catalog_manifest_paths(t->catalog, add_forced, o->forced, err) < 0)
     return -1;
   if (each_swept_table(o, begin_sweep, err) < 0 || walk(o, err) < 0 ||
       each_swept_table(o, end_sweep, err) < 0)
     return -1;
   struct absent_arg absent = {o, err};
-  if (st_catalog_manifest_paths(t->catalog, add_absent, &absent, err) < 0 ||
-      st_observe_collect_again(o, err) < 0)
+  if (!o->sweeping && st_catalog_manifest_paths(t->catalog, add_absent, &absent, err) < 0)
+    return -1;
+  if (st_observe_collect_again(o, err) < 0)
     return -1;
   return end_parts(o, err);
 }
@@ -613,6 +663,7 @@ int st_observe(struct st_observation *o, struct st_error *err)
   o->forced = st_set_new();
   o->mounts = st_set_new();
   pthread_mutex_init(&o->lock, NULL);
+  st_inscope_begin(o->tracker);
   if (read_accounts(o->tracker, err) < 0 || open_index(o, err) < 0 ||
       st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
     return -1;

@@ -47,7 +47,7 @@ static struct st_rules *list_rules(const struct st_conf *conf, enum st_conf_list
 #define HEX4 HEX HEX HEX HEX
 #define BESIDE "**/.systracker-" HEX4 HEX4 HEX4 HEX4 "-*"
 
-static int add_built_in(struct st_rules *generated, struct st_error *err)
+int st_tracker_add_built_in(struct st_rules *generated, struct st_error *err)
 {
   return st_rules_add(generated, ST_RULE_EXCLUDE, BESIDE, "built in",
                       "a restore makes it ready, and puts it in its place or removes it", err);
@@ -69,14 +69,20 @@ static int plugin_rules(struct st_tracker *t, struct st_loaded *l, struct st_err
   return 0;
 }
 
-void st_tracker_hide_store(struct st_tracker *t)
+void st_tracker_hide_store_from(struct st_tracker *t, struct st_scope *scope)
 {
   char root[PATH_MAX], store[PATH_MAX];
-  if (!t->store_path || !realpath(t->root_path, root) || !realpath(t->store_path, store))
+  if (!t->store_path || !t->root_path || !realpath(t->root_path, root) ||
+      !realpath(t->store_path, store))
     return;
   size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
   if (strncmp(store, root, n) == 0 && store[n] == '/')
-    st_scope_set_store(t->scope, store + n);
+    st_scope_set_store(scope, store + n);
+}
+
+void st_tracker_hide_store(struct st_tracker *t)
+{
+  st_tracker_hide_store_from(t, t->scope);
 }
 
 int st_tracker_compile_rules(struct st_tracker *t, struct st_error *err)
@@ -89,7 +95,7 @@ int st_tracker_compile_rules(struct st_tracker *t, struct st_error *err)
     return -1;
   st_scope_set_excluded(t->scope, t->excluded);
   t->generated = list_rules(t->conf, ST_CONF_GENERATED, ST_RULE_EXCLUDE, err);
-  if (!t->generated || add_built_in(t->generated, err) < 0)
+  if (!t->generated || st_tracker_add_built_in(t->generated, err) < 0)
     return -1;
   st_scope_set_generated(t->scope, t->generated);
   for (size_t i = 0; i < t->host.count; i++) {

@@ -11,6 +11,7 @@
 #include "systracker/base/lock.h"
 #include "systracker/base/log.h"
 #include "systracker/tracker/core.h"
+#include "systracker/tracker/inscope.h"
 #include "systracker/tracker/rules.h"
 #include "systracker/tracker/sealed.h"
 
@@ -178,6 +179,7 @@ static int open_catalog(struct st_tracker *t, enum st_tracker_mode mode, const c
     return r;
   struct st_catalog_objects objects = {get_object, t->store};
   st_catalog_set_objects(t->catalog, &objects);
+  st_inscope_bind(t);
   return st_core_declare(t, err);
 }
 
@@ -232,6 +234,7 @@ static int open_archive(struct st_tracker *t, const struct st_tracker_options *o
     return -1;
   struct st_catalog_objects objects = {get_object, t->store};
   st_catalog_set_objects(t->catalog, &objects);
+  st_inscope_bind(t);
   return 0;
 }
 
@@ -308,6 +311,7 @@ void st_tracker_close(struct st_tracker *t)
   st_tracker_forget_packages(t);
   if (t->catalog)
     st_catalog_close(t->catalog);
+  st_inscope_free(t->inscope);
   if (t->store)
     st_store_close(t->store);
   st_host_close(&t->host);

@@ -44,6 +44,8 @@ struct st_live_object {
   size_t length;
 };
 
+struct st_inscope;
+
 struct st_tracker {
   struct st_conf *conf;
   struct st_host host;
@@ -64,6 +66,7 @@ struct st_tracker {
   struct st_written *written;
   struct st_live_object *live_objects;
   size_t nlive_objects;
+  struct st_inscope *inscope;   /* inscope.h */
   struct st_packages *packages; /* package files as the present scan knows them; NULL: not read */
 };
 
