@@ -87,7 +87,10 @@ expect_status 0 systracker checkpoint
 
 # A program of our own.
 mkdir "$scratch/own"
-printf '#!/bin/sh\necho "$1: $(ls /proc/self/fd/3/srv/own)"\n' >"$scratch/own/systracker-own"
+cat >"$scratch/own/systracker-own" <<'END'
+#!/bin/sh
+echo "$1: $(ls /proc/self/fd/3/srv/own)"
+END
 chmod 755 "$scratch/own/systracker-own"
 echo systracker-own >"$root/srv/own"
 echo four >"$root/srv/fingerprint"
