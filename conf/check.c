@@ -61,7 +61,9 @@ struct known {
   bool any;                       /* of a plug-in that is not there */
 };
 
-static const char *const file_names[] = {"store", "log", "min_free", "max_night", NULL};
+static const char *const file_names[] = {
+    "store", "log", "min_free", "max_night", "package_caches", "checkpoint_after_transaction",
+    NULL};
 static const char *const plugin_names[] = {"track", "exclude", "secret", "reset", NULL};
 static const char *const archive_names[] = {"url", NULL};
 static const char *const prune_names[] = {"keep_last",     "keep_daily",  "keep_weekly",

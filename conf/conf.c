@@ -18,6 +18,7 @@ struct reader {
   st_conf_schema_fn *schema;
   void *arg;
   struct st_error *err;
+  bool caches; /* package_caches was set */
 };
 
 /* What is said of one line of the file at hand. */
@@ -104,17 +105,48 @@ static int set_size(struct reader *r, const char *name, const char *value, int l
   return 0;
 }
 
+static int set_after(struct reader *r, const char *name, const char *value, int line)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (st_parse_bool(value, &r->conf->after_transaction, &why) < 0)
+    return wrong(r, line, "option '%s': %s", name, st_error_text(&why));
+  return 0;
+}
+
+/* The files' own lists append to one another, and replace what is built in. */
+static int take_caches(struct reader *r, cfg_t *cfg, const struct st_source_name *n)
+{
+  if (!r->caches)
+    st_strings_free(&r->conf->caches);
+  r->caches = true;
+  for (unsigned i = 0; i < cfg_size(cfg, n->name); i++) {
+    const char *folder = cfg_getnstr(cfg, n->name, i);
+    if (folder[0] != '/')
+      return wrong(r, n->line, "option '%s': not an absolute path: '%s'", n->name,
+                   st_quote(folder));
+    if (!st_strings_has(&r->conf->caches, folder))
+      st_strings_add(&r->conf->caches, folder);
+  }
+  return 0;
+}
+
+static int take_value(struct reader *r, cfg_t *cfg, const struct st_source_name *n)
+{
+  if (strcmp(n->name, "package_caches") == 0)
+    return take_caches(r, cfg, n);
+  const char *value = cfg_getstr(cfg, n->name);
+  bool is_size = strcmp(n->name, "min_free") == 0 || strcmp(n->name, "max_night") == 0;
+  bool is_after = strcmp(n->name, "checkpoint_after_transaction") == 0;
+  return (is_size    ? set_size
+          : is_after ? set_after
+                     : set_string)(r, n->name, value ? value : "", n->line);
+}
+
 static int take_values(struct reader *r, cfg_t *cfg)
 {
-  for (size_t i = 0; i < r->source->nnames; i++) {
-    const struct st_source_name *n = &r->source->names[i];
-    if (n->block != 0)
-      continue;
-    const char *value = cfg_getstr(cfg, n->name);
-    bool is_size = strcmp(n->name, "min_free") == 0 || strcmp(n->name, "max_night") == 0;
-    if ((is_size ? set_size : set_string)(r, n->name, value ? value : "", n->line) < 0)
+  for (size_t i = 0; i < r->source->nnames; i++)
+    if (r->source->names[i].block == 0 && take_value(r, cfg, &r->source->names[i]) < 0)
       return -1;
-  }
   return 0;
 }
 
@@ -355,12 +387,20 @@ static int merge_text(struct reader *r)
   };
   cfg_opt_t entry[] = {CFG_STR("reason", NULL, CFGF_NODEFAULT), CFG_END()};
   cfg_opt_t file[] = {
-      CFG_STR("store", NULL, CFGF_NODEFAULT),    CFG_STR("log", NULL, CFGF_NODEFAULT),
-      CFG_STR("min_free", NULL, CFGF_NODEFAULT), CFG_STR("max_night", NULL, CFGF_NODEFAULT),
-      CFG_SEC("plugin", plugin, titled),         CFG_SEC("archive", archive, CFGF_MULTI),
-      CFG_SEC("prune", prune, CFGF_MULTI),       CFG_SEC("excluded", entry, titled),
-      CFG_SEC("generated", entry, titled),       CFG_SEC("secret", entry, titled),
-      CFG_SEC("identity", entry, titled),        CFG_END(),
+      CFG_STR("store", NULL, CFGF_NODEFAULT),
+      CFG_STR("log", NULL, CFGF_NODEFAULT),
+      CFG_STR("min_free", NULL, CFGF_NODEFAULT),
+      CFG_STR("max_night", NULL, CFGF_NODEFAULT),
+      CFG_STR_LIST("package_caches", NULL, CFGF_NODEFAULT),
+      CFG_STR("checkpoint_after_transaction", NULL, CFGF_NODEFAULT),
+      CFG_SEC("plugin", plugin, titled),
+      CFG_SEC("archive", archive, CFGF_MULTI),
+      CFG_SEC("prune", prune, CFGF_MULTI),
+      CFG_SEC("excluded", entry, titled),
+      CFG_SEC("generated", entry, titled),
+      CFG_SEC("secret", entry, titled),
+      CFG_SEC("identity", entry, titled),
+      CFG_END(),
   };
   cfg_t *cfg = cfg_init(file, CFGF_NONE);
   if (!cfg)
@@ -423,6 +463,13 @@ static int list_folder(const char *file, struct st_strings *out, struct st_error
   return 0;
 }
 
+/* Where package managers leave what they have downloaded: apt, dnf 4 and 5, yum, zypper,
+ * PackageKit. */
+static const char *const default_caches[] = {
+    "/var/cache/apt/archives", "/var/cache/dnf",           "/var/cache/libdnf5",
+    "/var/cache/yum",          "/var/cache/zypp/packages", "/var/cache/PackageKit",
+};
+
 int st_conf_read(struct st_conf **ret, const char *path, st_conf_schema_fn *schema, void *arg,
                  struct st_error *err)
 {
@@ -434,6 +481,8 @@ int st_conf_read(struct st_conf **ret, const char *path, st_conf_schema_fn *sche
   conf->store = st_strdup("/var/lib/systracker");
   conf->log = st_strdup("syslog");
   conf->min_free = (uint64_t)256 << 20;
+  for (size_t i = 0; i < ST_COUNT(default_caches); i++)
+    st_strings_add(&conf->caches, default_caches[i]);
   conf->max_night = (uint64_t)4 << 30;
   if (merge_file(&r, path) < 0 || list_folder(path, &files, r.err) < 0)
     return -1;
@@ -463,6 +512,7 @@ void st_conf_free(struct st_conf *conf)
   free(conf->store);
   free(conf->log);
   st_strings_free(&conf->archives);
+  st_strings_free(&conf->caches);
   st_strings_free(&conf->files);
   st_strings_free(&conf->prune.tags);
   free(conf);

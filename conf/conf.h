@@ -60,6 +60,8 @@ struct st_conf {
   char *log;                      /* "syslog", "none" or an absolute path; default syslog */
   uint64_t min_free;              /* bytes to leave free; default 256M */
   uint64_t max_night;             /* bytes of content a night; default 4G */
+  bool after_transaction;         /* checkpoint_after_transaction; default false */
+  struct st_strings caches;       /* package_caches: folders of the root, absolute */
   struct st_conf_plugin *plugins; /* in order of first mention */
   size_t nplugins;
   struct st_conf_entry *lists[ST_CONF_NLISTS];

@@ -99,6 +99,7 @@ static void test_all(void **state)
       "# a comment with ${HOME}, a \" and a {\n"
       "store = \"/srv/tracker\" // another\n"
       "log = none\nmin_free = 1G\nmax_night = \"10M\"\n"
+      "package_caches = { /srv/cache } checkpoint_after_transaction = yes\n"
       "/* of\n several lines ' */\n"
       "plugin config_track {\n"
       "  track = { \"/etc\",\n   '/usr/local' }\n"
@@ -120,13 +121,16 @@ static void test_all(void **state)
   assert_string_equal(conf->log, "none");
   assert_int_equal(conf->min_free, 1 << 30);
   assert_int_equal(conf->max_night, 10 << 20);
+  assert_int_equal(conf->caches.count, 1);
+  assert_string_equal(conf->caches.items[0], "/srv/cache");
+  assert_true(conf->after_transaction);
   assert_int_equal(conf->nplugins, 2);
   assert_option(conf, "config_track", "track", 2, "/etc");
   assert_option(conf, "config_track", "exclude", 1, "/etc/cache");
   assert_option(conf, "config_track", "max_size", 1, "64M");
   assert_option(conf, "config_track", "label", 1, "a ${b} \\ c");
-  assert_int_equal(conf->plugins[0].place.line, 8);
-  assert_int_equal(st_conf_option(&conf->plugins[0], "max_size")->place.line, 12);
+  assert_int_equal(conf->plugins[0].place.line, 9);
+  assert_int_equal(st_conf_option(&conf->plugins[0], "max_size")->place.line, 13);
   assert_string_equal(st_conf_option(&conf->plugins[0], "max_size")->place.file, s->file);
   assert_int_equal(conf->archives.count, 2);
   assert_string_equal(conf->archives.items[1], "https://b.example");
@@ -140,7 +144,7 @@ static void test_all(void **state)
     assert_int_equal(conf->nlists[list], 1);
   assert_string_equal(conf->lists[ST_CONF_GENERATED][0].pattern, "*.py\\[co]");
   assert_string_equal(conf->lists[ST_CONF_SECRET][0].reason, "passwords");
-  assert_int_equal(conf->lists[ST_CONF_SECRET][0].place.line, 18);
+  assert_int_equal(conf->lists[ST_CONF_SECRET][0].place.line, 19);
 }
 
 static void test_defaults(void **state)
@@ -211,6 +215,8 @@ static const struct {
     {"store = relative", 1, "absolute"},
     {"log = loud", 1, "absolute"},
     {"min_free = lots", 1, "option 'min_free'"},
+    {"package_caches = var/cache", 1, "not an absolute path"},
+    {"checkpoint_after_transaction = often", 1, "option 'checkpoint_after_transaction'"},
     {"plugin config_track { max_size = lots }", 1, "option 'max_size'"},
     {"plugin config_track { depth = 3x }", 1, "option 'depth'"},
     {"plugin config_track { follow = maybe }", 1, "option 'follow'"},

@@ -71,6 +71,7 @@ REAL_TESTS = \
 	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-sync-kill.sh \
+	tests/real/test-transaction-message.sh \
 	tests/real/test-two-roots.sh
 
 TESTS += $(SHELL_TESTS)

@@ -3,8 +3,9 @@
  * systracker-apt-hook - keeps each .deb that apt is about to install.
  *
  * apt runs it (DPkg::Pre-Install-Pkgs, protocol version 3) before dpkg, when each file is there for
- * certain; a moment later it may be gone.  Whatever goes wrong here is logged and no reason for apt
- * to stop: the status is 0, always.
+ * certain; a moment later it may be gone; and once more behind dpkg (DPkg::Post-Invoke), with the
+ * argument "post", to have a checkpoint made where the configuration wants one.  Whatever goes
+ * wrong here is logged and no reason for apt to stop: the status is 0, always.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -14,7 +15,9 @@
 #include "systracker/base/file.h"
 #include "systracker/base/log.h"
 #include "systracker/tracker/capture.h"
+#include "systracker/tracker/transaction.h"
 
+#define PROGRAM "systracker-apt-hook"
 #define INPUT_MAX ((size_t)64 << 20)
 #define FIELDS 9
 
@@ -82,18 +85,34 @@ static int run(struct st_error *err)
   if (st_read_all(STDIN_FILENO, INPUT_MAX, &text, err) < 0)
     return st_wrap(err, "what apt says");
   st_buffer_append(&text, "", 1); /* terminated, also where it is empty */
-  if (st_capture_open(&c, "systracker-apt-hook", NULL, err) < 0)
+  if (st_capture_open(&c, PROGRAM, NULL, NULL, err) < 0)
     return -1;
   return c->packages ? keep_all(c, text.data, err) : 0;
 }
 
-int main(void)
+/* After the transaction. */
+static int run_post(struct st_error *err)
+{
+  ST_CLEANUP(st_capture_closep) struct st_capture *c = NULL;
+  if (st_capture_open(&c, PROGRAM, NULL, NULL, err) < 0)
+    return -1;
+  if (!c->conf->after_transaction || c->store < 0)
+    return 0;
+  pid_t apt = st_transaction_manager();
+  ST_AUTO_FREE char *words = st_transaction_words(apt);
+  return st_transaction_checkpoint(apt, words, NULL, NULL, err);
+}
+
+int main(int argc, char **argv)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   umask(077);
   st_digest_init();
-  if (run(&err) < 0)
-    st_log(ST_LOG_WARNING, "package files are not kept: %s", st_error_text(&err));
+  bool post = argc > 1 && strcmp(argv[1], "post") == 0;
+  if ((post ? run_post : run)(&err) < 0)
+    st_log(ST_LOG_WARNING, "%s: %s",
+           post ? "no checkpoint after the transaction" : "package files are not kept",
+           st_error_text(&err));
   st_log_close();
   return 0;
 }

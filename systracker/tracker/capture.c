@@ -33,23 +33,26 @@ void st_capture_close(struct st_capture *c)
   if (!c)
     return;
   st_packages_close(c->packages);
+  if (c->store >= 0)
+    close(c->store);
   st_conf_free(c->conf);
   free(c);
 }
 
-int st_capture_open(struct st_capture **ret, const char *program, const char *store,
-                    struct st_error *err)
+int st_capture_open(struct st_capture **ret, const char *program, const char *config,
+                    const char *store, struct st_error *err)
 {
   ST_CLEANUP(st_capture_closep) struct st_capture *c = st_calloc(1, sizeof(*c));
-  ST_AUTO_FREE char *file = st_host_config_file();
+  ST_AUTO_FREE char *file = config ? st_strdup(config) : st_host_config_file();
+  c->store = -1;
   if (st_conf_read(&c->conf, file, no_schema, NULL, err) < 0 ||
       st_log_open(program, c->conf->log, ST_LOG_INFO, err) < 0)
     return -1;
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  ST_AUTO_CLOSE int fd = open_store(store ? store : c->conf->store, &why);
-  if (fd < 0 && why.message)
+  c->store = open_store(store ? store : c->conf->store, &why);
+  if (c->store < 0 && why.message)
     return st_fail(err, 0, "%s", why.message);
-  if (fd >= 0 && st_packages_open(&c->packages, fd, err) < 0)
+  if (c->store >= 0 && st_packages_open(&c->packages, c->store, err) < 0)
     return -1;
   *ret = st_steal(&c);
   return 0;

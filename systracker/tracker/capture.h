@@ -14,13 +14,14 @@
 
 struct st_capture {
   struct st_conf *conf;
-  struct st_packages *packages; /* NULL: there is no store yet, so nothing is to be kept */
+  int store;                    /* its folder; -1: there is no store yet */
+  struct st_packages *packages; /* NULL: the same, so nothing is to be kept */
 };
 
-/* Reads the configuration, opens the log as `program`, and the store's packages; `store`: another
- * store than the configured one, or NULL. */
-int st_capture_open(struct st_capture **ret, const char *program, const char *store,
-                    struct st_error *err);
+/* Reads the configuration, opens the log as `program`, and the store's packages; `config`,
+ * `store`: others than the default, or NULL. */
+int st_capture_open(struct st_capture **ret, const char *program, const char *config,
+                    const char *store, struct st_error *err);
 void st_capture_close(struct st_capture *c);
 ST_DEFINE_CLEANUP(struct st_capture *, st_capture_close)
 

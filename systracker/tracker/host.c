@@ -65,6 +65,11 @@ char *st_host_libexec_dir(void)
   return place("SYSTRACKER_LIBEXECDIR", ST_PROGRAMDIR);
 }
 
+char *st_host_bin_dir(void)
+{
+  return place("SYSTRACKER_BINDIR", ST_BINDIR);
+}
+
 char *st_host_config_file(void)
 {
   return place("SYSTRACKER_CONFIG", ST_CONFDIR "/systracker.conf");

@@ -51,8 +51,10 @@ struct st_host {
 /* The folder of plug-ins: $SYSTRACKER_PLUGINDIR (never when set-user-ID), else the installed one,
  * found from our own executable so that a tree installed elsewhere runs. */
 char *st_host_plugin_dir(void);
-/* The same for programs: $SYSTRACKER_LIBEXECDIR; and the default configuration file. */
+/* The same for programs: $SYSTRACKER_LIBEXECDIR, $SYSTRACKER_BINDIR; and the default configuration
+ * file. */
 char *st_host_libexec_dir(void);
+char *st_host_bin_dir(void);
 char *st_host_config_file(void);
 
 /* Loads DIR/NAME.so and checks it: the symbol, sizes, API version, mandatory callbacks, names,

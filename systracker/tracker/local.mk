@@ -20,6 +20,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/rules.c systracker/tracker/rules.h \
 	systracker/tracker/sealed.c systracker/tracker/sealed.h \
 	systracker/tracker/tracker.c systracker/tracker/tracker.h \
+	systracker/tracker/transaction.c systracker/tracker/transaction.h \
 	systracker/tracker/wanted.c systracker/tracker/wanted.h
 
 EXTRA_DIST += systracker/tracker/host.syms
@@ -38,6 +39,7 @@ libsystracker_la_SOURCES += \
 if HAVE_CMOCKA
 TRACKER_TESTS = \
 	systracker/tracker/test-cli \
+	systracker/tracker/test-transaction \
 	systracker/tracker/test-packagecontent \
 	systracker/tracker/test-render
 check_PROGRAMS += $(TRACKER_TESTS)
@@ -51,6 +53,9 @@ systracker_tracker_test_packagecontent_LDADD = $(UNIT_LDADD)
 systracker_tracker_test_render_SOURCES = systracker/tracker/test-render.c
 systracker_tracker_test_render_CFLAGS = $(UNIT_CFLAGS)
 systracker_tracker_test_render_LDADD = $(UNIT_LDADD)
+systracker_tracker_test_transaction_SOURCES = systracker/tracker/test-transaction.c
+systracker_tracker_test_transaction_CFLAGS = $(UNIT_CFLAGS)
+systracker_tracker_test_transaction_LDADD = $(UNIT_LDADD)
 endif
 
 EXTRA_DIST += doc/json.md

@@ -3,8 +3,9 @@
  * systracker-rpm-hook - keeps each .rpm that rpm or dnf is about to install.
  *
  * rpm's plug-in (plugin.c) starts it before a transaction, with its socket as standard input, and
- * passes the open package files; they are kept while rpm goes on.  The argument is another store
- * than the configured one.  Whatever goes wrong here is logged, and rpm does not hear of it.
+ * passes the open package files; they are kept while rpm goes on.  The arguments are the root, and
+ * another store than the configured one.  Whatever goes wrong here is logged, and rpm does not hear
+ * of it.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
 #include "systracker/tracker/capture.h"
+#include "systracker/tracker/transaction.h"
 
 #define PROGRAM "systracker-rpm-hook"
 
@@ -113,21 +115,39 @@ static void leave(void)
   setsid();
 }
 
-static int run(const char *store, struct st_error *err)
+/* rpm's own root, with the configured store, or another with a store of its own: the chain of one
+ * is not the other's. */
+static int after(const struct st_capture *c, pid_t rpm, const char *words, const char *root,
+                 const char *store, struct st_error *err)
+{
+  bool live = !root || strcmp(root, "/") == 0;
+  if (!c->conf->after_transaction || c->store < 0 || (!live && !store))
+    return 0;
+  return st_transaction_checkpoint(rpm, words, live ? NULL : root, store, err);
+}
+
+static int run(pid_t rpm, const char *words, const char *root, const char *store,
+               struct st_error *err)
 {
   ST_CLEANUP(st_capture_closep) struct st_capture *c = NULL;
-  if (st_capture_open(&c, PROGRAM, store, err) < 0)
+  if (st_capture_open(&c, PROGRAM, NULL, store, err) < 0)
     return -1;
-  return keep_all(c, err);
+  int r = keep_all(c, err);
+  close(STDIN_FILENO); /* rpm need not wait any longer */
+  if (after(c, rpm, words, root, store, err) < 0)
+    return st_wrap(err, "no checkpoint after the transaction");
+  return r;
 }
 
 int main(int argc, char **argv)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
+  pid_t rpm = getppid();
   leave();
   umask(077);
   st_digest_init();
-  if (run(argc > 1 ? argv[1] : NULL, &err) < 0)
+  ST_AUTO_FREE char *words = st_transaction_words(rpm);
+  if (run(rpm, words, argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL, &err) < 0)
     st_log(ST_LOG_WARNING, "package files are not kept: %s", st_error_text(&err));
   st_log_close();
   return 0;

@@ -109,9 +109,9 @@ static void choose_environment(char *ret[ENVIRONMENT_MAX])
   ret[n] = NULL;
 }
 
-static int spawn_hook(pid_t *ret, int socket, char *path, char *store)
+static int spawn_hook(pid_t *ret, int socket, char *path, const char *root, char *store)
 {
-  char *argv[] = {path, *store ? store : NULL, NULL};
+  char *argv[] = {path, (char *)root, *store ? store : NULL, NULL};
   char *environment[ENVIRONMENT_MAX];
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attr;
@@ -133,7 +133,7 @@ static int spawn_hook(pid_t *ret, int socket, char *path, char *store)
 }
 
 /* The hook goes into the background by itself, so that no child of ours is left behind. */
-static int start_hook(char *store)
+static int start_hook(const char *root, char *store)
 {
   int pair[2], status = 0;
   char path[PATH_MAX];
@@ -142,7 +142,7 @@ static int start_hook(char *store)
   snprintf(path, sizeof(path), "%s/%s", folder ? folder : ST_PROGRAMDIR, HOOK_NAME);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
     return errno;
-  int r = spawn_hook(&pid, pair[1], path, store);
+  int r = spawn_hook(&pid, pair[1], path, root, store);
   close(pair[1]);
   while (r == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
     ;
@@ -283,12 +283,13 @@ static rpmRC tsm_pre(rpmPlugin plugin, rpmts ts)
     give_up("another transaction began");
   if (rpmtsFlags(ts) & (RPMTRANS_FLAG_TEST | RPMTRANS_FLAG_BUILD_PROBS))
     return RPMRC_OK;
-  if (!serves(rpmtsRootDir(ts) ? rpmtsRootDir(ts) : "/", store))
+  const char *root = rpmtsRootDir(ts) ? rpmtsRootDir(ts) : "/";
+  if (!serves(root, store))
     return RPMRC_OK;
   free(state.seen);
   state.nseen = 0;
   state.seen = calloc((size_t)rpmtsNElements(ts) + 1, sizeof(*state.seen));
-  int r = state.seen ? start_hook(store) : ENOMEM;
+  int r = state.seen ? start_hook(root, store) : ENOMEM;
   if (r)
     give_up(r == ECHILD ? "the hook failed" : strerror(r));
   return RPMRC_OK;
