@@ -52,7 +52,7 @@ expect_status 0 systracker checkpoint
 # Nothing is kept; what only left its configuration needs no file.
 expect_status 0 systracker packages
 contains "$out" '^missing     hello 1.0-1 amd64$' '^missing     libfoo 1:2.3 all$' \
-  '^2 installed: the files of 0 are kept, 0 are obtainable by apt.s lists, 2 are missing$'
+  '^2 installed: the files of 0 are kept, 0 are obtainable by the package manager.s lists, 0 are repacked, 2 are missing$'
 lacks "$out" gone
 expect_status 0 systracker coverage
 contains "$out" '^packages installed: 2; package files kept: 0' 'not kept:' '  hello 1.0-1 amd64'

@@ -13,7 +13,7 @@ program_PROGRAMS += plugins/rpm_track/rpm/systracker-rpm
 plugins_rpm_track_rpm_systracker_rpm_SOURCES = \
 	plugins/rpm_track/rpm/main.c plugins/rpm_track/rpm/verbs.h \
 	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/caps.h \
-	plugins/rpm_track/rpm/cookie.c \
+	plugins/rpm_track/rpm/cookie.c plugins/rpm_track/rpm/identify.c \
 	plugins/rpm_track/rpm/files.c plugins/rpm_track/rpm/files.h \
 	plugins/rpm_track/rpm/list.c plugins/rpm_track/rpm/list.h \
 	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h \

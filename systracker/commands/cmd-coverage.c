@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "systracker/base/set.h"
-#include "systracker/tracker/installed.h"
+#include "systracker/tracker/packagefetch.h"
 
 #define LARGEST 10
 
@@ -35,6 +35,7 @@ struct coverage {
   uint64_t kept_files, expected_files, files, bytes;
   struct st_packages *packages; /* whose files are kept */
   struct st_installed_list installed;
+  enum st_package_at *at; /* of each of them */
   struct tree *trees;
   size_t ntrees;
   struct file largest[LARGEST + 1]; /* descending; the last place is for sorting in */
@@ -51,6 +52,7 @@ static void coverage_clear(struct coverage *c)
   for (size_t i = 0; i < ST_COUNT(c->largest); i++)
     free(c->largest[i].path);
   st_installed_clear(&c->installed);
+  free(c->at);
   if (c->packages)
     st_packages_close(c->packages);
   st_strings_free(&c->mounts);
@@ -217,7 +219,8 @@ static int gather(struct coverage *c, struct st_error *err)
   if (st_packages_open(&c->packages, c->t->store_dir, err) < 0 ||
       st_tracker_installed(c->t, c->number, c->packages, &c->installed, err) < 0)
     return -1;
-  return 0;
+  c->at = st_calloc(c->installed.count + 1, sizeof(*c->at));
+  return st_fetch_classify(c->t, &c->installed, c->at, err);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -274,8 +277,9 @@ static size_t count_kept(const struct st_installed_list *list, uint64_t *ret_byt
   return count;
 }
 
-static void print_packages(const struct st_installed_list *list)
+static void print_packages(const struct coverage *c)
 {
+  const struct st_installed_list *list = &c->installed;
   uint64_t bytes;
   size_t kept = count_kept(list, &bytes);
   ST_AUTO_FREE char *size = st_format_size(bytes);
@@ -286,7 +290,8 @@ static void print_packages(const struct st_installed_list *list)
   for (size_t i = 0; i < list->count; i++) {
     const struct st_installed *p = &list->items[i];
     if (!p->kept)
-      printf("  %s %s %s\n", st_quote(p->name), st_quote(p->version), st_quote(p->architecture));
+      printf("  %s %s %s: %s\n", st_quote(p->name), st_quote(p->version), st_quote(p->architecture),
+             st_package_at_words[c->at[i]]);
   }
 }
 
@@ -294,7 +299,7 @@ static void print_words(const struct coverage *c)
 {
   const struct st_conf *conf = c->t->conf;
   print_files(c);
-  print_packages(&c->installed);
+  print_packages(c);
   print_strings("mounts that are not entered:", &c->mounts);
   if (conf->nlists[ST_CONF_EXCLUDED] > 0)
     printf("excluded by the configuration:\n");
@@ -329,8 +334,9 @@ static json_t *excluded_json(const struct st_conf *conf)
   return array;
 }
 
-static void packages_json(json_t *o, const struct st_installed_list *list)
+static void packages_json(json_t *o, const struct coverage *c)
 {
+  const struct st_installed_list *list = &c->installed;
   uint64_t bytes;
   size_t kept = count_kept(list, &bytes);
   json_t *missing = json_array();
@@ -342,6 +348,7 @@ static void packages_json(json_t *o, const struct st_installed_list *list)
     json_object_set_new(package, "package", st_json_text(p->name));
     json_object_set_new(package, "version", st_json_text(p->version));
     json_object_set_new(package, "architecture", st_json_text(p->architecture));
+    json_object_set_new(package, "file", json_string(st_package_at_words[c->at[i]]));
     json_array_append_new(missing, package);
   }
   json_object_set_new(o, "packages", json_integer((json_int_t)list->count));
@@ -367,7 +374,7 @@ static void print_json(const struct coverage *c)
   json_object_set_new(o, "not_kept_bytes", json_integer((json_int_t)c->bytes));
   json_object_set_new(o, "trees", trees);
   json_object_set_new(o, "largest", largest);
-  packages_json(o, &c->installed);
+  packages_json(o, c);
   json_object_set_new(o, "mounts_not_entered", st_json_words_each(&c->mounts));
   json_object_set_new(o, "excluded", excluded_json(c->t->conf));
   json_object_set_new(o, "unobserved", st_json_words_each(&c->unobserved));

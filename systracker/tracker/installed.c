@@ -14,9 +14,21 @@ void st_installed_clear(struct st_installed_list *list)
     free(list->items[i].name);
     free(list->items[i].version);
     free(list->items[i].architecture);
+    free(list->items[i].header);
   }
   free(list->items);
   *list = (struct st_installed_list){0};
+}
+
+static const char *without_zero_epoch(const char *version)
+{
+  return strncmp(version, "0:", 2) == 0 ? version + 2 : version;
+}
+
+bool st_installed_is(const struct st_installed *p, const struct st_package *package)
+{
+  return !strcmp(p->name, package->name) && !strcmp(p->architecture, package->architecture) &&
+         !strcmp(without_zero_epoch(p->version), without_zero_epoch(package->version));
 }
 
 /* The text of that column, malloc'ed; NULL where there is none. */
@@ -44,14 +56,21 @@ static int on_package(void *arg, const struct st_fact_row *fact, struct st_error
   ST_AUTO_FREE char *name = text_of(fact, "name");
   ST_AUTO_FREE char *version = text_of(fact, "version");
   ST_AUTO_FREE char *architecture = text_of(fact, "architecture");
-  if (is_removed(state) || !name || !version || !architecture)
+  if (is_removed(state) || !name || !version || !architecture || !*architecture)
     return 0;
   struct st_installed_list *l = g->list;
   if ((l->count & (l->count - 1)) == 0) /* a power of 2: full */
     l->items = st_realloc(l->items, l->count ? 2 * l->count : 1, sizeof(*l->items));
-  const struct st_package *kept = st_packages_find(g->packages, name, version, architecture);
-  l->items[l->count++] =
-      (struct st_installed){st_steal(&name), st_steal(&version), st_steal(&architecture), kept};
+  struct st_installed *p = &l->items[l->count++];
+  *p = (struct st_installed){
+      .kept = st_packages_find(g->packages, name, version, architecture),
+      .repacked = st_packages_find_repacked(g->packages, name, version, architecture),
+      .rpm = strcmp(fact->table->plugin, "rpm_track") == 0,
+  };
+  p->header = p->rpm ? text_of(fact, "digest") : NULL;
+  p->name = st_steal(&name);
+  p->version = st_steal(&version);
+  p->architecture = st_steal(&architecture);
   return 0;
 }
 

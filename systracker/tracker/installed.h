@@ -8,7 +8,10 @@
 
 struct st_installed {
   char *name, *version, *architecture;
-  const struct st_package *kept; /* borrowed; NULL: its file is not kept */
+  const struct st_package *kept;     /* borrowed; NULL: its file is not kept */
+  const struct st_package *repacked; /* borrowed: put together again from what was installed */
+  bool rpm;                          /* one of rpm's; else of dpkg's */
+  char *header;                      /* rpm: the digest of its header, hexadecimal; or NULL */
 };
 
 struct st_installed_list {
@@ -19,9 +22,13 @@ struct st_installed_list {
 void st_installed_clear(struct st_installed_list *list);
 #define ST_AUTO_INSTALLED ST_CLEANUP(st_installed_clear) struct st_installed_list
 
+/* Whether it is that package: rpm's epoch 0 is written or not. */
+bool st_installed_is(const struct st_installed *p, const struct st_package *package);
+
 /* From every table of packages (ST_TABLE_PACKAGES with text columns `name`, `version` and
- * `architecture`).  Where it has a column `state`, dpkg's, those of which only configuration files
- * are left do not count: no file would be needed to have them so. */
+ * `architecture`).  What has no architecture, as the keys in rpm's database, never had a file.
+ * Where it has a column `state`, dpkg's, those of which only configuration files are left do not
+ * count: no file would be needed to have them so. */
 int st_tracker_installed(struct st_tracker *t, int64_t number, const struct st_packages *packages,
                          struct st_installed_list *ret, struct st_error *err);
 

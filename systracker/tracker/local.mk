@@ -15,6 +15,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/packaged.c systracker/tracker/packaged.h \
 	systracker/tracker/packagedtexts.c \
 	systracker/tracker/packagefetch.c systracker/tracker/packagefetch.h \
+	systracker/tracker/packagefile.c systracker/tracker/packagefile.h \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
 	systracker/tracker/rules.c systracker/tracker/rules.h \

@@ -84,17 +84,19 @@ static void add_look_options(struct st_strings *args, const struct st_tracker *t
   st_strings_add(args, "--");
 }
 
-static int look_at(const struct st_tracker *t, bool inside, const struct st_installed *items,
-                   size_t count, struct st_set *available, struct st_error *err)
+/* What apt's lists have of some packages. */
+static int look_at_apt(const struct st_tracker *t, bool inside,
+                       const struct st_installed *const *items, size_t count,
+                       struct st_set *available, struct st_error *err)
 {
   ST_AUTO_STRINGS args = {0};
   ST_AUTO_FREE char *text = NULL;
   add_look_options(&args, t, inside);
   for (size_t i = 0; i < count; i++)
-    if (!strcmp(items[i].architecture, "all"))
-      st_strings_add(&args, items[i].name);
+    if (!strcmp(items[i]->architecture, "all"))
+      st_strings_add(&args, items[i]->name);
     else
-      st_strings_take(&args, st_format("%s:%s", items[i].name, items[i].architecture));
+      st_strings_take(&args, st_format("%s:%s", items[i]->name, items[i]->architecture));
   int r = run(t, inside, args.items, LOOK_SECONDS, &text, err);
   if (r == -ENOENT) {
     st_error_clear(err);
@@ -108,25 +110,130 @@ static int look_at(const struct st_tracker *t, bool inside, const struct st_inst
   return 0;
 }
 
+/* ---- dnf --------------------------------------------------------------------------------------
+ */
+
+/* A version as dnf has it: an epoch of 0 is none. */
+static const char *dnf_version(const char *version)
+{
+  return strncmp(version, "0:", 2) == 0 ? version + 2 : version;
+}
+
+/* Runs dnf, or what took its place, or what was before it, with these arguments behind it. */
+static int run_dnf(const struct st_tracker *t, bool inside, const struct st_strings *arguments,
+                   unsigned seconds, char **ret, struct st_error *err)
+{
+  static const char *const names[] = {"dnf", "dnf5", "yum"};
+  int r = -ENOENT;
+  for (size_t i = 0; i < ST_COUNT(names) && r == -ENOENT; i++) {
+    ST_AUTO_FREE char **argv = st_calloc(arguments->count + 2, sizeof(*argv));
+    argv[0] = (char *)names[i];
+    for (size_t k = 0; k < arguments->count; k++)
+      argv[k + 1] = arguments->items[k];
+    st_error_clear(err);
+    r = run(t, inside, argv, seconds, ret, err);
+  }
+  return r;
+}
+
+static void add_dnf_names(struct st_strings *args, const struct st_installed *const *items,
+                          size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+    st_strings_take(args, st_format("%s-%s.%s", items[i]->name, dnf_version(items[i]->version),
+                                    items[i]->architecture));
+}
+
+/* What the data of dnf's repositories that lies here has of some packages; no network is used.  dnf
+ * writes a log where it looks, so another root's is not looked at from outside. */
+static int look_at_dnf(const struct st_tracker *t, bool inside,
+                       const struct st_installed *const *items, size_t count,
+                       struct st_set *available, struct st_error *err)
+{
+  ST_AUTO_STRINGS args = {0};
+  ST_AUTO_FREE char *text = NULL;
+  static const char *const first[] = {
+      "-q",          "-C",   "--setopt=*.skip_if_unavailable=1", "repoquery",
+      "--available", "--qf", "%{name} %{evr} %{arch}\n"};
+  if (!inside && !t->live_root)
+    return 0;
+  for (size_t i = 0; i < ST_COUNT(first); i++)
+    st_strings_add(&args, first[i]);
+  add_dnf_names(&args, items, count);
+  int r = run_dnf(t, inside, &args, LOOK_SECONDS, &text, err);
+  if (r == -ENOENT)
+    st_error_clear(err);
+  for (char *rest = r < 0 ? NULL : text; rest && *rest;) {
+    char *line = strsep(&rest, "\n");
+    st_set_add(available, line, strlen(line), 0);
+  }
+  return r < 0 && r != -ENOENT ? r : 0;
+}
+
+/* ---- Both -------------------------------------------------------------------------------------
+ */
+
 static bool is_available(const struct st_set *available, const struct st_installed *p)
 {
-  ST_AUTO_FREE char *exact = key_of(p->name, p->version, p->architecture);
-  ST_AUTO_FREE char *flat = key_of(p->name, p->version, "");
+  const char *version = p->rpm ? dnf_version(p->version) : p->version;
+  ST_AUTO_FREE char *exact = key_of(p->name, version, p->architecture);
+  ST_AUTO_FREE char *flat = key_of(p->name, version, "");
   return st_set_get(available, exact, strlen(exact), NULL) ||
          st_set_get(available, flat, strlen(flat), NULL);
+}
+
+static int look_at(struct st_tracker *t, bool inside, const struct st_installed *const *items,
+                   size_t count, struct st_set *available, struct st_error *err)
+{
+  if (count == 0)
+    return 0;
+  return (items[0]->rpm ? look_at_dnf : look_at_apt)(t, inside, items, count, available, err);
+}
+
+static int look_at_all(struct st_tracker *t, const struct st_installed_list *list, bool rpm,
+                       bool inside, struct st_set *available, struct st_error *err)
+{
+  const struct st_installed *items[LOOK_AT_ONCE];
+  size_t n = 0;
+  for (size_t i = 0; i < list->count; i++) {
+    if (list->items[i].rpm == rpm)
+      items[n++] = &list->items[i];
+    if (n < LOOK_AT_ONCE)
+      continue;
+    if (look_at(t, inside, items, n, available, err) < 0)
+      return -1;
+    n = 0;
+  }
+  return look_at(t, inside, items, n, available, err);
 }
 
 int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool inside,
                   bool *obtainable, struct st_error *err)
 {
-  ST_CLEANUP(st_set_freep) struct st_set *available = st_set_new();
-  for (size_t i = 0; i < list->count; i += LOOK_AT_ONCE) {
-    size_t n = list->count - i < LOOK_AT_ONCE ? list->count - i : LOOK_AT_ONCE;
-    if (look_at(t, inside, list->items + i, n, available, err) < 0)
-      return -1;
-  }
+  ST_CLEANUP(st_set_freep) struct st_set *debs = st_set_new();
+  ST_CLEANUP(st_set_freep) struct st_set *rpms = st_set_new();
+  if (look_at_all(t, list, false, inside, debs, err) < 0 ||
+      look_at_all(t, list, true, inside, rpms, err) < 0)
+    return -1;
   for (size_t i = 0; i < list->count; i++)
-    obtainable[i] = is_available(available, &list->items[i]);
+    obtainable[i] = is_available(list->items[i].rpm ? rpms : debs, &list->items[i]);
+  return 0;
+}
+
+const char *const st_package_at_words[] = {"kept", "obtainable", "repacked", "missing"};
+
+int st_fetch_classify(struct st_tracker *t, const struct st_installed_list *list,
+                      enum st_package_at *ret, struct st_error *err)
+{
+  bool *obtainable = st_calloc(list->count + 1, sizeof(*obtainable));
+  ST_AUTO_FREE void *owned = obtainable;
+  if (st_fetch_look(t, list, false, obtainable, err) < 0)
+    return -1;
+  for (size_t i = 0; i < list->count; i++)
+    ret[i] = list->items[i].kept       ? ST_AT_KEPT
+             : obtainable[i]           ? ST_AT_OBTAINABLE
+             : list->items[i].repacked ? ST_AT_REPACKED
+                                       : ST_AT_MISSING;
   return 0;
 }
 
@@ -206,8 +313,8 @@ static const char *const options[] = {"-oAPT::Sandbox::User=root",   "-oDir::Cac
                                       "-oAcquire::ftp::Timeout=20"};
 
 /* apt-get download of some packages.  Returns how many files came. */
-static int download(const struct fetch *f, const struct st_installed *const *items, size_t count,
-                    struct st_error *err)
+static int download_debs(const struct fetch *f, const struct st_installed *const *items,
+                         size_t count, struct st_error *err)
 {
   ST_AUTO_STRINGS args = {0};
   ST_AUTO_FREE char *text = NULL;
@@ -227,6 +334,36 @@ static int download(const struct fetch *f, const struct st_installed *const *ite
   int r = run(f->t, true, args.items, FETCH_SECONDS, &text, err);
   /* A status of its own says that some did not come, which is seen by what came. */
   return r < 0 ? r : hand_over(f, err);
+}
+
+/* The same by dnf, whose plug-in for it need not be there: what is installed can be had without. */
+static int download_rpms(const struct fetch *f, const struct st_installed *const *items,
+                         size_t count, struct st_error *err)
+{
+  static const char *const ways[] = {"download", "reinstall"};
+  int came = 0;
+  for (size_t way = 0; came == 0 && way < ST_COUNT(ways); way++) {
+    ST_AUTO_STRINGS args = {0};
+    ST_AUTO_FREE char *text = NULL;
+    st_strings_add(&args, "-q");
+    st_strings_add(&args, "-y");
+    st_strings_add(&args, ways[way]);
+    if (way > 0)
+      st_strings_add(&args, "--downloadonly");
+    st_strings_take(&args, st_format("--destdir=/var/tmp/%s", f->scratch->name));
+    st_strings_add(&args, "--setopt=timeout=20");
+    st_strings_add(&args, "--setopt=retries=1");
+    add_dnf_names(&args, items, count);
+    int r = run_dnf(f->t, true, &args, FETCH_SECONDS, &text, err);
+    came = r < 0 ? r : hand_over(f, err);
+  }
+  return came;
+}
+
+static int download(const struct fetch *f, const struct st_installed *const *items, size_t count,
+                    struct st_error *err)
+{
+  return (items[0]->rpm ? download_rpms : download_debs)(f, items, count, err);
 }
 
 /* A few at once; where not all came, as one unknown keeps apt from fetching any, one by one.
@@ -250,27 +387,34 @@ static int download_some(const struct fetch *f, const struct st_installed *const
   return 0;
 }
 
-int st_fetch(struct st_tracker *t, const struct st_installed_list *list, const bool *wanted,
-             st_fetch_fn *fn, void *arg, struct st_error *err)
+/* All of one package manager's. */
+static int fetch_all(const struct fetch *f, const struct st_installed_list *list, bool rpm,
+                     const bool *wanted, struct st_error *err)
 {
-  ST_CLEANUP(scratch_end) struct scratch scratch = {.parent = -1, .fd = -1};
-  const struct fetch f = {t, &scratch, fn, arg};
   const struct st_installed *items[FETCH_AT_ONCE];
   size_t n = 0, came = 0;
-  if (scratch_make(&scratch, t->root, err) < 0)
-    return -1;
   for (size_t i = 0; i < list->count; i++) {
-    if (wanted[i])
+    if (wanted[i] && list->items[i].rpm == rpm)
       items[n++] = &list->items[i];
     if (n == 0 || (n < FETCH_AT_ONCE && i + 1 < list->count))
       continue;
-    if (download_some(&f, items, n, &came, err) < 0)
+    if (download_some(f, items, n, &came, err) < 0)
       return -1;
     if (came == 0)
       break; /* no network */
     n = 0;
   }
   return 0;
+}
+
+int st_fetch(struct st_tracker *t, const struct st_installed_list *list, const bool *wanted,
+             st_fetch_fn *fn, void *arg, struct st_error *err)
+{
+  ST_CLEANUP(scratch_end) struct scratch scratch = {.parent = -1, .fd = -1};
+  const struct fetch f = {t, &scratch, fn, arg};
+  if (scratch_make(&scratch, t->root, err) < 0 || fetch_all(&f, list, false, wanted, err) < 0)
+    return -1;
+  return fetch_all(&f, list, true, wanted, err);
 }
 
 int st_fetch_show(struct st_tracker *t, const struct st_installed *package, char **ret,

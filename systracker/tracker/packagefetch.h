@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* packagefetch.h - package files from the host's own repositories, by the root's own apt. */
+/* packagefetch.h - package files from the host's own repositories, by the root's own apt or dnf. */
 #ifndef ST_TRACKER_PACKAGEFETCH_H
 #define ST_TRACKER_PACKAGEFETCH_H
 
@@ -8,9 +8,22 @@
 /* Sets `obtainable[i]` for each of the packages whose version the root's lists of its repositories
  * have.  No network is used.  Asked is the running system's apt, so that nothing of another root is
  * run to look at it (it cannot follow that root's lists of file: repositories, which are absolute
- * symlinks); where `inside`, the root's own.  Without apt nothing is obtainable: no error. */
+ * symlinks); where `inside`, the root's own.  dnf is asked within the root alone, or of the running
+ * system.  Without apt or dnf nothing is obtainable: no error. */
 int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool inside,
                   bool *obtainable, struct st_error *err);
+
+/* Where the file of each installed package is; the first that holds. */
+enum st_package_at {
+  ST_AT_KEPT,       /* in the store */
+  ST_AT_OBTAINABLE, /* as above */
+  ST_AT_REPACKED,   /* in the store, put together again from what was installed */
+  ST_AT_MISSING,
+  ST_AT_PLACES
+};
+extern const char *const st_package_at_words[ST_AT_PLACES]; /* "kept", ... */
+int st_fetch_classify(struct st_tracker *t, const struct st_installed_list *list,
+                      enum st_package_at *ret, struct st_error *err);
 
 /* Downloads those that are `wanted`, and hands each file that came to `fn`, which proves that it is
  * one of them.  What did not come is no error here.  Root alone may. */

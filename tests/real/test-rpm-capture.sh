@@ -7,7 +7,7 @@
 need_rpm_lab
 make_rpm_root
 make_config
-sed -i '/plugin dpkg_track/d' "$config"
+sed -i 's/plugin dpkg_track.*/plugin rpm_track { }/' "$config"
 expect_status 0 systracker checkpoint
 plugin=$(find "$ST_STAGE" -name systracker.so -path '*rpm-plugins*')
 [ -n "$plugin" ] || fail "rpm's plug-in is not installed"
@@ -60,6 +60,27 @@ lab_install lab-links-1
 kept lab-conf-1 lab-conf-2 lab-links-1
 [ ! -s "$scratch/rpm.log" ] || { cat "$scratch/rpm.log"; fail "something was said"; }
 expect_status 0 systracker verify
+
+# ---- By hand: what it is, an .rpm says itself; one that is damaged is not kept.
+expect_status 0 systracker checkpoint
+expect_status 0 systracker packages
+contains "$out" '^kept        lab-conf 2-1 noarch ' '^missing     lab-base 1-1 x86_64$' \
+  '^5 installed: the files of 2 are kept, .* 3 are missing$'
+expect_status 0 systracker packages --keep "$lab/repo"
+contains "$out" '^kept        lab-epoch 2:0.5-1 noarch$'
+lacks "$out" 'lab-conf 2-1'
+expect_status 0 systracker packages
+contains "$out" '^5 installed: the files of 5 are kept, '
+forget_kept
+base=$(lab_file lab-base-1)
+head -c 20000 "$base" >"$scratch/short.rpm"
+{ head -c 20000 "$base"; echo; tail -c +20002 "$base"; } >"$scratch/changed.rpm"
+head -c 200 "$base" >"$scratch/stump.rpm"
+echo text >"$scratch/text.rpm"
+for file in short changed stump text; do
+  expect_status 1 systracker packages --keep "$scratch/$file.rpm"
+done
+kept
 
 # ---- A store of the root's own.
 forget_kept

@@ -15,6 +15,7 @@ static const struct verb {
   rpm_verb_fn *run;
 } verbs[] = {
     {"cookie", rpm_verb_cookie},
+    {"identify", rpm_verb_identify},
     {"list", rpm_verb_list},
 };
 

@@ -30,6 +30,11 @@ rpm_verb_fn rpm_verb_cookie;
 /* list [FOLDER]: all packages with all their files; list.h has the fields. */
 rpm_verb_fn rpm_verb_list;
 
+/* identify [prove]: of the package file that is descriptor 3 here, its name, [EPOCH:]VERSION-RELEASE,
+ * architecture and the SHA-256 of its header ("": it has none); with "prove" the payload is read,
+ * too, and has to have the digest that the header says. */
+rpm_verb_fn rpm_verb_identify;
+
 /* A field from a string; NULL is the empty one. */
 static inline void rpm_put(struct st_buffer *out, const char *field)
 {

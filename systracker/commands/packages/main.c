@@ -9,8 +9,8 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
 #include "systracker/base/text.h"
-#include "systracker/tracker/deb.h"
 #include "systracker/tracker/packagefetch.h"
+#include "systracker/tracker/packagefile.h"
 #include "systracker/tracker/cli.h"
 
 enum { OPT_KEEP = 256, OPT_FETCH_MISSING, OPT_DEVIATIONS };
@@ -92,17 +92,19 @@ static void add_kept_json(json_t *o, const struct st_package *kept)
 
 static void print_package(const struct session *s, const struct st_installed *p, const char *file)
 {
+  const struct st_package *there =
+      strcmp(file, st_package_at_words[ST_AT_REPACKED]) == 0 ? p->repacked : p->kept;
   if (s->cli->json) {
     json_t *o = package_json(p->name, p->version, p->architecture, file);
-    if (p->kept)
-      add_kept_json(o, p->kept);
+    if (there)
+      add_kept_json(o, there);
     st_cli_json(o);
     return;
   }
   printf("%-10s  %s %s %s", file, st_quote(p->name), st_quote(p->version),
          st_quote(p->architecture));
-  if (p->kept) {
-    ST_AUTO_FREE char *size = st_format_size(p->kept->size);
+  if (there) {
+    ST_AUTO_FREE char *size = st_format_size(there->size);
     printf("  (%s)", size);
   }
   putchar('\n');
@@ -111,7 +113,8 @@ static void print_package(const struct session *s, const struct st_installed *p,
 /* ---- Keeping ------------------------------------------------------------------------------------
  */
 
-static int keep_deb(struct session *s, int fd, const struct st_package *is, struct st_error *err)
+static int keep_package(struct session *s, int fd, const struct st_package *is,
+                        struct st_error *err)
 {
   int r = st_packages_keep(s->packages, fd, is, s->t->conf->min_free, err);
   if (r < 0)
@@ -127,24 +130,24 @@ static int keep_deb(struct session *s, int fd, const struct st_package *is, stru
 
 static int keep_file(struct session *s, int dirfd, const char *path, struct st_error *err)
 {
-  ST_AUTO_DEB is = {0};
+  ST_AUTO_PACKAGEFILE is = {0};
   ST_AUTO_CLOSE int fd = st_deb_open(dirfd, path, err);
-  if (fd < 0 || st_deb_read(&is, fd, path, err) < 0)
+  if (fd < 0 || st_packagefile_read(&is, fd, path, true, err) < 0)
     return -1;
-  return keep_deb(s, fd, &is, err);
+  return keep_package(s, fd, &is.is, err);
 }
 
-static int is_deb(const struct dirent *e)
+static int is_package(const struct dirent *e)
 {
   size_t n = strlen(e->d_name);
-  return n > 4 && !strcmp(e->d_name + n - 4, ".deb");
+  return n > 4 && (!strcmp(e->d_name + n - 4, ".deb") || !strcmp(e->d_name + n - 4, ".rpm"));
 }
 
 /* All package files of a folder; what is none is said. */
 static int keep_folder(struct session *s, int dir, const char *path, struct st_error *err)
 {
   struct dirent **list = NULL;
-  int n = scandirat(dir, ".", &list, is_deb, alphasort);
+  int n = scandirat(dir, ".", &list, is_package, alphasort);
   if (n < 0)
     return st_fail(err, errno, "cannot read the folder (%s)", st_quote(path));
   for (int i = 0; i < n; i++) {
@@ -170,28 +173,39 @@ static void keep_each(struct session *s, char **paths, int count)
 /* ---- Fetching -----------------------------------------------------------------------------------
  */
 
-/* What is wanted of this name, version and architecture. */
-static struct st_installed *find_installed(struct session *s, const struct st_package *is)
+/* The installed package that it is; NULL: none. */
+static const struct st_installed *find_installed(const struct session *s,
+                                                 const struct st_package *is)
 {
-  for (size_t i = 0; i < s->installed.count; i++) {
-    struct st_installed *p = &s->installed.items[i];
-    if (!strcmp(p->name, is->name) && !strcmp(p->version, is->version) &&
-        !strcmp(p->architecture, is->architecture))
-      return p;
-  }
+  for (size_t i = 0; i < s->installed.count; i++)
+    if (st_installed_is(&s->installed.items[i], is))
+      return &s->installed.items[i];
   return NULL;
+}
+
+/* An .rpm may have been built again without a new version: the database has its header's digest. */
+static int check_fetched(const struct session *s, const struct st_packagefile *p,
+                         struct st_error *err)
+{
+  const struct st_installed *wanted = find_installed(s, &p->is);
+  if (!wanted)
+    return st_fail(err, 0, "another package than was asked for came: %s %s %s",
+                   st_quote(p->is.name), st_quote(p->is.version), st_quote(p->is.architecture));
+  if (wanted->header && *wanted->header && p->header && strcmp(wanted->header, p->header) != 0)
+    return st_fail(err, 0, "another build than is installed came: %s %s %s", st_quote(p->is.name),
+                   st_quote(p->is.version), st_quote(p->is.architecture));
+  return 0;
 }
 
 static int on_fetched(void *arg, int fd, const char *name, struct st_error *err)
 {
   struct session *s = arg;
-  ST_AUTO_DEB is = {0};
-  int r = st_deb_read(&is, fd, name, err);
-  if (r >= 0 && !find_installed(s, &is))
-    r = st_fail(err, 0, "another package than was asked for came: %s %s %s", st_quote(is.name),
-                st_quote(is.version), st_quote(is.architecture));
+  ST_AUTO_PACKAGEFILE is = {0};
+  int r = st_packagefile_read(&is, fd, name, true, err);
   if (r >= 0)
-    r = keep_deb(s, fd, &is, err);
+    r = check_fetched(s, &is, err);
+  if (r >= 0)
+    r = keep_package(s, fd, &is.is, err);
   if (r < 0 && err->code == ENOSPC)
     return -1;
   if (r < 0)
@@ -235,22 +249,21 @@ static int fetch_missing(struct session *s, struct st_error *err)
 
 static int list(struct session *s, struct st_error *err)
 {
-  bool *obtainable = st_calloc(s->installed.count + 1, sizeof(*obtainable));
-  ST_AUTO_FREE void *owned = obtainable;
-  size_t counts[3] = {0};
-  static const char *const files[] = {"kept", "obtainable", "missing"};
-  if (st_fetch_look(s->t, &s->installed, false, obtainable, err) < 0)
+  enum st_package_at *at = st_calloc(s->installed.count + 1, sizeof(*at));
+  ST_AUTO_FREE void *owned = at;
+  size_t counts[ST_AT_PLACES] = {0};
+  if (st_fetch_classify(s->t, &s->installed, at, err) < 0)
     return -1;
   pid_t pager = st_cli_pager(s->cli);
   for (size_t i = 0; i < s->installed.count; i++) {
-    int file = s->installed.items[i].kept ? 0 : obtainable[i] ? 1 : 2;
-    counts[file]++;
-    print_package(s, &s->installed.items[i], files[file]);
+    counts[at[i]]++;
+    print_package(s, &s->installed.items[i], st_package_at_words[at[i]]);
   }
   if (!s->cli->json)
-    printf("%zu installed: the files of %zu are kept, %zu are obtainable by apt's lists, "
-           "%zu are missing\n",
-           s->installed.count, counts[0], counts[1], counts[2]);
+    printf("%zu installed: the files of %zu are kept, %zu are obtainable by the package manager's "
+           "lists, %zu are repacked, %zu are missing\n",
+           s->installed.count, counts[ST_AT_KEPT], counts[ST_AT_OBTAINABLE], counts[ST_AT_REPACKED],
+           counts[ST_AT_MISSING]);
   st_cli_pager_end(pager);
   return 0;
 }
