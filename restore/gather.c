@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "restore/frompackages.h"
 #include "restore/links.h"
 #include "restore/live.h"
 #include "restore/report.h"
@@ -187,8 +188,12 @@ static int complete(struct st_tracker *t, int64_t number, const char *path, stru
   if (s->type == 0 && seen->content)
     s->type = 'f'; /* not tracked by standard_track: content alone is known */
   /* Kept for another path or time is as good. */
-  if (s->type == 'f' && (s->known & ST_KNOWN_DIGEST) && !s->kept)
+  if (s->type == 'f' && (s->known & ST_KNOWN_DIGEST) && !s->kept) {
     s->kept = st_store_has(t->store, &s->digest);
+    s->in_package =
+        !s->kept && number != ST_LIVE && st_from_package_has(t, number, path, &s->digest);
+    s->kept |= s->in_package;
+  }
   return 0;
 }
 

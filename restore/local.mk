@@ -7,6 +7,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/apply.c restore/apply.h \
 	restore/carriers.c restore/carriers.h \
 	restore/chain.c restore/chain.h \
+	restore/frompackages.c restore/frompackages.h \
 	restore/gather.c restore/gather.h \
 	restore/journal.c restore/journal.h \
 	restore/links.c restore/links.h \

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "restore/accountphase.h"
+#include "restore/frompackages.h"
 #include "restore/packages.h"
 #include "restore/preflight.h"
 #include "restore/repairs.h"
@@ -97,8 +98,10 @@ static int plan(struct st_session *s, struct st_gathered *g, const struct st_jou
     return -1;
   if (packages && j->undoable && st_repairs_lost(s->look, ret, refusals, err) < 0)
     return -1;
-  if (packages)
+  if (packages) {
     leave_out_impossible(ret);
+    st_from_packages_leave(s->look, s->checkpoint, &j->packages, ret);
+  }
   st_account_phase_report(s, &j->moves);
   report(s, g, j);
   if (!s->request->cli->quiet && !s->request->cli->json && ret->count > 0)

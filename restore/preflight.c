@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <sys/statvfs.h>
 
+#include "restore/frompackages.h"
 #include "restore/live.h"
 #include "restore/login.h"
 #include "restore/workers.h"
@@ -204,10 +205,16 @@ static void check_parent(struct check *c, const struct st_action *a)
 
 /* ---- Contents -------------------------------------------------------------------------------- */
 
-static bool needs_content(const struct st_action *a)
+bool st_preflight_needs_content(const struct st_action *a)
 {
   return a->after.type == 'f' && a->kind != ST_ACTION_METADATA && a->kind != ST_ACTION_DELETE &&
          !a->after.linked_to;
+}
+
+/* What a package file has was proved there, or refused. */
+static bool needs_content(const struct st_action *a)
+{
+  return st_preflight_needs_content(a) && !a->after.in_package;
 }
 
 /* The content stays the same, and is read from where it is. */
@@ -487,7 +494,9 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   }
   for (size_t i = 0; i < j->ntouched; i++)
     st_set_add(touched, j->touched[i].path, strlen(j->touched[i].path), 0);
-  int r = prove_objects(&c, err);
+  int r = st_from_packages(p, j, refusals, err);
+  if (r == 0)
+    r = prove_objects(&c, err);
   for (size_t i = 0; r == 0 && i < j->actions.count; i++)
     check_action(&c, &j->actions.items[i]);
   check_all_space(&c);

@@ -14,6 +14,9 @@ struct st_preflight {
   bool unchanged;         /* live states must be what the plan saw; false: a resumed restore */
 };
 
+/* Whether the action puts a content there, not another link to one. */
+bool st_preflight_needs_content(const struct st_action *a);
+
 /* Looks at each of the journal's actions; completes their states before (the digest of what was put
  * into the store) and the directories touched.  Why not goes to `refusals`, one line a reason,
  * escaped: then nothing may be changed.  Negative: an error of another kind. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* repairs.h - files of packages that are not as packaged: packages to be installed again, as the
- * content can be had from the kept package file alone; and what dpkg would overwrite for good. */
+/* repairs.h - files of packages that are not as packaged: packages to be installed again, where no
+ * manifest says what a kept package file has (frompackages.h); and what dpkg would overwrite for
+ * good. */
 #ifndef ST_RESTORE_REPAIRS_H
 #define ST_RESTORE_REPAIRS_H
 

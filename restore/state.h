@@ -34,6 +34,7 @@ struct st_state {
   char *target;        /* of a symlink */
   struct st_id digest; /* of a regular file's content */
   bool kept;           /* the content is named as an object of the store */
+  bool in_package;     /* along with it: it is in a kept package file alone (frompackages.h) */
   bool locked;         /* a secret of another host, whose key we do not have */
   char *xattrs;        /* base/xattr.h; NULL: none */
   size_t xattrs_length;

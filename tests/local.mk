@@ -31,6 +31,7 @@ SHELL_TESTS = \
 	tests/test-packaged.sh \
 	tests/test-package-content.sh \
 	tests/test-package-diff.sh \
+	tests/test-package-restore.sh \
 	tests/test-packages.sh \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \

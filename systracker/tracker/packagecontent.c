@@ -18,7 +18,7 @@
 /* ---- A package file opened ------------------------------------------------------------------- */
 
 struct reader {
-  const struct st_package_source *source;
+  const struct st_package_input *source;
   struct archive *around; /* of a .deb: the ar archive that the tar archive lies in */
   struct archive *in;     /* the archive of the files */
   char *block;
@@ -120,7 +120,7 @@ static int open_rpm(struct reader *r, struct st_error *err)
   return 0;
 }
 
-static int reader_open(struct reader *r, const struct st_package_source *source,
+static int reader_open(struct reader *r, const struct st_package_input *source,
                        struct st_error *err)
 {
   *r = (struct reader){.source = source, .block = st_malloc(BLOCK)};
@@ -370,7 +370,7 @@ static int second_pass(struct search *s, struct st_error *err)
   return 0;
 }
 
-int st_package_content(const struct st_package_source *source, struct st_package_want *wants,
+int st_package_content(const struct st_package_input *source, struct st_package_want *wants,
                        size_t count, const struct st_package_sink *sink, struct st_error *err)
 {
   ST_CLEANUP(search_clear) struct search s;
@@ -391,7 +391,7 @@ int st_package_content(const struct st_package_source *source, struct st_package
 /* ---- All small files --------------------------------------------------------------------------
  */
 
-int st_package_each(const struct st_package_source *source, uint64_t max, st_package_file_fn *fn,
+int st_package_each(const struct st_package_input *source, uint64_t max, st_package_file_fn *fn,
                     void *arg, struct st_error *err)
 {
   ST_CLEANUP(reader_close) struct reader reader;

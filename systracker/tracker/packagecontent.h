@@ -17,7 +17,7 @@
 #include "systracker/base/error.h"
 
 /* A package file; all borrowed. */
-struct st_package_source {
+struct st_package_input {
   int fd;           /* readable; its offset is moved */
   const char *kind; /* as in packages.h: "deb", "rpm", "repacked-deb", "repacked-rpm" */
   const char *name; /* for messages, escaped */
@@ -41,13 +41,13 @@ struct st_package_sink {
 /* Hands over the wanted contents that the package has, in one pass (a second one for those above
  * 4 MiB, so that nothing is handed over before it is known to be the one).  Those that it does not
  * have stay not `found`, which is no error.  Negative: damaged, too large, or the sink failed. */
-int st_package_content(const struct st_package_source *source, struct st_package_want *wants,
+int st_package_content(const struct st_package_input *source, struct st_package_want *wants,
                        size_t count, const struct st_package_sink *sink, struct st_error *err);
 
 /* Hands over each regular file of 1 to `max` bytes, whole, with its digest. */
 typedef int st_package_file_fn(void *arg, const uint8_t digest[ST_DIGEST_SIZE], const void *data,
                                size_t n, struct st_error *err);
-int st_package_each(const struct st_package_source *source, uint64_t max, st_package_file_fn *fn,
+int st_package_each(const struct st_package_input *source, uint64_t max, st_package_file_fn *fn,
                     void *arg, struct st_error *err);
 
 #endif

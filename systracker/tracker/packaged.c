@@ -160,7 +160,7 @@ static int read_file(const struct st_packages *packages, const struct st_package
   ST_AUTO_CLOSE int fd = st_packages_read(packages, file, err);
   if (fd < 0)
     return st_wrap(err, "%s", name);
-  const struct st_package_source source = {fd, file->kind, name};
+  const struct st_package_input source = {fd, file->kind, name};
   return st_package_content(&source, wants, count, sink, err);
 }
 

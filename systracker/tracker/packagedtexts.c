@@ -84,7 +84,7 @@ static int read_all(struct st_tracker *t, const struct st_packaged *p, struct he
     return st_fail(err, 0, "the file of its package is not kept (%s)", name);
   for (; file; file = st_packaged_next_file(packages, p, file)) {
     ST_AUTO_CLOSE int fd = st_packages_read(packages, file, err);
-    const struct st_package_source source = {fd, file->kind, name};
+    const struct st_package_input source = {fd, file->kind, name};
     if (fd < 0 || st_package_each(&source, EACH_MAX, hold, h, err) < 0)
       return -1;
   }

@@ -170,7 +170,7 @@ static void check(const void *data, size_t n, const char *kind, bool large)
   ST_CLEANUP(got_clear) struct got got = {0};
   ST_AUTO_CLOSE int fd = open_bytes(data, n);
   struct st_package_want wants[WANTS] = {0};
-  const struct st_package_source source = {fd, kind, "toy"};
+  const struct st_package_input source = {fd, kind, "toy"};
   const struct st_package_sink sink = {on_piece, on_done, &got};
   want_all(wants);
   assert_ok(st_package_content(&source, wants, WANTS, &sink, &err), &err);
@@ -223,7 +223,7 @@ static int ask_damaged(const void *data, size_t n, const char *kind)
   ST_CLEANUP(got_clear) struct got got = {0};
   ST_AUTO_CLOSE int fd = open_bytes(data, n);
   struct st_package_want wants[WANTS] = {0};
-  const struct st_package_source source = {fd, kind, "toy"};
+  const struct st_package_input source = {fd, kind, "toy"};
   const struct st_package_sink sink = {on_piece, on_done, &got};
   want_all(wants);
   int r = st_package_content(&source, wants, WANTS, &sink, &err);
@@ -284,7 +284,7 @@ static void test_each(void **state)
   ST_AUTO_BUFFER all = ST_BUFFER_INIT;
   ST_AUTO_FREE char *data = deb(ARCHIVE_FILTER_GZIP, ".gz", true, &n);
   ST_AUTO_CLOSE int fd = open_bytes(data, n);
-  const struct st_package_source source = {fd, "deb", "toy"};
+  const struct st_package_input source = {fd, "deb", "toy"};
   assert_ok(st_package_each(&source, 6, on_file, &all, &err), &err);
   assert_string_equal(all.data, "one\ntwo\nlinked");
 }

@@ -52,7 +52,7 @@ look "$scratch/upgraded"
 
 # ---- There and back.
 expect_status 0 offline restore --checkpoint packaged --exact --dry-run
-contains "$out" 'diversion of /usr/bin/toy-x: remove' '^package toy-same installed again 1.0  \(kept\)$' \
+contains "$out" 'diversion of /usr/bin/toy-x: remove' '^replace +/usr/bin/toy-same ' \
   '^package toy-x 2.0 → 1.0  \(kept\)$'
 for night in deviating packaged upgraded deviating; do
   expect_status 0 offline restore --checkpoint "$night" --exact
@@ -86,7 +86,8 @@ expect_status 0 offline undo
 expect_status 0 offline restore --checkpoint packaged --exact
 rm "$root/usr/bin/toy-lost"
 expect_status 0 offline restore --checkpoint packaged --exact
-contains "$out" '^package toy-lost installed again 3.0  \(kept\)$'
+contains "$out" '^create +/usr/bin/toy-lost '
+lacks "$out" '^package'
 equal packaged "a file alone"
 
 # ---- Edited, and too large to be kept: undo could not bring it back, which is said.
