@@ -12,7 +12,9 @@
 #include "systracker/base/text.h"
 
 #define MAGIC "systracker-restore"
-#define VERSION 3 /* 2, without what stat does not say, is read too */
+#define VERSION                                                                                    \
+  4 /* 3, whose packages are all dpkg's, and 2, without what stat does not say, are                \
+      read too */
 #define REQUEST_MAGIC "systracker-request"
 #define REQUEST_VERSION 1
 #define HEADER_MEMBERS 17
@@ -97,13 +99,14 @@ static void encode_header(struct st_buffer *out, const struct st_journal *j)
 
 static void encode_step(struct st_buffer *out, const struct st_package_step *s)
 {
-  st_cbor_array(out, 6);
+  st_cbor_array(out, 7);
   st_cbor_integer(out, s->kind);
   st_cbor_string(out, s->name);
   st_cbor_string(out, s->architecture);
   st_cbor_string(out, s->before);
   st_cbor_string(out, s->after);
   st_cbor_bool(out, s->installed);
+  st_cbor_integer(out, s->manager);
 }
 
 void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
@@ -199,26 +202,42 @@ static int decode_text(struct st_cbor *in, char **ret, struct st_error *err)
   return 0;
 }
 
+/* The last of a step's members; up to version 3 it had none. */
+static int decode_manager(struct st_cbor *in, bool has, int64_t *ret, struct st_error *err)
+{
+  *ret = ST_DPKG;
+  if (has && st_cbor_read_integer(in, ret, err) < 0)
+    return -1;
+  return *ret < 0 || *ret >= ST_NMANAGERS ? st_fail(err, 0, "an unknown package manager") : 0;
+}
+
 static int decode_step(struct st_cbor *in, struct st_package_steps *out, struct st_error *err)
 {
-  int64_t kind;
+  uint64_t members;
+  int64_t kind, manager;
   bool installed;
   ST_AUTO_FREE char *name = NULL, *architecture = NULL, *before = NULL, *after = NULL;
-  if (expect_array(in, 6, err) < 0 || st_cbor_read_integer(in, &kind, err) < 0 ||
-      decode_text(in, &name, err) < 0 || decode_text(in, &architecture, err) < 0 ||
-      decode_text(in, &before, err) < 0 || decode_text(in, &after, err) < 0 ||
-      st_cbor_read_bool(in, &installed, err) < 0)
+  if (st_cbor_read_array(in, &members, err) < 0)
+    return -1;
+  if (members != 6 && members != 7)
+    return st_fail(err, 0, "a package's step has %llu members", (unsigned long long)members);
+  if (st_cbor_read_integer(in, &kind, err) < 0 || decode_text(in, &name, err) < 0 ||
+      decode_text(in, &architecture, err) < 0 || decode_text(in, &before, err) < 0 ||
+      decode_text(in, &after, err) < 0 || st_cbor_read_bool(in, &installed, err) < 0 ||
+      decode_manager(in, members == 7, &manager, err) < 0)
     return -1;
   if (kind < 0 || kind >= ST_PACKAGE_NKINDS)
     return st_fail(err, 0, "a package's step is of an unknown kind");
-  const struct st_package_step step = {.kind = (enum st_package_step_kind)kind,
+  const struct st_package_step step = {.manager = (enum st_package_manager)manager,
+                                       .kind = (enum st_package_step_kind)kind,
                                        .name = name,
                                        .architecture = architecture,
                                        .before = before,
                                        .after = after,
                                        .installed = installed};
   if (!st_package_step_valid(&step))
-    return st_fail(err, 0, "a package's name or version is none for dpkg (%s)", st_quote(name));
+    return st_fail(err, 0, "a package's name or version is none for %s (%s)",
+                   st_package_manager_name(step.manager), st_quote(name));
   st_package_steps_add(out, &step);
   return 0;
 }
@@ -357,7 +376,7 @@ static int decode_kind(struct st_cbor *in, struct st_journal *j, struct st_error
 static int decode_header(struct st_cbor *in, struct st_journal *j, struct counts *n,
                          struct st_error *err)
 {
-  if (decode_version(in, HEADER_MEMBERS, MAGIC, VERSION - 1, VERSION, err) < 0 ||
+  if (decode_version(in, HEADER_MEMBERS, MAGIC, 2, VERSION, err) < 0 ||
       st_cbor_read_integer(in, &j->time, err) < 0 ||
       st_cbor_read_integer(in, &j->checkpoint, err) < 0 ||
       st_cbor_read_integer(in, &j->undoes, err) < 0 ||

@@ -5,6 +5,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/accountphase.c restore/accountphase.h \
 	restore/accounts.c restore/accounts.h \
 	restore/apply.c restore/apply.h \
+	restore/apt.c \
 	restore/carriers.c restore/carriers.h \
 	restore/chain.c restore/chain.h \
 	restore/frompackages.c restore/frompackages.h \
@@ -13,6 +14,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/links.c restore/links.h \
 	restore/live.c restore/live.h \
 	restore/login.c restore/login.h \
+	restore/manager.h \
 	restore/moves.c restore/moves.h \
 	restore/moving.c restore/moving.h \
 	restore/packages.c restore/packages.h \
@@ -24,6 +26,8 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/put.c restore/put.h \
 	restore/report.c restore/report.h \
 	restore/repository.c restore/repository.h \
+	restore/rpm.c \
+	restore/rpmtool.c restore/rpmtool.h \
 	restore/run.c restore/run.h \
 	restore/session.c restore/session.h \
 	restore/signals.c restore/signals.h \

@@ -5,23 +5,33 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "restore/manager.h"
 #include "restore/sources.h"
-#include "restore/tools.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
-#include "systracker/base/process.h"
 #include "systracker/base/text.h"
 
-#define TABLE "dpkg_track_package"
-#define MAX_LOG (64UL << 20) /* bytes */
-#define LOG_LINES 12         /* shown of a run that failed */
-#define POLICY "usr/sbin/policy-rc.d"
+#define LOG_LINES 12 /* shown of a run that failed */
+
+static const struct st_package_work *const works[ST_NMANAGERS] = {
+    [ST_DPKG] = &st_apt_work,
+    [ST_RPM] = &st_rpm_work,
+};
 
 void st_package_phase_close(struct st_package_phase *p)
 {
   if (p->repository.dir >= 0)
     st_repository_remove(p->tracker->root, p->journal);
   st_repository_close(&p->repository);
+}
+
+bool st_package_plugin_is_known(const char *plugin)
+{
+  for (size_t i = 0; i < ST_NMANAGERS; i++) {
+    if (strcmp(works[i]->plugin, plugin) == 0)
+      return true;
+  }
+  return false;
 }
 
 /* ---- What is to be done ---------------------------------------------------------------------- */
@@ -37,368 +47,138 @@ static char *text_of(const struct st_fact_row *fact, const char *name)
   return st_strdup("");
 }
 
-static int add_fact(void *arg, const struct st_fact_row *fact, struct st_error *err)
+/* A public key, which lies in the store; NULL: the row names none. */
+static int read_key(struct st_tracker *t, const struct st_fact_row *fact, char **ret,
+                    struct st_error *err)
 {
-  (void)err;
-  ST_AUTO_FREE char *name = text_of(fact, "name"), *architecture = text_of(fact, "architecture"),
-                    *version = text_of(fact, "version"), *state = text_of(fact, "state");
-  st_package_facts_add(arg, name, architecture, version, state);
+  const struct st_table *d = &fact->table->declaration;
+  ST_AUTO_BUFFER key = ST_BUFFER_INIT;
+  for (size_t i = 0; i < d->ncolumns; i++) {
+    const struct st_value *v = &fact->values[i];
+    if (v->type != ST_ID || strcmp(d->columns[i].name, "key") != 0)
+      continue;
+    if (st_store_get(t->store, &v->u.id, &key, err) < 0)
+      return st_wrap(err, "a public key of rpm's");
+    *ret = st_memdup(key.data ? key.data : (void *)"", key.length);
+  }
   return 0;
 }
+
+struct reading {
+  struct st_tracker *tracker;
+  struct st_package_facts *facts;
+  bool keys; /* are wanted */
+};
+
+static int add_fact(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  const struct reading *r = arg;
+  ST_AUTO_FREE char *name = text_of(fact, "name"), *architecture = text_of(fact, "architecture"),
+                    *version = text_of(fact, "version"), *state = text_of(fact, "state"),
+                    *instance = text_of(fact, "instance");
+  struct st_package_fact *new = st_package_facts_add(r->facts, name, architecture, version, state);
+  new->digest = text_of(fact, "digest");
+  new->beside = *instance;
+  return r->keys ? read_key(r->tracker, fact, &new->key, err) : 0;
+}
+
+struct gap {
+  const char *plugin;
+  bool found;
+};
 
 static int find_gap(void *arg, const struct st_fact_row *fact, struct st_error *err)
 {
   (void)err;
-  bool *found = arg;
+  struct gap *gap = arg;
   ST_AUTO_FREE char *plugin = text_of(fact, "plugin");
-  *found |= strcmp(plugin, "dpkg_track") == 0;
+  gap->found |= strcmp(plugin, gap->plugin) == 0;
   return 0;
 }
 
-int st_package_facts_read(struct st_tracker *t, int64_t number, struct st_package_facts *ret,
-                          struct st_error *err)
+static const char *when(int64_t number)
 {
-  const struct st_catalog_table *table = st_catalog_table(t->catalog, TABLE);
+  return number == ST_LIVE ? "now" : "at that checkpoint";
+}
+
+int st_package_facts_read(struct st_tracker *t, int64_t number, enum st_package_manager manager,
+                          struct st_package_facts *ret, struct st_error *err)
+{
+  const struct st_catalog_table *table = st_catalog_table(t->catalog, works[manager]->table);
   const struct st_catalog_table *gaps = st_catalog_table(t->catalog, ST_CORE_UNOBSERVED);
-  const char *when = number == ST_LIVE ? "now" : "at that checkpoint";
-  bool unseen = false;
-  if ((table && st_catalog_each(t->catalog, number, table, NULL, add_fact, ret, err) < 0) ||
-      (gaps && st_catalog_each(t->catalog, number, gaps, NULL, find_gap, &unseen, err) < 0))
+  struct gap gap = {works[manager]->plugin, false};
+  struct reading r = {t, ret, number != ST_LIVE};
+  ret->manager = manager;
+  if ((table && st_catalog_each(t->catalog, number, table, NULL, add_fact, &r, err) < 0) ||
+      (gaps && st_catalog_each(t->catalog, number, gaps, NULL, find_gap, &gap, err) < 0))
     return -1;
-  if (unseen)
+  if (gap.found)
     return st_refuse(err, "the packages could not be seen %s: --packages=none leaves them alone",
-                     when);
-  if (ret->count == 0)
-    return st_refuse(err, "no packages are known %s: --packages=none leaves them alone", when);
+                     when(number));
+  return 0;
+}
+
+/* Where one side has none at all, its database was not understood, or is gone. */
+static int find_steps(struct st_tracker *t, int64_t checkpoint, enum st_package_manager manager,
+                      struct st_package_steps *ret, struct st_error *err)
+{
+  ST_AUTO_PACKAGE_FACTS target = {0}, live = {0};
+  if (st_package_facts_read(t, checkpoint, manager, &target, err) < 0 ||
+      st_package_facts_read(t, ST_LIVE, manager, &live, err) < 0)
+    return -1;
+  if (target.count == 0 && live.count == 0)
+    return 0;
+  if (target.count == 0 || live.count == 0)
+    return st_refuse(err, "no packages of %s are known %s: --packages=none leaves them alone",
+                     st_package_manager_name(manager),
+                     when(live.count == 0 ? ST_LIVE : checkpoint));
+  st_package_steps_find(&target, &live, ret);
   return 0;
 }
 
 int st_package_phase_find(struct st_tracker *t, int64_t checkpoint, struct st_package_steps *ret,
                           struct st_error *err)
 {
-  ST_AUTO_PACKAGE_FACTS target = {0}, live = {0};
-  if (st_package_facts_read(t, checkpoint, &target, err) < 0 ||
-      st_package_facts_read(t, ST_LIVE, &live, err) < 0)
-    return -1;
-  st_package_steps_find(&target, &live, ret);
+  for (int i = 0; i < ST_NMANAGERS; i++) {
+    if (find_steps(t, checkpoint, (enum st_package_manager)i, ret, err) < 0)
+      return -1;
+  }
   for (size_t i = 0; i < ret->count; i++) {
-    if (!st_package_step_valid(&ret->items[i]))
-      return st_refuse(err, "package %s: its name, version or architecture is none for dpkg",
-                       st_quote(ret->items[i].name));
+    const struct st_package_step *s = &ret->items[i];
+    if (!st_package_step_valid(s))
+      return st_refuse(err, "package %s: its name, version or architecture is none for %s",
+                       st_quote(s->name), st_package_manager_name(s->manager));
   }
   return 0;
 }
 
-/* ---- Programs of the root -------------------------------------------------------------------- */
+/* ---- In common ------------------------------------------------------------------------------- */
 
-/* The beginning of a command that changes packages: nobody is asked anything, and what it says goes
- * to a file, so that a daemon it starts holds nothing of ours open. */
-static void begin_command(struct st_strings *words, const char *log)
-{
-  st_tools_add(words,
-               (const char *const[]){
-                   "env", "DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true",
-                   "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_SUSPEND=1", "UCF_FORCE_CONFFOLD=1",
-                   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c",
-                   "exec >\"$0\" 2>&1; exec \"$@\"", log, NULL});
-}
-
-/* The last lines of a log, each escaped. */
-static void say_log(int dir, struct st_strings *ret)
-{
-  ST_AUTO_BUFFER log = ST_BUFFER_INIT;
-  if (st_read_file(dir, "log", MAX_LOG, &log, NULL) < 0 || log.length == 0)
-    return;
-  const char *data = (const char *)log.data, *end = data + log.length, *at = end;
-  for (int lines = 0; at > data; at--) {
-    if (at < end && at[-1] == '\n' && ++lines >= LOG_LINES)
-      break;
-  }
-  while (at < end) {
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-    const char *stop = newline ? newline : end;
-    ST_AUTO_BUFFER line = ST_BUFFER_INIT;
-    st_escape(&line, at, (size_t)(stop - at));
-    if (line.length > 0)
-      st_strings_take(ret, st_format("  %s", (const char *)line.data));
-    at = stop + 1;
-  }
-}
-
-/* Runs it with its output in the repository's log. */
-static int run_logged(const struct st_package_phase *p, const struct st_strings *command,
-                      struct st_error *err)
-{
-  ST_AUTO_STRINGS words = {0};
-  ST_AUTO_FREE char *log = st_format("%s/log", p->repository.path), *said = NULL;
-  size_t length;
-  begin_command(&words, log);
-  for (size_t i = 0; i < command->count; i++)
-    st_strings_add(&words, command->items[i]);
-  return st_tools_run(p->tracker, &words, &said, &length, err);
-}
-
-/* ---- apt ------------------------------------------------------------------------------------- */
-
-static void add_option(struct st_strings *words, char *setting)
-{
-  st_strings_add(words, "-o");
-  st_strings_take(words, setting);
-}
-
-/* apt with nothing but our repository: neither its sources, lists and caches nor its preferences
- * are the host's.  confold: what an administrator wrote stays until the entries are put back; the
- * version of the package then lies beside it and goes with --exact. */
-static void begin_apt(const struct st_package_phase *p, struct st_strings *words)
-{
-  static const char *const options[] = {"Dir::Etc::sourceparts=-",
-                                        "Dir::Etc::preferences=/dev/null",
-                                        "Dir::Etc::preferencesparts=/dev/null",
-                                        "Dir::Cache::pkgcache=",
-                                        "Dir::Cache::srcpkgcache=",
-                                        "Acquire::Languages=none",
-                                        "APT::Sandbox::User=root",
-                                        "APT::Install-Recommends=false",
-                                        "APT::Get::AutomaticRemove=false",
-                                        "APT::Get::HideAutoRemove=true",
-                                        "Dpkg::Use-Pty=0",
-                                        "Dpkg::Options::=--force-confold"};
-  const char *folder = p->repository.path;
-  st_tools_add(words, (const char *const[]){"apt-get", "-q", "-y", "-c", NULL});
-  st_strings_take(words, st_format("%s/apt.conf", folder));
-  add_option(words, st_format("Dir::Etc::sourcelist=%s/sources.list", folder));
-  add_option(words, st_format("Dir::State::lists=%s/lists/", folder));
-  add_option(words, st_format("Dir::Cache::archives=%s/archives/", folder));
-  for (size_t i = 0; i < ST_COUNT(options); i++)
-    add_option(words, st_strdup(options[i]));
-}
-
-/* The step as apt-get install takes it; NULL: it is not apt's. */
-static char *apt_argument(const struct st_package_step *s)
-{
-  ST_AUTO_FREE char *name = st_package_full_name(s->name, s->architecture);
-  if (s->kind == ST_PACKAGE_REMNANT || (s->kind == ST_PACKAGE_PURGE && !s->installed))
-    return NULL;
-  return st_package_step_installs(s) ? st_format("%s=%s", name, s->after) : st_format("%s-", name);
-}
-
-/* False: there is nothing for apt to do. */
-static bool install_command(const struct st_package_phase *p, bool simulate,
-                            struct st_strings *words)
-{
-  const struct st_package_steps *steps = &p->journal->packages;
-  size_t before, repairs = 0;
-  begin_apt(p, words);
-  if (simulate) { /* also of what it considered nothing is to stay */
-    add_option(words, st_format("Dir::Log=%s/", p->repository.path));
-    st_strings_add(words, "-s");
-  }
-  for (size_t i = 0; i < steps->count; i++)
-    repairs += steps->items[i].kind == ST_PACKAGE_REPAIR;
-  if (repairs > 0)
-    st_strings_add(words, "--reinstall");
-  st_tools_add(words, (const char *const[]){"--allow-downgrades", "--allow-change-held-packages",
-                                            "install", NULL});
-  before = words->count;
-  for (size_t i = 0; i < steps->count; i++) {
-    char *argument = apt_argument(&steps->items[i]);
-    if (argument)
-      st_strings_take(words, argument);
-  }
-  return words->count > before;
-}
-
-/* ---- The simulation -------------------------------------------------------------------------- */
-
-static bool is_planned(const struct st_package_phase *p, const char *name, size_t length,
-                       bool installs)
-{
-  const struct st_package_steps *steps = &p->journal->packages;
-  for (size_t i = 0; i < steps->count; i++) {
-    const struct st_package_step *s = &steps->items[i];
-    if (strlen(s->name) == length && memcmp(s->name, name, length) == 0 &&
-        s->kind != ST_PACKAGE_REMNANT && (!installs || st_package_step_installs(s)))
-      return true;
-  }
-  return false;
-}
-
-/* "Inst NAME[:ARCH] ...", "Remv NAME ...": what apt would do beyond the plan is a reason against
- * it.
- */
-static void check_simulated(const struct st_package_phase *p, const char *line, size_t length,
-                            struct st_strings *refusals)
-{
-  bool installs = length > 5 && memcmp(line, "Inst ", 5) == 0;
-  bool removes = length > 5 && memcmp(line, "Remv ", 5) == 0;
-  if (!installs && !removes)
-    return;
-  const char *name = line + 5;
-  size_t n = 0;
-  while (n < length - 5 && name[n] != ' ' && name[n] != ':')
-    n++;
-  if (is_planned(p, name, n, installs))
-    return;
-  ST_AUTO_BUFFER word = ST_BUFFER_INIT;
-  st_escape(&word, name, n);
-  st_strings_take(refusals, st_format("package %s: apt would %s it, which the checkpoint does not "
-                                      "ask for: --packages=none leaves packages alone",
-                                      word.data ? (const char *)word.data : "",
-                                      installs ? "install" : "remove"));
-}
-
-static void read_simulation(const struct st_package_phase *p, struct st_strings *refusals)
-{
-  ST_AUTO_BUFFER log = ST_BUFFER_INIT;
-  if (st_read_file(p->repository.dir, "log", MAX_LOG, &log, NULL) < 0 || log.length == 0)
-    return;
-  const char *at = (const char *)log.data, *end = at + log.length;
-  while (at < end) {
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-    const char *stop = newline ? newline : end;
-    check_simulated(p, at, (size_t)(stop - at), refusals);
-    at = stop + 1;
-  }
-}
-
-static int run_apt(const struct st_package_phase *p, const struct st_strings *words,
-                   const char *what, struct st_strings *said, struct st_error *err)
-{
-  int status = run_logged(p, words, err);
-  if (status > 0) {
-    st_strings_take(said, st_format("%s ended with status %d; its last lines:", what, status));
-    say_log(p->repository.dir, said);
-  }
-  return status;
-}
-
-static int simulate(struct st_package_phase *p, struct st_strings *refusals, struct st_error *err)
-{
-  ST_AUTO_STRINGS update = {0}, install = {0};
-  if (!install_command(p, true, &install))
-    return 0;
-  begin_apt(p, &update);
-  st_strings_add(&update, "update");
-  int status = run_apt(p, &update, "apt, asked to read the kept package files,", refusals, err);
-  if (status == 0)
-    status = run_apt(p, &install, "apt's simulation", refusals, err);
-  if (status == 0)
-    read_simulation(p, refusals);
-  return status < 0 ? -1 : 0;
-}
-
-/* ---- Preflight ------------------------------------------------------------------------------- */
-
-static void refuse(struct st_strings *refusals, const struct st_package_step *s, const char *why)
+void st_package_refuse(struct st_strings *refusals, const struct st_package_step *s,
+                       const char *why)
 {
   st_strings_take(refusals, st_format("package %s: %s", st_quote(s->name), why));
 }
 
-static void check_architecture(const struct st_package_step *s, const char *known,
-                               struct st_strings *refusals)
-{
-  if (strcmp(s->architecture, "all") == 0 || !known)
-    return;
-  size_t n = strlen(s->architecture);
-  for (const char *at = known; *at; at += strcspn(at, "\n"), at += *at == '\n') {
-    if (strcspn(at, "\n") == n && memcmp(at, s->architecture, n) == 0)
-      return;
-  }
-  ST_AUTO_FREE char *why =
-      st_format("it is for %s, which this system's dpkg does not know (dpkg --add-architecture)",
-                s->architecture);
-  refuse(refusals, s, why);
-}
-
-/* The architectures that the root's dpkg installs for, a line each. */
-static int read_architectures(struct st_tracker *t, char **ret, struct st_strings *refusals)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  ST_AUTO_FREE char *own = NULL, *others = NULL;
-  size_t length;
-  int status = st_tools_ask(t, "dpkg", "--print-architecture", &own, &length, &why);
-  if (status == 0)
-    status = st_tools_ask(t, "dpkg", "--print-foreign-architectures", &others, &length, &why);
-  if (status == 0) {
-    *ret = st_format("%s%s", own, others);
-    return 0;
-  }
-  st_strings_take(refusals,
-                  st_format("packages cannot be put back: %s: --packages=none leaves them "
-                            "alone",
-                            status < 0 ? st_error_text(&why) : "dpkg does not answer"));
-  return -1;
-}
-
-#define ELSE "--packages=none leaves packages alone"
-
-/* Why there is no package file. */
-static char *why_missing(const struct st_package_step *s)
+char *st_package_why_missing(const struct st_package_step *s)
 {
   if (s->source == ST_PACKAGE_UNFETCHED)
     return st_format("%s is not kept, and did not come from the root's own sources: `systracker "
                      "packages --keep FILE` keeps it, or --fetch-missing on a host that has it; "
-                     "is there a network? " ELSE,
+                     "is there a network? " ST_PACKAGES_ELSE,
                      s->after);
   return st_format("%s is not kept, and the root's own sources do not have it by their lists: "
                    "`systracker packages --keep FILE` keeps it, or --fetch-missing on a host that "
-                   "has it; " ELSE,
+                   "has it; " ST_PACKAGES_ELSE,
                    s->after);
 }
 
-/* For apt's simulation alone: what the root's lists say of a file that is not there yet. */
-static char *add_promised(struct st_package_phase *p, const struct st_package_step *s)
+char *st_package_why_no_undo(const struct st_package_step *s, const char *why)
 {
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  ST_AUTO_FREE char *control = NULL;
-  int r = st_sources_show(p->tracker, s, &control, &why);
-  if (r == 0)
-    r = st_repository_promise(&p->repository, control, s->kind != ST_PACKAGE_REMNANT, &why);
-  if (r == 0)
-    return NULL;
-  return st_format("%s: what its own sources say of it cannot be read: %s; " ELSE, s->after,
-                   st_error_text(&why));
-}
-
-static void add_file(struct st_package_phase *p, const struct st_packages *kept,
-                     const struct st_package_step *s, struct st_strings *refusals)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  const struct st_package *file = st_packages_find(kept, s->name, s->after, s->architecture);
-  ST_AUTO_FREE char *words = NULL;
-  if (!file && s->source == ST_PACKAGE_OBTAINABLE)
-    words = add_promised(p, s);
-  else if (!file)
-    words = why_missing(s);
-  else if (st_repository_add(&p->repository, kept, file, s->kind != ST_PACKAGE_REMNANT, &why) < 0)
-    words = st_format("%s: %s: `systracker packages --keep FILE` keeps it anew; " ELSE, s->after,
-                      st_error_text(&why));
-  if (words)
-    refuse(refusals, s, words);
-}
-
-/* What undo needs has to be there, and whole. */
-static void check_undo(const struct st_packages *kept, const struct st_package_step *s,
-                       struct st_strings *refusals)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  if (!st_package_step_loses(s))
-    return;
-  const struct st_package *file = st_packages_find(kept, s->name, s->before, s->architecture);
-  if (!file && s->source_before == ST_PACKAGE_OBTAINABLE)
-    return;
-  struct st_repository nowhere = ST_REPOSITORY_INIT;
-  int r = file ? st_repository_add(&nowhere, kept, file, false, &why) : -1;
-  st_repository_close(&nowhere);
-  if (r == 0)
-    return;
-  ST_AUTO_FREE char *words = st_format(
-      "undo could not install %s again: %s: `systracker packages %s` keeps it, --no-undo "
-      "goes on without",
-      s->before,
-      file ? st_error_text(&why) : "it is not kept, and does not come from the root's own sources",
-      "--keep FILE");
-  refuse(refusals, s, words);
+  return st_format("undo could not install %s again: %s: `systracker packages --keep FILE` keeps "
+                   "it, --no-undo goes on without",
+                   s->before,
+                   why ? why : "it is not kept, and does not come from the root's own sources");
 }
 
 /* The path or the one above it at which the same file system begins. */
@@ -421,19 +201,17 @@ static char *top_of(int root, const char *path, dev_t dev)
   return top;
 }
 
-static void check_space(struct st_package_phase *p, const char *path, dev_t *last,
+static void check_space(struct st_tracker *t, const char *path, uint64_t needed, dev_t *last,
                         struct st_strings *refusals)
 {
   struct stat st;
-  uint64_t free_space, least = p->tracker->conf->min_free, needed = p->repository.installed;
+  uint64_t free_space, least = t->conf->min_free;
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  ST_AUTO_CLOSE int fd = st_open_in(p->tracker->root, path, O_RDONLY | O_DIRECTORY, 0);
-  if (fd < 0 || needed == 0 || fstat(fd, &st) < 0 || st.st_dev == *last)
+  ST_AUTO_CLOSE int fd = st_open_in(t->root, path, O_RDONLY | O_DIRECTORY, 0);
+  if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev == *last)
     return;
   *last = st.st_dev;
-  ST_AUTO_FREE char *top = top_of(p->tracker->root, path, st.st_dev);
-  if (p->repository.dir < 0 && __builtin_add_overflow(needed, p->repository.bytes, &needed))
-    needed = UINT64_MAX;
+  ST_AUTO_FREE char *top = top_of(t->root, path, st.st_dev);
   if (st_free_space(fd, &free_space, &why) < 0) {
     st_strings_take(refusals, st_format("%s: %s", top, st_error_text(&why)));
     return;
@@ -446,48 +224,42 @@ static void check_space(struct st_package_phase *p, const char *path, dev_t *las
                                       top, need, have));
 }
 
-static int check_steps(struct st_package_phase *p, const struct st_packages *kept, bool undo,
-                       struct st_strings *refusals)
+void st_package_check_space(struct st_tracker *t, uint64_t needed, struct st_strings *refusals)
 {
-  const struct st_package_steps *steps = &p->journal->packages;
-  for (size_t i = 0; i < steps->count; i++) {
-    const struct st_package_step *s = &steps->items[i];
-    if (st_package_step_installs(s))
-      add_file(p, kept, s, refusals);
-  }
-  bool possible = refusals->count == 0; /* else undo is not the question yet */
-  for (size_t i = 0; i < steps->count && undo && possible; i++)
-    check_undo(kept, &steps->items[i], refusals);
   dev_t seen = 0;
-  check_space(p, "/usr", &seen, refusals);
-  check_space(p, "/var/lib", &seen, refusals);
-  return 0;
-}
-
-static void check_architectures(struct st_package_phase *p, struct st_strings *refusals)
-{
-  const struct st_package_steps *steps = &p->journal->packages;
-  ST_AUTO_FREE char *known = NULL;
-  if (read_architectures(p->tracker, &known, refusals) < 0)
+  if (needed == 0)
     return;
-  for (size_t i = 0; i < steps->count; i++) {
-    if (st_package_step_installs(&steps->items[i]))
-      check_architecture(&steps->items[i], known, refusals);
+  check_space(t, "/usr", needed, &seen, refusals);
+  check_space(t, "/var/lib", needed, &seen, refusals);
+}
+
+void st_package_say_log(const void *log, size_t length, struct st_strings *ret)
+{
+  const char *data = log, *end = data + length, *at = end;
+  for (int lines = 0; at > data; at--) {
+    if (at < end && at[-1] == '\n' && ++lines >= LOG_LINES)
+      break;
+  }
+  while (at < end) {
+    const char *newline = memchr(at, '\n', (size_t)(end - at));
+    const char *stop = newline ? newline : end;
+    ST_AUTO_BUFFER line = ST_BUFFER_INIT;
+    st_escape(&line, at, (size_t)(stop - at));
+    if (line.length > 0)
+      st_strings_take(ret, st_format("  %s", (const char *)line.data));
+    at = stop + 1;
   }
 }
 
-/* The index is there; what changes nothing can still go wrong, which is a reason of its own. */
-static int simulate_privately(struct st_package_phase *p, struct st_strings *refusals,
-                              struct st_error *err)
+/* ---- The phase ------------------------------------------------------------------------------- */
+
+static bool has_steps(const struct st_journal *j, enum st_package_manager manager)
 {
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  if (st_repository_make_private(&p->repository, p->tracker->root, &why) < 0 ||
-      st_repository_finish(&p->repository, &why) < 0) {
-    st_strings_take(refusals,
-                    st_format("%s: what apt would say cannot be told", st_error_text(&why)));
-    return 0;
+  for (size_t i = 0; i < j->packages.count; i++) {
+    if (j->packages.items[i].manager == manager)
+      return true;
   }
-  return simulate(p, refusals, err);
+  return false;
 }
 
 static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
@@ -500,21 +272,12 @@ static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
     return -1;
   if (st_packages_open(&kept, p->tracker->store_dir, err) < 0)
     return -1;
-  /* First without a copy: nothing is written where a package file is missing. */
-  check_steps(p, kept, undo, refusals);
-  if (refusals->count == 0)
-    check_architectures(p, refusals);
-  if (refusals->count > 0)
-    return 0;
-  if (dry_run)
-    return simulate_privately(p, refusals, err);
-  st_repository_close(&p->repository);
-  if (st_repository_make(&p->repository, p->tracker->root, p->journal, err) < 0)
-    return -1;
-  check_steps(p, kept, false, refusals);
-  if (refusals->count > 0)
-    return 0;
-  return st_repository_finish(&p->repository, err) < 0 ? -1 : simulate(p, refusals, err);
+  for (int i = 0; i < ST_NMANAGERS; i++) {
+    if (has_steps(p->journal, (enum st_package_manager)i) &&
+        works[i]->check(p, kept, undo, dry_run, refusals, err) < 0)
+      return -1;
+  }
+  return 0;
 }
 
 int st_package_phase_preflight(struct st_package_phase *p, bool undo, bool dry_run,
@@ -526,178 +289,27 @@ int st_package_phase_preflight(struct st_package_phase *p, bool undo, bool dry_r
   return r;
 }
 
-/* ---- Services stay as they are --------------------------------------------------------------- */
-
-static char *policy_text(const struct st_journal *j)
-{
-  ST_AUTO_FREE char *mark = st_journal_beside(j);
-  return st_format("#!/bin/sh\n# Put here by a restore for as long as it lasts: %s\nexit 101\n",
-                   mark);
-}
-
-/* In another root than the running system's nothing is started (invoke-rc.d(8)).  What the root has
- * for it already stays. */
-static int put_policy(const struct st_package_phase *p, struct st_error *err)
-{
-  if (p->tracker->live_root)
-    return 0;
-  ST_AUTO_FREE char *text = policy_text(p->journal);
-  ST_AUTO_CLOSE int dir = st_open_in(p->tracker->root, "usr/sbin", O_RDONLY | O_DIRECTORY, 0);
-  ST_AUTO_CLOSE int fd =
-      dir < 0
-          ? -1
-          : openat(dir, "policy-rc.d", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0755);
-  if (fd < 0)
-    return dir >= 0 && errno == EEXIST ? 0 : st_fail(err, errno, "cannot make " POLICY);
-  if (st_write_all(fd, text, strlen(text), err) < 0 || fchmod(fd, 0755) < 0)
-    return st_wrap(err, "cannot make " POLICY);
-  return 0;
-}
-
-static void remove_policy(struct st_tracker *t, const struct st_journal *j)
-{
-  ST_AUTO_FREE char *text = policy_text(j);
-  ST_AUTO_BUFFER found = ST_BUFFER_INIT;
-  ST_AUTO_CLOSE int dir = st_open_in(t->root, "usr/sbin", O_RDONLY | O_DIRECTORY, 0);
-  if (dir < 0 || st_read_file(dir, "policy-rc.d", 4096, &found, NULL) < 0)
-    return;
-  /* Ours, also when a kill cut it off. */
-  if (found.length <= strlen(text) &&
-      memcmp(found.data ? found.data : (void *)"", text, found.length) == 0)
-    unlinkat(dir, "policy-rc.d", 0);
-}
-
-/* ---- Apply ----------------------------------------------------------------------------------- */
-
-/* What dpkg says of packages that are not as they should be. */
-static void say_audit(struct st_tracker *t, struct st_strings *problems)
-{
-  ST_AUTO_FREE char *said = NULL;
-  size_t length;
-  if (st_tools_ask(t, "dpkg", "--audit", &said, &length, NULL) < 0 || length == 0)
-    return;
-  st_strings_add(problems, "dpkg --audit says:");
-  for (char *rest = NULL, *line = strtok_r(said, "\n", &rest); line;
-       line = strtok_r(NULL, "\n", &rest)) {
-    ST_AUTO_BUFFER escaped = ST_BUFFER_INIT;
-    st_escape(&escaped, line, strlen(line));
-    st_strings_take(problems, st_format("  %s", (const char *)escaped.data));
-  }
-}
-
-static int run_step(const struct st_package_phase *p, const struct st_strings *words,
-                    const char *what, struct st_strings *problems, struct st_error *err)
-{
-  int status = run_apt(p, words, what, problems, err);
-  return status > 0 ? st_fail(err, 0, "%s failed", what) : status;
-}
-
-static int apply_apt(const struct st_package_phase *p, struct st_strings *problems,
-                     struct st_error *err)
-{
-  ST_AUTO_STRINGS words = {0};
-  if (!install_command(p, false, &words))
-    return 0;
-  return run_step(p, &words, "apt-get install", problems, err);
-}
-
-/* Packages that were not there at the checkpoint lose their configuration files, too. */
-static int apply_purge(const struct st_package_phase *p, struct st_strings *problems,
-                       struct st_error *err)
-{
-  const struct st_package_steps *steps = &p->journal->packages;
-  ST_AUTO_STRINGS words = {0};
-  st_tools_add(&words, (const char *const[]){"dpkg", "--purge", NULL});
-  size_t before = words.count;
-  for (size_t i = 0; i < steps->count; i++) {
-    const struct st_package_step *s = &steps->items[i];
-    if (s->kind == ST_PACKAGE_PURGE)
-      st_strings_take(&words, st_package_full_name(s->name, s->architecture));
-  }
-  return words.count == before ? 0 : run_step(p, &words, "dpkg --purge", problems, err);
-}
-
-/* Its dependencies need not be there: what is to stay is its configuration files alone. */
-static int apply_remnant(const struct st_package_phase *p, const struct st_package_step *s,
-                         size_t file, struct st_strings *problems, struct st_error *err)
-{
-  ST_AUTO_STRINGS install = {0}, removal = {0};
-  ST_AUTO_FREE char *name = st_repository_file(file);
-  st_tools_add(&install, (const char *const[]){"dpkg", "--force-depends", "--force-confold",
-                                               "--install", NULL});
-  st_strings_take(&install, st_format("%s/%s", p->repository.path, name));
-  st_tools_add(&removal, (const char *const[]){"dpkg", "--force-depends", "--remove", NULL});
-  st_strings_take(&removal, st_package_full_name(s->name, s->architecture));
-  if (run_step(p, &install, "dpkg --install", problems, err) < 0)
-    return -1;
-  return run_step(p, &removal, "dpkg --remove", problems, err);
-}
-
-static int apply_remnants(const struct st_package_phase *p, struct st_strings *problems,
-                          struct st_error *err)
-{
-  const struct st_package_steps *steps = &p->journal->packages;
-  size_t file = 0;
-  for (size_t i = 0; i < steps->count; i++) {
-    const struct st_package_step *s = &steps->items[i];
-    if (!st_package_step_installs(s))
-      continue;
-    if (s->kind == ST_PACKAGE_REMNANT && apply_remnant(p, s, file, problems, err) < 0)
-      return -1;
-    file++;
-  }
-  return 0;
-}
-
 int st_package_phase_apply(struct st_package_phase *p, struct st_strings *problems,
                            struct st_error *err)
 {
+  int r = 0;
   if (p->journal->packages.count == 0)
     return 0;
-  int r = put_policy(p, err);
-  if (r == 0)
-    r = apply_apt(p, problems, err);
-  if (r == 0)
-    r = apply_purge(p, problems, err);
-  if (r == 0)
-    r = apply_remnants(p, problems, err);
-  remove_policy(p->tracker, p->journal);
-  say_audit(p->tracker, problems);
+  for (int i = 0; r == 0 && i < ST_NMANAGERS; i++) {
+    if (has_steps(p->journal, (enum st_package_manager)i))
+      r = works[i]->apply(p, problems, err);
+  }
   st_package_phase_close(p);
   syncfs(p->tracker->root);
   return r;
 }
 
-/* The apt of a restore that was killed goes on without it: its end is waited for. */
-static void wait_for_dpkg(struct st_tracker *t, struct st_strings *problems)
-{
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  ST_AUTO_CLOSE int fd = st_open_in(t->root, "var/lib/dpkg/lock-frontend", O_RDWR, 0);
-  if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-    return;
-  st_strings_add(problems, "dpkg was still at work, its end was waited for");
-  lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  while (fcntl(fd, F_SETLKW, &lock) < 0 && errno == EINTR)
-    ;
-}
-
 int st_package_phase_recover(struct st_tracker *t, const struct st_journal *j,
                              struct st_strings *problems, struct st_error *err)
 {
-  struct st_package_phase p = {
-      .tracker = t, .journal = (struct st_journal *)j, .repository = ST_REPOSITORY_INIT};
-  ST_AUTO_STRINGS words = {0};
-  if (j->packages.count == 0)
-    return 0;
-  wait_for_dpkg(t, problems);
-  remove_policy(t, j);
-  if (st_repository_make(&p.repository, t->root, j, err) < 0)
-    return -1;
-  st_tools_add(&words, (const char *const[]){"dpkg", "--force-confold", "--configure", "-a", NULL});
-  int r = put_policy(&p, err);
-  if (r == 0)
-    r = run_apt(&p, &words, "dpkg --configure -a", problems, err);
-  remove_policy(t, j);
-  st_package_phase_close(&p);
-  return r < 0 ? -1 : 0; /* what it could not configure, the steps may */
+  for (int i = 0; i < ST_NMANAGERS; i++) {
+    if (has_steps(j, (enum st_package_manager)i) && works[i]->recover(t, j, problems, err) < 0)
+      return -1;
+  }
+  return 0;
 }

@@ -16,20 +16,27 @@ void st_package_facts_free(struct st_package_facts *f)
     free(f->items[i].architecture);
     free(f->items[i].version);
     free(f->items[i].state);
+    free(f->items[i].digest);
+    free(f->items[i].key);
   }
   free(f->items);
   *f = (struct st_package_facts){0};
 }
 
-void st_package_facts_add(struct st_package_facts *f, const char *name, const char *architecture,
-                          const char *version, const char *state)
+struct st_package_fact *st_package_facts_add(struct st_package_facts *f, const char *name,
+                                             const char *architecture, const char *version,
+                                             const char *state)
 {
   if (f->count == f->size) {
     f->size = f->size ? 2 * f->size : 64;
     f->items = st_realloc(f->items, f->size, sizeof(*f->items));
   }
-  f->items[f->count++] = (struct st_package_fact){st_strdup(name), st_strdup(architecture),
-                                                  st_strdup(version), st_strdup(state)};
+  struct st_package_fact *new = &f->items[f->count++];
+  *new = (struct st_package_fact){.name = st_strdup(name),
+                                  .architecture = st_strdup(architecture),
+                                  .version = st_strdup(version),
+                                  .state = st_strdup(state)};
+  return new;
 }
 
 void st_package_steps_free(struct st_package_steps *s)
@@ -39,6 +46,9 @@ void st_package_steps_free(struct st_package_steps *s)
     free(s->items[i].architecture);
     free(s->items[i].before);
     free(s->items[i].after);
+    free(s->items[i].digest);
+    free(s->items[i].digest_before);
+    free(s->items[i].key);
   }
   free(s->items);
   *s = (struct st_package_steps){0};
@@ -52,14 +62,14 @@ struct st_package_step *st_package_steps_add(struct st_package_steps *s,
     s->items = st_realloc(s->items, s->size, sizeof(*s->items));
   }
   struct st_package_step *new = &s->items[s->count++];
-  *new = (struct st_package_step){step->kind,
-                                  st_strdup(step->name),
-                                  st_strdup(step->architecture),
-                                  st_strdup(step->before),
-                                  st_strdup(step->after),
-                                  step->installed,
-                                  step->source,
-                                  step->source_before};
+  *new = *step;
+  new->name = st_strdup(step->name);
+  new->architecture = st_strdup(step->architecture);
+  new->before = st_strdup(step->before);
+  new->after = st_strdup(step->after);
+  new->digest = step->digest ? st_strdup(step->digest) : NULL;
+  new->digest_before = step->digest_before ? st_strdup(step->digest_before) : NULL;
+  new->key = step->key ? st_strdup(step->key) : NULL;
   return new;
 }
 
@@ -82,9 +92,10 @@ static enum presence presence_of(const struct st_package_fact *f)
   return strcmp(status, "config-files") == 0 ? CONFIG_FILES : UNFINISHED;
 }
 
-static enum st_package_step_kind kind_of_version(const char *before, const char *after)
+static enum st_package_step_kind kind_of_version(enum st_package_manager manager,
+                                                 const char *before, const char *after)
 {
-  int c = st_package_version_compare(before, after);
+  int c = st_package_version_compare(manager, before, after);
   return c < 0 ? ST_PACKAGE_UPGRADE : c > 0 ? ST_PACKAGE_DOWNGRADE : ST_PACKAGE_REPAIR;
 }
 
@@ -112,7 +123,8 @@ static void find_one(const struct st_package_fact *target, const struct st_packa
   else if (now == INSTALLED && same)
     return;
   else
-    step.kind = step.installed ? kind_of_version(step.before, step.after) : ST_PACKAGE_INSTALL;
+    step.kind =
+        step.installed ? kind_of_version(ST_DPKG, step.before, step.after) : ST_PACKAGE_INSTALL;
   st_package_steps_add(ret, &step);
 }
 
@@ -120,7 +132,9 @@ static int compare_facts(const void *a, const void *b)
 {
   const struct st_package_fact *x = a, *y = b;
   int c = strcmp(x->name, y->name);
-  return c ? c : strcmp(x->architecture, y->architecture);
+  if (!c)
+    c = strcmp(x->architecture, y->architecture);
+  return c;
 }
 
 static void sort(struct st_package_facts *f)
@@ -129,11 +143,9 @@ static void sort(struct st_package_facts *f)
     qsort(f->items, f->count, sizeof(*f->items), compare_facts);
 }
 
-void st_package_steps_find(struct st_package_facts *target, struct st_package_facts *live,
-                           struct st_package_steps *ret)
+static void find_dpkg(const struct st_package_facts *target, const struct st_package_facts *live,
+                      struct st_package_steps *ret)
 {
-  sort(target);
-  sort(live);
   for (size_t i = 0, k = 0; i < target->count || k < live->count;) {
     const struct st_package_fact *t = i < target->count ? &target->items[i] : NULL;
     const struct st_package_fact *l = k < live->count ? &live->items[k] : NULL;
@@ -144,6 +156,108 @@ void st_package_steps_find(struct st_package_facts *target, struct st_package_fa
   }
 }
 
+/* ---- Several versions at once ---------------------------------------------------------------- */
+
+/* Packages of one name and architecture. */
+struct group {
+  const struct st_package_fact *items;
+  size_t count;
+};
+
+static struct group group_at(const struct st_package_facts *f, size_t at)
+{
+  struct group g = {f->items + at, 0};
+  while (at + g.count < f->count && compare_facts(g.items, &g.items[g.count]) == 0)
+    g.count++;
+  return g;
+}
+
+static const struct st_package_fact *find_version(const struct group *g, const char *version)
+{
+  for (size_t i = 0; i < g->count; i++) {
+    if (strcmp(g->items[i].version, version) == 0)
+      return &g->items[i];
+  }
+  return NULL;
+}
+
+static void add_rpm(struct st_package_steps *ret, enum st_package_step_kind kind,
+                    const struct st_package_fact *then, const struct st_package_fact *now)
+{
+  const struct st_package_fact *any = then ? then : now;
+  struct st_package_step step = {
+      .manager = ST_RPM,
+      .kind = kind,
+      .name = any->name,
+      .architecture = any->architecture,
+      .before = now ? now->version : (char *)"",
+      .after = then ? then->version : (char *)"",
+      .installed = now != NULL,
+      .digest = then ? then->digest : NULL,
+      .digest_before = now ? now->digest : NULL,
+      .key = then ? then->key : NULL,
+  };
+  st_package_steps_add(ret, &step);
+}
+
+static bool same_build(const struct st_package_fact *a, const struct st_package_fact *b)
+{
+  return !a->digest || !b->digest || !*a->digest || !*b->digest ||
+         strcmp(a->digest, b->digest) == 0;
+}
+
+/* One in the place of another; what is there beside others comes and goes by itself.  Where two are
+ * there of a name that has one, a transaction was killed: the one that stays is put there again, as
+ * files of the other may lie in the place of its own. */
+static void find_group(const struct group *then, const struct group *now,
+                       struct st_package_steps *ret)
+{
+  bool single = then->count == 1 && !then->items[0].beside;
+  if (single && now->count == 1 && !now->items[0].beside &&
+      strcmp(then->items[0].version, now->items[0].version) != 0) {
+    add_rpm(ret, kind_of_version(ST_RPM, now->items[0].version, then->items[0].version),
+            &then->items[0], &now->items[0]);
+    return;
+  }
+  for (size_t i = 0; i < now->count; i++) {
+    if (!find_version(then, now->items[i].version))
+      add_rpm(ret, ST_PACKAGE_PURGE, NULL, &now->items[i]);
+  }
+  for (size_t i = 0; i < then->count; i++) {
+    const struct st_package_fact *is = find_version(now, then->items[i].version);
+    if (!is)
+      add_rpm(ret, ST_PACKAGE_INSTALL, &then->items[i], NULL);
+    else if (!same_build(&then->items[i], is) || (single && now->count > 1))
+      add_rpm(ret, ST_PACKAGE_REPAIR, &then->items[i], is);
+  }
+}
+
+static void find_rpm(const struct st_package_facts *target, const struct st_package_facts *live,
+                     struct st_package_steps *ret)
+{
+  for (size_t i = 0, k = 0; i < target->count || k < live->count;) {
+    struct group t = i < target->count ? group_at(target, i) : (struct group){0};
+    struct group l = k < live->count ? group_at(live, k) : (struct group){0};
+    int c = !t.count ? 1 : !l.count ? -1 : compare_facts(t.items, l.items);
+    t.count = c <= 0 ? t.count : 0;
+    l.count = c >= 0 ? l.count : 0;
+    find_group(&t, &l, ret);
+    i += t.count;
+    k += l.count;
+  }
+}
+
+void st_package_steps_find(struct st_package_facts *target, struct st_package_facts *live,
+                           struct st_package_steps *ret)
+{
+  sort(target);
+  sort(live);
+  if (target->manager == ST_RPM)
+    find_rpm(target, live, ret);
+  else
+    find_dpkg(target, live, ret);
+}
+
 bool st_package_step_installs(const struct st_package_step *s)
 {
   return s->kind != ST_PACKAGE_REMOVE && s->kind != ST_PACKAGE_PURGE;
@@ -151,7 +265,9 @@ bool st_package_step_installs(const struct st_package_step *s)
 
 bool st_package_step_loses(const struct st_package_step *s)
 {
-  return *s->before && s->kind != ST_PACKAGE_REPAIR;
+  bool same = s->kind == ST_PACKAGE_REPAIR &&
+              strcmp(s->digest ? s->digest : "", s->digest_before ? s->digest_before : "") == 0;
+  return *s->before && !same;
 }
 
 /* ---- Words ----------------------------------------------------------------------------------- */
@@ -160,7 +276,8 @@ const char *st_package_step_verb(const struct st_package_step *s)
 {
   static const char *const verbs[] = {"install", "upgrade", "downgrade", "repair",
                                       "remove",  "purge",   "remnant"};
-  return verbs[s->kind];
+  /* What rpm removes leaves nothing to be purged. */
+  return verbs[s->manager == ST_RPM && s->kind == ST_PACKAGE_PURGE ? ST_PACKAGE_REMOVE : s->kind];
 }
 
 char *st_package_full_name(const char *name, const char *architecture)
@@ -242,15 +359,39 @@ static bool valid_version(const char *v)
   return !*v || ((*v >= '0' && *v <= '9') && only(v, ".+-~:"));
 }
 
+/* rpm's words. */
+static bool is_word(const char *s)
+{
+  for (; *s; s++) {
+    if ((unsigned char)*s <= ' ' || *s == '/' || *s == 0x7f)
+      return false;
+  }
+  return true;
+}
+
 bool st_package_step_valid(const struct st_package_step *s)
 {
+  if (s->manager == ST_RPM)
+    return (unsigned)s->kind < ST_PACKAGE_NKINDS && *s->name && is_word(s->name) &&
+           is_word(s->architecture) && is_word(s->before) && is_word(s->after) &&
+           (*s->after || !st_package_step_installs(s));
   return (unsigned)s->kind < ST_PACKAGE_NKINDS && isalnum((unsigned char)*s->name) &&
          only(s->name, "+-.") && isalnum((unsigned char)*s->architecture) &&
          only(s->architecture, "-") && valid_version(s->before) && valid_version(s->after) &&
          (*s->after || !st_package_step_installs(s));
 }
 
-int st_package_version_compare(const char *a, const char *b)
+bool st_package_step_is_key(const struct st_package_step *s)
 {
-  return st_version_compare(a, b);
+  return s->manager == ST_RPM && strcmp(s->name, "gpg-pubkey") == 0;
+}
+
+const char *st_package_manager_name(enum st_package_manager manager)
+{
+  return manager == ST_RPM ? "rpm" : "dpkg";
+}
+
+int st_package_version_compare(enum st_package_manager manager, const char *a, const char *b)
+{
+  return manager == ST_RPM ? st_rpm_version_compare(a, b) : st_version_compare(a, b);
 }

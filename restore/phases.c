@@ -40,7 +40,7 @@ static int find_steps(struct st_session *s, const struct st_gathered *g,
   if (g->packages.count == 0)
     return 0;
   for (size_t i = 0; i < g->packages.count; i++) {
-    if (strcmp(g->packages.items[i].plugin, "dpkg_track") != 0)
+    if (!st_package_plugin_is_known(g->packages.items[i].plugin))
       return st_refuse(err,
                        "packages of %s differ, which this version cannot put back: "
                        "--packages=none leaves them as they are",

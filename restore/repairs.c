@@ -86,7 +86,7 @@ static const struct st_package_fact *find_fact(const struct st_package_facts *f,
 static bool is_step(const struct st_package_steps *steps, const struct st_package_fact *p)
 {
   for (size_t i = 0; i < steps->count; i++) {
-    if (strcmp(steps->items[i].name, p->name) == 0 &&
+    if (steps->items[i].manager == ST_DPKG && strcmp(steps->items[i].name, p->name) == 0 &&
         strcmp(steps->items[i].architecture, p->architecture) == 0)
       return true;
   }
@@ -166,8 +166,8 @@ static int find(struct st_tracker *t, int64_t checkpoint, const struct st_string
   }
   if (owners.count == 0)
     return 0;
-  if (st_package_facts_read(t, checkpoint, &target, err) < 0 ||
-      st_package_facts_read(t, ST_LIVE, &live, err) < 0 ||
+  if (st_package_facts_read(t, checkpoint, ST_DPKG, &target, err) < 0 ||
+      st_package_facts_read(t, ST_LIVE, ST_DPKG, &live, err) < 0 ||
       st_packages_open(&kept, t->store_dir, err) < 0)
     return -1;
   const struct repair r = {t, &target, &live, kept, paths, steps};

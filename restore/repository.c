@@ -264,6 +264,14 @@ static int copy_proved(int in, int out, const struct st_package *package, uint64
   return 0;
 }
 
+int st_repository_prove(const struct st_packages *kept, const struct st_package *package,
+                        struct st_error *err)
+{
+  uint64_t size;
+  ST_AUTO_CLOSE int in = st_packages_read(kept, package, err);
+  return in < 0 ? -1 : copy_proved(in, -1, package, &size, err);
+}
+
 /* By dpkg-deb of the running system, through our own descriptor: the file proved is the one read.
  */
 static int read_control(int fd, char **ret, size_t *ret_length, struct st_error *err)

@@ -33,6 +33,9 @@ int st_repository_make_private(struct st_repository *r, int root, struct st_erro
  * there, and gets a place in the index if it is `offered` to apt. */
 int st_repository_add(struct st_repository *r, const struct st_packages *kept,
                       const struct st_package *package, bool offered, struct st_error *err);
+/* Proves a kept file: it is whole, and has the digest that it is kept under. */
+int st_repository_prove(const struct st_packages *kept, const struct st_package *package,
+                        struct st_error *err);
 /* For a simulation: a place in the index, if `offered`, for a file that is only promised; `control`
  * is its paragraph of a repository's index. */
 int st_repository_promise(struct st_repository *r, const char *control, bool offered,

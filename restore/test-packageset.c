@@ -22,13 +22,13 @@ static void test_versions(void **state)
                                       "1.a-1",     "1.b-1",      "1:0.1-1"};
   for (size_t i = 0; i < ST_COUNT(order); i++) {
     for (size_t k = 0; k < ST_COUNT(order); k++) {
-      int c = sign(st_package_version_compare(order[i], order[k]));
+      int c = sign(st_package_version_compare(ST_DPKG, order[i], order[k]));
       if (c != (i > k) - (i < k))
         fail_msg("%s against %s: %d", order[i], order[k], c);
     }
   }
-  assert_int_equal(st_package_version_compare("0:1.00-1", "1.0-01"), 0);
-  assert_int_equal(st_package_version_compare("1.0", "1.0-0"), 0);
+  assert_int_equal(st_package_version_compare(ST_DPKG, "0:1.00-1", "1.0-01"), 0);
+  assert_int_equal(st_package_version_compare(ST_DPKG, "1.0", "1.0-0"), 0);
 }
 
 #define OK "install ok installed"
@@ -130,12 +130,110 @@ static void test_hostile(void **state)
   assert_false(valid("a", "all", "-1"));
 }
 
+/* Each before the next; from rpm-version(7) and rpm's own tests. */
+static void test_rpm_versions(void **state)
+{
+  (void)state;
+  static const char *const order[] = {
+      "1.0~rc1-1",  "1.0~rc1^git1-1", "1.0-1",      "1.0^-1", "1.0^git1-1", "1.0^git2-1", "1.0a-1",
+      "1.0.1-1",    "1.1-1",          "1.1-1.fc39", "1.1-2",  "1.1-10",     "1.10-1",     "2-1",
+      "20240101-1", "1:0.5-1"};
+  for (size_t i = 0; i < ST_COUNT(order); i++) {
+    for (size_t k = 0; k < ST_COUNT(order); k++) {
+      int c = sign(st_package_version_compare(ST_RPM, order[i], order[k]));
+      if (c != (i > k) - (i < k))
+        fail_msg("%s against %s: %d", order[i], order[k], c);
+    }
+  }
+  assert_int_equal(st_package_version_compare(ST_RPM, "0:1.0-1", "1.0-1"), 0);
+  assert_int_equal(st_package_version_compare(ST_RPM, "1_0-01", "1.0-1"), 0);
+  assert_int_equal(st_package_version_compare(ST_RPM, "1.0a-1", "1.0.a-1"), 0);
+}
+
+/* Versions of "a" then and now, separated by spaces, an "=" before those that stand beside others;
+ * a step each, as expect() has it. */
+static void add_versions(struct st_package_facts *f, const char *versions)
+{
+  ST_AUTO_FREE char *copy = st_strdup(versions);
+  f->manager = ST_RPM;
+  for (char *rest = NULL, *v = strtok_r(copy, " ", &rest); v; v = strtok_r(NULL, " ", &rest)) {
+    bool beside = *v == '=';
+    char *build = strchr(v, '/');
+    if (build)
+      *build++ = 0;
+    struct st_package_fact *new = st_package_facts_add(f, "a", "noarch", v + beside, "installed");
+    new->beside = beside;
+    new->digest = st_strdup(build ? build : "");
+  }
+}
+
+static void expect_rpm(const char *then, const char *now, const char *words)
+{
+  ST_AUTO_PACKAGE_FACTS target = {0}, live = {0};
+  ST_AUTO_PACKAGE_STEPS steps = {0};
+  ST_AUTO_BUFFER found = ST_BUFFER_INIT;
+  add_versions(&target, then);
+  add_versions(&live, now);
+  target.manager = live.manager = ST_RPM;
+  st_package_steps_find(&target, &live, &steps);
+  for (size_t i = 0; i < steps.count; i++) {
+    const struct st_package_step *s = &steps.items[i];
+    assert_true(st_package_step_valid(s));
+    assert_int_equal(s->manager, ST_RPM);
+    st_buffer_printf(&found, "%s%s %s>%s", i ? ", " : "", st_package_step_verb(s), s->before,
+                     s->after);
+  }
+  assert_string_equal(found.data ? (const char *)found.data : "", words);
+}
+
+static void test_rpm_steps(void **state)
+{
+  (void)state;
+  expect_rpm("1-1", "1-1", "");
+  expect_rpm("2-1", "1-1", "upgrade 1-1>2-1");
+  expect_rpm("1-1", "2-1", "downgrade 2-1>1-1");
+  expect_rpm("2:1-1", "5-1", "upgrade 5-1>2:1-1");
+  expect_rpm("1-1", "", "install >1-1");
+  expect_rpm("", "1-1", "remove 1-1>");
+  /* Built again without a new version. */
+  expect_rpm("1-1/aa", "1-1/bb", "repair 1-1>1-1");
+  expect_rpm("1-1/aa", "1-1/aa", "");
+  expect_rpm("1-1/aa", "1-1", "");
+  /* Several at once. */
+  expect_rpm("=1-1 =2-1", "=2-1 =3-1", "remove 3-1>, install >1-1");
+  expect_rpm("=1-1", "=2-1", "remove 2-1>, install >1-1");
+  expect_rpm("=1-1 =2-1", "=1-1 =2-1", "");
+  /* A transaction was killed between its two halves. */
+  expect_rpm("1-1", "=1-1 =2-1", "remove 2-1>, repair 1-1>1-1");
+  expect_rpm("3-1", "=1-1 =2-1", "remove 1-1>, remove 2-1>, install >3-1");
+}
+
+static void test_rpm_words(void **state)
+{
+  (void)state;
+  struct st_package_step s = {.manager = ST_RPM,
+                              .kind = ST_PACKAGE_PURGE,
+                              .name = (char *)"gpg-pubkey",
+                              .architecture = (char *)"",
+                              .before = (char *)"aa-bb",
+                              .after = (char *)"",
+                              .installed = true};
+  assert_true(st_package_step_valid(&s));
+  assert_true(st_package_step_is_key(&s));
+  ST_AUTO_FREE char *words = st_package_step_words(&s);
+  assert_string_equal(words, "package gpg-pubkey removed");
+  s.name = (char *)"a/b";
+  assert_false(st_package_step_valid(&s));
+  s.name = (char *)"a b";
+  assert_false(st_package_step_valid(&s));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_versions),
-      cmocka_unit_test(test_steps),
-      cmocka_unit_test(test_architectures),
+      cmocka_unit_test(test_versions),     cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_rpm_versions), cmocka_unit_test(test_rpm_steps),
+      cmocka_unit_test(test_rpm_words),    cmocka_unit_test(test_architectures),
       cmocka_unit_test(test_hostile),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

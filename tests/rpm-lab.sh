@@ -12,7 +12,10 @@
 #   make_dnf_root          the same by dnf
 #   lab_rpm ARGUMENT...    rpm on $root; lab_dnf ARGUMENT...: dnf, with a configuration of its own
 #   lab_night N rpm|dnf    from the root of the night before to night N (1, 2, 3)
+#   lab_config             the shipped configuration, for a root of rpm's
+#   lab_capture            from here on rpm and dnf have the package files of $root kept in $store
 #   look_at_rpm FILE       what rpm says of $root: FILE.packages, FILE.verify
+#   look_at_lab FILE       the same, and FILE: every entry, but of rpm's and dnf's own
 #
 # rpm's macros of a test are in $lab_home/.rpmmacros; a test may append to it.
 
@@ -552,10 +555,43 @@ lab_night()
   esac
 }
 
+# ---- SysTracker ------------------------------------------------------------------------------
+
+lab_config()
+{
+  sed '/^log *=/d; /^store *=/d; /^plugin command_track/,/^}/d; /^plugin dpkg_track/,/^}/d' \
+    "$ST_CONFIG" >"$config"
+  printf 'store = "%s"\nlog = "%s"\n' "$store" "$scratch/log" >>"$config"
+  grep -q '^plugin rpm_track' "$config" || echo 'plugin rpm_track { }' >>"$config"
+}
+
+lab_capture()
+{
+  plugin=$(find "$ST_STAGE" -name systracker.so -path '*rpm-plugins*')
+  [ -n "$plugin" ] || fail "rpm's plug-in is not installed"
+  SYSTRACKER_LIBEXECDIR=$(dirname "$(find "$ST_STAGE" -name systracker-rpm-hook)")
+  SYSTRACKER_CONFIG=$config
+  export SYSTRACKER_LIBEXECDIR SYSTRACKER_CONFIG
+  cat >"$lab_home/.rpmmacros" <<END
+%_dbpath /var/lib/rpm
+%__plugindir ${plugin%/*}
+%__transaction_systracker %{__plugindir}/systracker.so $root=$store
+END
+}
+
 # What rpm knows, and what it finds changed; the times of installation are left out.
 look_at_rpm()
 {
   lab_rpm -qa --qf '%{NAME} %{EPOCH}:%{VERSION}-%{RELEASE} %{ARCH} %{SHA256HEADER} %{SUMMARY}\n' |
     sort >"$1.packages"
   lab_rpm -Va 2>&1 | sort >"$1.verify" || :
+}
+
+# Times of directories are no facts; rpm's database, logs and caches are no part of it.
+look_at_lab()
+{
+  look_at_rpm "$1"
+  "$ST_BUILD/tests/list-tree" "$root" >"$1.all" || fail "the root cannot be listed"
+  grep -vE '^/?(var/(lib/(rpm|dnf)|log|cache|tmp)|proc|dev|tmp)(/| |$)' "$1.all" >"$1"
+  [ "$(wc -l <"$1")" -gt 100 ] || fail "the comparison saw too little"
 }

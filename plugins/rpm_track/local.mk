@@ -18,7 +18,8 @@ plugins_rpm_track_rpm_systracker_rpm_SOURCES = \
 	plugins/rpm_track/rpm/list.c plugins/rpm_track/rpm/list.h \
 	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h \
 	plugins/rpm_track/rpm/readonly.c plugins/rpm_track/rpm/readonly.h \
-	plugins/rpm_track/rpm/root.c plugins/rpm_track/rpm/root.h
+	plugins/rpm_track/rpm/root.c plugins/rpm_track/rpm/root.h \
+	plugins/rpm_track/rpm/transaction.c
 plugins_rpm_track_rpm_systracker_rpm_CFLAGS = $(AM_CFLAGS) $(RPM_CFLAGS) $(CAP_CFLAGS)
 plugins_rpm_track_rpm_systracker_rpm_LDADD = libsystracker.la $(RPM_LIBS) $(CAP_LIBS)
 

@@ -38,6 +38,7 @@ static const struct st_column package_columns[PACKAGE_COLUMNS] = {
     [PACKAGE_TRANSACTION] = {"transaction", ST_INTEGER, ST_AS_TIME | ST_QUIET},
     [PACKAGE_DIGEST] = {"digest", ST_TEXT, 0},
     [PACKAGE_MANIFEST] = {"manifest", ST_ID, ST_MANIFEST},
+    [PACKAGE_KEY] = {"key", ST_ID, ST_OBJECT},
 };
 
 static const struct st_column deviation_columns[DEVIATION_COLUMNS] = {
@@ -126,7 +127,7 @@ static bool is_ascii(const char *s)
 static int put_package(const struct package *p, struct st_facts *out, struct st_error *err)
 {
   const char *const *f = p->field;
-  const struct st_value row[PACKAGE_COLUMNS] = {
+  struct st_value row[PACKAGE_COLUMNS] = {
       [PACKAGE_NAME] = st_text_value(f[FIELD_NAME]),
       [PACKAGE_ARCHITECTURE] = st_text_value(f[FIELD_ARCHITECTURE]),
       [PACKAGE_INSTANCE] = st_text_value(p->instance),
@@ -137,7 +138,15 @@ static int put_package(const struct package *p, struct st_facts *out, struct st_
       [PACKAGE_TRANSACTION] = time_of(f[FIELD_TRANSACTION]),
       [PACKAGE_DIGEST] = text_or_none(f[FIELD_DIGEST]),
       [PACKAGE_MANIFEST] = st_null(), /* SysTracker asks for it */
+      [PACKAGE_KEY] = st_null(),
   };
+  struct st_id id;
+  size_t length = strlen(f[FIELD_KEY]);
+  if (length > 0 &&
+      st_keep(out, PACKAGE, "key", row, PACKAGE_COLUMNS, f[FIELD_KEY], length, &id, err) < 0)
+    return -1;
+  if (length > 0)
+    row[PACKAGE_KEY] = st_id_value(&id);
   return st_fact(out, PACKAGE, row, PACKAGE_COLUMNS, err);
 }
 

@@ -11,7 +11,8 @@
   "package\0" name "\0" arch "\0" version "\0lab\0"                                                \
   "5\0"                                                                                            \
   "6\0"                                                                                            \
-  "abcd\0" several "\0" files "\0"
+  "abcd\0"                                                                                         \
+  "\0" several "\0" files "\0"
 #define FILE_OF(path)                                                                              \
   path "\0f\000644\0"                                                                              \
        "0\0"                                                                                       \

@@ -535,6 +535,27 @@ int st_run_in(int root, char *const argv[], size_t max, unsigned seconds, char *
   return status;
 }
 
+int st_enter_root(int root, struct st_error *err)
+{
+  char link[32], folder[PATH_MAX];
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
+  ssize_t n = readlink(link, folder, sizeof(folder) - 1);
+  if (n < 0)
+    return st_fail(err, errno, "cannot tell where the other root is");
+  folder[n] = 0;
+  const struct entry_of_root e = {.root = root, .folder = folder};
+  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    return st_fail(err, errno, "cannot enter the root: no mount namespace of its own");
+  if (enter_folder(&e) < 0)
+    return st_fail(err, errno, "cannot enter the root: it is no longer where it was");
+  if (chroot(".") < 0 || chdir("/") < 0)
+    return st_fail(err, errno, "cannot enter the root");
+  if (mount_proc() < 0 || mount_dev() < 0)
+    return st_fail(err, errno, "cannot enter the root: no /proc or /dev can be made");
+  umask(022);
+  return 0;
+}
+
 /* ---- diff -------------------------------------------------------------------------------- */
 
 /* A memory file with this content, its number out of the way of 3 and 4. */

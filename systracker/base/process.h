@@ -18,6 +18,10 @@ int st_run_in(int root, char *const argv[], size_t max, unsigned seconds, char *
 int st_run_with(const char *path, char *const argv[], int fd, size_t max, unsigned seconds,
                 char **ret, size_t *length, struct st_error *err);
 
+/* This process becomes one of that root (a descriptor), as st_run_in makes its child: chrooted, in
+ * a mount namespace of its own.  Only root may.  On an error it is to end. */
+int st_enter_root(int root, struct st_error *err);
+
 /* Unified diff of two contents by diff(1), through memfds.  `labels` (escaped already) stand in the
  * header lines.  Appends; returns 0 same, 1 different, negative on error. */
 int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,

@@ -88,3 +88,100 @@ int st_version_compare(const char *a, const char *b)
   version_free(&y);
   return c;
 }
+
+/* ---- rpm's (rpm-version(7)) ------------------------------------------------------------------ */
+
+static bool is_letter(char c)
+{
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_separator(char c)
+{
+  return c && !is_digit(c) && !is_letter(c) && c != '~' && c != '^';
+}
+
+/* "~" sorts before everything, the end included; "^" behind the end, and before all else.  1: there
+ * is none on both sides; else `*ret` is the answer, or both are passed over (0). */
+static int compare_mark(const char **a, const char **b, int *ret)
+{
+  for (const char *mark = "~^"; *mark; mark++) {
+    if (**a != *mark && **b != *mark)
+      continue;
+    if (**a == **b) {
+      (*a)++, (*b)++;
+      return 0;
+    }
+    bool first = **a == *mark;
+    const char *other = first ? *b : *a;
+    *ret = *mark == '~' || *other ? -1 : 1;
+    *ret = first ? *ret : -*ret;
+    return 2;
+  }
+  return 1;
+}
+
+static size_t segment(const char *s, bool digits)
+{
+  size_t n = 0;
+  while (digits ? is_digit(s[n]) : is_letter(s[n]))
+    n++;
+  return n;
+}
+
+/* Segments of digits or letters; a number is more than letters, and more than nothing. */
+static int compare_segment(const char **a, const char **b)
+{
+  bool digits = is_digit(**a);
+  if (digits) {
+    *a += strspn(*a, "0");
+    if (is_digit(**b))
+      *b += strspn(*b, "0");
+    else
+      return 1;
+  }
+  size_t n = segment(*a, digits), m = segment(*b, digits);
+  if (!digits && m == 0)
+    return -1;
+  if (digits && n != m)
+    return n > m ? 1 : -1;
+  int c = strncmp(*a, *b, n < m ? n : m);
+  *a += n;
+  *b += m;
+  return c ? c : (n > m) - (n < m);
+}
+
+static int compare_rpm_part(const char *a, const char *b)
+{
+  while (*a || *b) {
+    int c = 0;
+    while (is_separator(*a))
+      a++;
+    while (is_separator(*b))
+      b++;
+    int marked = compare_mark(&a, &b, &c);
+    if (marked == 0)
+      continue;
+    if (marked == 2)
+      return c;
+    if (!*a || !*b)
+      break;
+    c = compare_segment(&a, &b);
+    if (c)
+      return c;
+  }
+  return (*a != 0) - (*b != 0);
+}
+
+int st_rpm_version_compare(const char *a, const char *b)
+{
+  struct version x = split(a), y = split(b);
+  int c = compare_rpm_part(*x.epoch ? x.epoch : "0", *y.epoch ? y.epoch : "0");
+  if (!c)
+    c = compare_rpm_part(x.upstream, y.upstream);
+  if (!c)
+    c = compare_rpm_part(x.revision, y.revision);
+  version_free(&x);
+  version_free(&y);
+  return c;
+}

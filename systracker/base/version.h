@@ -6,5 +6,7 @@
 /* Less than, equal to or greater than 0, as dpkg orders versions (deb-version(7)).  rpm's order
  * differs in rare cases only: for words it serves there, too, and for nothing else. */
 int st_version_compare(const char *a, const char *b);
+/* The same for rpm's [EPOCH:]VERSION-RELEASE (rpm-version(7)). */
+int st_rpm_version_compare(const char *a, const char *b);
 
 #endif

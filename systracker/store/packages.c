@@ -64,8 +64,7 @@ static void add_part(struct st_buffer *out, const char *text)
       st_buffer_printf(out, "%%%02x", (unsigned)(uint8_t)*text);
 }
 
-/* "ab/DIGEST_NAME_VERSION_ARCHITECTURE.KIND", malloc'ed. */
-static char *path_of(const struct st_package *p)
+char *st_package_path(const struct st_package *p)
 {
   char hex[HEX + 1];
   ST_AUTO_BUFFER b = ST_BUFFER_INIT;
@@ -141,7 +140,7 @@ static bool parse_name(struct st_package *ret, const char *folder, const char *n
   if (!ret->architecture)
     return false;
   ST_AUTO_FREE char *full = st_format("%s/%s", folder, name);
-  ST_AUTO_FREE char *again = path_of(ret);
+  ST_AUTO_FREE char *again = st_package_path(ret);
   return !strcmp(full, again);
 }
 
@@ -404,7 +403,7 @@ static bool is_intact(int dir, const char *path, const uint8_t expected[ST_DIGES
 /* Gives it its name.  1: there was one of that name, intact; a damaged one is replaced. */
 static int publish(const struct new_file *f, const struct st_package *is, struct st_error *err)
 {
-  ST_AUTO_FREE char *path = path_of(is);
+  ST_AUTO_FREE char *path = st_package_path(is);
   char folder[3] = {path[0], path[1], 0};
   if (strlen(path) > NAME_MAX + sizeof folder)
     return st_fail(err, ENAMETOOLONG, "the package's name is too long");
@@ -507,7 +506,7 @@ int st_packages_receive(struct st_packages *p, int fd, const struct st_package *
 int st_packages_read(const struct st_packages *p, const struct st_package *package,
                      struct st_error *err)
 {
-  ST_AUTO_FREE char *name = path_of(package);
+  ST_AUTO_FREE char *name = st_package_path(package);
   ST_AUTO_FREE char *path = st_format(ST_PACKAGES_DIR "/%s", name);
   int fd = st_open_beneath(p->store, path, O_RDONLY, 0);
   return fd < 0 ? st_fail(err, -fd, "cannot open a package file (%s)", st_quote(path)) : fd;
@@ -524,7 +523,7 @@ static char *damage_of(const struct st_packages *p, const struct st_package *pac
     return st_strdup(st_error_text(&err));
   if (!memcmp(digest, package->digest, sizeof digest))
     return NULL;
-  ST_AUTO_FREE char *path = path_of(package);
+  ST_AUTO_FREE char *path = st_package_path(package);
   return st_format("a package file has another digest than its name says (" ST_PACKAGES_DIR "/%s)",
                    st_quote(path));
 }
@@ -533,7 +532,7 @@ static char *damage_of(const struct st_packages *p, const struct st_package *pac
 static int put_aside(const struct st_packages *p, const struct st_package *package)
 {
   char hex[HEX + 1];
-  ST_AUTO_FREE char *path = path_of(package);
+  ST_AUTO_FREE char *path = st_package_path(package);
   ST_AUTO_CLOSE int dir = openat(p->store, ST_PACKAGES_DIR, DIR_FLAGS);
   if (dir < 0)
     return -1;
@@ -570,7 +569,7 @@ int st_packages_verify(const struct st_packages *p, bool aside,
 int st_packages_remove(const struct st_packages *p, const struct st_package *package,
                        int64_t older_than, struct st_error *err)
 {
-  ST_AUTO_FREE char *name = path_of(package);
+  ST_AUTO_FREE char *name = st_package_path(package);
   ST_AUTO_CLOSE int dir = openat(p->store, ST_PACKAGES_DIR, DIR_FLAGS);
   struct stat st;
   if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -67,6 +67,9 @@ int st_packages_receive(struct st_packages *p, int fd, const struct st_package *
 /* Whether there is a file of exactly this name, version, architecture and digest. */
 bool st_packages_has(const struct st_packages *p, const struct st_package *is);
 
+/* "ab/DIGEST_NAME_VERSION_ARCHITECTURE.KIND", below packages/; malloc'ed. */
+char *st_package_path(const struct st_package *package);
+
 /* Opens a kept file for reading; its content is not proved. */
 int st_packages_read(const struct st_packages *p, const struct st_package *package,
                      struct st_error *err);

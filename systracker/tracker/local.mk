@@ -18,6 +18,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/packagefile.c systracker/tracker/packagefile.h \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
+	systracker/tracker/rpmrequest.c systracker/tracker/rpmrequest.h \
 	systracker/tracker/rules.c systracker/tracker/rules.h \
 	systracker/tracker/sealed.c systracker/tracker/sealed.h \
 	systracker/tracker/tracker.c systracker/tracker/tracker.h \

@@ -12,6 +12,7 @@
 #include "systracker/base/escape.h"
 
 #define TRIES 5
+#define PUBLIC_KEY "gpg-pubkey" /* of which rpm makes packages without files */
 
 /* ---- One package
  * --------------------------------------------------------------------------------- */
@@ -36,7 +37,7 @@ static bool is_install_only(const char *provided)
 static bool comes_beside(Header h, const char *name)
 {
   struct rpmtd_s provides;
-  bool found = strcmp(name, "gpg-pubkey") == 0;
+  bool found = strcmp(name, PUBLIC_KEY) == 0;
   if (found || !headerGet(h, RPMTAG_PROVIDENAME, &provides, HEADERGET_MINMEM))
     return found;
   for (const char *s; !found && (s = rpmtdNextString(&provides));)
@@ -61,6 +62,7 @@ static int put_package(const struct rpm_files_of *of, Header h, struct st_buffer
   rpm_put_number(out, (int64_t)headerGetNumber(h, RPMTAG_INSTALLTIME));
   rpm_put_number(out, (int64_t)headerGetNumber(h, RPMTAG_INSTALLTID));
   rpm_put(out, headerGetString(h, RPMTAG_SHA256HEADER));
+  rpm_put(out, strcmp(of->package, PUBLIC_KEY) == 0 ? headerGetString(h, RPMTAG_DESCRIPTION) : "");
   rpm_put(out, comes_beside(h, of->package) ? "1" : "0");
   rpm_put_number(out, (int64_t)count);
   st_buffer_append(out, files.length ? files.data : "", files.length);

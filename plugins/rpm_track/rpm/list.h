@@ -24,6 +24,7 @@ enum package_field {
   FIELD_INSTALLED,   /* seconds since 1970 */
   FIELD_TRANSACTION, /* the transaction's id, which is its time */
   FIELD_DIGEST,      /* of the header, RPMTAG_SHA256HEADER; hexadecimal */
+  FIELD_KEY,         /* of gpg-pubkey: the public key, in armour */
   FIELD_SEVERAL,     /* "1": it is installed beside its other versions, never over them */
   FIELD_FILES,       /* how many follow */
   PACKAGE_FIELDS

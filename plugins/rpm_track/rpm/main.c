@@ -17,6 +17,7 @@ static const struct verb {
     {"cookie", rpm_verb_cookie},
     {"identify", rpm_verb_identify},
     {"list", rpm_verb_list},
+    {"transaction", rpm_verb_transaction},
 };
 
 void rpm_put_number(struct st_buffer *out, int64_t n)

@@ -29,6 +29,10 @@ typedef int rpm_verb_fn(const struct rpm_call *call, struct st_buffer *out, stru
 rpm_verb_fn rpm_verb_cookie;
 /* list [FOLDER]: all packages with all their files; list.h has the fields. */
 rpm_verb_fn rpm_verb_list;
+/* transaction test|run|recover: packages as a restore wants them; tracker/rpmrequest.h has what is
+ * asked and answered.  "test" changes nothing; "recover" waits for a transaction that still runs,
+ * and mends what a killed one left in the database. */
+rpm_verb_fn rpm_verb_transaction;
 
 /* identify [prove]: of the package file that is descriptor 3 here, its name, [EPOCH:]VERSION-RELEASE,
  * architecture and the SHA-256 of its header ("": it has none); with "prove" the payload is read,
