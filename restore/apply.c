@@ -23,6 +23,8 @@ struct run {
   struct st_accounts *accounts;
   pthread_mutex_t telling; /* guards the problems, and what ended it */
   struct st_error *err;
+  uint32_t *placed; /* actions that were carried out by the renaming of a tree, to be noted */
+  size_t nplaced;
   size_t *entries; /* the actions that threads share, in the journal's order */
   size_t nentries;
 };
@@ -381,12 +383,33 @@ static bool is_in_order(const struct st_action *a)
   return a->kind == ST_ACTION_DELETE || a->after.type == 'd' || st_is_account_file(a->path);
 }
 
+static int note_placed(struct run *r, struct st_error *err)
+{
+  size_t n = r->nplaced;
+  r->nplaced = 0;
+  return st_journal_note_all(r->done, r->placed, n, err);
+}
+
+/* A directory that was made ready comes with all that is in it. */
+static bool place(struct run *r, size_t index)
+{
+  if (!r->a->stage || !st_stage_place(r->a->stage, index))
+    return false;
+  r->placed[r->nplaced++] = (uint32_t)index;
+  return true;
+}
+
 static int apply_ordered(struct run *r, struct st_error *err)
 {
   const struct st_actions *actions = &r->a->journal->actions;
   r->entries = st_calloc(actions->count + 1, sizeof(*r->entries));
+  r->placed = st_calloc(actions->count + 1, sizeof(*r->placed));
   for (size_t i = 0; i < actions->count; i++) {
     if (turn_of(&actions->items[i]) != FIRST)
+      continue;
+    if (st_signals_pending())
+      return 1;
+    if (place(r, i))
       continue;
     if (!is_in_order(&actions->items[i])) {
       r->entries[r->nentries++] = i;
@@ -415,6 +438,8 @@ static int apply_entry(void *arg, struct st_store *store, size_t n)
 static int apply_actions(struct run *r, struct st_error *err)
 {
   int result = apply_ordered(r, err);
+  if (note_placed(r, err) < 0)
+    return -1;
   if (result != 0)
     return result;
   const struct st_workers w = {
@@ -462,6 +487,7 @@ int st_apply(const struct st_apply *a, struct st_error *err)
   if (r.accounts)
     st_accounts_free(r.accounts);
   free(r.entries);
+  free(r.placed);
   pthread_mutex_destroy(&r.telling);
   /* A signal that came is answered by the return value: delivered now it would kill us before we
    * can say where the restore stands. */

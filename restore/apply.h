@@ -4,6 +4,7 @@
 #define ST_RESTORE_APPLY_H
 
 #include "restore/journal.h"
+#include "restore/stage.h"
 #include "restore/world.h"
 
 struct st_apply {
@@ -13,6 +14,7 @@ struct st_apply {
   struct st_journal *journal;
   struct st_strings *problems; /* what could not be done, one line each, escaped */
   struct st_written *written;  /* notes what was put with its content; may be NULL */
+  struct st_stage *stage;      /* what was made ready before; may be NULL */
   bool stays_open;             /* the journal stays `applying` at the end: more is to follow */
 };
 

@@ -643,6 +643,20 @@ int st_journal_note(int fd, uint32_t action, struct st_error *err)
   return 0;
 }
 
+int st_journal_note_all(int fd, const uint32_t *actions, size_t count, struct st_error *err)
+{
+  ST_AUTO_BUFFER records = ST_BUFFER_INIT;
+  for (size_t i = 0; i < count; i++) {
+    uint8_t record[DONE_RECORD];
+    put_le32(record, actions[i]);
+    put_le32(record + 4, st_crc32c(0, record, 4));
+    st_buffer_append(&records, record, sizeof(record));
+  }
+  if (count > 0 && st_write_all(fd, records.data, records.length, err) < 0)
+    return st_wrap(err, "cannot note the restore's progress in the journal");
+  return 0;
+}
+
 int st_journal_open_done(int store_dir, const struct st_journal *j, struct st_error *err)
 {
   ST_AUTO_CLOSE int dir = open_journal(store_dir, j->number, err);

@@ -110,6 +110,8 @@ int st_journal_open_done(int store_dir, const struct st_journal *j, struct st_er
 /* Notes that an action was carried out; synced now and then, this one at once: */
 #define ST_JOURNAL_ACCOUNTS_DONE UINT32_MAX
 int st_journal_note(int fd, uint32_t action, struct st_error *err);
+/* The same of some at once. */
+int st_journal_note_all(int fd, const uint32_t *actions, size_t count, struct st_error *err);
 
 /* Whether it names a chain of some host: "ID", or "ID/epoch-N". */
 bool st_journal_is_chain(const char *text);

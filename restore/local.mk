@@ -32,6 +32,8 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/session.c restore/session.h \
 	restore/signals.c restore/signals.h \
 	restore/sources.c restore/sources.h \
+	restore/stage.c restore/stage.h \
+	restore/staged.c restore/staged.h \
 	restore/state.c restore/state.h \
 	restore/tools.c restore/tools.h \
 	restore/workers.c restore/workers.h \
@@ -66,7 +68,7 @@ restore_test_plan_CFLAGS = $(UNIT_CFLAGS)
 restore_test_plan_LDADD = $(UNIT_LDADD)
 restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c \
 	restore/accounts.c restore/moves.c \
-	restore/packageset.c restore/plan.c restore/state.c
+	restore/packageset.c restore/plan.c restore/staged.c restore/state.c
 restore_test_journal_CFLAGS = $(UNIT_CFLAGS)
 restore_test_journal_LDADD = $(UNIT_LDADD)
 restore_test_login_SOURCES = restore/test-login.c restore/login.c
@@ -82,6 +84,6 @@ TESTS += restore/test-accounts restore/test-plan restore/test-journal restore/te
 	restore/test-packageset restore/test-repository
 endif
 
-RESTORE_TESTS = restore/test-restore.sh restore/test-restore-faults.sh
+RESTORE_TESTS = restore/test-restore.sh restore/test-restore-faults.sh restore/test-restore-stage.sh
 TESTS += $(RESTORE_TESTS)
 EXTRA_DIST += $(RESTORE_TESTS)

@@ -9,6 +9,7 @@
 #include "restore/frompackages.h"
 #include "restore/live.h"
 #include "restore/login.h"
+#include "restore/signals.h"
 #include "restore/workers.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
@@ -28,6 +29,7 @@ struct check {
   size_t nspace;
   uint64_t kept; /* bytes that undo keeps, before compression */
   bool may_unlock;
+  const struct st_stage *stage; /* what it takes is not proved here */
   bool *proved; /* of each action: its content was read and is intact; its size is noted */
   char *parent; /* that was checked last */
   struct st_meta parent_meta;
@@ -224,6 +226,12 @@ static bool keeps_content(const struct st_action *a)
          (a->after.known & ST_KNOWN_DIGEST) && st_id_equal(&a->before.digest, &a->after.digest);
 }
 
+/* Its content is proved when it is made ready. */
+static bool is_staged(const struct check *c, const struct st_action *a)
+{
+  return c->stage && st_stage_takes(c->stage, (size_t)(a - c->journal->actions.items));
+}
+
 static int forget_piece(void *arg, const void *data, size_t n, struct st_error *err)
 {
   (void)arg, (void)data, (void)n, (void)err;
@@ -236,7 +244,9 @@ static int prove_object(void *arg, struct st_store *store, size_t index)
 {
   struct check *c = arg;
   struct st_action *a = &c->journal->actions.items[index];
-  if (!needs_content(a) || a->after.digest.keyed || st_is_account_file(a->path))
+  if (st_signals_pending())
+    return 1;
+  if (!needs_content(a) || a->after.digest.keyed || st_is_account_file(a->path) || is_staged(c, a))
     return 0;
   if (st_store_get_to(store, &a->after.digest, forget_piece, NULL, NULL) == 0) {
     int64_t length = st_store_length(store, &a->after.digest);
@@ -354,6 +364,11 @@ static void check_object(struct check *c, struct st_action *a)
 {
   if (!needs_content(a) || c->proved[a - c->journal->actions.items])
     return;
+  if (is_staged(c, a)) {
+    int64_t length = a->after.size ? 0 : st_store_length(c->p->store, &a->after.digest);
+    a->after.size += length > 0 ? (uint64_t)length : 0;
+    return;
+  }
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;
   if (keeps_content(a) && !st_store_has(c->p->store, &a->after.digest)) {
@@ -416,7 +431,7 @@ static void check_kept(struct check *c, const struct st_action *a)
 
 static void keep_contents(struct check *c)
 {
-  for (size_t i = 0; i < c->journal->actions.count; i++) {
+  for (size_t i = 0; i < c->journal->actions.count && !st_signals_pending(); i++) {
     struct st_action *a = &c->journal->actions.items[i];
     if (!loses_content(a))
       continue;
@@ -481,12 +496,42 @@ static void check_all_space(struct check *c)
     check_space(c, c->p->world->tracker->store_dir, "the store", c->kept);
 }
 
+/* It is refused already: so what is wrong with the others is said, too. */
+static int prove_staged(struct check *c, struct st_error *err)
+{
+  const struct st_stage *stage = c->stage;
+  c->stage = NULL;
+  if (!stage)
+    return 0;
+  free(c->proved);
+  int r = prove_objects(c, err);
+  for (size_t i = 0; r == 0 && i < c->journal->actions.count; i++) {
+    if (st_stage_takes(stage, i))
+      check_object(c, &c->journal->actions.items[i]);
+  }
+  return r;
+}
+
+/* All is well so far. */
+static int make_ready(struct check *c, struct st_error *err)
+{
+  const struct st_preflight *p = c->p;
+  if (p->keep)
+    keep_contents(c);
+  if (st_store_sync(p->store, err) < 0)
+    return -1;
+  if (st_signals_pending())
+    return 1;
+  return p->stage && c->refusals->count == 0 ? st_stage_fill(p->stage, c->refusals, err) : 0;
+}
+
 int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_strings *refusals,
                  struct st_error *err)
 {
   ST_CLEANUP(st_set_freep) struct st_set *made = st_set_new(), *touched = st_set_new();
   struct check c = {.p = p, .journal = j, .refusals = refusals, .made = made, .touched = touched};
   c.may_unlock = st_flags_may_lock();
+  c.stage = p->stage;
   for (size_t i = 0; i < j->actions.count; i++) {
     const struct st_action *a = &j->actions.items[i];
     if (a->after.type == 'd' && a->before.type != 'd')
@@ -497,17 +542,17 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   int r = st_from_packages(p, j, refusals, err);
   if (r == 0)
     r = prove_objects(&c, err);
-  for (size_t i = 0; r == 0 && i < j->actions.count; i++)
+  for (size_t i = 0; r == 0 && i < j->actions.count; i++) {
     check_action(&c, &j->actions.items[i]);
+    r = st_signals_pending() ? 1 : 0;
+  }
   check_all_space(&c);
+  if (r == 0 && refusals->count > 0)
+    r = prove_staged(&c, err);
+  else if (r == 0 && !p->dry_run)
+    r = make_ready(&c, err);
   free(c.space);
   free(c.parent);
   free(c.proved);
-  if (r < 0)
-    return -1;
-  if (p->dry_run || refusals->count > 0)
-    return 0;
-  if (p->keep)
-    keep_contents(&c);
-  return st_store_sync(p->store, err);
+  return r;
 }

@@ -4,6 +4,7 @@
 #define ST_RESTORE_PREFLIGHT_H
 
 #include "restore/journal.h"
+#include "restore/stage.h"
 #include "restore/world.h"
 
 struct st_preflight {
@@ -12,6 +13,7 @@ struct st_preflight {
   bool dry_run;           /* nothing is put into the store */
   bool keep;              /* what is overwritten goes into the store, for undo */
   bool unchanged;         /* live states must be what the plan saw; false: a resumed restore */
+  struct st_stage *stage; /* filled at the end, when all else is well; NULL: nothing is */
 };
 
 /* Whether the action puts a content there, not another link to one. */
@@ -19,7 +21,7 @@ bool st_preflight_needs_content(const struct st_action *a);
 
 /* Looks at each of the journal's actions; completes their states before (the digest of what was put
  * into the store) and the directories touched.  Why not goes to `refusals`, one line a reason,
- * escaped: then nothing may be changed.  Negative: an error of another kind. */
+ * escaped: then nothing may be changed.  1: a signal came.  Negative: an error of another kind. */
 int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_strings *refusals,
                  struct st_error *err);
 

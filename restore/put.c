@@ -70,13 +70,22 @@ static bool set_xattrs(const struct st_put *put, int fd, int from, const struct 
                          (void *)put);
 }
 
+/* What is new, and open for writing, has the attributes that it is to have already: none. */
+static bool has_attributes(const struct st_put *put, const struct st_state *s)
+{
+  return (s->known & ST_KNOWN_XATTRS) && !(put->bare && s->xattrs_length == 0);
+}
+
 /* Owner first, as chown drops setuid and capabilities; then attributes; then once more, as an ACL
- * has changed the mode.  Who is not root may set attributes only of what may be written. */
-static int set_metadata(const struct st_put *put, int fd, int from, const struct st_state *s,
-                        struct st_error *err)
+ * has changed the mode.  Who is not root may set attributes only of what may be written.
+ * `opened`: `fd` is not O_PATH. */
+static int set_metadata(const struct st_put *put, int fd, bool opened, int from,
+                        const struct st_state *s, struct st_error *err)
 {
   struct st_meta meta = meta_of(put, s), first = meta;
-  bool keep_time = !(s->known & ST_KNOWN_TIME), attributes = s->known & ST_KNOWN_XATTRS;
+  bool keep_time = !(s->known & ST_KNOWN_TIME), attributes = has_attributes(put, s);
+  if (opened && !attributes)
+    return st_meta_apply_open(fd, &meta, keep_time, err);
   bool twice = attributes && geteuid() != 0 && s->type != 'l';
   if (twice)
     first.mode |= S_IRUSR | S_IWUSR;
@@ -89,9 +98,10 @@ static int set_metadata(const struct st_put *put, int fd, int from, const struct
 /* `opened`: `fd` is not O_PATH. */
 static void set_flags(const struct st_put *put, int fd, bool opened, const struct st_state *s)
 {
-  if (!(s->known & ST_KNOWN_FLAGS) || (s->type != 'f' && s->type != 'd'))
-    return;
   uint32_t flags = s->flags & ~(uint32_t)ST_FLAGS_LOCK;
+  if (!(s->known & ST_KNOWN_FLAGS) || (s->type != 'f' && s->type != 'd') ||
+      (put->bare && flags == 0))
+    return;
   int e = opened ? st_flags_set(fd, flags) : st_flags_set_at(fd, "", flags);
   if (e < 0)
     tell(put, "cannot set its flags", -e);
@@ -156,13 +166,14 @@ static int pour_piece(void *arg, const void *data, size_t n, struct st_error *er
 }
 
 static int write_content(const struct st_put *put, int fd, const struct st_state *s,
-                         struct st_error *err)
+                         uint64_t *ret_size, struct st_error *err)
 {
   struct pour pour = {.fd = fd, .s = s};
   if (st_store_get_to(put->store, &s->digest, pour_piece, &pour, err) < 0)
     return -1;
   if (s->holes && ftruncate(fd, (off_t)pour.offset) < 0)
     return st_fail(err, errno, "cannot set its size");
+  *ret_size = pour.offset;
   return 0;
 }
 
@@ -186,33 +197,41 @@ static int make_file(const struct st_put *put, const struct st_place *p, int fro
       openat(p->parent, p->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return st_fail(err, errno, "cannot make a file beside it");
+  uint64_t size;
   set_flags(put, fd, true, s); /* some take effect on an empty file alone */
-  if (write_content(put, fd, s, err) < 0 || set_metadata(put, fd, from, s, err) < 0)
+  if (write_content(put, fd, s, &size, err) < 0 || set_metadata(put, fd, true, from, s, err) < 0)
     return -1;
   return make_durable(fd, p->live != 0, err);
 }
 
-static int make_special(const struct st_place *p, const struct st_state *s, struct st_error *err)
+static int make_special(int parent, const char *name, const struct st_state *s,
+                        struct st_error *err)
 {
   mode_t type = s->type == 'p' ? S_IFIFO : s->type == 'c' ? S_IFCHR : S_IFBLK;
-  if (mknodat(p->parent, p->beside, type | 0600, s->type == 'p' ? 0 : (dev_t)s->rdev) < 0)
+  if (mknodat(parent, name, type | 0600, s->type == 'p' ? 0 : (dev_t)s->rdev) < 0)
     return st_fail(err, errno, "cannot make the node");
   return 0;
+}
+
+/* What is no regular file. */
+static int make_other(const struct st_put *put, int parent, const char *name, int from,
+                      const struct st_state *s, struct st_error *err)
+{
+  if (s->type == 'l' && symlinkat(s->target, parent, name) < 0)
+    return st_fail(err, errno, "cannot make the symlink");
+  if (s->type != 'l' && make_special(parent, name, s, err) < 0)
+    return -1;
+  ST_AUTO_CLOSE int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot open what was made");
+  return set_metadata(put, fd, false, from, s, err);
 }
 
 static int make_own(const struct st_put *put, const struct st_place *p, int from,
                     const struct st_state *s, struct st_error *err)
 {
-  if (s->type == 'f')
-    return make_file(put, p, from, s, err);
-  if (s->type == 'l' && symlinkat(s->target, p->parent, p->beside) < 0)
-    return st_fail(err, errno, "cannot make the symlink");
-  if (s->type != 'l' && make_special(p, s, err) < 0)
-    return -1;
-  ST_AUTO_CLOSE int fd = openat(p->parent, p->beside, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0)
-    return st_fail(err, errno, "cannot open what was made");
-  return set_metadata(put, fd, from, s, err);
+  return s->type == 'f' ? make_file(put, p, from, s, err)
+                        : make_other(put, p->parent, p->beside, from, s, err);
 }
 
 /* Another link to what was put there already. */
@@ -259,16 +278,17 @@ static int put_directory(const struct st_place *p, struct st_error *err)
   return 0;
 }
 
-/* What has the content that was just proved, and nobody has changed since. */
-static void note_written(const struct st_put *put, const struct st_place *p,
+/* What has the content that was just proved, and nobody has changed since.  `name` "": of the
+ * descriptor itself. */
+static void note_written(const struct st_put *put, int dir, const char *name, uint64_t size,
                          const struct st_state *s)
 {
   struct st_meta m;
   const unsigned known = ST_KNOWN_DIGEST | ST_KNOWN_TIME;
   if (!put->written || s->type != 'f' || s->linked_to || (s->known & known) != known)
     return;
-  if (st_meta_read(p->parent, p->name, &m) == 0 && m.type == 'f' && m.size == s->size &&
-      m.mtime == s->mtime && m.mtime_nsec == s->mtime_nsec)
+  if (st_meta_read(dir, name, &m) == 0 && m.type == 'f' && m.size == size && m.mtime == s->mtime &&
+      m.mtime_nsec == s->mtime_nsec)
     st_written_add(put->written, &m, &s->digest);
 }
 
@@ -288,7 +308,7 @@ int st_put_entry(const struct st_put *put, const struct st_place *p, const struc
   if (result < 0 || s->linked_to)
     unlinkat(p->parent, p->beside, 0);
   if (result == 0)
-    note_written(put, p, s);
+    note_written(put, p->parent, p->name, s->size, s);
   return result;
 }
 
@@ -297,6 +317,52 @@ int st_put_deletion(const struct st_place *p, struct st_error *err)
   if (unlinkat(p->parent, p->name, p->live == 'd' ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
     return st_fail(err, errno, "cannot delete it");
   return 0;
+}
+
+/* ---- In a directory of our own ----------------------------------------------------------------
+ */
+
+#define LARGE ((uint64_t)1 << 20) /* bytes: the disk begins to work on it now */
+
+static int make_fresh_file(const struct st_put *put, int parent, const char *name,
+                           const struct st_state *s, uint64_t *ret_size, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                0600 | (s->mode & 0777));
+  if (fd < 0)
+    return st_fail(err, errno, "cannot make it");
+  set_flags(put, fd, true, s);
+  if (write_content(put, fd, s, ret_size, err) < 0 || set_metadata(put, fd, true, -1, s, err) < 0)
+    return -1;
+  if (*ret_size >= LARGE)
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+  note_written(put, fd, "", *ret_size, s);
+  return 0;
+}
+
+int st_put_fresh(const struct st_put *put, int parent, const char *name, const struct st_state *s,
+                 uint64_t *ret_size, struct st_error *err)
+{
+  *ret_size = 0;
+  int r = s->type == 'f' ? make_fresh_file(put, parent, name, s, ret_size, err)
+                         : make_other(put, parent, name, -1, s, err);
+  if (r < 0)
+    unlinkat(parent, name, 0);
+  return r;
+}
+
+bool st_put_is_bare(int dir)
+{
+  static const char probe[] = "probe";
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
+  uint32_t flags;
+  ST_AUTO_CLOSE int fd =
+      openat(dir, probe, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  bool bare = fd >= 0 && st_xattrs_read(fd, "", NULL, &list) == 0 && list.length == 0 &&
+              st_flags_get(fd, &flags) == 0 && (flags & ST_FLAGS_ALL) == 0;
+  if (fd >= 0)
+    unlinkat(dir, probe, 0);
+  return bare;
 }
 
 /* ---- What is there changed ------------------------------------------------------------------- */
@@ -319,7 +385,7 @@ int st_put_metadata(const struct st_put *put, const struct st_place *p, const st
     return st_fail(err, -e, "cannot look at it");
   if (now.type != s->type)
     return st_fail(err, 0, "it is something else by now: left alone");
-  if (set_metadata(put, fd, -1, s, err) < 0)
+  if (set_metadata(put, fd, false, -1, s, err) < 0)
     return -1;
   set_flags(put, fd, false, s);
   return 0;

@@ -14,6 +14,7 @@ struct st_put {
   const struct st_accounts *accounts; /* of the root, as they are by now */
   struct st_store *store;             /* that contents come from */
   struct st_written *written;         /* notes what was put with its content; may be NULL */
+  bool bare; /* what is new there has neither attributes nor flags of itself: st_put_is_bare */
   /* What the file system does not take, or we may not set: the entry is put all the same. */
   void (*problem)(void *arg, const char *words);
   void *arg;
@@ -31,6 +32,13 @@ struct st_place {
  * nothing is put into it any more, by st_put_metadata. */
 int st_put_entry(const struct st_put *put, const struct st_place *place, const struct st_state *s,
                  struct st_error *err);
+/* A new entry under its own name, in a directory in which nobody else is; none that is a link, and
+ * no directory.  `*ret_size`: the bytes of its content.  Where it fails nothing is left of it. */
+int st_put_fresh(const struct st_put *put, int parent, const char *name, const struct st_state *s,
+                 uint64_t *ret_size, struct st_error *err);
+/* Whether what is made in that empty directory has no attributes (default ACLs, labels) and no
+ * flags: then none have to be looked for in each. */
+bool st_put_is_bare(int dir);
 /* Owner, attributes, mode, time, and the flags but those that lock it (st_put_lock). */
 int st_put_metadata(const struct st_put *put, const struct st_place *place,
                     const struct st_state *s, struct st_error *err);

@@ -7,6 +7,7 @@
 #include "restore/apply.h"
 #include "restore/chain.h"
 #include "restore/preflight.h"
+#include "restore/signals.h"
 #include "systracker/base/escape.h"
 
 /* ---- The host ----------------------------------------------------------------------------------
@@ -53,6 +54,7 @@ int st_session_open(struct st_session *s, const struct st_request *r, bool write
   if (st_tracker_open(&s->write, &r->cli->tracker, ST_TRACKER_WRITE, err) < 0)
     return -1;
   s->write->written = s->written;
+  st_stage_sweep(s->write->root, s->write->store_dir);
   read_their_secrets(s);
   return 0;
 }
@@ -209,8 +211,25 @@ bool st_session_confirm(const struct st_session *s, size_t actions)
   return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
 
-static int preflight(struct st_session *s, struct st_journal *j, bool resumed, size_t *ret_refusals,
-                     struct st_error *err)
+/* Of a restore that goes on, what was made ready is gone. */
+static struct st_stage *new_stage(const struct st_session *s, struct st_journal *j)
+{
+  const struct st_stage_options options = {.root = s->look->root,
+                                           .store_dir = s->write->store_dir,
+                                           .store = s->write->store,
+                                           .written = s->written,
+                                           .journal = j};
+  return st_stage_new(&options);
+}
+
+static int refuse_between(struct st_error *err)
+{
+  return st_refuse(err, "what comes before the entries was put back, they were not: "
+                        "`systracker restore --resume` goes on, `systracker undo` goes back");
+}
+
+static int preflight(struct st_session *s, struct st_journal *j, bool resumed,
+                     struct st_stage *stage, size_t *ret_refusals, struct st_error *err)
 {
   ST_AUTO_STRINGS refusals = {0};
   struct st_preflight p = {
@@ -219,12 +238,16 @@ static int preflight(struct st_session *s, struct st_journal *j, bool resumed, s
       .dry_run = !s->write,
       .keep = j->undoable && !resumed,
       .unchanged = !resumed,
+      .stage = stage,
   };
-  if (st_preflight(&p, j, &refusals, err) < 0)
+  int r = st_preflight(&p, j, &refusals, err);
+  if (r < 0)
     return -1;
   st_session_say(&refusals);
   *ret_refusals = refusals.count;
-  return 0;
+  if (r == 0)
+    return 0;
+  return j->part_of ? refuse_between(err) : st_refuse(err, "interrupted, nothing was changed");
 }
 
 int st_session_dry_run(struct st_session *s, struct st_journal *j, struct st_report_sum *sum,
@@ -232,7 +255,7 @@ int st_session_dry_run(struct st_session *s, struct st_journal *j, struct st_rep
 {
   size_t refusals;
   sum->dry_run = true;
-  if (preflight(s, j, false, &refusals, err) < 0)
+  if (preflight(s, j, false, NULL, &refusals, err) < 0)
     return -1;
   st_report_summary(s->request->cli, sum);
   return refusals > 0 || sum->cannot > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
@@ -391,7 +414,7 @@ static int finish(struct st_session *s, struct st_journal *j, struct st_session_
 }
 
 static int apply(struct st_session *s, struct st_journal *j, struct st_session_end *end,
-                 struct st_error *err)
+                 struct st_stage *stage, size_t *ret_problems, struct st_error *err)
 {
   ST_AUTO_STRINGS problems = {0};
   struct st_apply a = {.tracker = s->look,
@@ -399,16 +422,16 @@ static int apply(struct st_session *s, struct st_journal *j, struct st_session_e
                        .store_dir = s->write->store_dir,
                        .journal = j,
                        .problems = &problems,
-                       .written = s->written};
+                       .written = s->written,
+                       .stage = stage};
   if (end->resumed)
     st_apply_sweep(&a);
   int r = st_apply(&a, err);
   st_session_say(&problems);
+  *ret_problems = problems.count;
   if (r < 0)
     return st_wrap(err, "`systracker restore --resume` goes on, `systracker undo` goes back");
-  if (r > 0)
-    return say_interrupted(s, j);
-  return finish(s, j, end, problems.count, err);
+  return r;
 }
 
 /* The entries are journalled: from here on it is they that are gone on with. */
@@ -420,20 +443,37 @@ static int close_packages(struct st_session *s, const struct st_journal *j, stru
   return st_journal_set_state(s->write->store_dir, &packages, ST_JOURNAL_APPLIED, err);
 }
 
-int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_end *end,
-                  struct st_error *err)
+/* As far as the actions go. */
+static int put_back(struct st_session *s, struct st_journal *j, struct st_session_end *end,
+                    struct st_stage *stage, size_t *ret_problems, struct st_error *err)
 {
   size_t refusals;
-  if (preflight(s, j, end->resumed, &refusals, err) < 0)
+  if (preflight(s, j, end->resumed, stage, &refusals, err) < 0)
     return -1;
   if (refusals > 0 && j->part_of)
-    return st_refuse(err, "what comes before the entries was put back, they were not: "
-                          "`systracker restore --resume` goes on, `systracker undo` goes back");
+    return refuse_between(err);
   if (refusals > 0)
     return st_refuse(err, "restore refused, nothing was changed");
   if (!end->resumed && st_journal_write(s->write->store_dir, j, err) < 0)
     return -1;
   if (close_packages(s, j, err) < 0)
     return -1;
-  return apply(s, j, end, err);
+  return apply(s, j, end, stage, ret_problems, err);
+}
+
+/* What is made ready and not put is removed, whatever comes; so signals are held back. */
+int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_end *end,
+                  struct st_error *err)
+{
+  struct st_stage *stage = end->resumed ? NULL : new_stage(s, j);
+  size_t problems = 0;
+  sigset_t before;
+  st_signals_hold(&before);
+  int r = put_back(s, j, end, stage, &problems, err);
+  st_stage_free(stage);
+  if (r < 0 || !st_signals_pending())
+    sigprocmask(SIG_SETMASK, &before, NULL);
+  if (r > 0)
+    return say_interrupted(s, j);
+  return r < 0 ? -1 : finish(s, j, end, problems, err);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "restore/journal.h"
+#include "restore/staged.h"
 #include "systracker/base/file.h"
 
 /* Linked in place of the plug-in host's. */
@@ -174,13 +175,55 @@ static void test_in_the_store(void **state)
   assert_int_equal(rmdir(template), 0);
 }
 
+/* The note of what is made ready: there and back, and nothing that is damaged or not ours. */
+static void test_staged(void **state)
+{
+  (void)state;
+  struct st_staged items[] = {
+      {(char *)"/.systracker-00ff-1", 77, -5, 1700000000, 9, 999999999},
+      {(char *)"/srv/odd\n/.systracker-00ff-22", 0, 1, 2, 3, 4},
+  };
+  const struct st_staged_list l = {items, ST_COUNT(items)};
+  ST_AUTO_STAGED_LIST back = {0};
+  ST_AUTO_BUFFER b = ST_BUFFER_INIT;
+  st_staged_encode(&b, &l);
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  if (st_staged_decode(b.data, b.length, &back, &err) < 0)
+    fail_msg("%s", st_error_text(&err));
+  assert_int_equal(back.count, 2);
+  for (size_t i = 0; i < 2; i++) {
+    assert_string_equal(back.items[i].path, items[i].path);
+    assert_int_equal(back.items[i].inode, items[i].inode);
+    assert_int_equal(back.items[i].before, items[i].before);
+    assert_int_equal(back.items[i].before_nsec, items[i].before_nsec);
+    assert_int_equal(back.items[i].ours, items[i].ours);
+    assert_int_equal(back.items[i].ours_nsec, items[i].ours_nsec);
+  }
+  for (size_t i = 0; i < b.length; i++) {
+    ST_AUTO_STAGED_LIST none = {0};
+    assert_int_equal(st_staged_decode(b.data, i, &none, NULL), -1);
+    b.data[i] ^= 1;
+    assert_int_equal(st_staged_decode(b.data, b.length, &none, NULL), -1);
+    assert_int_equal(none.count, 0);
+    b.data[i] ^= 1;
+  }
+  static const char *const others[] = {"/etc", "/srv/systracker-00ff-1", "/../.systracker-00ff-1",
+                                       "/srv/.systracker-00ff-1/x", ".systracker-00ff-1"};
+  for (size_t i = 0; i < ST_COUNT(others); i++) {
+    ST_AUTO_STAGED_LIST none = {0};
+    ST_AUTO_BUFFER bad = ST_BUFFER_INIT;
+    items[1].path = (char *)others[i];
+    st_staged_encode(&bad, &l);
+    assert_int_equal(st_staged_decode(bad.data, bad.length, &none, NULL), -1);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_round_trip),
-      cmocka_unit_test(test_damage),
-      cmocka_unit_test(test_lies),
-      cmocka_unit_test(test_in_the_store),
+      cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damage),
+      cmocka_unit_test(test_lies),       cmocka_unit_test(test_in_the_store),
+      cmocka_unit_test(test_staged),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

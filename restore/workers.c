@@ -20,19 +20,27 @@ struct worker {
   pthread_t thread;
 };
 
+/* The first one that is not 0 counts. */
+static void end(struct crew *c, int result)
+{
+  int none = 0;
+  if (result != 0)
+    atomic_compare_exchange_strong(&c->ended, &none, result);
+}
+
 static void *work(void *arg)
 {
   struct worker *me = arg;
   struct crew *c = me->crew;
   size_t from;
-  while ((from = atomic_fetch_add(&c->next, SHARE)) < c->w->count) {
+  while (!atomic_load(&c->ended) && (from = atomic_fetch_add(&c->next, SHARE)) < c->w->count) {
     size_t to = from + SHARE < c->w->count ? from + SHARE : c->w->count;
-    for (size_t i = from; i < to; i++) {
+    if (c->w->some && !atomic_load(&c->ended))
+      end(c, c->w->some(c->w->arg, me->store, from, to));
+    for (size_t i = from; i < to && !c->w->some; i++) {
       if (atomic_load(&c->ended))
         return NULL;
-      int r = c->w->one(c->w->arg, me->store, i), none = 0;
-      if (r != 0)
-        atomic_compare_exchange_strong(&c->ended, &none, r);
+      end(c, c->w->one(c->w->arg, me->store, i));
     }
   }
   return NULL;

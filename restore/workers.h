@@ -12,6 +12,8 @@ struct st_workers {
   /* Called once for each index below `count`, in no order, from several threads; `store` is the
    * thread's own reader, of what was synced before.  Not 0: nobody begins another. */
   int (*one)(void *arg, struct st_store *store, size_t index);
+  /* In the place of `one`: for all from `from` up to `to`, which is not among them. */
+  int (*some)(void *arg, struct st_store *store, size_t from, size_t to);
   void *arg;
 };
 

@@ -52,10 +52,22 @@ static void list_free(struct list *l)
   st_set_free(l->by_id);
 }
 
-/* `*ret` NULL: there is none. */
-static int open_list(int root, const char *path, FILE **ret, struct st_error *err)
+static int open_text(const struct st_buffer *text, FILE **ret, struct st_error *err)
+{
+  *ret = NULL;
+  if (text->length == 0)
+    return 0;
+  *ret = fmemopen(text->data, text->length, "r");
+  return *ret ? 0 : st_fail(err, errno, "cannot read accounts");
+}
+
+/* `*ret` NULL: there is none.  `text`: in the place of the file, or NULL. */
+static int open_list(int root, const char *path, const struct st_buffer *text, FILE **ret,
+                     struct st_error *err)
 {
   struct stat st;
+  if (text)
+    return open_text(text, ret, err);
   *ret = NULL;
   ST_AUTO_CLOSE int fd = st_open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
   if (fd == -ENOENT)
@@ -71,10 +83,10 @@ static int open_list(int root, const char *path, FILE **ret, struct st_error *er
   return 0;
 }
 
-static int read_users(struct list *l, int root, struct st_error *err)
+static int read_users(struct list *l, int root, const struct st_buffer *text, struct st_error *err)
 {
   ST_AUTO_FCLOSE FILE *f = NULL;
-  if (open_list(root, "etc/passwd", &f, err) < 0)
+  if (open_list(root, "etc/passwd", text, &f, err) < 0)
     return -1;
   struct passwd *p;
   while (f && (p = fgetpwent(f)))
@@ -84,10 +96,10 @@ static int read_users(struct list *l, int root, struct st_error *err)
   return 0;
 }
 
-static int read_groups(struct list *l, int root, struct st_error *err)
+static int read_groups(struct list *l, int root, const struct st_buffer *text, struct st_error *err)
 {
   ST_AUTO_FCLOSE FILE *f = NULL;
-  if (open_list(root, "etc/group", &f, err) < 0)
+  if (open_list(root, "etc/group", text, &f, err) < 0)
     return -1;
   struct group *g;
   while (f && (g = fgetgrent(f)))
@@ -104,10 +116,16 @@ static struct list list_new(void)
 
 int st_accounts_read(struct st_accounts **ret, int root, struct st_error *err)
 {
+  return st_accounts_read_with(ret, root, NULL, NULL, err);
+}
+
+int st_accounts_read_with(struct st_accounts **ret, int root, const struct st_buffer *passwd,
+                          const struct st_buffer *group, struct st_error *err)
+{
   ST_CLEANUP(st_accounts_freep) struct st_accounts *a = st_calloc(1, sizeof *a);
   a->users = list_new();
   a->groups = list_new();
-  if (read_users(&a->users, root, err) < 0 || read_groups(&a->groups, root, err) < 0)
+  if (read_users(&a->users, root, passwd, err) < 0 || read_groups(&a->groups, root, group, err) < 0)
     return -1;
   *ret = st_steal(&a);
   return 0;

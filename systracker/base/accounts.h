@@ -5,11 +5,15 @@
 #ifndef ST_BASE_ACCOUNTS_H
 #define ST_BASE_ACCOUNTS_H
 
+#include "systracker/base/buffer.h"
 #include "systracker/base/cleanup.h"
 #include "systracker/base/error.h"
 
 struct st_accounts;
 int st_accounts_read(struct st_accounts **ret, int root, struct st_error *err);
+/* The same from these contents of the two files; NULL: from the root's own. */
+int st_accounts_read_with(struct st_accounts **ret, int root, const struct st_buffer *passwd,
+                          const struct st_buffer *group, struct st_error *err);
 void st_accounts_free(struct st_accounts *a);
 ST_DEFINE_CLEANUP(struct st_accounts *, st_accounts_free)
 /* NULL: no such id.  Borrowed. */

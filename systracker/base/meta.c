@@ -160,3 +160,22 @@ int st_meta_apply(int dirfd, const char *name, const struct st_meta *meta, bool 
     return st_fail(err, errno, "cannot open (%s)", st_quote(name));
   return apply(fd, name, meta, keep_time, err);
 }
+
+int st_meta_apply_open(int fd, const struct st_meta *meta, bool keep_time, struct st_error *err)
+{
+  const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                    {.tv_sec = meta->mtime, .tv_nsec = meta->mtime_nsec}};
+  struct st_meta now;
+  int r = st_meta_read(fd, "", &now);
+  if (r < 0)
+    return st_fail(err, -r, "cannot look at (this entry)");
+  bool owner = now.uid != meta->uid || now.gid != meta->gid;
+  if (owner && apply_owner(fd, &now, meta) < 0)
+    return st_fail(err, errno, "cannot set the owner to %u:%u (this entry)", meta->uid, meta->gid);
+  /* chown may have dropped setuid and setgid. */
+  if ((now.mode != meta->mode || (owner && (meta->mode & 07000))) && fchmod(fd, meta->mode) < 0)
+    return st_fail(err, errno, "cannot set the mode to %04o (this entry)", meta->mode);
+  if (!keep_time && futimens(fd, times) < 0)
+    return st_fail(err, errno, "cannot set the time (this entry)");
+  return 0;
+}

@@ -1,0 +1,196 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Directories that are made anew are made ready as trees beside: all that may lie in them, damage,
+# kills, a full disk, a signal.
+. "$ST_SOURCE/tests/functions.sh"
+need_root "owners and device nodes"
+need_program sqlite3
+
+make_root
+make_config
+tree=$root/etc/tree
+mkdir -p "$tree/deep/er" "$tree/empty" "$tree/open" "$root/etc/tree2/in" "$root/srv/new"
+for n in 1 2 3 4 5 6; do
+  seq "$n" 60 | sha256sum >"$tree/f$n"
+  seq "$n" 70 | sha256sum >"$tree/deep/er/f$n"
+  seq "$n" 80 | sha256sum >"$root/etc/tree2/in/f$n"
+done
+: >"$tree/nothing"
+ln -s ../f1 "$tree/deep/link"
+ln "$tree/f1" "$tree/deep/hard"
+mkfifo "$tree/fifo"
+mknod "$tree/null" c 1 3
+cp "$tree/f2" "$tree/suid" && chown 1:42 "$tree/suid" && chmod 6755 "$tree/suid"
+echo 'bob:x:1234:1234::/home/bob:/bin/sh' >>"$root/etc/passwd"
+chown 1234 "$tree/f3"
+chmod 1777 "$tree/open" && chmod 500 "$tree/deep" && chmod 000 "$tree/f4"
+touch -d '1999-12-31 23:59:59.5' "$tree/f5"
+touch -h -d '2001-02-03 04:05:06.123456789' "$tree/deep/link"
+odd=$(printf 'odd\nname \303(')
+mkdir "$tree/$odd" && echo odd >"$tree/$odd/$odd"
+truncate -s 3M "$tree/holes" && echo end >>"$tree/holes"
+if setfattr -n user.note -v text "$tree/f6" 2>/dev/null; then attributes=1; fi
+mkdir -p "$root/etc/ssl/private" && echo 'private key' >"$root/etc/ssl/private/key"
+echo other >"$root/srv/new/file"
+expect_status 0 systracker checkpoint
+manifest "$scratch/1"
+sed -i /bob/d "$root/etc/passwd"
+rm -r "$tree" "$root/etc/tree2" "$root/etc/ssl" "$root/srv/new"
+touch -d '2005-05-05 05:05:05' "$root/etc" "$root/srv"
+full_manifest "$scratch/2"
+manifest "$scratch/2-short"
+
+nothing_left()
+{
+  [ -z "$(find "$root" -name '.systracker-*')" ] || fail "something beside was left: $1"
+  [ ! -e "$store/journal/staged" ] || fail "the note was left: $1"
+}
+unchanged()
+{
+  nothing_left "$1"
+  full_manifest "$scratch/now"
+  cmp "$scratch/2" "$scratch/now" || fail "the root was changed: $1"
+}
+# is_at N WHY
+is_at()
+{
+  nothing_left "$2"
+  manifest "$scratch/now"
+  cmp "$scratch/$1" "$scratch/now" || fail "it is not at $1: $2"
+}
+
+# Damage in a tree: refused, and the directories above have their times.
+pack=$(find "$store/packs" -name '*.pack')
+refused=0
+for object in $(sqlite3 "$store/packs/objects.db" 'SELECT offset || ":" || stored FROM object'); do
+  offset=$((${object%:*} + 30))
+  flip "$pack" "$offset"
+  status=0
+  systracker restore --checkpoint 1 --exact --yes >"$out" 2>"$err" || status=$?
+  flip "$pack" "$offset"
+  if [ "$status" -eq 1 ] && grep -q 'its content cannot be read' "$err"; then
+    contains "$err" '^systracker: /.*: its content cannot be read: ' 'nothing was changed$'
+    refused=$((refused + 1))
+    unchanged "a damaged object at $offset"
+  elif [ "$status" -eq 0 ]; then
+    expect_status 0 systracker undo
+    is_at 2-short "an object that is not needed"
+    touch -d '2005-05-05 05:05:05' "$root/etc" "$root/srv"
+  else
+    fail "status $status"
+  fi
+done
+[ "$refused" -ge 18 ] || fail "only $refused objects were needed"
+
+# There and back.
+expect_status 0 systracker restore --checkpoint 1 --exact
+is_at 1 "restored"
+[ "$(stat -c %h "$tree/f1")" -eq 2 ] || fail "the hard link is none"
+[ "$(stat -c %b "$tree/holes")" -lt 1000 ] || fail "the hole is filled"
+[ -z "${attributes:-}" ] || [ "$(getfattr --only-values -n user.note "$tree/f6" 2>/dev/null)" = text ]
+expect_status 0 systracker status
+expect_status 0 systracker undo
+unchanged "undone"
+
+# A default ACL of the directory above is not for what is restored.
+if setfacl -d -m u:1:rwx "$root/srv" 2>/dev/null; then
+  expect_status 0 systracker restore --checkpoint 1 -- /srv/new
+  [ -z "$(getfacl -sp "$root/srv/new" "$root/srv/new/file")" ] || fail "the ACL was inherited"
+  expect_status 0 systracker undo
+  setfacl -b "$root/srv"
+  touch -d '2005-05-05 05:05:05' "$root/srv"
+fi
+unchanged "with an ACL above"
+
+if ! command -v strace >/dev/null || ! strace -o /dev/null true 2>/dev/null; then
+  echo "kills: left out, as there is no strace that works here"
+  exit 0
+fi
+
+# stopped CALL FAULT N: a restore that is hit at the N-th call of a thread; false when it came to
+# its end.
+program=$(find "$ST_STAGE" -name systracker-restore -perm -100 -type f)
+stopped()
+{
+  status=0
+  ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:$2:when=$3" \
+    "$program" --config "$config" --root "$root" --store "$store" --checkpoint 1 --exact --yes \
+    >"$out" 2>"$err" </dev/null || status=$?
+  printf '+ %s at %s %s: %s\n' "$2" "$1" "$3" "$status"
+  cat -v "$err"
+  [ "$status" -ne 0 ]
+}
+back()
+{
+  expect_status 0 systracker undo
+  is_at 2-short "$1"
+}
+
+kills=0 way=0
+for call in mkdirat pwrite64 renameat2 symlinkat fchmod fsync,fdatasync; do
+  ended=0
+  for n in 1 2 3 5 7 9; do
+    stopped "$call" signal=KILL "$n" || { ended=1 && break; }
+    kills=$((kills + 1)) way=$((1 - way))
+    state=$(systracker restore --status | tail -n 1)
+    [ -z "$(find "$root" -name '.systracker-*' -prune -type d ! -perm 700)" ] ||
+      fail "others may enter what is made ready"
+    case $state in
+    *applying*)
+      if [ "$way" -eq 1 ]; then
+        expect_status 0 systracker restore --resume
+        is_at 1 "gone on with: $call $n"
+      fi
+      back "killed at $call $n"
+      ;;
+    *"restore of checkpoint 1: "[av]*) back "killed after it at $call $n" ;;
+    *": planned"*)
+      expect_status 0 systracker restore --resume
+      is_at 1 "planned, and gone on with: $call $n"
+      back "planned: $call $n"
+      ;;
+    *)
+      expect_status 1 systracker restore --resume
+      is_at 2-short "killed before the first change: $call $n"
+      ;;
+    esac
+  done
+  [ "$ended" -eq 0 ] || back "$call"
+done
+echo "$kills kills"
+[ "$kills" -ge 15 ] || fail "only $kills kills took place"
+
+# A signal while it is made ready, and a full disk: as if nothing had been.
+touch -d '2005-05-05 05:05:05' "$root/etc" "$root/srv"
+stopped pwrite64 signal=TERM 2 || fail "not stopped"
+unchanged "a signal"
+stopped pwrite64 error=ENOSPC 2 || fail "not stopped"
+contains "$err" 'it cannot be made ready: .*No space left' 'nothing was changed$'
+unchanged "a full disk"
+
+# Where a tree cannot be put, or an entry not be made ready, each is put by itself.
+stopped renameat2 error=EEXIST 1 && fail "stopped: $(cat "$err")"
+is_at 1 "no tree was renamed"
+back "no tree was renamed"
+stopped symlinkat error=EPERM 1 && fail "stopped: $(cat "$err")"
+is_at 1 "a symlink was put by itself"
+back "a symlink was put by itself"
+made=0
+for n in 1 2 3 4 5 6 7; do # the store's folders are made first
+  if stopped mkdirat error=EPERM "$n"; then
+    is_at 2-short "the store's"
+    continue
+  fi
+  made=$((made + 1))
+  is_at 1 "a tree could not be made"
+  back "a tree could not be made"
+done
+[ "$made" -gt 0 ] || fail "no tree was tried"
+
+# A note that is damaged, or that names what is not ours, removes nothing.
+mkdir -p "$store/journal" "$root/srv/.systracker-0123456789abcdef-1"
+echo mine >"$root/srv/.systracker-0123456789abcdef-1/file"
+printf 'no note' >"$store/journal/staged"
+expect_status 0 systracker restore --checkpoint 1 --exact
+[ -e "$root/srv/.systracker-0123456789abcdef-1/file" ] || fail "it was removed"
+[ ! -e "$store/journal/staged" ] || fail "the note was left"
