@@ -43,6 +43,7 @@ SHELL_TESTS = \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
 	tests/test-store-fixture.sh \
+	tests/test-sweep.sh \
 	tests/test-sync.sh \
 	tests/test-torture.sh \
 	tests/test-unprivileged.sh \

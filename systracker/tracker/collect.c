@@ -4,6 +4,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/tracker/observe.h"
+#include "systracker/tracker/sweep.h"
 
 /* ---- Manifests ---------------------------------------------------------------------------- */
 
@@ -320,6 +321,65 @@ static int keep_known(struct st_observation *o, struct st_part *part, struct st_
   return r;
 }
 
+static bool keeps_packages(const struct st_plugin *p)
+{
+  for (const struct st_table *t = p->tables; t->name; t++) {
+    if (t->flags & ST_TABLE_PACKAGES)
+      return true;
+  }
+  return false;
+}
+
+/* ---- Package files that caches still have ------------------------------------------------------
+ */
+
+struct known {
+  struct st_installed_list list;
+  const struct st_packages *packages;
+};
+
+static int on_known(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  struct known *k = arg;
+  st_installed_add(&k->list, k->packages, fact);
+  return 0;
+}
+
+/* The plug-in's packages, as it told them now, or as they are known. */
+static int gather_known(struct st_observation *o, struct st_part *part, struct known *k,
+                        struct st_error *err)
+{
+  struct st_catalog *c = o->tracker->catalog;
+  k->packages = st_tracker_packages(o->tracker, err);
+  if (!k->packages)
+    return -1;
+  for (const struct st_catalog_table **t = part->plugin->tables; part->unchanged && *t; t++)
+    if (((*t)->declaration.flags & ST_TABLE_PACKAGES) &&
+        st_catalog_each(c, st_catalog_latest(c), *t, NULL, on_known, k, err) < 0)
+      return -1;
+  for (size_t i = 0; i < part->collected.count; i++) {
+    const struct st_row *row = &part->collected.rows[i];
+    const struct st_fact_row fact = {.table = row->table, .values = row->values};
+    if (row->table->declaration.flags & ST_TABLE_PACKAGES)
+      st_installed_add(&k->list, k->packages, &fact);
+  }
+  return 0;
+}
+
+/* Before manifests are asked for, as a package's own file makes the better one.  What goes wrong
+ * here is no reason to have no checkpoint. */
+static void sweep_caches(struct st_observation *o, struct st_part *part)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (!o->keep || o->tracker->conf->caches.count == 0 || !keeps_packages(part->plugin->plugin))
+    return;
+  struct known k = {0};
+  if (gather_known(o, part, &k, &why) < 0 || st_sweep_caches(o->tracker, &k.list, &why) < 0)
+    st_log(ST_LOG_WARNING, "package files of caches are not kept: %s", st_error_text(&why));
+  st_installed_clear(&k.list);
+}
+
 static int collect_one(struct st_observation *o, struct st_part *part, struct st_error *err)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
@@ -331,6 +391,7 @@ static int collect_one(struct st_observation *o, struct st_part *part, struct st
   part->unchanged = r == ST_UNCHANGED;
   if (r < 0 || (!part->unchanged && check_tables(o, part, &why) < 0))
     return fail_part(o, part, &why, err);
+  sweep_caches(o, part);
   r = (part->unchanged ? keep_known : fill_manifests)(o, part, &why, err);
   if (r != 0)
     return r < 0 ? r : fail_part(o, part, &why, err);
@@ -354,15 +415,6 @@ int st_observe_collect(struct st_observation *o, struct st_error *err)
 
 /* ---- Behind the walk: did a package transaction run meanwhile? ----------------------------------
  */
-
-static bool keeps_packages(const struct st_plugin *p)
-{
-  for (const struct st_table *t = p->tables; t->name; t++) {
-    if (t->flags & ST_TABLE_PACKAGES)
-      return true;
-  }
-  return false;
-}
 
 /* The manifests' columns were filled in for the first time's rows, so they are left out. */
 static bool same_rows(const struct st_facts *before, const struct st_facts *after)

@@ -48,29 +48,34 @@ static bool is_removed(const char *state)
   return status && (!strcmp(status, " config-files") || !strcmp(status, " not-installed"));
 }
 
-static int on_package(void *arg, const struct st_fact_row *fact, struct st_error *err)
+void st_installed_add(struct st_installed_list *l, const struct st_packages *packages,
+                      const struct st_fact_row *fact)
 {
-  (void)err;
-  struct gather *g = arg;
   ST_AUTO_FREE char *state = text_of(fact, "state");
   ST_AUTO_FREE char *name = text_of(fact, "name");
   ST_AUTO_FREE char *version = text_of(fact, "version");
   ST_AUTO_FREE char *architecture = text_of(fact, "architecture");
   if (is_removed(state) || !name || !version || !architecture || !*architecture)
-    return 0;
-  struct st_installed_list *l = g->list;
+    return;
   if ((l->count & (l->count - 1)) == 0) /* a power of 2: full */
     l->items = st_realloc(l->items, l->count ? 2 * l->count : 1, sizeof(*l->items));
   struct st_installed *p = &l->items[l->count++];
   *p = (struct st_installed){
-      .kept = st_packages_find(g->packages, name, version, architecture),
-      .repacked = st_packages_find_repacked(g->packages, name, version, architecture),
+      .kept = st_packages_find(packages, name, version, architecture),
+      .repacked = st_packages_find_repacked(packages, name, version, architecture),
       .rpm = strcmp(fact->table->plugin, "rpm_track") == 0,
   };
   p->header = p->rpm ? text_of(fact, "digest") : NULL;
   p->name = st_steal(&name);
   p->version = st_steal(&version);
   p->architecture = st_steal(&architecture);
+}
+
+static int on_package(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  (void)err;
+  const struct gather *g = arg;
+  st_installed_add(g->list, g->packages, fact);
   return 0;
 }
 

@@ -32,4 +32,8 @@ bool st_installed_is(const struct st_installed *p, const struct st_package *pack
 int st_tracker_installed(struct st_tracker *t, int64_t number, const struct st_packages *packages,
                          struct st_installed_list *ret, struct st_error *err);
 
+/* Adds what a row of such a table says, unless it needs no file. */
+void st_installed_add(struct st_installed_list *list, const struct st_packages *packages,
+                      const struct st_fact_row *fact);
+
 #endif

@@ -21,6 +21,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/rpmrequest.c systracker/tracker/rpmrequest.h \
 	systracker/tracker/rules.c systracker/tracker/rules.h \
 	systracker/tracker/sealed.c systracker/tracker/sealed.h \
+	systracker/tracker/sweep.c systracker/tracker/sweep.h \
 	systracker/tracker/tracker.c systracker/tracker/tracker.h \
 	systracker/tracker/transaction.c systracker/tracker/transaction.h \
 	systracker/tracker/wanted.c systracker/tracker/wanted.h

@@ -82,6 +82,26 @@ for file in short changed stump text; do
 done
 kept
 
+# ---- What dnf's cache has of installed packages, each checkpoint keeps.
+cache=$root/var/cache/dnf/lab-0123456789abcdef/packages
+mkdir -p "$cache"
+cp "$lab/repo/lab-conf-2-1.noarch.rpm" "$lab/repo/lab-conf-1-1.noarch.rpm" \
+  "$lab/repo/lab-links-2-1.noarch.rpm" "$cache/"
+cp "$scratch/changed.rpm" "$cache/lab-base-1-1.x86_64.rpm"
+cp "$lab/repo/lab-setup-1-1.noarch.rpm" "$cache/lab-filesystem-1-1.noarch.rpm"
+expect_status 0 systracker checkpoint
+kept lab-conf-2
+contains "$scratch/log" 'not kept: the package file is damaged.*/var/cache/.*/lab-base-1' \
+  'not kept: it is lab-setup 1-1 noarch ./var/cache/.*/lab-filesystem-1'
+lines=$(grep -c 'not kept' "$scratch/log")
+expect_status 0 systracker checkpoint
+[ "$(grep -c 'not kept' "$scratch/log")" -eq "$lines" ] || fail "read twice"
+cp "$base" "$cache/lab-base-1-1.x86_64.rpm"
+expect_status 0 systracker checkpoint
+kept lab-conf-2 lab-base-1
+forget_kept
+rm -r "$root/var/cache/dnf"
+
 # ---- A store of the root's own.
 forget_kept
 mkdir "$scratch/other"
