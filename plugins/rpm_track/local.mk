@@ -25,7 +25,8 @@ plugins_rpm_track_rpm_systracker_rpm_LDADD = libsystracker.la $(RPM_LIBS) $(CAP_
 
 if HAVE_CMOCKA
 RPM_TESTS = plugins/rpm_track/test-packages plugins/rpm_track/test-rpm_track \
-	plugins/rpm_track/rpm/test-caps plugins/rpm_track/rpm/test-paths
+	plugins/rpm_track/rpm/test-caps plugins/rpm_track/rpm/test-files \
+	plugins/rpm_track/rpm/test-paths
 check_PROGRAMS += $(RPM_TESTS)
 TESTS += $(RPM_TESTS)
 plugins_rpm_track_test_packages_SOURCES = plugins/rpm_track/test-packages.c \
@@ -40,6 +41,10 @@ plugins_rpm_track_rpm_test_caps_SOURCES = plugins/rpm_track/rpm/test-caps.c \
 	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/caps.h
 plugins_rpm_track_rpm_test_caps_CFLAGS = $(UNIT_CFLAGS) $(CAP_CFLAGS)
 plugins_rpm_track_rpm_test_caps_LDADD = $(UNIT_LDADD) $(CAP_LIBS)
+plugins_rpm_track_rpm_test_files_SOURCES = plugins/rpm_track/rpm/test-files.c \
+	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/files.c plugins/rpm_track/rpm/paths.c
+plugins_rpm_track_rpm_test_files_CFLAGS = $(UNIT_CFLAGS) $(RPM_CFLAGS) $(CAP_CFLAGS)
+plugins_rpm_track_rpm_test_files_LDADD = $(UNIT_LDADD) $(RPM_LIBS) $(CAP_LIBS)
 plugins_rpm_track_rpm_test_paths_SOURCES = plugins/rpm_track/rpm/test-paths.c \
 	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h
 plugins_rpm_track_rpm_test_paths_CFLAGS = $(UNIT_CFLAGS)

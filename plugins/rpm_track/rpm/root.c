@@ -14,17 +14,30 @@
 /* ---- What librpm says --------------------------------------------------------------------------
  */
 
+/* Its lines as one, with one space between two words. */
+static void put_line(struct st_buffer *out, const char *text)
+{
+  static const char spaces[] = " \n\t";
+  for (text += strspn(text, spaces); *text; text += strspn(text, spaces)) {
+    size_t n = strcspn(text, spaces);
+    if (out->length > 0)
+      st_buffer_append_byte(out, ' ');
+    st_escape_message(out, text, n);
+    text += n;
+  }
+}
+
 static int take(rpmlogRec rec, rpmlogCallbackData data)
 {
   struct rpm_words *words = data;
-  if (rpmlogRecPriority(rec) > RPMLOG_ERR || words->error.length > 0)
+  rpmlogLvl least = words->strict ? RPMLOG_WARNING : RPMLOG_ERR;
+  if (rpmlogRecPriority(rec) > least || words->error.length > 0)
     return 0;
-  const char *text = rpmlogRecMessage(rec);
-  size_t n = strcspn(text, "\n");
   static const char prefix[] = "error: ";
+  const char *text = rpmlogRecMessage(rec);
   if (strncmp(text, prefix, sizeof(prefix) - 1) == 0)
-    text += sizeof(prefix) - 1, n -= sizeof(prefix) - 1;
-  st_escape_message(&words->error, text, n);
+    text += sizeof(prefix) - 1;
+  put_line(&words->error, text);
   return 0; /* not to be printed */
 }
 
@@ -134,10 +147,20 @@ void rpm_database_use(const struct rpm_database *db)
   define("_db_backend", db->backend);
 }
 
-int rpm_database_read(const struct rpm_database *db, const struct rpm_words *words, rpmts *ret,
+/* Instead of one of a kind that it does not know, librpm opens an empty one and only warns. */
+static bool open_strictly(rpmts ts, struct rpm_words *words)
+{
+  words->strict = true;
+  int r = rpmtsOpenDB(ts, O_RDONLY);
+  words->strict = false;
+  return r == 0 && words->error.length == 0;
+}
+
+int rpm_database_read(const struct rpm_database *db, struct rpm_words *words, rpmts *ret,
                       struct st_error *err)
 {
-  ST_AUTO_FREE char *what = st_format("cannot read rpm's database (%s/%s)", db->folder, db->file);
+  ST_AUTO_FREE char *what = st_format("cannot read rpm's database, which is of the kind %s (%s/%s)",
+                                      db->backend, st_quote(db->folder), db->file);
   if (rpm_readonly_sqlite(err) < 0)
     return -1;
   rpm_database_use(db);
@@ -146,7 +169,7 @@ int rpm_database_read(const struct rpm_database *db, const struct rpm_words *wor
     return rpm_words_fail(words, err, what);
   /* Each header's own digest is proved; whom the signatures are from is not asked. */
   rpmtsSetVSFlags(ts, RPMVSF_MASK_NOSIGNATURES | RPMVSF_NEEDPAYLOAD);
-  if (rpmtsOpenDB(ts, O_RDONLY) != 0 || words->error.length > 0)
+  if (!open_strictly(ts, words))
     return rpm_words_fail(words, err, what);
   *ret = ts;
   ts = NULL;

@@ -18,6 +18,7 @@
 /* What librpm said since the last clear: the first error, without a newline. */
 struct rpm_words {
   struct st_buffer error;
+  bool strict; /* a warning is one, too */
 };
 /* Takes librpm's messages from now on; `words` lives as long as the program calls librpm. */
 void rpm_words_take(struct rpm_words *words);
@@ -45,7 +46,7 @@ void rpm_database_use(const struct rpm_database *db);
 
 /* Opens it for reading alone.  Nothing is written, made or locked (readonly.h).  A database that
  * this librpm cannot read is an error in words. */
-int rpm_database_read(const struct rpm_database *db, const struct rpm_words *words, rpmts *ret,
+int rpm_database_read(const struct rpm_database *db, struct rpm_words *words, rpmts *ret,
                       struct st_error *err);
 
 static inline void rpmts_freep(rpmts *ts)
