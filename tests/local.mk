@@ -71,6 +71,7 @@ REAL_TESTS = \
 	tests/real/test-readme-disk.sh \
 	tests/real/test-rpm-restore.sh \
 	tests/real/test-rpm-capture.sh \
+	tests/real/test-rpm-track.sh \
 	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-sync-kill.sh \

@@ -61,6 +61,8 @@ static int run(char *const argv[], char **ret, size_t *length)
   bool cookie = strcmp(argv[1], "cookie") == 0;
   host.cookies += cookie;
   host.lists += !cookie;
+  if (host.status < 0)
+    return host.status;
   const char *text = cookie ? "cookie-1" : host.list;
   *length = cookie ? strlen(text) + 1 : host.length;
   *ret = calloc(1, *length + 1);

@@ -109,6 +109,14 @@ static void test_label(void **state)
   assert_true(st_xattrs_apply(fd, other, b.data, b.length, no_problem, NULL));
   read_of(s->fd, "a", &a);
   assert_memory_equal(a.data, b.data, b.length);
+  assert_true(st_xattrs_equal(a.data, a.length, "", 0));
+  assert_true(st_xattrs_equal("", 0, a.data, a.length));
+  set(s, "b", "security.selinux", "third", 6);
+  read_of(s->fd, "b", &b);
+  assert_false(st_xattrs_equal(a.data, a.length, b.data, b.length));
+  set(s, "b", "user.a", "1", 1);
+  read_of(s->fd, "b", &b);
+  assert_false(st_xattrs_equal("", 0, b.data, b.length));
 }
 
 /* An ACL's own form: version 2, then tag, permissions and id of each entry. */

@@ -395,17 +395,33 @@ static bool values_equal(const struct st_xattr *a, const struct st_xattr *b)
   return a->length == b->length && (a->length == 0 || memcmp(a->data, b->data, a->length) == 0);
 }
 
+static bool is_named(const struct st_xattr *x, const char *name)
+{
+  return x->name_length == strlen(name) && memcmp(x->name, name, x->name_length) == 0;
+}
+
+/* Attributes that a list need not name: policy sets them, and they are not known of what a package
+ * has.  A label cannot even be removed where SELinux is in force. */
+static bool is_of_policy(const struct st_xattr *x)
+{
+  return is_named(x, LABEL) || is_named(x, SIGNATURE);
+}
+
 bool st_xattrs_equal(const void *a, size_t a_length, const void *b, size_t b_length)
 {
   struct st_xattr x, y;
   size_t at = 0, bt = 0;
-  for (;;) {
-    int r = st_xattr_next(a, a_length, &at, &x), s = st_xattr_next(b, b_length, &bt, &y);
-    if (r != 1 || s != 1)
-      return r == 0 && s == 0;
-    if (compare_records(&x, &y) != 0 || !values_equal(&x, &y))
+  int r = st_xattr_next(a, a_length, &at, &x), s = st_xattr_next(b, b_length, &bt, &y);
+  while (r == 1 || s == 1) {
+    int order = r != 1 ? 1 : s != 1 ? -1 : compare_records(&x, &y);
+    if (order == 0 ? !values_equal(&x, &y) : !is_of_policy(order < 0 ? &x : &y))
       return false;
+    if (order <= 0)
+      r = st_xattr_next(a, a_length, &at, &x);
+    if (order >= 0)
+      s = st_xattr_next(b, b_length, &bt, &y);
   }
+  return r == 0 && s == 0;
 }
 
 /* ---- Names to numbers ------------------------------------------------------------------------ */
@@ -492,18 +508,6 @@ static void set_one(const struct applying *a, const struct st_xattr *x)
     a->problem(a->arg, name, errno);
   if (x->kind == ST_XATTR_SECRET && value.data)
     explicit_bzero(value.data, value.length);
-}
-
-static bool is_named(const struct st_xattr *x, const char *name)
-{
-  return x->name_length == strlen(name) && memcmp(x->name, name, x->name_length) == 0;
-}
-
-/* Attributes that a list need not name: policy sets them, and they are not known of what a package
- * has.  A label cannot even be removed where SELinux is in force. */
-static bool is_of_policy(const struct st_xattr *x)
-{
-  return is_named(x, LABEL) || is_named(x, SIGNATURE);
 }
 
 static bool find(const void *list, size_t length, const char *name, struct st_xattr *ret)

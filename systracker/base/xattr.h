@@ -69,8 +69,9 @@ struct st_acl_entry {
 /* The same for the entries of an ACL's value. */
 int st_acl_next(const void *acl, size_t length, size_t *position, struct st_acl_entry *ret);
 
-/* Whether the two say the same; names of accounts aside, and where one of them holds a secret's
- * value and the other what stands for it, that cannot be told and is no difference. */
+/* Whether the two say the same; names of accounts aside.  Where one of them holds a secret's value
+ * and the other what stands for it, or one alone names SELinux's label or IMA's signature, that
+ * cannot be told and is no difference. */
 bool st_xattrs_equal(const void *a, size_t a_length, const void *b, size_t b_length);
 
 /* Appends the list with ACLs' ids looked up by name; `uid` and `gid` say false where there is no
