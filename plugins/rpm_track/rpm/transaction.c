@@ -85,8 +85,7 @@ static int enter(struct st_error *err)
 }
 
 /* For a test it is opened for reading alone, and nothing beside it is made. */
-static int open_database(struct job *j, const struct rpm_words *words, bool write,
-                         struct st_error *err)
+static int open_database(struct job *j, struct rpm_words *words, bool write, struct st_error *err)
 {
   ST_AUTO_RPM_DATABASE db = {0};
   int r = rpm_database_find(NULL, &db, err);
