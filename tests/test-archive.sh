@@ -234,7 +234,8 @@ if command -v sqlite3 >/dev/null; then
   db=$forged/hosts/$a/catalog.db
   sqlite3 "$db" "UPDATE standard_track_entry SET mode = 511 WHERE since = 1"
   tampered "changed facts"
-  sqlite3 "$db" "UPDATE checkpoint SET header = (SELECT header FROM checkpoint WHERE number = 2)
+  sqlite3 "$db" "UPDATE checkpoint SET (state_root, header_digest, body, signature) =
+    (SELECT state_root, header_digest, body, signature FROM checkpoint WHERE number = 2)
     WHERE number = 3"
   tampered "a header in the place of another"
   sqlite3 "$db" "DELETE FROM checkpoint WHERE number = 2"

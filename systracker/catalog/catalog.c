@@ -15,10 +15,7 @@ static const char schema[] =
     "CREATE TABLE attribute (relation INTEGER NOT NULL, position INTEGER NOT NULL,"
     " name TEXT NOT NULL, type INTEGER NOT NULL, flags INTEGER NOT NULL, since INTEGER NOT NULL,"
     " PRIMARY KEY (relation, position)) WITHOUT ROWID;"
-    "CREATE TABLE checkpoint (number INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
-    " epoch INTEGER NOT NULL, message TEXT, incomplete INTEGER NOT NULL, begun INTEGER NOT NULL,"
-    " ended INTEGER NOT NULL, state_root BLOB NOT NULL, header BLOB NOT NULL,"
-    " header_digest BLOB NOT NULL);"
+    "CREATE TABLE " ST_CHECKPOINT_TABLE ";"
     "CREATE TABLE tag (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE gap (number INTEGER PRIMARY KEY, why INTEGER NOT NULL);"
     "CREATE TABLE bunch (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
@@ -187,7 +184,7 @@ static int prepare_writer(struct st_catalog *c, struct st_error *err)
                   c->replica ? "PRAGMA synchronous = FULL"
                              : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
                   err) < 0 ||
-      st_state_raise(c, err) < 0)
+      st_catalog_raise(c, err) < 0)
     return -1;
   if (c->replica)
     return st_chain_complete(c, err);

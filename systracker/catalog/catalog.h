@@ -19,11 +19,13 @@
 #include "systracker/base/keys.h"
 
 #define ST_LIVE INT64_MAX
-/* 2: facts of some checkpoint may not be in it; 3: the state tree's leaves lie in bunches.  A
- * catalog of an earlier schema is read as it is, and raised when it is opened to be written. */
-#define ST_CATALOG_SCHEMA 3
+/* 2: facts of some checkpoint may not be in it; 3: the state tree's leaves lie in bunches; 4:
+ * headers are stored in parts.  A catalog of an earlier schema is read as it is, and raised when it
+ * is opened to be written. */
+#define ST_CATALOG_SCHEMA 4
 #define ST_CATALOG_SCHEMA_GAPS 2
 #define ST_CATALOG_SCHEMA_BUNCHES 3
+#define ST_CATALOG_SCHEMA_PARTS 4
 
 struct st_catalog;
 
@@ -290,7 +292,7 @@ int st_catalog_packages(struct st_catalog *c, st_package_name_fn *fn, void *arg,
 /* The body of a checkpoint's changeset, uncompressed (doc/formats); the same bytes each time. */
 int st_changeset_body(struct st_catalog *c, int64_t number, struct st_buffer *out,
                       struct st_error *err);
-/* The signed header: its bytes as in `chain`. */
+/* The signed header: its bytes as they were signed, and the signature. */
 int st_changeset_header(struct st_catalog *c, int64_t number, struct st_buffer *out,
                         struct st_error *err);
 

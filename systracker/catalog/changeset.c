@@ -35,7 +35,7 @@ static void ended_sql(struct st_buffer *sql, const struct st_table_full *t)
 }
 
 /* By the paths' own index where most of them have a row, else what changed is found and sorted. */
-static void begun_sql(struct st_buffer *sql, const struct st_table_full *t, bool most)
+static void begun_sql(struct st_buffer *sql, const struct st_table_full *t, bool most, bool later)
 {
   st_buffer_append_string(sql, "SELECT ");
   st_table_select(sql, t, most);
@@ -46,6 +46,8 @@ static void begun_sql(struct st_buffer *sql, const struct st_table_full *t, bool
     st_buffer_printf(sql, " FROM \"%s\" t", t->pub.name);
   st_buffer_append_string(sql, " WHERE t.since > ?1 AND t.since <= ?2"
                                " AND (t.until IS NULL OR t.until > ?2)");
+  if (later)
+    st_buffer_append_string(sql, " AND t.since > 1");
   order_by(sql, t, 3);
 }
 
@@ -85,7 +87,7 @@ static int each_changed(struct st_catalog *c, int64_t since, int64_t number,
 
   if (r < 0)
     return r;
-  ended ? ended_sql(&sql, t) : begun_sql(&sql, t, r);
+  ended ? ended_sql(&sql, t) : begun_sql(&sql, t, r, since > 0);
   ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);
   if (!s)
     return -1;

@@ -23,12 +23,17 @@ struct st_header {
   bool incomplete;
   const char *message; /* NULL: none; borrowed from the bytes, not terminated */
   size_t message_length;
+  uint8_t signature[ST_SIGNATURE_SIZE];
   uint8_t digest[ST_DIGEST_SIZE]; /* of the header with its signature: what the next one names */
 };
 
-/* Appends the header's bytes and its signature; sets `digest`. */
+/* Appends the header's bytes and its signature, which is made; sets it and `digest`. */
 int st_header_write(struct st_header *h, const struct st_keys *keys, struct st_buffer *out,
                     struct st_error *err);
+/* Appends the same bytes again, of what is known of it; `digest` is not used. */
+void st_header_compose(const struct st_header *h, struct st_buffer *out);
+/* Reads a header that was proved before. */
+int st_header_parse(struct st_header *h, const void *data, size_t length, struct st_error *err);
 /* Reads a header with its signature behind it, and proves the signature by the header's own key:
  * whose key that is, is the caller's to check. */
 int st_header_read(struct st_header *h, const void *data, size_t length, struct st_error *err);

@@ -73,14 +73,44 @@ static int make_header(struct st_catalog *c, const struct st_keys *keys, struct 
   return out->length <= ST_HEADER_MAX ? 0 : st_refuse(err, "the message is too long");
 }
 
+/* NULL where it is the one that the checkpoint before has. */
+static void bind_changed(sqlite3_stmt *s, int at, const uint8_t *now, const uint8_t *before,
+                         size_t length)
+{
+  if (memcmp(now, before, length) != 0)
+    sqlite3_bind_blob(s, at, now, (int)length, SQLITE_STATIC);
+}
+
+/* What is stored has to give the very bytes that were signed. */
+static int check_composed(const struct st_header *h, const struct st_header *before,
+                          const struct st_buffer *header, struct st_error *err)
+{
+  ST_AUTO_BUFFER again = ST_BUFFER_INIT;
+
+  if (memcmp(h->previous, before->digest, ST_DIGEST_SIZE) != 0)
+    return st_fail(err, 0, "checkpoint %lld: does not name the header before it",
+                   (long long)h->number);
+  st_header_compose(h, &again);
+  if (again.length != header->length || memcmp(again.data, header->data, again.length) != 0)
+    return st_fail(err, 0, "checkpoint %lld: its header is in no form of ours",
+                   (long long)h->number);
+  return 0;
+}
+
 int st_checkpoint_store(struct st_catalog *c, const struct st_checkpoint *cp,
                         const struct st_buffer *header, struct st_error *err)
 {
+  struct st_header h, before;
+
+  if (st_header_parse(&h, header->data, header->length, err) < 0 ||
+      st_header_before(c, h.number, &before, err) < 0 ||
+      check_composed(&h, &before, header, err) < 0)
+    return -1;
   ST_AUTO_STATEMENT *s =
       st_sql_prepare(c,
                      "INSERT INTO checkpoint (number, time, epoch, message, incomplete, begun,"
-                     " ended, state_root, header, header_digest)"
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                     " ended, state_root, header_digest, body, signature, declarations, public_key)"
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                      err);
 
   if (!s)
@@ -92,9 +122,12 @@ int st_checkpoint_store(struct st_catalog *c, const struct st_checkpoint *cp,
   sqlite3_bind_int(s, 5, cp->incomplete);
   sqlite3_bind_int64(s, 6, cp->begun);
   sqlite3_bind_int64(s, 7, cp->ended);
-  sqlite3_bind_blob(s, 8, cp->state_root, ST_DIGEST_SIZE, SQLITE_STATIC);
-  sqlite3_bind_blob64(s, 9, header->data, header->length, SQLITE_STATIC);
-  sqlite3_bind_blob(s, 10, cp->header_digest, ST_DIGEST_SIZE, SQLITE_STATIC);
+  sqlite3_bind_blob(s, 8, h.state_root, ST_DIGEST_SIZE, SQLITE_STATIC);
+  sqlite3_bind_blob(s, 9, h.digest, ST_DIGEST_SIZE, SQLITE_STATIC);
+  sqlite3_bind_blob(s, 10, h.body, ST_DIGEST_SIZE, SQLITE_STATIC);
+  sqlite3_bind_blob(s, 11, h.signature, ST_SIGNATURE_SIZE, SQLITE_STATIC);
+  bind_changed(s, 12, h.declarations, before.declarations, ST_DIGEST_SIZE);
+  bind_changed(s, 13, h.public_key, before.public_key, ST_PUBLIC_KEY_SIZE);
   return st_sql_run(c, s, err);
 }
 

@@ -26,8 +26,9 @@ void st_keylist_add(struct st_keylist *list, struct st_table_full *t, const stru
   list->items[list->count++] = (struct st_key){t, st_row_copy(t, key, t->pub.nkeys)};
 }
 
+/* `later`: after some checkpoint. */
 static void changed_sql(struct st_buffer *sql, const struct st_table_full *t, bool stored,
-                        bool overlay)
+                        bool overlay, bool later)
 {
   static const char *const columns[] = {"since", "until"};
 
@@ -36,6 +37,8 @@ static void changed_sql(struct st_buffer *sql, const struct st_table_full *t, bo
     st_table_select_key(sql, t);
     st_buffer_printf(sql, " FROM \"%s\" t WHERE t.%s > ?1 AND t.%s <= ?2", t->pub.name, columns[i],
                      columns[i]);
+    if (later && i == 0)
+      st_buffer_append_string(sql, " AND t.since > 1");
   }
   if (!overlay)
     return;
@@ -52,7 +55,7 @@ int st_keylist_changed(struct st_keylist *list, struct st_catalog *c, struct st_
   ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
   int r;
 
-  changed_sql(&sql, t, t->stored > 0, overlay && t->live);
+  changed_sql(&sql, t, t->stored > 0, overlay && t->live, after > 0);
   if (!sql.length)
     return 0;
   ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);

@@ -6,12 +6,8 @@
 
 #define FIELDS 12
 
-int st_header_write(struct st_header *h, const struct st_keys *keys, struct st_buffer *out,
-                    struct st_error *err)
+static void write_fields(const struct st_header *h, struct st_buffer *out)
 {
-  size_t start = out->length;
-  uint8_t signature[ST_SIGNATURE_SIZE];
-
   st_cbor_array(out, FIELDS);
   st_cbor_string(out, ST_HEADER_FORMAT);
   st_cbor_integer(out, ST_HEADER_VERSION);
@@ -28,11 +24,25 @@ int st_header_write(struct st_header *h, const struct st_keys *keys, struct st_b
     st_cbor_text(out, h->message, h->message_length);
   else
     st_cbor_null(out);
-  if (st_sign(keys, out->data + start, out->length - start, signature, err) < 0)
+}
+
+int st_header_write(struct st_header *h, const struct st_keys *keys, struct st_buffer *out,
+                    struct st_error *err)
+{
+  size_t start = out->length;
+
+  write_fields(h, out);
+  if (st_sign(keys, out->data + start, out->length - start, h->signature, err) < 0)
     return -1;
-  st_buffer_append(out, signature, sizeof(signature));
+  st_buffer_append(out, h->signature, sizeof(h->signature));
   st_digest(h->digest, out->data + start, out->length - start);
   return 0;
+}
+
+void st_header_compose(const struct st_header *h, struct st_buffer *out)
+{
+  write_fields(h, out);
+  st_buffer_append(out, h->signature, sizeof(h->signature));
 }
 
 static int read_format(struct st_cbor *in, struct st_error *err)
@@ -73,19 +83,26 @@ static int read_fields(struct st_header *h, struct st_cbor *in, struct st_error 
   return 0;
 }
 
-int st_header_read(struct st_header *h, const void *data, size_t length, struct st_error *err)
+int st_header_parse(struct st_header *h, const void *data, size_t length, struct st_error *err)
 {
   *h = (struct st_header){0};
   if (length <= ST_SIGNATURE_SIZE || length > ST_HEADER_MAX)
     return st_fail(err, 0, "header: %zu bytes are not one", length);
 
-  size_t signed_length = length - ST_SIGNATURE_SIZE;
-  struct st_cbor in = {data, signed_length};
-  if (read_format(&in, err) < 0 || read_fields(h, &in, err) < 0 ||
-      st_verify_signature(h->public_key, data, signed_length, (const uint8_t *)data + signed_length,
-                          err) < 0)
+  struct st_cbor in = {data, length - ST_SIGNATURE_SIZE};
+  if (read_format(&in, err) < 0 || read_fields(h, &in, err) < 0)
     return st_wrap(err, "header");
+  memcpy(h->signature, (const char *)data + length - ST_SIGNATURE_SIZE, ST_SIGNATURE_SIZE);
   st_digest(h->digest, data, length);
+  return 0;
+}
+
+int st_header_read(struct st_header *h, const void *data, size_t length, struct st_error *err)
+{
+  if (st_header_parse(h, data, length, err) < 0)
+    return -1;
+  if (st_verify_signature(h->public_key, data, length - ST_SIGNATURE_SIZE, h->signature, err) < 0)
+    return st_wrap(err, "header");
   return 0;
 }
 

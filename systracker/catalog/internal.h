@@ -232,6 +232,9 @@ void st_table_select(struct st_buffer *sql, const struct st_table_full *t, bool 
 void st_table_select_live(struct st_buffer *sql, const struct st_table_full *t);
 /* Appends the key columns as expressions over `t`. */
 void st_table_select_key(struct st_buffer *sql, const struct st_table_full *t);
+/* Appends the SQL of the index of `since`: of rows that did not begin with checkpoint 1, so that a
+ * query has to say `since > 1` for it to be used. */
+void st_table_since_index(const struct st_table_full *t, struct st_buffer *sql);
 int st_table_make_live(struct st_catalog *c, struct st_table_full *t, struct st_error *err);
 /* The canonical encoding of what was declared at `number`. */
 void st_tables_encode(struct st_catalog *c, int64_t number, struct st_buffer *out);
@@ -322,8 +325,8 @@ int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_er
 /* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err);
-/* Brings a writer's catalog to the schema in which leaves lie in bunches. */
-int st_state_raise(struct st_catalog *c, struct st_error *err);
+/* Makes the tree that is kept anew from the facts of the latest checkpoint. */
+int st_state_rebuild(struct st_catalog *c, struct st_error *err);
 /* The root of the tree that is kept. */
 int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
 /* The root over all facts stored at `number`, from nothing but them. */
@@ -351,7 +354,19 @@ int st_keylist_changed(struct st_keylist *list, struct st_catalog *c, struct st_
 int st_tags_put(struct st_catalog *c, struct st_error *err);
 extern const struct st_table st_core_tables[];
 
-/* The row of a checkpoint, as the open transaction makes it (commit.c). */
+/* The header is stored in parts: `body`, `signature`, and where they are others than those of the
+ * checkpoint before, `declarations` and `public_key`; the rest stands in other columns. */
+#define ST_CHECKPOINT_TABLE                                                                        \
+  "checkpoint (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, epoch INTEGER NOT NULL,"         \
+  " message TEXT, incomplete INTEGER NOT NULL, begun INTEGER NOT NULL, ended INTEGER NOT NULL,"    \
+  " state_root BLOB NOT NULL, header_digest BLOB NOT NULL, body BLOB NOT NULL,"                    \
+  " signature BLOB NOT NULL, declarations BLOB, public_key BLOB)"
+
+/* Brings a writer's catalog to this schema (raise.c). */
+int st_catalog_raise(struct st_catalog *c, struct st_error *err);
+
+/* The row of a checkpoint, as the open transaction makes it; those before it are there (commit.c).
+ */
 int st_checkpoint_store(struct st_catalog *c, const struct st_checkpoint *cp,
                         const struct st_buffer *header, struct st_error *err);
 
@@ -400,7 +415,7 @@ int st_gap_check(const struct st_catalog *c, int64_t number, struct st_error *er
 
 /* ---- The chain ------------------------------------------------------------------------------- */
 
-/* One record as the chain file has it: length, header, signature. */
+/* One record as it travels: length, header, signature. */
 void st_chain_record(struct st_buffer *out, const void *data, size_t length);
 /* The record at `at`: header and signature, borrowed; 4 bytes more are taken.  1: the bytes end
  * before it does. */
@@ -408,10 +423,14 @@ int st_chain_next(const struct st_buffer *chain, size_t at, const char **ret, si
                   struct st_error *err);
 /* Appends what the chain file lacks; anything else that differs is an error (chain.c). */
 int st_chain_complete(struct st_catalog *c, struct st_error *err);
-/* Calls fn with each record of the chain file: header and signature.  1: the file ends within a
- * record. */
-typedef int st_chain_fn(void *arg, const void *data, size_t length, struct st_error *err);
+/* Calls fn with each record of the chain file: the digest of a header with its signature.  1: the
+ * file ends within a record. */
+typedef int st_chain_fn(void *arg, const uint8_t digest[ST_DIGEST_SIZE], struct st_error *err);
 int st_chain_each(struct st_catalog *c, st_chain_fn *fn, void *arg, struct st_error *err);
+/* What a header takes from the one before this number: its digest, declarations and public key;
+ * zeros where there is none. */
+int st_header_before(struct st_catalog *c, int64_t number, struct st_header *ret,
+                     struct st_error *err);
 /* Each checkpoint's header, signature behind it, as the catalog has it. */
 typedef int st_header_fn(void *arg, int64_t number, const void *data, size_t length,
                          struct st_error *err);

@@ -15,6 +15,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/manifest.c \
 	systracker/catalog/object.c \
 	systracker/catalog/prune.c systracker/catalog/prune.h \
+	systracker/catalog/raise.c \
 	systracker/catalog/row.c \
 	systracker/catalog/scan.c \
 	systracker/catalog/snapshot.c systracker/catalog/snapshot.h \

@@ -161,16 +161,17 @@ static int move_rows(struct st_catalog *c, const struct st_table_full *t, int64_
                      struct st_error *err)
 {
   const char *name = t->pub.name;
-  ST_AUTO_FREE char *delete = st_format(
-      "DELETE FROM \"%s\" WHERE since IN (SELECT number FROM temp.pruning) AND until IS NOT NULL"
-      " AND (SELECT next FROM temp.pruning WHERE number = since) ="
-      " ifnull((SELECT next FROM temp.pruning WHERE number = until), until)",
-      name);
+  ST_AUTO_FREE char *delete =
+      st_format("DELETE FROM \"%s\" WHERE since > 1 AND since IN (SELECT number FROM temp.pruning)"
+                " AND until IS NOT NULL"
+                " AND (SELECT next FROM temp.pruning WHERE number = since) ="
+                " ifnull((SELECT next FROM temp.pruning WHERE number = until), until)",
+                name);
   ST_AUTO_FREE char *move =
       st_format("UPDATE \"%s\" SET until = (SELECT next FROM temp.pruning WHERE number = until)"
                 " WHERE until IN (SELECT number FROM temp.pruning);"
                 "UPDATE \"%s\" SET since = (SELECT next FROM temp.pruning WHERE number = since)"
-                " WHERE since IN (SELECT number FROM temp.pruning)",
+                " WHERE since > 1 AND since IN (SELECT number FROM temp.pruning)",
                 name, name);
 
   if (st_sql_exec(c, delete, err) < 0)
@@ -201,7 +202,8 @@ static int find_same(struct st_catalog *c, const struct st_table_full *t, int64_
     st_buffer_printf(&sql, "b.\"%s\", ", t->pub.declaration.columns[i].name);
   st_buffer_printf(&sql,
                    "b.since FROM \"%s\" b CROSS JOIN \"%s\" a"
-                   " WHERE b.since IN (SELECT next FROM temp.pruning) AND a.until = b.since AND ",
+                   " WHERE b.since > 1 AND b.since IN (SELECT next FROM temp.pruning)"
+                   " AND a.until = b.since AND ",
                    t->pub.name, t->pub.name);
   same_key(&sql, t, "a", "b");
   st_buffer_append_string(&sql, " AND a.absent = b.absent");

@@ -426,10 +426,12 @@ int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
 static bool table_changed(struct st_catalog *c, const struct st_table_full *t)
 {
   ST_AUTO_FREE char *sql =
-      c->overlay ? st_format("SELECT 1 FROM temp.\"live.%s\" LIMIT 1", t->pub.name)
-                 : st_format("SELECT EXISTS (SELECT 1 FROM \"%s\" WHERE since = %lld) OR"
-                             " EXISTS (SELECT 1 FROM \"%s\" WHERE until = %lld)",
-                             t->pub.name, (long long)c->number, t->pub.name, (long long)c->number);
+      c->overlay
+          ? st_format("SELECT 1 FROM temp.\"live.%s\" LIMIT 1", t->pub.name)
+          : st_format("SELECT EXISTS (SELECT 1 FROM \"%s\" WHERE since = %lld%s) OR"
+                      " EXISTS (SELECT 1 FROM \"%s\" WHERE until = %lld)",
+                      t->pub.name, (long long)c->number, c->number > 1 ? " AND since > 1" : "",
+                      t->pub.name, (long long)c->number);
   int64_t n = 0;
 
   if (c->overlay ? !t->live : !t->stored)

@@ -8,7 +8,7 @@
  * is what the header was signed over; the state root proves both.
  *
  * Between: for each checkpoint passed over, why its facts do not come (8 bits: enum st_held), then
- * its record as in `chain`.
+ * its record.
  */
 #include "systracker/catalog/snapshot.h"
 

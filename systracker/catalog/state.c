@@ -9,20 +9,23 @@
  * and not on how they came to be so.  (RFC 6962 2.1 for the prefixes; Dahlberg et al. 2016,
  * "Efficient Sparse Merkle Trees", for subtrees with one leaf.)
  *
- * Kept are the leaves, in a bunch for each of the subtrees below the first few bits, and the hashes
- * of those: a checkpoint costs its changes, the leaves of each subtree that they touch, and the
- * nodes above all subtrees.  There are as many subtrees as keep both small: the catalog of a small
- * host would consist of little else, and one of millions of facts would read long bunches.
+ * Kept are the leaves' hashes, with as much of K as tells them apart, in a bunch for each of the
+ * subtrees below the first few bits, and the hashes of those: a checkpoint costs its changes, the
+ * leaves of each subtree that they touch, and the nodes above all subtrees.  There are as many
+ * subtrees as keep both small: the catalog of a small host would consist of little else, and one of
+ * millions of facts would read long bunches.
  */
 #include "systracker/catalog/internal.h"
 
+#define KEPT                                                                                       \
+  16 /* bytes of K: who could make two that agree in as many could break more than this */
 #define MOST_BITS 16
 #define OLD_BITS 12    /* in the schema before */
 #define MOST_LEAVES 96 /* in a bunch, on the average: more are split, to a quarter of that */
 #define FLUSH 262144   /* leaves gathered before they are written: 16 MiB */
 
 struct leaf {
-  uint8_t key[ST_DIGEST_SIZE], value[ST_DIGEST_SIZE];
+  uint8_t key[KEPT], hash[ST_DIGEST_SIZE];
   bool gone;
 };
 
@@ -53,7 +56,7 @@ static struct leaf *leaves_add(struct leaves *l)
 
 static int compare_leaves(const void *a, const void *b)
 {
-  return memcmp(((const struct leaf *)a)->key, ((const struct leaf *)b)->key, ST_DIGEST_SIZE);
+  return memcmp(((const struct leaf *)a)->key, ((const struct leaf *)b)->key, KEPT);
 }
 
 /* ---- Hashes ---------------------------------------------------------------------------------- */
@@ -81,15 +84,15 @@ static struct node join(const struct node *left, const struct node *right)
 }
 
 /* The tree over sorted leaves that agree in their first `depth` bits; recursion ends where K's do
- * not agree any more, at 256 at the latest. */
+ * not agree any more, at the end of what is kept of them at the latest. */
 static struct node tree(const struct leaf *leaves, size_t n, unsigned depth)
 {
   struct node up = {.leaves = n};
   size_t middle = 0;
 
   if (n == 1)
-    hash_pair(up.hash, 0, leaves->key, leaves->value);
-  if (n <= 1 || depth >= 8 * ST_DIGEST_SIZE)
+    memcpy(up.hash, leaves->hash, sizeof(up.hash));
+  if (n <= 1 || depth >= 8 * KEPT)
     return up;
   while (middle < n && !(leaves[middle].key[depth / 8] & (0x80 >> depth % 8)))
     middle++;
@@ -102,11 +105,13 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
                       bool gone, struct st_buffer *bytes, struct leaf *out)
 {
   size_t n = gone || absent ? t->pub.nkeys : st_row_length(t, row);
+  uint8_t key[ST_DIGEST_SIZE], value[ST_DIGEST_SIZE];
 
   st_buffer_clear(bytes);
   st_buffer_append(bytes, t->pub.name, strlen(t->pub.name) + 1);
   st_key_encode(t, row, bytes);
-  st_digest(out->key, bytes->data, bytes->length);
+  st_digest(key, bytes->data, bytes->length);
+  memcpy(out->key, key, KEPT);
   out->gone = gone;
   if (gone)
     return;
@@ -115,7 +120,8 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
   st_cbor_bool(bytes, absent);
   for (size_t i = t->pub.nkeys; i < n; i++)
     st_cbor_value(bytes, &row[i]);
-  st_digest(out->value, bytes->data, bytes->length);
+  st_digest(value, bytes->data, bytes->length);
+  hash_pair(out->hash, 0, key, value);
 }
 
 /* ---- Nodes that are kept ----------------------------------------------------------------------
@@ -241,8 +247,8 @@ static void join_all(const struct st_state *s, uint8_t root[ST_DIGEST_SIZE])
 /* ---- Leaves that are kept ----------------------------------------------------------------------
  */
 
-/* K and V of each, one behind the other, by K. */
-#define PAIR ((size_t)2 * ST_DIGEST_SIZE)
+/* What is kept of K, and the hash, of each, one behind the other, by K. */
+#define PAIR ((size_t)KEPT + ST_DIGEST_SIZE)
 
 static int read_bunch(struct st_catalog *c, size_t prefix, struct leaves *out, struct st_error *err)
 {
@@ -260,8 +266,8 @@ static int read_bunch(struct st_catalog *c, size_t prefix, struct leaves *out, s
     return damaged(c, err);
   for (size_t at = 0; at < length; at += PAIR) {
     struct leaf *leaf = leaves_add(out);
-    memcpy(leaf->key, bytes + at, ST_DIGEST_SIZE);
-    memcpy(leaf->value, bytes + at + ST_DIGEST_SIZE, ST_DIGEST_SIZE);
+    memcpy(leaf->key, bytes + at, KEPT);
+    memcpy(leaf->hash, bytes + at + KEPT, ST_DIGEST_SIZE);
   }
   return 0;
 }
@@ -276,8 +282,8 @@ static int write_bunch(struct st_state *s, size_t prefix, const struct leaves *l
   st_buffer_clear(&s->bytes);
   st_buffer_reserve(&s->bytes, leaves->count * PAIR);
   for (size_t i = 0; i < leaves->count; i++) {
-    st_buffer_append(&s->bytes, leaves->items[i].key, ST_DIGEST_SIZE);
-    st_buffer_append(&s->bytes, leaves->items[i].value, ST_DIGEST_SIZE);
+    st_buffer_append(&s->bytes, leaves->items[i].key, KEPT);
+    st_buffer_append(&s->bytes, leaves->items[i].hash, ST_DIGEST_SIZE);
   }
   sqlite3_bind_int64(set, 1, (int64_t)prefix);
   sqlite3_bind_blob64(set, 2, s->bytes.data ? s->bytes.data : "", s->bytes.length, SQLITE_STATIC);
@@ -416,59 +422,6 @@ int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row
   return s->leaves.count < FLUSH ? 0 : flush(s, err);
 }
 
-/* ---- The schema before ------------------------------------------------------------------------
- */
-
-/* Each leaf had a row of its own. */
-static int take_old_leaves(struct st_state *s, struct st_error *err)
-{
-  ST_AUTO_STATEMENT *all = st_sql_prepare(s->c, "SELECT key, value FROM leaf ORDER BY key", err);
-  int r = all ? 0 : -1;
-
-  while (r == 0 && (r = st_sql_step(s->c, all, err)) == 1) {
-    if (sqlite3_column_bytes(all, 0) != ST_DIGEST_SIZE ||
-        sqlite3_column_bytes(all, 1) != ST_DIGEST_SIZE)
-      return damaged(s->c, err);
-    struct leaf *leaf = leaves_add(&s->leaves);
-    memcpy(leaf->key, sqlite3_column_blob(all, 0), ST_DIGEST_SIZE);
-    memcpy(leaf->value, sqlite3_column_blob(all, 1), ST_DIGEST_SIZE);
-    r = s->leaves.count < FLUSH ? 0 : flush(s, err);
-  }
-  return r == 0 ? flush(s, err) : r;
-}
-
-static int raise_schema(struct st_catalog *c, struct st_error *err)
-{
-  ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
-  ST_AUTO_FREE char *version = st_format("PRAGMA user_version = %d", ST_CATALOG_SCHEMA_BUNCHES);
-
-  if (st_sql_exec(c,
-                  "CREATE TABLE bunch (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
-                  "CREATE TABLE IF NOT EXISTS gap (number INTEGER PRIMARY KEY,"
-                  " why INTEGER NOT NULL); DELETE FROM node",
-                  err) < 0 ||
-      take_old_leaves(s, err) < 0 || st_sql_exec(c, "DROP TABLE leaf", err) < 0)
-    return -1;
-  return st_sql_exec(c, version, err);
-}
-
-int st_state_raise(struct st_catalog *c, struct st_error *err)
-{
-  int64_t version;
-
-  if (st_sql_number(c, "PRAGMA user_version", 0, &version, err) < 0)
-    return -1;
-  if (version >= ST_CATALOG_SCHEMA_BUNCHES)
-    return 0;
-  if (st_sql_exec(c, "BEGIN IMMEDIATE", err) < 0)
-    return -1;
-  if (raise_schema(c, err) < 0) {
-    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-    return st_wrap(err, "cannot bring the catalog to this version");
-  }
-  return st_sql_exec(c, "COMMIT", err);
-}
-
 /* ---- The root ---------------------------------------------------------------------------------
  */
 
@@ -526,4 +479,16 @@ int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGES
   struct node top = tree(leaves.items, leaves.count, 0);
   memcpy(root, top.hash, ST_DIGEST_SIZE);
   return r;
+}
+
+int st_state_rebuild(struct st_catalog *c, struct st_error *err)
+{
+  ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
+  uint8_t root[ST_DIGEST_SIZE];
+  int64_t latest = st_catalog_latest(c);
+  int r = st_sql_exec(c, "DELETE FROM bunch; DELETE FROM node", err);
+
+  for (size_t i = 0; i < c->count && r == 0 && latest > 0; i++)
+    r = add_table(c, latest, c->tables[i], &s->leaves, err);
+  return r < 0 ? r : st_state_root(s, root, err);
 }

@@ -113,7 +113,7 @@ static void test_chain_is_completed(void **state)
   chain_file(f, &whole);
   for (size_t n = 0; n <= whole.length; n += 1 + n % 7) {
     set_chain(f, whole.data, n);
-    if (n + 100 < whole.length)
+    if (n + 1 < whole.length)
       assert_found(f, "chain: ");
     reopen(f, ST_CATALOG_WRITE);
     chain_file(f, &now);
@@ -161,14 +161,9 @@ static void test_chain_flipped(void **state)
   assert_no_writer(f);
 }
 
-static size_t record_at(const struct st_buffer *chain, int n)
+static size_t record_at(int n)
 {
-  size_t at = strlen("SysTracker chain 1\n");
-
-  while (n-- > 0)
-    at += 4 + ST_SIGNATURE_SIZE + (uint8_t)chain->data[at] +
-          256 * (size_t)(uint8_t)chain->data[at + 1];
-  return at;
+  return strlen("SysTracker chain 2\n") + (size_t)n * ST_DIGEST_SIZE;
 }
 
 static void test_chain_spliced(void **state)
@@ -179,7 +174,7 @@ static void test_chain_spliced(void **state)
   for (int i = 1; i <= 3; i++)
     make_night(f, i);
   chain_file(f, &chain);
-  size_t one = record_at(&chain, 1), two = record_at(&chain, 2);
+  size_t one = record_at(1), two = record_at(2);
 
   st_buffer_append(&bad, chain.data, one); /* the second is left out */
   st_buffer_append(&bad, chain.data + two, chain.length - two);
@@ -207,16 +202,14 @@ static void test_catalog_changed(void **state)
       {"UPDATE fake_entry SET until = 3 WHERE until = 2",
        "UPDATE fake_entry SET until = 2 WHERE until = 3 AND since = 1", "do not follow each other"},
       {"UPDATE checkpoint SET message = 'x' WHERE number = 2",
-       "UPDATE checkpoint SET message = NULL WHERE number = 2",
-       "checkpoint 2: is listed otherwise"},
+       "UPDATE checkpoint SET message = NULL WHERE number = 2", "checkpoint 2: header: "},
       {"UPDATE checkpoint SET time = time + 1 WHERE number = 1",
-       "UPDATE checkpoint SET time = time - 1 WHERE number = 1",
-       "checkpoint 1: is listed otherwise"},
+       "UPDATE checkpoint SET time = time - 1 WHERE number = 1", "checkpoint 1: header: "},
       {"UPDATE attribute SET flags = 8 WHERE name = 'mode'",
        "UPDATE attribute SET flags = 16 WHERE name = 'mode'", "its tables are not those"},
       {"UPDATE path SET path = x'2f62' WHERE path = x'2f61'",
        "UPDATE path SET path = x'2f61' WHERE path = x'2f62'", "its facts are not those"},
-      {"DELETE FROM checkpoint WHERE number = 2", NULL, "does not name the header before it"},
+      {"DELETE FROM checkpoint WHERE number = 2", NULL, "checkpoint 3: header: "},
   };
   struct fixture *f = *state;
 
