@@ -11,6 +11,7 @@ SHELL_TESTS = \
 	tests/test-changing-files.sh \
 	tests/test-checkpoint.sh \
 	tests/test-damage.sh \
+	tests/test-deviations-view.sh \
 	tests/test-diff.sh \
 	tests/test-empty-packages.sh \
 	tests/test-expected.sh \

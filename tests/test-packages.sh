@@ -88,8 +88,6 @@ expect_status 0 systracker packages --keep "$debs/toy_1_all.deb"
 expect_status 0 systracker verify
 
 # Later things, and nonsense, are refused in words.
-expect_status 1 systracker packages --deviations
-one_error 'not in this version'
 expect_status 2 systracker packages --keep
 expect_status 2 systracker packages toy
 

@@ -186,6 +186,13 @@ int st_catalog_each(struct st_catalog *c, int64_t number, const struct st_catalo
 int st_catalog_last_change(struct st_catalog *c, const struct st_catalog_table *table,
                            int64_t number, int64_t *ret, struct st_error *err);
 
+/* The stored rows alone, by key: those that say that something expected is absent among them (not
+ * `present`), what manifests say not.  Of entry tables these are the deviations, and what no
+ * manifest speaks of. */
+int st_catalog_each_stored(struct st_catalog *c, int64_t number,
+                           const struct st_catalog_table *table, st_fact_fn *fn, void *arg,
+                           struct st_error *err);
+
 /* Differences between `a` (0: nothing) and `b` (may be ST_LIVE): entries first, by path and then
  * table; then the other tables by name and key.  A column that is ST_NULL on either side does not
  * differ.  Rows that became known by a new column alone are left out. */

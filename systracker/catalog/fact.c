@@ -413,3 +413,20 @@ int st_catalog_each(struct st_catalog *c, int64_t number, const struct st_catalo
   st_buffer_free(&e.range.high_bytes);
   return r;
 }
+
+int st_catalog_each_stored(struct st_catalog *c, int64_t number,
+                           const struct st_catalog_table *table, st_fact_fn *fn, void *arg,
+                           struct st_error *err)
+{
+  struct st_rows rows;
+  ST_AUTO_VIEW view;
+  int r;
+
+  if (st_view_begin(&view, c, err) < 0 || st_gap_check(c, number, err) < 0)
+    return -1;
+  r = st_rows_open(&rows, c, number, st_full(table), NULL, NULL, err);
+  while (r == 0 && (r = st_rows_next(&rows, err)) == 1)
+    r = fn(arg, &rows.row, err);
+  st_rows_close(&rows);
+  return r;
+}

@@ -31,6 +31,7 @@ EXTRA_DIST += systracker/tracker/host.syms
 libsystracker_la_SOURCES += \
 	systracker/tracker/cli.c systracker/tracker/cli.h \
 	systracker/tracker/render.c systracker/tracker/render.h \
+	systracker/tracker/render-deviations.c \
 	systracker/tracker/render-group.c \
 	systracker/tracker/render-history.c \
 	systracker/tracker/render-internal.h \

@@ -102,6 +102,7 @@ struct st_patch_sides {
   int64_t a, b;
   bool live; /* b is ST_LIVE */
   struct st_packaged_texts *texts;
+  const char *a_words; /* what the side before is, escaped; NULL: "at NUMBER" */
 };
 
 /* The unified diff of what the group's path or key contains: appends it (nothing: there is no

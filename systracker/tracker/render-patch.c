@@ -119,6 +119,8 @@ static char *label(const struct st_patch_sides *sides, const struct st_change *c
   int64_t number = after ? sides->b : sides->a;
   if (after && sides->live)
     return st_format("b%s live", name.data);
+  if (!after && sides->a_words)
+    return st_format("a%s %s", name.data, sides->a_words);
   return st_format("%c%s at %" PRId64, after ? 'b' : 'a', name.data, number);
 }
 

@@ -27,6 +27,15 @@ int64_t st_render_changes(struct st_tracker *t, const struct st_cli *cli, int64_
 int64_t st_render_history(struct st_tracker *t, const struct st_cli *cli, const char *path,
                           int64_t limit, bool times, struct st_error *err);
 
+struct st_deviation_options {
+  bool stat;       /* one line each, without the texts' differences */
+  bool unpackaged; /* what belongs to no package is listed, not only counted */
+};
+
+/* Prints what is not as its package has it at `number`, by packages. */
+int st_render_deviations(struct st_tracker *t, const struct st_cli *cli, int64_t number,
+                         const struct st_deviation_options *options, struct st_error *err);
+
 /* One change in words, e.g. "mode 0644 → 0600", by the plug-in's `explain` or column by column;
  * appends, without a newline.  Nothing appended: nothing to show (quiet columns only). */
 int st_render_words(struct st_tracker *t, const struct st_change *change, bool times,

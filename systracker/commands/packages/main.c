@@ -11,36 +11,42 @@
 #include "systracker/base/text.h"
 #include "systracker/tracker/packagefetch.h"
 #include "systracker/tracker/packagefile.h"
-#include "systracker/tracker/cli.h"
+#include "systracker/tracker/render.h"
 
-enum { OPT_KEEP = 256, OPT_FETCH_MISSING, OPT_DEVIATIONS };
+enum { OPT_KEEP = 256, OPT_FETCH_MISSING, OPT_DEVIATIONS, OPT_STAT, OPT_UNPACKAGED };
 
 static const struct st_cli_option options[] = {
     {"keep", OPT_KEEP, NULL, "keep these package files, or all that lie in these folders"},
     {"fetch-missing", OPT_FETCH_MISSING, NULL,
      "fetch what is installed and not kept from the host's repositories"},
-    {"deviations", OPT_DEVIATIONS, NULL, "what differs from the packages (not in this version)"},
+    {"deviations", OPT_DEVIATIONS, NULL, "list the files that are not as their packages have them"},
+    {"stat", OPT_STAT, NULL, "of deviations: one line each, without the texts' differences"},
+    {"unpackaged", OPT_UNPACKAGED, NULL, "of deviations: list what belongs to no package, too"},
     {0},
 };
 
 struct request {
-  bool keep, fetch_missing;
+  bool keep, fetch_missing, deviations;
+  struct st_deviation_options options;
 };
 
 static int set(void *arg, int letter, const char *value, struct st_error *err)
 {
   struct request *r = arg;
   (void)value;
-  if (letter == OPT_DEVIATIONS)
-    return st_refuse(err, "--deviations is not in this version");
+  (void)err;
+  r->deviations = r->deviations || letter == OPT_DEVIATIONS;
+  r->options.stat = r->options.stat || letter == OPT_STAT;
+  r->options.unpackaged = r->options.unpackaged || letter == OPT_UNPACKAGED;
   r->keep = r->keep || letter == OPT_KEEP;
   r->fetch_missing = r->fetch_missing || letter == OPT_FETCH_MISSING;
   return 0;
 }
 
 static const struct st_cli_verb verb = {
-    "packages", "[--keep FILE|DIR...]",
-    "list installed packages whose files are kept, or keep them", options, set};
+    "packages", "[--deviations] [--keep FILE|DIR...]",
+    "list installed packages whose files are kept, keep them, or list what deviates from them",
+    options, set};
 
 /* One run. */
 struct session {
@@ -271,14 +277,44 @@ static int list(struct session *s, struct st_error *err)
 /* ---- The program --------------------------------------------------------------------------------
  */
 
+/* ---- Deviations ---------------------------------------------------------------------------------
+ */
+
+static int check_request(const struct request *r, struct st_error *err)
+{
+  if (r->deviations && (r->keep || r->fetch_missing))
+    return st_fail(err, 0, "--deviations stands alone");
+  if (!r->deviations && (r->options.stat || r->options.unpackaged))
+    return st_fail(err, 0, "--stat and --unpackaged are for --deviations");
+  return 0;
+}
+
+static int list_deviations(const struct st_cli *cli, const struct request *request,
+                           struct st_error *err)
+{
+  ST_CLEANUP(st_tracker_closep) struct st_tracker *t = NULL;
+  if (st_tracker_open(&t, &cli->tracker, ST_TRACKER_LOOK, err) < 0)
+    return -1;
+  int64_t latest = st_catalog_latest(t->catalog);
+  if (latest == 0)
+    return st_fail(err, 0, "there is no checkpoint yet: systracker checkpoint makes one");
+  pid_t pager = st_cli_pager(cli);
+  int r = st_render_deviations(t, cli, latest, &request->options, err);
+  st_cli_pager_end(pager);
+  return r < 0 ? -1 : ST_EXIT_OK;
+}
+
 static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
   struct request request = {0};
   ST_CLEANUP(session_clear) struct session s = {.cli = cli};
   int first = st_cli_parse(cli, &verb, argc, argv, &request, NULL, err);
   if (first < 0 ||
-      st_cli_operands(&verb, argc - first, request.keep, request.keep ? -1 : 0, err) < 0)
+      st_cli_operands(&verb, argc - first, request.keep, request.keep ? -1 : 0, err) < 0 ||
+      check_request(&request, err) < 0)
     return -1;
+  if (request.deviations)
+    return list_deviations(cli, &request, err);
   /* Package files need no lock: a checkpoint may be under way; nor, to be kept, a checkpoint. */
   bool alone = request.keep && !request.fetch_missing;
   if ((alone ? st_tracker_open_packages(&s.t, &cli->tracker, err)
