@@ -87,7 +87,7 @@ contains "$err" 'another digest than its name says \(packages/.*_toy_1_all.deb\)
 expect_status 0 systracker packages --keep "$debs/toy_1_all.deb"
 expect_status 0 systracker verify
 
-# Later things, and nonsense, are refused in words.
+# Nonsense is refused in words.
 expect_status 2 systracker packages --keep
 expect_status 2 systracker packages toy
 
