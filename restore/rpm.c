@@ -336,12 +336,17 @@ static int apply(struct st_package_phase *p, struct st_strings *problems, struct
 static int recover(struct st_tracker *t, const struct st_journal *j, struct st_strings *problems,
                    struct st_error *err)
 {
-  (void)j;
-  AUTO_ASKED none = {0};
+  AUTO_ASKED a = {0};
+  ST_CLEANUP(st_packages_closep) struct st_packages *kept = NULL;
   ST_AUTO_BUFFER answer = ST_BUFFER_INIT, log = ST_BUFFER_INIT;
-  struct heard h = {.asked = &none, .problems = problems};
-  int status = st_rpm_transaction(t, "recover", &none.request, &answer, &log, err);
-  if (status < 0 || st_rpm_answer_decode(answer.data, answer.length, 0, hear, &h, err) < 0)
+  struct heard h = {.asked = &a, .problems = problems};
+  const struct st_package_phase p = {.tracker = t, .journal = (struct st_journal *)j};
+  if (st_packages_open(&kept, t->store_dir, err) < 0)
+    return -1;
+  ask(&p, kept, &a);
+  int status = st_rpm_transaction(t, "recover", &a.request, &answer, &log, err);
+  if (status < 0 ||
+      st_rpm_answer_decode(answer.data, answer.length, a.request.count, hear, &h, err) < 0)
     return st_wrap(err, "rpm's database cannot be mended");
   st_strings_free(&h.left);
   return 0;

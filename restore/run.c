@@ -83,6 +83,9 @@ static int carry_out(struct st_session *s, struct st_actions *actions, struct st
     return st_session_dry_run(s, &j, &end.sum, err);
   size_t todo = j.actions.count + j.plugins.count;
   if (todo == 0) {
+    /* An interrupted restore may have changed nothing. */
+    if (undoes && st_session_close_undone(s, undoes, err) < 0)
+      return -1;
     st_report_summary(s->request->cli, &end.sum);
     return end.sum.cannot > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
   }

@@ -318,8 +318,7 @@ static int verify(struct st_session *s, const struct st_journal *j, struct st_se
   return verify_plugins(s, j, ret_wrong, err);
 }
 
-/* That restore's, and that of the packages it was a part of. */
-static int close_undone(struct st_session *s, int64_t number, struct st_error *err)
+int st_session_close_undone(struct st_session *s, int64_t number, struct st_error *err)
 {
   int dir = s->write->store_dir;
   ST_AUTO_JOURNAL undone = {0};
@@ -342,7 +341,7 @@ static int close_journal(struct st_session *s, struct st_journal *j, bool clean,
     return -1;
   if (clean && st_journal_set_state(dir, j, ST_JOURNAL_VERIFIED, err) < 0)
     return -1;
-  return j->undoes ? close_undone(s, j->undoes, err) : 0;
+  return j->undoes ? st_session_close_undone(s, j->undoes, err) : 0;
 }
 
 int st_session_keep(struct st_session *s, const char *when, const struct st_journal *j,

@@ -72,6 +72,9 @@ int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_
 int st_session_dry_run(struct st_session *s, struct st_journal *j, struct st_report_sum *sum,
                        struct st_error *err);
 
+/* That restore's journal, and that of the phases it was a part of, are undone. */
+int st_session_close_undone(struct st_session *s, int64_t number, struct st_error *err);
+
 /* Verifies by a journal's own states. */
 int st_session_verify_journal(struct st_session *s, const struct st_journal *j,
                               struct st_actions *ret, struct st_error *err);

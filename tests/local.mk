@@ -70,6 +70,8 @@ REAL_TESTS = \
 	tests/real/test-packages-refused.sh \
 	tests/real/test-packages-restore.sh \
 	tests/real/test-readme-disk.sh \
+	tests/real/test-rpm-kill.sh \
+	tests/real/test-rpm-refused.sh \
 	tests/real/test-rpm-restore.sh \
 	tests/real/test-rpm-capture.sh \
 	tests/real/test-rpm-track.sh \

@@ -15,6 +15,7 @@ plugins_rpm_track_rpm_systracker_rpm_SOURCES = \
 	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/caps.h \
 	plugins/rpm_track/rpm/cookie.c plugins/rpm_track/rpm/identify.c \
 	plugins/rpm_track/rpm/files.c plugins/rpm_track/rpm/files.h \
+	plugins/rpm_track/rpm/leftover.c plugins/rpm_track/rpm/leftover.h \
 	plugins/rpm_track/rpm/list.c plugins/rpm_track/rpm/list.h \
 	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h \
 	plugins/rpm_track/rpm/readonly.c plugins/rpm_track/rpm/readonly.h \
@@ -26,6 +27,7 @@ plugins_rpm_track_rpm_systracker_rpm_LDADD = libsystracker.la $(RPM_LIBS) $(CAP_
 if HAVE_CMOCKA
 RPM_TESTS = plugins/rpm_track/test-packages plugins/rpm_track/test-rpm_track \
 	plugins/rpm_track/rpm/test-caps plugins/rpm_track/rpm/test-files \
+	plugins/rpm_track/rpm/test-leftover \
 	plugins/rpm_track/rpm/test-paths
 check_PROGRAMS += $(RPM_TESTS)
 TESTS += $(RPM_TESTS)
@@ -45,6 +47,10 @@ plugins_rpm_track_rpm_test_files_SOURCES = plugins/rpm_track/rpm/test-files.c \
 	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/files.c plugins/rpm_track/rpm/paths.c
 plugins_rpm_track_rpm_test_files_CFLAGS = $(UNIT_CFLAGS) $(RPM_CFLAGS) $(CAP_CFLAGS)
 plugins_rpm_track_rpm_test_files_LDADD = $(UNIT_LDADD) $(RPM_LIBS) $(CAP_LIBS)
+plugins_rpm_track_rpm_test_leftover_SOURCES = plugins/rpm_track/rpm/test-leftover.c \
+	plugins/rpm_track/rpm/leftover.c plugins/rpm_track/rpm/leftover.h
+plugins_rpm_track_rpm_test_leftover_CFLAGS = $(UNIT_CFLAGS) $(RPM_CFLAGS)
+plugins_rpm_track_rpm_test_leftover_LDADD = $(UNIT_LDADD) $(RPM_LIBS)
 plugins_rpm_track_rpm_test_paths_SOURCES = plugins/rpm_track/rpm/test-paths.c \
 	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h
 plugins_rpm_track_rpm_test_paths_CFLAGS = $(UNIT_CFLAGS)

@@ -45,6 +45,7 @@ TRACKER_TESTS = \
 	systracker/tracker/test-cli \
 	systracker/tracker/test-transaction \
 	systracker/tracker/test-packagecontent \
+	systracker/tracker/test-rpmrequest \
 	systracker/tracker/test-render
 check_PROGRAMS += $(TRACKER_TESTS)
 TESTS += $(TRACKER_TESTS)
@@ -54,6 +55,9 @@ systracker_tracker_test_cli_LDADD = $(UNIT_LDADD)
 systracker_tracker_test_packagecontent_SOURCES = systracker/tracker/test-packagecontent.c
 systracker_tracker_test_packagecontent_CFLAGS = $(UNIT_CFLAGS)
 systracker_tracker_test_packagecontent_LDADD = $(UNIT_LDADD)
+systracker_tracker_test_rpmrequest_SOURCES = systracker/tracker/test-rpmrequest.c
+systracker_tracker_test_rpmrequest_CFLAGS = $(UNIT_CFLAGS)
+systracker_tracker_test_rpmrequest_LDADD = $(UNIT_LDADD)
 systracker_tracker_test_render_SOURCES = systracker/tracker/test-render.c
 systracker_tracker_test_render_CFLAGS = $(UNIT_CFLAGS)
 systracker_tracker_test_render_LDADD = $(UNIT_LDADD)

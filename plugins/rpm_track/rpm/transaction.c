@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "systracker/tracker/rpmrequest.h"
+#include "plugins/rpm_track/rpm/leftover.h"
 #include "plugins/rpm_track/rpm/verbs.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
@@ -516,9 +517,47 @@ static void remove_environment(void)
   }
 }
 
+/* The end of a transaction that still runs: librpm itself waits only on a terminal. */
+static void wait_for_rpm(struct job *j)
+{
+  ST_AUTO_FREE char *path = rpmExpand("%{?_rpmlock_path}", NULL);
+  ST_AUTO_CLOSE int fd = *path ? open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fd < 0 || fcntl(fd, F_SETLK, &lock) == 0)
+    return;
+  st_rpm_say(j->answer, ST_RPM_SAID_NOTE, ST_RPM_NO_STEP,
+             "rpm was still at work, its end was waited for");
+  while (fcntl(fd, F_SETLKW, &lock) < 0 && errno == EINTR)
+    ;
+}
+
+/* Of the packages that were to come or go: what is installed of them, and the package files. */
+static void drop_leftovers(struct job *j)
+{
+  ST_AUTO_RPM_PLACES places = {0};
+  for (size_t i = 0; i < j->request.count; i++) {
+    const struct st_rpm_step *s = &j->request.items[i];
+    rpmdbMatchIterator mi = rpmtsInitIterator(j->ts, RPMDBI_NAME, s->name, 0);
+    for (Header h; (h = rpmdbNextIterator(mi));)
+      rpm_places_add(&places, h);
+    rpmdbFreeIterator(mi);
+    for (size_t k = 0; k < s->files.count; k++) {
+      Header h = read_header(j, s->files.items[k]);
+      if (h)
+        rpm_places_add(&places, h);
+      headerFree(h);
+    }
+  }
+  size_t removed = rpm_remove_leftovers(&places);
+  ST_AUTO_FREE char *text =
+      st_format("files that rpm had not put in place yet: %zu removed", removed);
+  if (removed > 0)
+    st_rpm_say(j->answer, ST_RPM_SAID_NOTE, ST_RPM_NO_STEP, text);
+}
+
 static int recover(struct job *j, struct st_error *err)
 {
-  /* Waits for a transaction that is still running. */
+  wait_for_rpm(j);
   rpmtxn lock = rpmtxnBegin(j->ts, RPMTXN_WRITE);
   if (!lock)
     return st_fail(err, 0, "rpm's database cannot be locked");
@@ -529,6 +568,7 @@ static int recover(struct job *j, struct st_error *err)
     if (rpmtsRebuildDB(j->ts) != 0)
       return st_fail(err, 0, "rpm's database is damaged, and cannot be built anew");
   }
+  drop_leftovers(j);
   return drop_twins(j, err);
 }
 

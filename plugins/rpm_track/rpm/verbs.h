@@ -34,9 +34,9 @@ rpm_verb_fn rpm_verb_list;
  * and mends what a killed one left in the database. */
 rpm_verb_fn rpm_verb_transaction;
 
-/* identify [prove]: of the package file that is descriptor 3 here, its name, [EPOCH:]VERSION-RELEASE,
- * architecture and the SHA-256 of its header ("": it has none); with "prove" the payload is read,
- * too, and has to have the digest that the header says. */
+/* identify [prove]: of the package file that is descriptor 3 here, its name,
+ * [EPOCH:]VERSION-RELEASE, architecture and the SHA-256 of its header ("": it has none); with
+ * "prove" the payload is read, too, and has to have the digest that the header says. */
 rpm_verb_fn rpm_verb_identify;
 
 /* A field from a string; NULL is the empty one. */
