@@ -75,6 +75,7 @@ REAL_TESTS = \
 	tests/real/test-rpm-restore.sh \
 	tests/real/test-rpm-capture.sh \
 	tests/real/test-rpm-track.sh \
+	tests/real/test-rpm-fetch.sh \
 	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-sync-kill.sh \

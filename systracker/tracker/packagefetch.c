@@ -353,6 +353,7 @@ static int download_rpms(const struct fetch *f, const struct st_installed *const
     st_strings_take(&args, st_format("--destdir=/var/tmp/%s", f->scratch->name));
     st_strings_add(&args, "--setopt=timeout=20");
     st_strings_add(&args, "--setopt=retries=1");
+    st_strings_add(&args, "--setopt=strict=0");
     add_dnf_names(&args, items, count);
     int r = run_dnf(f->t, true, &args, FETCH_SECONDS, &text, err);
     came = r < 0 ? r : hand_over(f, err);
@@ -375,7 +376,8 @@ static int download_some(const struct fetch *f, const struct st_installed *const
   if (r < 0)
     return -1;
   *came += (size_t)r;
-  for (size_t i = 0, failed = 0; count > 1 && (size_t)r < count && i < count; i++) {
+  bool each = count > 1 && (size_t)r < count && !items[0]->rpm; /* dnf leaves out what it lacks */
+  for (size_t i = 0, failed = 0; each && i < count; i++) {
     int one = download(f, &items[i], 1, err);
     if (one < 0)
       return -1;

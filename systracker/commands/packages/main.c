@@ -236,8 +236,11 @@ static int fetch_missing(struct session *s, struct st_error *err)
   size_t count = 0;
   if (st_fetch_look(s->t, &s->installed, true, wanted, err) < 0)
     return -1;
-  for (size_t i = 0; i < s->installed.count; i++)
-    count += wanted[i] = wanted[i] && !s->installed.items[i].kept;
+  /* dnf fetches what it has to know of its repositories when it is asked, so it is. */
+  for (size_t i = 0; i < s->installed.count; i++) {
+    const struct st_installed *p = &s->installed.items[i];
+    count += wanted[i] = (wanted[i] || p->rpm) && !p->kept;
+  }
   if (count && st_fetch(s->t, &s->installed, wanted, on_fetched, s, err) < 0)
     return -1;
   if (gather(s, err) < 0)
