@@ -44,6 +44,12 @@ at() { sql "SELECT count(*) FROM checksum_track_file f JOIN path p ON p.id = f.p
 # Without the package file their content is nowhere, and that is said.
 expect_status 1 systracker cat 1 /usr/share/tool/text
 one_error 'as its package has it' 'not kept \(tool 1 amd64\)'
+expect_status 0 systracker explain /usr/share/tool/text
+contains "$out" '  expected by the package tool 1 amd64, since checkpoint 1: as the package declares' \
+  '^  content: as its package has it, whose file is not kept'
+expect_status 0 systracker coverage
+contains "$out" '^files that are as their package has them: 7, of these in kept package files: 0$' \
+  '^  tool 1 amd64: missing, with 8 files$'
 # What a configuration's rule keeps is in the store all the same.
 expect_status 0 systracker cat 1 /etc/tool.conf
 
@@ -67,6 +73,20 @@ each_path() # VERSION CHECKPOINT
   same "$2" /etc/tool.conf "$t/etc/tool.conf"
 }
 each_path 1 1
+
+expect_status 0 systracker explain /usr/bin/tool-again
+contains "$out" '^  content: as its package has it, whose file is kept$'
+expect_status 0 systracker --json explain /usr/lib/tool/large
+jq -e '.package.package == "tool" and .package.manifest == "package" and .package.file == "kept"
+  and .content == "package file" and .kept == false' "$out" >/dev/null || fail "JSON of explain"
+expect_status 0 systracker explain /etc/tool.conf
+contains "$out" '^  expected by the package tool 1' '^  content: kept'
+expect_status 0 systracker --json explain /etc/hosts
+jq -e '.package == null and .content == "store"' "$out" >/dev/null || fail "JSON of explain"
+expect_status 0 systracker coverage
+contains "$out" '^files that are as their package has them: 7, of these in kept package files: 7$'
+expect_status 0 systracker --json coverage
+jq -e '.expected_files == 7 and .packaged_files == 7' "$out" >/dev/null || fail "JSON of coverage"
 
 # Across an upgrade: both nights are exact.
 install_package tool 2 "$scratch/tool-2"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "systracker/base/set.h"
+#include "systracker/tracker/packaged.h"
 #include "systracker/tracker/packagefetch.h"
 
 #define LARGEST 10
@@ -30,9 +31,12 @@ struct tree {
 struct coverage {
   struct st_tracker *t;
   int64_t number;
-  struct st_set *kept;  /* paths whose content is in the store */
-  struct st_set *sizes; /* path -> bytes, of the files that a table knows by size */
-  uint64_t kept_files, expected_files, files, bytes;
+  struct st_set *kept; /* paths whose content is in the store */
+  /* Paths whose content is what a package has -> 1: its package file is kept. */
+  struct st_set *packaged;
+  struct st_set *needed; /* name of a package without -> its files of that kind */
+  struct st_set *sizes;  /* path -> bytes, of the files that a table knows by size */
+  uint64_t kept_files, expected_files, packaged_files, files, bytes;
   struct st_packages *packages; /* whose files are kept */
   struct st_installed_list installed;
   enum st_package_at *at; /* of each of them */
@@ -45,6 +49,8 @@ struct coverage {
 static void coverage_clear(struct coverage *c)
 {
   st_set_free(c->kept);
+  st_set_free(c->packaged);
+  st_set_free(c->needed);
   st_set_free(c->sizes);
   for (size_t i = 0; i < c->ntrees; i++)
     free(c->trees[i].path);
@@ -71,9 +77,27 @@ static int column_of(const struct st_table *d, const char *name, enum st_value_t
   return -1;
 }
 
+/* Whether it can be had out of a kept package file; if not, what the package is missed for. */
+static int take_packaged(struct coverage *c, const struct st_value *path, struct st_error *err)
+{
+  ST_AUTO_PACKAGED p = {0};
+  ST_AUTO_FREE char *text = st_memdup(path->u.bytes.data, path->u.bytes.length);
+  int found = st_packaged_find(c->t, c->number, text, &p, err);
+  int kept = found > 0 ? st_packaged_is_kept(c->t, &p, err) : found;
+  if (kept < 0)
+    return -1;
+  st_set_add(c->packaged, path->u.bytes.data, path->u.bytes.length, (uint64_t)kept);
+  if (found == 0 || kept > 0)
+    return 0;
+  uint64_t files = 0;
+  ST_AUTO_FREE char *name = st_packaged_name(&p);
+  st_set_get(c->needed, name, strlen(name), &files);
+  st_set_add(c->needed, name, strlen(name), files + 1);
+  return 0;
+}
+
 static int on_content(void *arg, const struct st_fact_row *fact, struct st_error *err)
 {
-  (void)err;
   struct coverage *c = arg;
   const struct st_table *d = &fact->table->declaration;
   const struct st_value *path = &fact->values[0];
@@ -85,7 +109,7 @@ static int on_content(void *arg, const struct st_fact_row *fact, struct st_error
   if (size >= 0 && fact->values[size].type == ST_INTEGER && fact->values[size].u.integer >= 0)
     st_set_add(c->sizes, path->u.bytes.data, path->u.bytes.length,
                (uint64_t)fact->values[size].u.integer);
-  return 0;
+  return fact->expected && size >= 0 ? take_packaged(c, path, err) : 0;
 }
 
 /* "/usr/lib" of "/usr/lib/x/y", "/etc" of "/etc/hosts". */
@@ -131,16 +155,17 @@ static void note_largest(struct coverage *c, const char *path, uint64_t size)
 }
 
 /* One regular file of the host. */
-static void count_file(struct coverage *c, const struct st_value *path, bool expected)
+static void count_file(struct coverage *c, const struct st_value *path)
 {
-  uint64_t size = 0;
+  uint64_t size = 0, kept;
   ST_AUTO_FREE char *name = st_memdup(path->u.bytes.data, path->u.bytes.length);
   if (st_set_get(c->kept, path->u.bytes.data, path->u.bytes.length, NULL)) {
     c->kept_files++;
     return;
   }
-  if (expected) {
+  if (st_set_get(c->packaged, path->u.bytes.data, path->u.bytes.length, &kept)) {
     c->expected_files++;
+    c->packaged_files += kept;
     return;
   }
   st_set_get(c->sizes, path->u.bytes.data, path->u.bytes.length, &size);
@@ -156,7 +181,7 @@ static int on_entry(void *arg, const struct st_fact_row *fact, struct st_error *
   int type = column_of(&fact->table->declaration, "type", ST_TEXT);
   const struct st_value *v = type >= 0 ? &fact->values[type] : NULL;
   if (v && v->type == ST_TEXT && v->u.bytes.length == 1 && *(const char *)v->u.bytes.data == 'f')
-    count_file(arg, &fact->values[0], fact->expected);
+    count_file(arg, &fact->values[0]);
   return 0;
 }
 
@@ -246,7 +271,9 @@ static void print_files(const struct coverage *c)
   ST_AUTO_FREE char *size = st_format_size(c->bytes);
   printf("files whose content is kept: %" PRIu64 "\n", c->kept_files);
   if (c->expected_files > 0)
-    printf("files that are as their package has them: %" PRIu64 "\n", c->expected_files);
+    printf("files that are as their package has them: %" PRIu64 ", of these in kept package files: "
+           "%" PRIu64 "\n",
+           c->expected_files, c->packaged_files);
   printf("files whose content is not kept: %" PRIu64 " (%s)\n", c->files, size);
   for (size_t i = 0; i < c->ntrees; i++)
     print_sized(c->trees[i].bytes, c->trees[i].path, c->trees[i].files);
@@ -277,6 +304,26 @@ static size_t count_kept(const struct st_installed_list *list, uint64_t *ret_byt
   return count;
 }
 
+/* How many files that are as the package has them are nowhere but in the package. */
+static uint64_t files_of(const struct coverage *c, const struct st_installed *p)
+{
+  uint64_t files = 0;
+  const struct st_packaged package = {
+      .name = p->name, .version = p->version, .architecture = p->architecture};
+  ST_AUTO_FREE char *name = st_packaged_name(&package);
+  st_set_get(c->needed, name, strlen(name), &files);
+  return files;
+}
+
+static void print_missing(const struct coverage *c, const struct st_installed *p, const char *at)
+{
+  uint64_t files = files_of(c, p);
+  printf("  %s %s %s: %s", st_quote(p->name), st_quote(p->version), st_quote(p->architecture), at);
+  if (files > 0)
+    printf(", with %" PRIu64 " %s", files, files == 1 ? "file" : "files");
+  putchar('\n');
+}
+
 static void print_packages(const struct coverage *c)
 {
   const struct st_installed_list *list = &c->installed;
@@ -290,8 +337,7 @@ static void print_packages(const struct coverage *c)
   for (size_t i = 0; i < list->count; i++) {
     const struct st_installed *p = &list->items[i];
     if (!p->kept)
-      printf("  %s %s %s: %s\n", st_quote(p->name), st_quote(p->version), st_quote(p->architecture),
-             st_package_at_words[c->at[i]]);
+      print_missing(c, p, st_package_at_words[c->at[i]]);
   }
 }
 
@@ -349,6 +395,7 @@ static void packages_json(json_t *o, const struct coverage *c)
     json_object_set_new(package, "version", st_json_text(p->version));
     json_object_set_new(package, "architecture", st_json_text(p->architecture));
     json_object_set_new(package, "file", json_string(st_package_at_words[c->at[i]]));
+    json_object_set_new(package, "files", json_integer((json_int_t)files_of(c, p)));
     json_array_append_new(missing, package);
   }
   json_object_set_new(o, "packages", json_integer((json_int_t)list->count));
@@ -370,6 +417,7 @@ static void print_json(const struct coverage *c)
   json_object_set_new(o, "checkpoint", json_integer(c->number));
   json_object_set_new(o, "kept_files", json_integer((json_int_t)c->kept_files));
   json_object_set_new(o, "expected_files", json_integer((json_int_t)c->expected_files));
+  json_object_set_new(o, "packaged_files", json_integer((json_int_t)c->packaged_files));
   json_object_set_new(o, "not_kept_files", json_integer((json_int_t)c->files));
   json_object_set_new(o, "not_kept_bytes", json_integer((json_int_t)c->bytes));
   json_object_set_new(o, "trees", trees);
@@ -393,7 +441,12 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
   if (latest < 0)
     return -1;
   ST_CLEANUP(coverage_clear)
-  struct coverage c = {.t = t, .number = latest, .kept = st_set_new(), .sizes = st_set_new()};
+  struct coverage c = {.t = t,
+                       .number = latest,
+                       .kept = st_set_new(),
+                       .packaged = st_set_new(),
+                       .needed = st_set_new(),
+                       .sizes = st_set_new()};
   if (gather(&c, err) < 0)
     return -1;
   if (c.ntrees > 0)

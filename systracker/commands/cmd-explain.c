@@ -2,9 +2,11 @@
 #include "systracker/commands/command.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "systracker/base/file.h"
 #include "systracker/base/meta.h"
+#include "systracker/tracker/packaged.h"
 
 static const struct st_cli_verb verb = {
     .name = "explain",
@@ -115,15 +117,20 @@ static void print_fact(const struct st_fact_row *fact, bool secret)
 struct known {
   struct st_fact_row *facts[64];
   size_t count;
-  bool secret;         /* any of them is */
-  bool kept;           /* its content is in the store */
-  int64_t kept_length; /* bytes; of secrets not told */
+  bool secret;                /* any of them is */
+  bool kept;                  /* its content is in the store */
+  int64_t kept_length;        /* bytes; of secrets not told */
+  struct st_packaged package; /* that expects something there; its name is NULL: none does */
+  bool observed;              /* by a manifest made of what was there */
+  bool as_packaged;           /* its content is what the package has */
+  bool package_kept;          /* whose file is kept */
 };
 
 static void known_clear(struct known *k)
 {
   for (size_t i = 0; i < k->count; i++)
     st_fact_free(k->facts[i]);
+  st_packaged_clear(&k->package);
 }
 
 static void look_for_object(struct explained *e, const struct st_fact_row *fact, struct known *k)
@@ -137,6 +144,30 @@ static void look_for_object(struct explained *e, const struct st_fact_row *fact,
     k->kept = true;
     k->kept_length = st_store_length(e->t->store, &v->u.id);
   }
+}
+
+/* Whether the digest is the one that the package declares. */
+static void compare_digest(const struct st_fact_row *fact, struct known *k)
+{
+  const struct st_table *d = &fact->table->declaration;
+  for (size_t i = 0; i < d->ncolumns; i++)
+    if (strcmp(d->columns[i].name, "digest") == 0 && fact->values[i].type == ST_ID)
+      k->as_packaged = k->package.has_content && !fact->values[i].u.id.keyed &&
+                       memcmp(fact->values[i].u.id.digest, k->package.content.digest,
+                              sizeof(k->package.content.digest)) == 0;
+}
+
+static int find_package(struct explained *e, struct known *k, struct st_error *err)
+{
+  int found = st_packaged_find(e->t, e->latest, e->path, &k->package, err);
+  if (found <= 0)
+    return found;
+  k->observed = st_packaged_is_observed(e->t, &k->package);
+  int kept = st_packaged_is_kept(e->t, &k->package, err);
+  k->package_kept = kept > 0;
+  for (size_t i = 0; i < k->count; i++)
+    compare_digest(k->facts[i], k);
+  return kept;
 }
 
 static int gather(struct explained *e, struct known *k, struct st_error *err)
@@ -156,7 +187,7 @@ static int gather(struct explained *e, struct known *k, struct st_error *err)
     look_for_object(e, fact, k);
     k->facts[k->count++] = st_steal(&fact);
   }
-  return 0;
+  return find_package(e, k, err) < 0 ? -1 : 0;
 }
 
 static bool shows_ids(const struct st_table *d)
@@ -167,19 +198,38 @@ static bool shows_ids(const struct st_table *d)
   return false;
 }
 
+static void print_package(const struct known *k)
+{
+  if (!k->package.name)
+    return;
+  ST_AUTO_FREE char *name = st_packaged_name(&k->package);
+  printf("  expected by the package %s, since checkpoint %" PRId64 ": %s\n", name, k->package.since,
+         k->observed ? "as it was when it was first seen, as no package file was kept"
+                     : "as the package declares it");
+}
+
+static void print_content(const struct explained *e, const struct known *k)
+{
+  ST_AUTO_FREE char *size = st_format_size(k->kept_length > 0 ? (uint64_t)k->kept_length : 0);
+  if (k->kept && k->secret)
+    printf("  content: kept, sealed\n");
+  else if (k->kept)
+    printf("  content: kept (%s)\n", size);
+  else if (k->as_packaged)
+    printf("  content: as its package has it, whose file is %s\n",
+           k->package_kept ? "kept" : "not kept (systracker packages --fetch-missing)");
+  else if (k->count > 0 && !e->is_dir)
+    printf("  content: not kept\n");
+}
+
 static void print_known(struct explained *e, const struct known *k)
 {
   for (size_t i = 0; i < k->count; i++)
     print_fact(k->facts[i], k->secret && shows_ids(&k->facts[i]->table->declaration));
   if (k->count == 0)
     printf("  nothing is known of it at checkpoint %" PRId64 "\n", e->latest);
-  ST_AUTO_FREE char *size = st_format_size(k->kept_length > 0 ? (uint64_t)k->kept_length : 0);
-  if (k->kept && k->secret)
-    printf("  content: kept, sealed\n");
-  else if (k->kept)
-    printf("  content: kept (%s)\n", size);
-  else if (k->count > 0 && !e->is_dir)
-    printf("  content: not kept\n");
+  print_package(k);
+  print_content(e, k);
   ST_AUTO_FREE char *unobserved = st_catalog_unobserved(e->t->catalog, e->latest, e->path);
   if (unobserved)
     printf("  not seen at checkpoint %" PRId64 ": %s\n", e->latest, unobserved);
@@ -250,6 +300,25 @@ static json_t *fact_json(const struct known *k, const struct st_fact_row *fact)
   return o;
 }
 
+static json_t *package_json(const struct known *k)
+{
+  if (!k->package.name)
+    return json_null();
+  json_t *o = st_packaged_json(&k->package);
+  json_object_set_new(o, "since", json_integer(k->package.since));
+  json_object_set_new(o, "manifest", json_string(k->observed ? "observed" : "package"));
+  json_object_set_new(o, "file", json_string(k->package_kept ? "kept" : "missing"));
+  return o;
+}
+
+/* Where it would come from. */
+static json_t *content_json(const struct known *k)
+{
+  if (k->kept)
+    return json_string("store");
+  return k->as_packaged && k->package_kept ? json_string("package file") : json_null();
+}
+
 static void set_known(struct explained *e, const struct known *k, json_t *o)
 {
   json_t *facts = json_array();
@@ -260,6 +329,8 @@ static void set_known(struct explained *e, const struct known *k, json_t *o)
   json_object_set_new(o, "facts", facts);
   json_object_set_new(o, "secret", json_boolean(k->secret));
   json_object_set_new(o, "kept", json_boolean(k->kept));
+  json_object_set_new(o, "package", package_json(k));
+  json_object_set_new(o, "content", content_json(k));
   json_object_set_new(o, "unobserved", unobserved ? st_json_words(unobserved) : json_null());
 }
 
