@@ -32,7 +32,14 @@ static void changed_sql(struct st_buffer *sql, const struct st_table_full *t, bo
 {
   static const char *const columns[] = {"since", "until"};
 
-  for (size_t i = 0; stored && i < 2; i++) {
+  if (stored && overlay && t->emptied) { /* all that was in force at either end, or between */
+    st_buffer_append_string(sql, "SELECT ");
+    st_table_select_key(sql, t);
+    st_buffer_printf(sql,
+                     " FROM \"%s\" t WHERE t.since <= ?2 AND (t.until IS NULL OR t.until > ?1)",
+                     t->pub.name);
+  }
+  for (size_t i = 0; stored && !(overlay && t->emptied) && i < 2; i++) {
     st_buffer_append_string(sql, i ? " UNION SELECT " : "SELECT ");
     st_table_select_key(sql, t);
     st_buffer_printf(sql, " FROM \"%s\" t WHERE t.%s > ?1 AND t.%s <= ?2", t->pub.name, columns[i],
@@ -97,7 +104,8 @@ static int compare_keys(const void *a, const void *b)
   return st_key_compare(x->t, x->key->values, y->key->values);
 }
 
-static int collect(struct st_catalog *c, int64_t a, int64_t b, struct st_keylist *list,
+/* `others`: without tables of entries. */
+static int collect(struct st_catalog *c, int64_t a, int64_t b, bool others, struct st_keylist *list,
                    struct st_error *err)
 {
   struct st_at x = st_at(c, a), y = st_at(c, b);
@@ -106,7 +114,8 @@ static int collect(struct st_catalog *c, int64_t a, int64_t b, struct st_keylist
   int r = 0;
 
   for (size_t i = 0; i < c->count && r == 0; i++)
-    r = st_keylist_changed(list, c, c->tables[i], low, high, x.overlay || y.overlay, err);
+    if (!others || !st_is_entry(c->tables[i]))
+      r = st_keylist_changed(list, c, c->tables[i], low, high, x.overlay || y.overlay, err);
   if (r == 0)
     r = st_manifest_changes(c, a, b, add_expected, list, err);
   if (r == 0)
@@ -184,6 +193,106 @@ static int compare_at(struct st_catalog *c, const struct st_key *key, int64_t a,
   return packaged < 0 ? -1 : fn(arg, &change, err);
 }
 
+/* ---- All of the tables of entries is gone -----------------------------------------------------
+ */
+
+/* Their rows at a checkpoint, side by side. */
+struct gone {
+  struct st_catalog *c;
+  struct st_rows *rows; /* one a table */
+  bool *have;           /* it stands on a row */
+  size_t count;
+};
+
+/* 1: nothing of them is there now, and nothing is expected. */
+static int all_is_gone(struct st_catalog *c, int64_t b, struct st_error *err)
+{
+  if (b != ST_LIVE || !c->overlay || !c->manifests_checked || !c->no_manifests)
+    return 0;
+  for (size_t i = 0; i < c->count; i++) {
+    const struct st_table_full *t = c->tables[i];
+    int64_t some = 0;
+
+    if (!st_is_entry(t) || !t->live)
+      continue;
+    ST_AUTO_FREE char *sql =
+        st_format("SELECT EXISTS (SELECT 1 FROM temp.\"live.%s\")", t->pub.name);
+    if (st_sql_number(c, sql, 0, &some, err) < 0)
+      return -1;
+    if (some || (t->stored && !t->emptied))
+      return 0;
+  }
+  return 1;
+}
+
+static int gone_next(struct gone *g, size_t i, struct st_error *err)
+{
+  int r = st_rows_next(&g->rows[i], err);
+
+  g->have[i] = r == 1;
+  return r < 0 ? -1 : 0;
+}
+
+static int gone_open(struct gone *g, struct st_catalog *c, int64_t a, struct st_error *err)
+{
+  const struct st_value low = st_path_value("/"), high = st_path_value("0"); /* behind '/' */
+  int r = 0;
+
+  *g = (struct gone){c, st_calloc(c->count + 1, sizeof(*g->rows)),
+                     st_calloc(c->count + 1, sizeof(bool)), 0};
+  for (size_t i = 0; i < c->count && r == 0; i++) {
+    if (!st_is_entry(c->tables[i]))
+      continue;
+    r = st_rows_open(&g->rows[g->count], c, a, c->tables[i], &low, &high, err);
+    g->count++;
+    if (r == 0)
+      r = gone_next(g, g->count - 1, err);
+  }
+  return r;
+}
+
+static void gone_close(struct gone *g)
+{
+  for (size_t i = 0; i < g->count; i++)
+    st_rows_close(&g->rows[i]);
+  free(g->rows);
+  free(g->have);
+}
+
+/* The first row by path, then table; `g->count`: there is none. */
+static size_t gone_first(const struct gone *g)
+{
+  size_t first = g->count;
+
+  for (size_t i = 0; i < g->count; i++)
+    if (g->have[i] && (first == g->count || st_value_compare(&g->rows[i].row.values[0],
+                                                             &g->rows[first].row.values[0]) < 0))
+      first = i;
+  return first;
+}
+
+static int tell_gone(struct st_catalog *c, int64_t a, st_change_fn *fn, void *arg,
+                     struct st_error *err)
+{
+  struct gone g;
+  int r = gone_open(&g, c, a, err);
+
+  for (size_t i; r == 0 && (i = gone_first(&g)) < g.count;) {
+    const struct st_fact_row *row = &g.rows[i].row;
+    struct st_change change = {
+        .table = row->table->name, .declaration = &row->table->declaration, .before = row->values};
+
+    if (row->present)
+      r = fn(arg, &change, err);
+    if (r == 0)
+      r = gone_next(&g, i, err);
+  }
+  gone_close(&g);
+  return r;
+}
+
+/* ---- All differences ------------------------------------------------------------------------- */
+
 int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn, void *arg,
                        struct st_error *err)
 {
@@ -193,7 +302,10 @@ int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn 
   if (st_view_begin(&view, c, err) < 0 || st_gap_check(c, a, err) < 0 ||
       st_gap_check(c, b, err) < 0)
     return -1;
-  int r = collect(c, a, b, &list, err);
+  int gone = all_is_gone(c, b, err);
+  int r = gone < 0 ? -1 : gone ? tell_gone(c, a, fn, arg, err) : 0;
+  if (r == 0)
+    r = collect(c, a, b, gone, &list, err);
   for (size_t i = 0; i < list.count && r == 0; i++)
     if (i == 0 || compare_keys(&list.items[i], &list.items[i - 1]) != 0)
       r = compare_at(c, &list.items[i], a, b, fn, arg, err);

@@ -59,7 +59,7 @@ int st_stored_fact(struct st_catalog *c, struct st_at at, struct st_table_full *
     if (r != 0)
       return r < 0 ? r : 0;
   }
-  if (!t->stored || at.number < 1)
+  if (!t->stored || at.number < 1 || (at.overlay && t->emptied))
     return 0;
   ST_AUTO_RESET *s = st_table_statement(c, t, ST_ROW_AT, err);
   if (!s || st_bind_key(c, s, 1, t, key, false, err) < 0)
@@ -148,13 +148,13 @@ int st_rows_open(struct st_rows *rows, struct st_catalog *c, int64_t number,
                  struct st_error *err)
 {
   struct st_at at = st_at(c, number);
-  bool overlay = at.overlay && t->live;
+  bool overlay = at.overlay && t->live, stored = t->stored && !(overlay && t->emptied);
   ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
 
   *rows = (struct st_rows){.c = c, .t = t};
-  if (t->stored)
+  if (stored)
     stored_sql(&sql, t, low != NULL, overlay);
-  if (t->stored && overlay)
+  if (stored && overlay)
     st_buffer_append_string(&sql, " UNION ALL ");
   if (overlay)
     overlay_sql(&sql, t, low != NULL);

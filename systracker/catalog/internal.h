@@ -42,6 +42,10 @@ enum st_table_statement {
 struct st_sweep {
   struct st_set *seen; /* keys as CBOR */
   int64_t put, known;
+  /* Under an overlay: rows that were put and are as they are stored, as long as they are few. */
+  struct st_fact_row **same;
+  size_t nsame;
+  bool many;
 };
 
 struct st_table_full {
@@ -50,7 +54,8 @@ struct st_table_full {
   size_t stored;               /* columns that the file's table has */
   int64_t *since;              /* of each column: the first checkpoint that could hold it */
   bool manifests;              /* some column is ST_MANIFEST */
-  bool live;                   /* its overlay table is made */
+  bool live;                   /* its overlay table is made; */
+  bool emptied;                /* and what it does not speak of is gone: nothing stored counts */
   sqlite3_stmt *statements[ST_TABLE_STATEMENTS];
   struct st_sweep *sweep; /* open, or NULL */
 };

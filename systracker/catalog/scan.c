@@ -42,8 +42,10 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
 
 void st_catalog_rollback(struct st_catalog *c)
 {
-  for (size_t i = 0; i < c->count; i++)
+  for (size_t i = 0; i < c->count; i++) {
     st_catalog_unsweep(c, &c->tables[i]->pub);
+    c->tables[i]->emptied = false;
+  }
   /* A reader's transaction is for one view of the catalog, and few locks: it has nothing to undo.
    */
   if (c->scanning)
@@ -112,9 +114,10 @@ static int take_back(struct st_catalog *c, struct st_table_full *t, const struct
   struct last last;
 
   if (c->overlay) {
+    *ret = NULL;
     if (run_keyed(c, t, ST_LIVE_DELETE, key, err) < 0)
       return -1;
-    return st_stored_fact(c, before, t, key, ret, err);
+    return t->emptied ? 0 : st_stored_fact(c, before, t, key, ret, err);
   }
   *ret = NULL;
   if (read_last(c, t, key, &last, ret, err) < 0)
@@ -233,6 +236,22 @@ static void note_put(struct st_table_full *t, const struct st_value *key, bool k
   t->sweep->known += known;
 }
 
+#define FEW 64
+
+/* It is as it is stored: should the table be emptied, it has to be said again. */
+static void note_same(struct st_table_full *t, struct st_fact_row **old)
+{
+  struct st_sweep *sweep = t->sweep;
+
+  if (!sweep || !*old || sweep->many)
+    return;
+  sweep->many = sweep->nsame == FEW;
+  if (sweep->many)
+    return;
+  sweep->same = st_realloc(sweep->same, sweep->nsame + 1, sizeof(struct st_fact_row *));
+  sweep->same[sweep->nsame++] = st_steal(old);
+}
+
 /* Whether no row of the table can have been there before the scan, nor be expected. */
 static int is_first(struct st_catalog *c, const struct st_table_full *t, struct st_error *err)
 {
@@ -286,6 +305,8 @@ int st_catalog_put(struct st_catalog *c, const struct st_catalog_table *table,
     return -1;
   note_put(t, row, old && old->present);
   r = settle(c, t, row, old, expected, err);
+  if (r == 0 && c->overlay)
+    note_same(t, &old);
   if (r > 0 && t->manifests)
     st_owners_forget(c);
   return r;
@@ -366,6 +387,9 @@ void st_catalog_unsweep(struct st_catalog *c, const struct st_catalog_table *tab
   (void)c;
   if (!t->sweep)
     return;
+  for (size_t i = 0; i < t->sweep->nsame; i++)
+    st_fact_free(t->sweep->same[i]);
+  free(t->sweep->same);
   st_set_free(t->sweep->seen);
   free(st_steal(&t->sweep));
 }
@@ -401,6 +425,41 @@ static int remember_unseen(void *arg, const struct st_fact_row *fact, struct st_
   return u->keep && u->keep(u->arg, fact) ? 0 : remember(&u->list, fact, err);
 }
 
+/* Says of a stored row that it is so, unless the scan has said something of its key since. */
+static int say_same(struct st_catalog *c, struct st_table_full *t, const struct st_fact_row *row,
+                    struct st_error *err)
+{
+  ST_AUTO_RESET *s = st_table_statement(c, t, ST_LIVE_GET, err);
+
+  if (!s)
+    return -1;
+  for (size_t i = 0; i < t->pub.nkeys; i++)
+    st_bind(s, 1 + (int)i, &row->values[i]);
+  int r = st_sql_step(c, s, err);
+  if (r != 0)
+    return r < 0 ? -1 : 0;
+  return begin_live(c, t, row->values, false, false, err);
+}
+
+/* A reader whose root has next to nothing of a table (one that is restored anew) does not write
+ * down of each row that it is gone.  1: done. */
+static int empty(struct st_catalog *c, struct st_table_full *t, struct st_error *err)
+{
+  const struct st_sweep *sweep = t->sweep;
+
+  if (!c->overlay || !st_is_entry(t) || sweep->many)
+    return 0;
+  if (st_manifests_check(c, err) < 0)
+    return -1;
+  if (!c->no_manifests)
+    return 0;
+  for (size_t i = 0; i < sweep->nsame; i++)
+    if (say_same(c, t, sweep->same[i], err) < 0)
+      return -1;
+  t->emptied = true;
+  return 1;
+}
+
 int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
                      bool (*keep)(void *arg, const struct st_fact_row *fact), void *arg,
                      struct st_error *err)
@@ -409,10 +468,12 @@ int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
 
   if (!u.sweep)
     return st_fail(err, 0, "catalog: no sweep is open (%s)", table->name);
-  int r = is_first(c, st_full(table), err);
+  int r = is_first(c, st_full(table), err); /* nothing was there that could be gone */
+  if (r == 0 && !keep)
+    r = empty(c, st_full(table), err);
   if (r == 0)
     r = st_catalog_each(c, ST_LIVE, table, NULL, remember_unseen, &u, err);
-  else if (r > 0) /* nothing was there that could be gone */
+  else if (r > 0)
     r = 0;
   if (r == 0)
     r = all_gone(c, &u.list, err);
@@ -423,15 +484,22 @@ int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
 
 /* ---- Whether anything changed ---------------------------------------------------------------- */
 
+static char *changed_sql(const struct st_catalog *c, const struct st_table_full *t)
+{
+  long long n = c->number;
+
+  if (c->overlay && t->emptied) /* all that was in force, if anything was */
+    return st_format("SELECT EXISTS (SELECT 1 FROM \"%s\" WHERE until IS NULL)", t->pub.name);
+  if (c->overlay)
+    return st_format("SELECT 1 FROM temp.\"live.%s\" LIMIT 1", t->pub.name);
+  return st_format("SELECT EXISTS (SELECT 1 FROM \"%s\" WHERE since = %lld%s) OR"
+                   " EXISTS (SELECT 1 FROM \"%s\" WHERE until = %lld)",
+                   t->pub.name, n, n > 1 ? " AND since > 1" : "", t->pub.name, n);
+}
+
 static bool table_changed(struct st_catalog *c, const struct st_table_full *t)
 {
-  ST_AUTO_FREE char *sql =
-      c->overlay
-          ? st_format("SELECT 1 FROM temp.\"live.%s\" LIMIT 1", t->pub.name)
-          : st_format("SELECT EXISTS (SELECT 1 FROM \"%s\" WHERE since = %lld%s) OR"
-                      " EXISTS (SELECT 1 FROM \"%s\" WHERE until = %lld)",
-                      t->pub.name, (long long)c->number, c->number > 1 ? " AND since > 1" : "",
-                      t->pub.name, (long long)c->number);
+  ST_AUTO_FREE char *sql = changed_sql(c, t);
   int64_t n = 0;
 
   if (c->overlay ? !t->live : !t->stored)

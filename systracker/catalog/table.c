@@ -572,6 +572,7 @@ int st_table_make_live(struct st_catalog *c, struct st_table_full *t, struct st_
   if (st_sql_exec(c, sql.data, err) < 0)
     return -1;
   t->live = true;
+  t->emptied = false;
   return 0;
 }
 

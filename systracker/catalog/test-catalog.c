@@ -334,6 +334,89 @@ static void test_overlay_as_commit(void **state)
   assert_string_equal(live.data, committed.data);
 }
 
+static bool keep_none(void *arg, const struct st_fact_row *fact)
+{
+  (void)arg, (void)fact;
+  return false;
+}
+
+/* A root that has next to nothing.  `said`: how much of it. */
+static void scan_next_to_nothing(struct fixture *f, int said, bool one_by_one)
+{
+  static const char *const names[] = {"fake_entry", "fake_file"};
+
+  start(f);
+  for (size_t i = 0; i < 2; i++)
+    ok(f, st_catalog_sweep(f->c, table(f, names[i]), &f->err));
+  if (said > 0)
+    put_entry(f, "/dir", "f", 1);
+  if (said > 1) {
+    put_entry(f, "/changed", "f", 2);
+    put_entry(f, "/new", "f", 3);
+    put_entry(f, "/back", "f", 1);
+    put_entry(f, "/back", "f", 9);
+    put_entry(f, "/over", "f", 1);
+    gone_entry(f, "/over");
+  }
+  for (size_t i = 0; i < 2; i++)
+    ok(f, st_catalog_swept(f->c, table(f, names[i]), one_by_one ? keep_none : NULL, NULL, &f->err));
+}
+
+/* All that can be asked of it. */
+static void note_all(struct fixture *f, struct st_buffer *out)
+{
+  static const char *const paths[] = {"/dir",  "/dir/a", "/changed", "/new",
+                                      "/back", "/over",  "/old"};
+
+  for (int64_t n = 0; n <= 3; n++) {
+    ST_AUTO_FREE char *forth = changes(f, n, ST_LIVE), *back = changes(f, ST_LIVE, n);
+    st_buffer_printf(out, "%lld: %s| %s\n", (long long)n, forth, back);
+  }
+  for (size_t i = 0; i < ST_COUNT(paths); i++)
+    st_buffer_printf(out, "%s=%lld ", paths[i], (long long)mode_at(f, ST_LIVE, paths[i]));
+  ok(f, st_catalog_each(f->c, ST_LIVE, table(f, "fake_entry"), NULL, collect, out, &f->err));
+  ok(f, st_catalog_each(f->c, ST_LIVE, table(f, "fake_entry"), "/dir", collect, out, &f->err));
+  ok(f, st_catalog_each(f->c, ST_LIVE, table(f, "fake_file"), NULL, collect, out, &f->err));
+  st_buffer_printf(out, "%d", st_catalog_changed(f->c));
+}
+
+/* Whether each row is said to be gone, or all at once, is the same. */
+static void test_next_to_nothing(void **state)
+{
+  struct fixture *f = *state;
+  struct st_id id = {0};
+
+  for (int n = 1; n <= 3; n++) {
+    start(f);
+    for (const char *const *p = (const char *const[]){"/dir", "/dir/a", "/changed", "/back",
+                                                      "/over", "/dir-", "/dir/b\xff", NULL};
+         *p; p++) {
+      struct st_value row[] = {st_path_value(*p), st_id_value(&id)};
+      put_entry(f, *p, "f", n > 1 && **p + n == 'a' ? n : 1);
+      ok(f, st_catalog_put(f->c, table(f, "fake_file"), row, &f->err));
+    }
+    if (n == 1)
+      put_entry(f, "/old", "f", 1);
+    else
+      gone_entry(f, "/old");
+    put_package(f, "p", n == 1 ? "1" : "2", NULL);
+    commit(f);
+  }
+  reopen(f, ST_CATALOG_READ);
+  declare(f);
+  for (int said = 0; said < 3; said++) {
+    ST_AUTO_BUFFER one_by_one = ST_BUFFER_INIT, at_once = ST_BUFFER_INIT;
+    scan_next_to_nothing(f, said, true);
+    note_all(f, &one_by_one);
+    scan_next_to_nothing(f, said, false);
+    assert_true(st_full(table(f, "fake_entry"))->emptied);
+    note_all(f, &at_once);
+    assert_string_equal(at_once.data, one_by_one.data);
+  }
+  start(f); /* the next scan begins anew */
+  assert_changes(f, 3, ST_LIVE, "");
+}
+
 static void test_reader_beside_writer(void **state)
 {
   struct fixture *f = *state, reader = *f;
@@ -511,6 +594,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_changes_both_ways, setup, teardown),
       cmocka_unit_test_setup_teardown(test_history, setup, teardown),
       cmocka_unit_test_setup_teardown(test_overlay_as_commit, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_next_to_nothing, setup, teardown),
       cmocka_unit_test_setup_teardown(test_reader_beside_writer, setup, teardown),
       cmocka_unit_test_setup_teardown(test_column_appended, setup, teardown),
       cmocka_unit_test_setup_teardown(test_absent_plugin_still_reads, setup, teardown),

@@ -90,8 +90,9 @@ static int end_sweep(struct st_observation *o, struct st_part *part,
                      const struct st_catalog_table *table, void *arg, struct st_error *err)
 {
   (void)arg;
+  bool all_seen = st_set_count(o->unobserved) == 0;
   if (!part->failed)
-    return st_catalog_swept(o->tracker->catalog, table, keep_unobserved, o, err);
+    return st_catalog_swept(o->tracker->catalog, table, all_seen ? NULL : keep_unobserved, o, err);
   st_catalog_unsweep(o->tracker->catalog, table);
   return 0;
 }
