@@ -250,6 +250,7 @@ static int go_on(struct st_session *s, const struct st_journal *packages, struct
   struct st_session_end end = {.verify = verify_entries};
   size_t wrong = 0;
   bool wanted = st_phases_wanted(s);
+  g.wishes.last = true;
   if (st_session_reopen(s, err) < 0 || st_phases_gather(s, packages, &g, err) < 0 ||
       (wanted && count_wrong(s, &g, &wrong, err) < 0) ||
       st_session_plan(s, &g.wishes, s->exact, &actions, err) < 0)
@@ -366,12 +367,13 @@ int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal
   if (fill_journal(s, j, err) < 0 || plan(s, g, j, &actions, &refusals, err) < 0)
     return -1;
   st_report_sum_up(&sum, &actions);
+  size_t count = actions.count;
   if (check(s, &phase, &actions, &refusals, err) < 0)
     return -1;
   if (refusals.count > 0)
     return refuse(&refusals, err);
   if (!s->request->dry_run)
-    return carry_out(s, &phase, actions.count, err);
+    return carry_out(s, &phase, count - j->actions.count, err);
   st_report_summary(s->request->cli, &sum);
   return sum.cannot > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
 }

@@ -432,17 +432,29 @@ static void settle_links(const struct planner *p, struct st_wish *w, struct verd
 
 /* ---- The order ------------------------------------------------------------------------------- */
 
+static void take(struct st_state *to, struct st_state *from)
+{
+  *to = *from;
+  *from = (struct st_state){0};
+}
+
 static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
 {
-  const struct verdict *v = &p->verdicts[i];
-  const struct st_wish *w = &p->wishes->items[i];
+  struct verdict *v = &p->verdicts[i];
+  struct st_wish *w = &p->wishes->items[i];
   enum st_action_kind kind = v->what == NOTE     ? ST_ACTION_NOTE
                              : v->what == CANNOT ? ST_ACTION_CANNOT
                                                  : v->kind;
   struct st_action *a = st_actions_add(ret, kind, w->path);
+  a->why = st_steal(&v->why);
+  v->what = NOTHING; /* any more */
+  if (p->wishes->last) {
+    take(&a->before, &w->live);
+    take(&a->after, &w->target);
+    return;
+  }
   st_state_copy(&a->before, &w->live);
   st_state_copy(&a->after, &w->target);
-  a->why = v->why ? st_strdup(v->why) : NULL;
 }
 
 /* Files of accounts, and the directories that have to be made for them; the others; links. */

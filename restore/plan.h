@@ -19,6 +19,7 @@ struct st_wish {
 struct st_wishes {
   struct st_wish *items;
   size_t count, size;
+  bool last; /* nobody needs them behind the plan, which may take what they hold */
 };
 #define ST_AUTO_WISHES ST_CLEANUP(st_wishes_free) struct st_wishes
 void st_wishes_free(struct st_wishes *w);

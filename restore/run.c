@@ -111,8 +111,10 @@ static int restore(struct st_session *s, struct st_gathered *g, int64_t undoes,
   if (phases.packages.count > 0 || phases.plugins.count > 0 || phases.moves.changes.count > 0)
     return st_phases_run(s, g, &phases, err);
   st_session_take_plugins(&g->first, &g->packages); /* to be said */
+  g->wishes.last = true;
   if (st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
     return -1;
+  st_wishes_free(&g->wishes);
   st_report_plan(s->request->cli, &actions, &g->plugins, &g->packages, st_phases_wanted(s));
   return carry_out(s, &actions, g, undoes, err);
 }
@@ -262,6 +264,7 @@ int st_run_undo(const struct st_request *r, struct st_error *err)
   if (st_session_scan(&s, err) < 0 || refuse_conflicts(&s, &last, err) < 0)
     return -1;
   s.world.beside = st_journal_beside(&last);
+  wishes.last = true;
   if (st_gather_journal(&s.world, &last, true, &wishes, err) < 0 ||
       st_session_plan(&s, &wishes, true, &actions, err) < 0)
     return -1;

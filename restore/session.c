@@ -166,6 +166,23 @@ int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
 /* ---- Before ------------------------------------------------------------------------------------
  */
 
+/* Those that are to be done; the others stay, in their order. */
+static void take_actions(struct st_actions *from, struct st_actions *to)
+{
+  size_t done = 0, kept = 0;
+  for (size_t i = 0; i < from->count; i++)
+    done += st_action_is_done(&from->items[i]);
+  to->items = st_realloc(to->items, to->count + done + 1, sizeof(*to->items));
+  to->size = to->count + done + 1;
+  for (size_t i = 0; i < from->count; i++) {
+    if (st_action_is_done(&from->items[i]))
+      to->items[to->count++] = from->items[i];
+    else
+      from->items[kept++] = from->items[i];
+  }
+  from->count = kept;
+}
+
 int st_session_journal(struct st_session *s, struct st_actions *actions, struct st_journal *ret,
                        struct st_error *err)
 {
@@ -176,14 +193,7 @@ int st_session_journal(struct st_session *s, struct st_actions *actions, struct 
   ret->chain = s->chain ? st_strdup(s->chain) : NULL;
   ret->clone = s->clone;
   ret->whole = st_session_paths(s)->count == 0;
-  for (size_t i = 0; i < actions->count; i++) {
-    const struct st_action *from = &actions->items[i];
-    if (!st_action_is_done(from))
-      continue;
-    struct st_action *to = st_actions_add(&ret->actions, from->kind, from->path);
-    st_state_copy(&to->before, &from->before);
-    st_state_copy(&to->after, &from->after);
-  }
+  take_actions(actions, &ret->actions);
   return st_random(ret->token, sizeof(ret->token), err);
 }
 

@@ -45,7 +45,7 @@ int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
 /* Prints lines on standard error, each with the program's name. */
 void st_session_say(const struct st_strings *lines);
 
-/* Moves what is to be done out of the plan into a new journal. */
+/* Moves what is to be done out of the plan into a new journal; what is only said stays there. */
 int st_session_journal(struct st_session *s, struct st_actions *actions, struct st_journal *ret,
                        struct st_error *err);
 /* Moves what the plug-ins can do into the journal. */
