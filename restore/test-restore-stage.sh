@@ -172,8 +172,13 @@ unchanged "a full disk"
 stopped renameat2 error=EEXIST 1 && fail "stopped: $(cat "$err")"
 is_at 1 "no tree was renamed"
 back "no tree was renamed"
-stopped symlinkat error=EPERM 1 && fail "stopped: $(cat "$err")"
-is_at 1 "a symlink was put by itself"
+# Calls are counted a thread: where another one puts it later, it fails there, too, and is said.
+if stopped symlinkat error=EPERM 1; then
+  contains "$err" '/etc/tree/deep/link: cannot make the symlink' '/etc/tree/deep/link: not as it'
+  nothing_left "no symlink"
+else
+  is_at 1 "a symlink was put by itself"
+fi
 back "a symlink was put by itself"
 made=0
 for n in 1 2 3 4 5 6 7; do # the store's folders are made first
