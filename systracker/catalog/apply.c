@@ -435,7 +435,7 @@ int st_catalog_apply(struct st_catalog *c, const struct st_changeset *set, struc
     return st_wrap(err, "checkpoint %lld was not taken", (long long)h.number);
   }
   c->scanning = false;
-  c->manifests_checked = false;
+  c->manifests.checked = false;
   st_owners_forget(c);
   /* It is taken: what fails now is completed by the next writer. */
   if (st_chain_complete(c, &late) < 0)

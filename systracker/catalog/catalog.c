@@ -7,7 +7,7 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
-/* Derived, and made again from the rest where they are lost: bunch, node, manifest, expectation. */
+/* Derived, and made again from the rest where they are lost: bunch, node, manifest. */
 static const char schema[] =
     "CREATE TABLE path (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);"
     "CREATE TABLE declaration (id INTEGER PRIMARY KEY, plugin TEXT NOT NULL, name TEXT NOT NULL,"
@@ -19,22 +19,8 @@ static const char schema[] =
     "CREATE TABLE tag (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE gap (number INTEGER PRIMARY KEY, why INTEGER NOT NULL);"
     "CREATE TABLE bunch (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
-    "CREATE TABLE node (prefix INTEGER PRIMARY KEY, leaves INTEGER NOT NULL, hash BLOB NOT NULL);"
-    "CREATE TABLE manifest (ref INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
-    " observed INTEGER NOT NULL);"
-    "CREATE TABLE expectation (path INTEGER NOT NULL, relation INTEGER NOT NULL,"
-    " manifest INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (path, relation, manifest))"
-    " WITHOUT ROWID;"
-    "CREATE INDEX \"expectation.manifest\" ON expectation (manifest);";
-
-/* What a reader that scans learns itself. */
-static const char live_schema[] =
-    "CREATE TEMP TABLE livemanifest (ref INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
-    " observed INTEGER NOT NULL);"
-    "CREATE TEMP TABLE liveexpectation (path BLOB NOT NULL, relation TEXT NOT NULL,"
-    " manifest INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (path, relation, manifest))"
-    " WITHOUT ROWID;"
-    "CREATE INDEX temp.\"liveexpectation.manifest\" ON liveexpectation (manifest);";
+    "CREATE TABLE node (prefix INTEGER PRIMARY KEY, leaves INTEGER NOT NULL, hash BLOB NOT "
+    "NULL);" ST_MANIFEST_SCHEMA;
 
 static int none(struct st_catalog *c, struct st_error *err)
 {
@@ -197,8 +183,7 @@ static int prepare_reader(struct st_catalog *c, struct st_error *err)
 {
   int64_t wal;
 
-  if (st_sql_exec(c, live_schema, err) < 0 ||
-      st_sql_number(c, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 0, &wal, err) < 0)
+  if (st_sql_number(c, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 0, &wal, err) < 0)
     return -1;
   c->wal = wal;
   return 0;
@@ -232,7 +217,7 @@ void st_catalog_close(struct st_catalog *c)
   if (c->db) {
     st_catalog_rollback(c);
     st_tables_free(c);
-    st_owners_forget(c);
+    st_known_drop(c);
     st_sql_forget(c);
     sqlite3_close(c->db);
   }

@@ -20,12 +20,13 @@
 
 #define ST_LIVE INT64_MAX
 /* 2: facts of some checkpoint may not be in it; 3: the state tree's leaves lie in bunches; 4:
- * headers are stored in parts.  A catalog of an earlier schema is read as it is, and raised when it
- * is opened to be written. */
-#define ST_CATALOG_SCHEMA 4
+ * headers are stored in parts; 5: of manifests hashes of their paths are kept.  A catalog of an
+ * earlier schema is read as it is, and raised when it is opened to be written. */
+#define ST_CATALOG_SCHEMA 5
 #define ST_CATALOG_SCHEMA_GAPS 2
 #define ST_CATALOG_SCHEMA_BUNCHES 3
 #define ST_CATALOG_SCHEMA_PARTS 4
+#define ST_CATALOG_SCHEMA_HASHES 5
 
 struct st_catalog;
 

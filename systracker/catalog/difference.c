@@ -207,8 +207,9 @@ struct gone {
 /* 1: nothing of them is there now, and nothing is expected. */
 static int all_is_gone(struct st_catalog *c, int64_t b, struct st_error *err)
 {
-  if (b != ST_LIVE || !c->overlay || !c->manifests_checked || !c->no_manifests)
-    return 0;
+  int none = b == ST_LIVE && c->overlay ? st_manifests_none(c, err) : 0;
+  if (none <= 0)
+    return none;
   for (size_t i = 0; i < c->count; i++) {
     const struct st_table_full *t = c->tables[i];
     int64_t some = 0;

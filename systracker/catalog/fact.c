@@ -218,143 +218,9 @@ static bool in_range(const struct range *range, const struct st_value *path)
   return path->u.bytes.length <= range->length || bytes[range->length] == '/';
 }
 
-/* The rows of an entry table that manifests in force speak of, by path. */
-struct expectations {
-  struct st_catalog *c;
-  int64_t number;
-  struct st_table_full *t;
-  sqlite3_stmt *statement;
-  bool all;                 /* what nobody looks after, too */
-  bool pending;             /* the statement stands on a row that was not taken yet */
-  bool begun;               /* it was stepped: past its end it must not be again, or it restarts */
-  struct st_fact_row *fact; /* the present one, or NULL: past the end */
-};
-
-static int expectations_open(struct expectations *e, struct st_catalog *c, int64_t number,
-                             struct st_table_full *t, const struct range *range,
-                             struct st_error *err)
-{
-  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
-
-  *e = (struct expectations){.c = c, .number = number, .t = t};
-  if (!st_is_entry(t))
-    return 0;
-  if (st_manifests_check(c, err) < 0)
-    return -1;
-  st_buffer_append_string(&sql, "SELECT p.path, e.manifest, e.row FROM expectation e"
-                                " JOIN path p ON p.id = e.path WHERE e.relation = ?1"
-                                " AND p.path >= ?2 AND p.path < ?3");
-  if (!c->writer)
-    st_buffer_append_string(&sql, " UNION ALL SELECT path, manifest, row FROM temp.liveexpectation"
-                                  " WHERE relation = ?4 AND path >= ?2 AND path < ?3");
-  st_buffer_append_string(&sql, " ORDER BY 1");
-  e->statement = st_sql_prepare(c, sql.data, err);
-  if (!e->statement)
-    return -1;
-  sqlite3_bind_int64(e->statement, 1, t->id);
-  st_bind(e->statement, 2, &range->low);
-  st_bind(e->statement, 3, &range->high);
-  if (!c->writer)
-    sqlite3_bind_text(e->statement, 4, t->pub.name, -1, SQLITE_STATIC);
-  return 0;
-}
-
-static void expectations_close(struct expectations *e)
-{
-  sqlite3_finalize(e->statement);
-  st_fact_free(e->fact);
-}
-
-/* Takes the row that the statement stands on, if its manifest is in force and its owner wins. */
-static int expectations_take(struct expectations *e, const struct st_value *path,
-                             struct st_owner *best, struct st_error *err)
-{
-  struct st_owner owner;
-
-  if (st_owner(e->c, e->number, sqlite3_column_int64(e->statement, 1), &owner, err) < 0)
-    return -1;
-  if (!owner.package || (best->package && !st_owner_wins(&owner, best)))
-    return 0;
-  *best = owner;
-  st_fact_free(st_steal(&e->fact));
-  return st_expected_read(e->c, e->number, e->t, path, sqlite3_column_blob(e->statement, 2),
-                          (size_t)sqlite3_column_bytes(e->statement, 2), &owner, &e->fact, err);
-}
-
-/* All rows of the path that the statement stands on. */
-static int expectations_path(struct expectations *e, struct st_error *err)
-{
-  struct st_owner best = {0};
-  struct st_value path, here;
-  int r = 0;
-
-  if (st_column_value(e->c, e->statement, 0, ST_PATH, &here, err) < 0)
-    return -1;
-  ST_AUTO_FREE char *copy = st_memdup(here.u.bytes.data, here.u.bytes.length);
-  path = st_bytes_value(ST_PATH, copy, here.u.bytes.length);
-  while (r == 0 && e->pending && st_value_compare(&here, &path) == 0) {
-    if ((r = expectations_take(e, &path, &best, err)) < 0)
-      break;
-    if ((r = st_sql_step(e->c, e->statement, err)) < 0)
-      break;
-    e->pending = r == 1;
-    r = r == 1 ? st_column_value(e->c, e->statement, 0, ST_PATH, &here, err) : 0;
-  }
-  return r;
-}
-
-/* What nobody looks after is passed over. */
-static int expectations_check(struct expectations *e, struct st_error *err)
-{
-  int r = e->fact && !e->all ? st_in_scope(e->c, e->number, e->fact, err) : 1;
-
-  if (r == 0)
-    st_fact_free(st_steal(&e->fact));
-  return r < 0 ? r : 0;
-}
-
-static int expectations_next(struct expectations *e, struct st_error *err)
-{
-  st_fact_free(st_steal(&e->fact));
-  if (!e->statement)
-    return 0;
-  if (!e->begun) {
-    int r = st_sql_step(e->c, e->statement, err);
-    e->begun = true;
-    e->pending = r == 1;
-    if (r <= 0)
-      return r;
-  }
-  while (!e->fact && e->pending)
-    if (expectations_path(e, err) < 0 || expectations_check(e, err) < 0)
-      return -1;
-  return 0;
-}
-
-int st_declared_each(struct st_catalog *c, int64_t number, struct st_table_full *t, st_fact_fn *fn,
-                     void *arg, struct st_error *err)
-{
-  struct expectations e;
-  struct range range;
-
-  range_init(&range, "/");
-  int r = expectations_open(&e, c, number, t, &range, err);
-  e.all = true;
-  if (r == 0)
-    r = expectations_next(&e, err);
-  while (r == 0 && e.fact) {
-    r = fn(arg, e.fact, err);
-    if (r == 0)
-      r = expectations_next(&e, err);
-  }
-  expectations_close(&e);
-  st_buffer_free(&range.high_bytes);
-  return r;
-}
-
 struct each {
   struct st_rows rows;
-  struct expectations expected;
+  struct st_expectations expected;
   struct range range;
   st_fact_fn *fn;
   void *arg;
@@ -372,7 +238,7 @@ static int merge(struct each *e, struct st_error *err)
 {
   int have = st_rows_next(&e->rows, err), r = 0;
 
-  if (have < 0 || expectations_next(&e->expected, err) < 0)
+  if (have < 0 || st_expectations_next(&e->expected, err) < 0)
     return -1;
   while (r == 0 && (have || e->expected.fact)) {
     int order = !have ? 1
@@ -382,7 +248,7 @@ static int merge(struct each *e, struct st_error *err)
 
     if ((r = give(e, order <= 0 ? &e->rows.row : e->expected.fact, err)) != 0)
       return r;
-    if (order >= 0 && expectations_next(&e->expected, err) < 0)
+    if (order >= 0 && st_expectations_next(&e->expected, err) < 0)
       return -1;
     if (order <= 0 && (have = st_rows_next(&e->rows, err)) < 0)
       return -1;
@@ -405,10 +271,10 @@ int st_catalog_each(struct st_catalog *c, int64_t number, const struct st_catalo
   r = st_rows_open(&e.rows, c, number, t, entry ? &e.range.low : NULL, entry ? &e.range.high : NULL,
                    err);
   if (r == 0)
-    r = expectations_open(&e.expected, c, number, t, &e.range, err);
+    r = st_expectations_open(&e.expected, c, number, t, top ? top : "", err);
   if (r == 0)
     r = merge(&e, err);
-  expectations_close(&e.expected);
+  st_expectations_close(&e.expected);
   st_rows_close(&e.rows);
   st_buffer_free(&e.range.high_bytes);
   return r;

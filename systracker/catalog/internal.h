@@ -79,16 +79,7 @@ enum st_fixed_statement {
   ST_PATH_ID,
   ST_PATH_ADD,
   ST_PATH_ADD_NEW,
-  ST_EXPECT_GET,
-  ST_EXPECT_ADD,
-  ST_EXPECT_GET_LIVE,
-  ST_EXPECT_ADD_LIVE,
-  ST_EXPECT_PATHS,
-  ST_EXPECT_PATHS_LIVE,
-  ST_MANIFEST_REF,
   ST_MANIFEST_ADD,
-  ST_MANIFEST_REF_LIVE,
-  ST_MANIFEST_ADD_LIVE,
   ST_BUNCH_GET,
   ST_BUNCH_SET,
   ST_NODE_SET,
@@ -96,10 +87,82 @@ enum st_fixed_statement {
   ST_FIXED_STATEMENTS,
 };
 
-/* The package whose fact names a manifest at some checkpoint. */
-struct st_owner {
-  const struct st_table_full *table;
-  struct st_fact_row *package; /* NULL: none does */
+/* One table of a manifest as it is read. */
+struct st_declared_table {
+  struct st_table_full *t; /* NULL: unknown here */
+  size_t ncolumns;
+  int8_t columns[ST_MAX_COLUMNS]; /* which of t's each of its own is; -1: none */
+  uint32_t *rows;                 /* where each begins in the bytes, by path */
+  uint32_t count;
+  uint8_t *seen; /* a bit for each, of the open sweep; NULL: none */
+};
+
+/* A manifest as it is read. */
+struct st_declared {
+  bool observed;
+  struct st_buffer bytes;
+  struct st_declared_table *tables;
+  size_t count;
+};
+
+/* A manifest that a fact names. */
+struct st_known {
+  struct st_id id;
+  bool observed;
+  bool pinned;      /* nobody else has its bytes */
+  uint32_t *hashes; /* in order: of its paths, and of the directories above them */
+  size_t count;
+  struct st_declared *declared; /* NULL: not read */
+  uint32_t first_span, nspans;  /* of the catalog's spans */
+};
+
+/* A package that names a manifest, and when. */
+struct st_span {
+  uint32_t known; /* which manifest */
+  uint32_t rank;  /* among all packages, by table and key */
+  struct st_table_full *t;
+  struct st_fact_row *key;
+  int64_t since, until; /* INT64_MAX: still so */
+  bool live;            /* it is said by the overlay */
+  bool overlaid;        /* the overlay says something else of the package */
+};
+
+struct st_hash_place {
+  uint32_t hash, place;
+};
+
+/* Manifests that may speak of a path, as places among those known. */
+struct st_candidates {
+  uint32_t *items;
+  size_t count, size;
+};
+
+/* All that is known of manifests. */
+struct st_manifests {
+  bool checked; /* all that are named are known */
+  bool learned; /* some by the scan that is open */
+  struct st_known *items;
+  size_t count;
+  struct st_set *ids; /* -> place among the items */
+  size_t loaded;      /* bytes of those that are read */
+  unsigned holders;   /* of what is read: nothing is unloaded meanwhile */
+
+  /* Every hash of every one, in buckets; NULL: not yet. */
+  struct st_hash_place *places;
+  uint32_t *starts;
+  unsigned asked; /* how often, without them */
+  struct st_candidates candidates;
+
+  bool has_spans;
+  struct st_span *spans; /* by manifest */
+  size_t nspans;
+
+  /* The last answer: who expects something of a path. */
+  bool has_winner;
+  bool winner_overlay;
+  int64_t winner_number;
+  struct st_buffer winner_path;
+  int64_t winner; /* place among the spans; -1: nobody */
 };
 
 /* A checkpoint whose facts are not here. */
@@ -137,12 +200,7 @@ struct st_catalog {
   /* As far as the chain file was completed by us: its length, and the last checkpoint in it. */
   int64_t chain_length, chain_number;
 
-  /* Manifests. */
-  bool manifests_checked; /* the derived index knows all that are named; */
-  bool no_manifests;      /* and there are none */
-  struct st_set *owned;   /* (number, manifest) -> place in owners */
-  struct st_owner *owners;
-  size_t nowners;
+  struct st_manifests manifests;
 };
 
 /* Where a number is to be read: in the stored rows at `number`, under the overlay where so. */
@@ -269,7 +327,82 @@ int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
 int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
                  struct st_fact_row *fact, struct st_error *err);
 
-/* ---- Manifests (manifest.c), expected facts (expected.c) ------------------------------------- */
+/* ---- Manifests as they are read (declared.c) ------------------------------------------------- */
+
+#define ST_MANIFEST_FORMAT "systracker-manifest"
+#define ST_MANIFEST_VERSION 1
+
+typedef int st_expected_path_fn(void *arg, struct st_table_full *t, const struct st_value *path,
+                                struct st_error *err);
+
+/* `proved`: its rows were looked through before. */
+int st_declared_read(struct st_catalog *c, const void *data, size_t length, bool proved,
+                     struct st_declared **ret, struct st_error *err);
+void st_declared_free(struct st_declared *d);
+ST_DEFINE_CLEANUP(struct st_declared *, st_declared_free)
+/* What it says of a table; NULL: nothing. */
+struct st_declared_table *st_declared_of(const struct st_declared *d,
+                                         const struct st_table_full *t);
+/* Borrowed, as long as the manifest is there. */
+void st_declared_path(const struct st_declared *d, const struct st_declared_table *table,
+                      uint32_t row, struct st_value *ret);
+/* The path's row: true; else the first one behind it. */
+bool st_declared_search(const struct st_declared *d, const struct st_declared_table *table,
+                        const struct st_value *path, uint32_t *ret);
+/* Whether it speaks of the path, in any table. */
+bool st_declared_has(const struct st_declared *d, const struct st_value *path);
+/* All columns of the table, borrowed. */
+int st_declared_row(const struct st_declared *d, const struct st_declared_table *table,
+                    uint32_t row, struct st_value *values, struct st_error *err);
+/* The open sweep has seen the row. */
+void st_declared_mark(struct st_declared_table *table, uint32_t row);
+bool st_declared_is_marked(const struct st_declared_table *table, uint32_t row);
+/* Calls fn for what the two do not say alike; either may be NULL. */
+int st_declared_compare(const struct st_declared *a, const struct st_declared *b,
+                        st_expected_path_fn *fn, void *arg, struct st_error *err);
+/* Of its paths and of the directories above them, in order, each once; malloc'ed.  CRC-32C, but for
+ * the lowest bit: */
+#define ST_HASH_OWN UINT32_C(1) /* it is one of its paths */
+uint32_t *st_declared_hashes(const struct st_declared *d, size_t *ret_count);
+
+/* ---- Which manifests there are (known.c) ----------------------------------------------------- */
+
+#define ST_MANIFEST_SCHEMA                                                                         \
+  "CREATE TABLE manifest (id BLOB PRIMARY KEY, observed INTEGER NOT NULL, paths BLOB NOT NULL)"    \
+  " WITHOUT ROWID;"
+
+/* Makes sure that every manifest that a fact names is known. */
+int st_manifests_check(struct st_catalog *c, struct st_error *err);
+/* Whether there are none, so that nothing is expected. */
+int st_manifests_none(struct st_catalog *c, struct st_error *err);
+/* Empties what is derived of them. */
+int st_manifests_forget(struct st_catalog *c, struct st_error *err);
+/* Forgets what is in memory: all; or what can be read again. */
+void st_known_drop(struct st_catalog *c);
+void st_known_unload(struct st_catalog *c);
+/* NULL: it is not known.  Valid until the next one is learned. */
+struct st_known *st_known_find(struct st_catalog *c, const struct st_id *id);
+/* As it is read; borrowed, until another one is asked for and nobody holds them. */
+int st_known_declared(struct st_catalog *c, struct st_known *k, struct st_declared **ret,
+                      struct st_error *err);
+/* Those that may speak of the path, and of something `below` it.  Valid until the next call. */
+const struct st_candidates *st_known_candidates(struct st_catalog *c, const void *path,
+                                                size_t length, bool below);
+
+/* ---- Whose manifest is in force (owner.c) ---------------------------------------------------- */
+
+int st_owners_load(struct st_catalog *c, struct st_error *err);
+/* Owners may have changed: a package's fact began or ended in the scan. */
+void st_owners_forget(struct st_catalog *c);
+bool st_in_force(const struct st_span *span, struct st_at at);
+/* The span of a manifest that is in force, the highest rank of several; NULL: none is. */
+const struct st_span *st_owner_of(struct st_catalog *c, const struct st_known *k, struct st_at at);
+/* Who expects something of the path: of the manifests in force that speak of it, that of the
+ * package whose table and key sort last.  1, or 0: nobody does. */
+int st_winner(struct st_catalog *c, int64_t number, const struct st_value *path,
+              const struct st_span **ret, struct st_declared **ret_declared, struct st_error *err);
+
+/* ---- Expected facts (expected.c) ------------------------------------------------------------- */
 
 /* What the manifests in force say of a path; NULL: nothing. */
 int st_declared_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
@@ -277,28 +410,15 @@ int st_declared_fact(struct st_catalog *c, int64_t number, struct st_table_full 
 /* The same where somebody looks after the path. */
 int st_expected_fact(struct st_catalog *c, int64_t number, struct st_table_full *t,
                      const struct st_value *key, struct st_fact_row **ret, struct st_error *err);
-/* The package that has the manifest in force at `number`, the one that sorts last of several;
- * `package` is NULL when there is none. */
-int st_owner(struct st_catalog *c, int64_t number, int64_t manifest, struct st_owner *ret,
-             struct st_error *err);
-/* Between two owners of one path. */
-bool st_owner_wins(const struct st_owner *a, const struct st_owner *over);
-/* Owners may have changed: a package's fact began or ended in the scan. */
-void st_owners_forget(struct st_catalog *c);
-/* Makes sure that the derived index knows every manifest that a fact names. */
-int st_manifests_check(struct st_catalog *c, struct st_error *err);
-/* Empties the derived index. */
-int st_manifests_forget(struct st_catalog *c, struct st_error *err);
-/* An expected row of the derived index as a fact at `number`. */
-int st_expected_read(struct st_catalog *c, int64_t number, struct st_table_full *t,
-                     const struct st_value *path, const void *data, size_t length,
-                     const struct st_owner *owner, struct st_fact_row **ret, struct st_error *err);
-/* The paths that a manifest speaks of, with the table; an unknown one has none. */
-typedef int st_expected_path_fn(void *arg, struct st_table_full *t, const struct st_value *path,
-                                struct st_error *err);
-int st_expected_paths(struct st_catalog *c, const struct st_id *manifest, st_expected_path_fn *fn,
-                      void *arg, struct st_error *err);
-/* Calls fn for the manifests that a package's fact names at only one of the two checkpoints. */
+/* The open sweep of the table has seen what is expected of the path. */
+int st_expected_mark(struct st_catalog *c, struct st_table_full *t, const struct st_value *path,
+                     struct st_error *err);
+/* Calls fn for what is expected, not stored, and was not marked. */
+int st_expected_unmarked(struct st_catalog *c, struct st_table_full *t, st_fact_fn *fn, void *arg,
+                         struct st_error *err);
+/* Forgets the marks. */
+void st_expected_unmark(struct st_catalog *c, const struct st_table_full *t);
+/* Calls fn for what the manifest of a package says at only one of the two, or otherwise. */
 int st_manifest_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_path_fn *fn,
                         void *arg, struct st_error *err);
 /* Whether somebody looks after the path of a declared fact. */
@@ -308,13 +428,27 @@ int st_in_scope(struct st_catalog *c, int64_t number, const struct st_fact_row *
  * manifests are in force. */
 int st_scope_changes(struct st_catalog *c, int64_t a, int64_t b, st_expected_path_fn *fn, void *arg,
                      struct st_error *err);
-/* All that manifests in force declare of a table, in the order of the paths, looked after or not.
- */
-int st_declared_each(struct st_catalog *c, int64_t number, struct st_table_full *t, st_fact_fn *fn,
-                     void *arg, struct st_error *err);
 /* Checkpoints at which a package that speaks of the path began or ended. */
 int st_expected_history(struct st_catalog *c, const struct st_value *path,
                         void (*fn)(void *arg, int64_t number), void *arg, struct st_error *err);
+
+/* What manifests in force declare of a table, in the order of the paths, those in [low, high). */
+struct st_expectations {
+  struct st_catalog *c;
+  int64_t number;
+  struct st_table_full *t;
+  bool all;                  /* what nobody looks after, too */
+  struct st_cursor *cursors; /* a heap, the least path on top */
+  size_t count;
+  struct st_buffer end;
+  struct st_value high;     /* in `end`; ST_NULL: there is none */
+  struct st_fact_row *fact; /* the present one, or NULL: past the end */
+};
+/* At or below `top` alone, unless that is "".  Nothing is unloaded until it is closed. */
+int st_expectations_open(struct st_expectations *e, struct st_catalog *c, int64_t number,
+                         struct st_table_full *t, const char *top, struct st_error *err);
+int st_expectations_next(struct st_expectations *e, struct st_error *err);
+void st_expectations_close(struct st_expectations *e);
 
 /* ---- The state tree (state.c) ---------------------------------------------------------------- */
 

@@ -6,14 +6,18 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/changeset.c systracker/catalog/changeset.h \
 	systracker/catalog/checkpoint.c \
 	systracker/catalog/commit.c \
+	systracker/catalog/declared.c \
 	systracker/catalog/difference.c \
+	systracker/catalog/expectations.c \
 	systracker/catalog/expected.c \
 	systracker/catalog/fact.c \
 	systracker/catalog/gap.c \
 	systracker/catalog/header.c \
 	systracker/catalog/internal.h \
+	systracker/catalog/known.c \
 	systracker/catalog/manifest.c \
 	systracker/catalog/object.c \
+	systracker/catalog/owner.c \
 	systracker/catalog/prune.c systracker/catalog/prune.h \
 	systracker/catalog/raise.c \
 	systracker/catalog/row.c \

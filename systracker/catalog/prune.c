@@ -275,10 +275,8 @@ static int forget_manifests(struct st_catalog *c, struct st_error *err)
     }
   if (!named.length)
     return 0;
-  ST_AUTO_FREE char *sql = st_format(
-      "DELETE FROM expectation WHERE manifest IN (SELECT ref FROM manifest WHERE id NOT IN"
-      " (%s)); DELETE FROM manifest WHERE id NOT IN (%s)",
-      named.data, named.data);
+  ST_AUTO_FREE char *sql = st_format("DELETE FROM manifest WHERE id NOT IN (%s)", named.data);
+  st_known_drop(c);
   return st_sql_exec(c, sql, err);
 }
 
@@ -286,7 +284,7 @@ static int forget_paths(struct st_catalog *c, struct st_error *err)
 {
   ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
 
-  st_buffer_append_string(&sql, "DELETE FROM path WHERE id NOT IN (SELECT path FROM expectation");
+  st_buffer_append_string(&sql, "DELETE FROM path WHERE id NOT IN (SELECT 0 WHERE 0");
   for (size_t i = 0; i < c->count; i++)
     for (size_t k = 0; k < c->tables[i]->stored; k++) {
       const struct st_column *column = &c->tables[i]->pub.declaration.columns[k];

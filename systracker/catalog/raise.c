@@ -4,7 +4,8 @@
  * a kill leaves the old one or the new one.
  *
  * Schema 1 had no table `gap`; 1 and 2 had a row for each leaf of the state tree; up to 3 a header
- * was stored as it travels, and an index named the rows of the first checkpoint, too.
+ * was stored as it travels, and an index named the rows of the first checkpoint, too; up to 4 the
+ * rows of manifests were in a table.
  */
 #include "systracker/catalog/internal.h"
 
@@ -73,10 +74,8 @@ static int raise_indexes(struct st_catalog *c, struct st_error *err)
   return 0;
 }
 
-static int raise_all(struct st_catalog *c, struct st_error *err)
+static int raise_to_parts(struct st_catalog *c, struct st_error *err)
 {
-  ST_AUTO_FREE char *version = st_format("PRAGMA user_version = %d", ST_CATALOG_SCHEMA);
-
   if (st_sql_exec(c,
                   "DROP TABLE IF EXISTS leaf;"
                   "CREATE TABLE IF NOT EXISTS bunch (prefix INTEGER PRIMARY KEY,"
@@ -84,8 +83,26 @@ static int raise_all(struct st_catalog *c, struct st_error *err)
                   "CREATE TABLE IF NOT EXISTS gap (number INTEGER PRIMARY KEY,"
                   " why INTEGER NOT NULL)",
                   err) < 0 ||
-      raise_headers(c, err) < 0 || raise_indexes(c, err) < 0 || st_sql_exec(c, version, err) < 0 ||
-      st_state_rebuild(c, err) < 0)
+      raise_headers(c, err) < 0)
+    return -1;
+  return raise_indexes(c, err);
+}
+
+/* What is derived is made again from the rest when it is asked for. */
+static int raise_manifests(struct st_catalog *c, struct st_error *err)
+{
+  return st_sql_exec(
+      c, "DROP TABLE IF EXISTS expectation; DROP TABLE IF EXISTS manifest; " ST_MANIFEST_SCHEMA,
+      err);
+}
+
+static int raise_all(struct st_catalog *c, int64_t from, struct st_error *err)
+{
+  ST_AUTO_FREE char *version = st_format("PRAGMA user_version = %d", ST_CATALOG_SCHEMA);
+
+  if ((from < ST_CATALOG_SCHEMA_PARTS && raise_to_parts(c, err) < 0) ||
+      raise_manifests(c, err) < 0 || st_sql_exec(c, version, err) < 0 ||
+      (from < ST_CATALOG_SCHEMA_PARTS && st_state_rebuild(c, err) < 0))
     return -1;
   return st_sql_exec(c, "COMMIT", err);
 }
@@ -98,7 +115,7 @@ int st_catalog_raise(struct st_catalog *c, struct st_error *err)
     return version < 0 ? -1 : 0;
   if (st_sql_exec(c, "BEGIN IMMEDIATE", err) < 0)
     return -1;
-  if (raise_all(c, err) == 0)
+  if (raise_all(c, version, err) == 0)
     return 0;
   sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   st_sql_forget(c);

@@ -30,6 +30,7 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
   if (st_sql_exec(c, c->writer ? "BEGIN IMMEDIATE" : "BEGIN", err) < 0)
     return -1;
   c->scanning = true;
+  c->manifests.learned = false;
   if (c->writer)
     return 0;
   for (size_t i = 0; i < c->count && r == 0; i++)
@@ -50,7 +51,9 @@ void st_catalog_rollback(struct st_catalog *c)
    */
   if (c->scanning)
     sqlite3_exec(c->db, c->writer ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL);
-  c->manifests_checked = false; /* what was learned went with it */
+  if (c->scanning && c->manifests.learned)
+    st_known_drop(c); /* what was learned went with it */
+  c->manifests.checked = false;
   c->scanning = c->overlay = false;
   forget_cached(c);
 }
@@ -252,64 +255,89 @@ static void note_same(struct st_table_full *t, struct st_fact_row **old)
   sweep->same[sweep->nsame++] = st_steal(old);
 }
 
-/* Whether no row of the table can have been there before the scan, nor be expected. */
-static int is_first(struct st_catalog *c, const struct st_table_full *t, struct st_error *err)
+/* Whether no row of the table can have been there before the scan. */
+static bool is_first(const struct st_catalog *c, const struct st_table_full *t)
 {
-  if (c->base > 0 || c->overlay || t->manifests)
-    return 0;
-  if (!st_is_entry(t))
-    return 1;
-  return st_manifests_check(c, err) < 0 ? -1 : c->no_manifests;
+  return c->base == 0 && !c->overlay && !t->manifests;
 }
 
 /* Begins a row of a first checkpoint without asking what there was.  0: the scan has spoken of the
  * key before. */
-static int put_first(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
-                     struct st_error *err)
+static int begin_first(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                       struct st_error *err)
 {
-  int keys = (int)t->pub.nkeys, r = is_first(c, t, err);
-
-  if (r <= 0)
-    return r;
+  int keys = (int)t->pub.nkeys;
   ST_AUTO_RESET *s = st_table_statement(c, t, ST_ROW_BEGIN, err);
+
   if (!s || st_bind_key(c, s, 1, t, row, true, err) < 0)
     return -1;
   sqlite3_bind_int64(s, keys + 1, c->number);
   sqlite3_bind_int(s, keys + 2, 0);
   if (st_bind_values(c, s, keys + 3, t, row, err) < 0)
     return -1;
-  r = sqlite3_step(s);
+  int r = sqlite3_step(s);
   if (r == SQLITE_CONSTRAINT)
     return 0;
   if (r != SQLITE_DONE)
     return st_sql_fail(c, "catalog", err);
-  if (t->sweep)
-    t->sweep->put++;
   return 1;
+}
+
+/* The same for what is as expected: nothing is written, if nothing was written of the path. */
+static int pass_first(struct st_catalog *c, const struct st_value *row, struct st_error *err)
+{
+  int64_t path;
+
+  return st_path_id(c, &row[0], false, &path, err) < 0 ? -1 : path < 0;
+}
+
+/* 1: it is done, and `ret` says whether it was a change. */
+static int put_first(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                     const struct st_fact_row *expected, int *ret, struct st_error *err)
+{
+  if (!is_first(c, t))
+    return 0;
+  *ret = !expected || st_row_differs(t, row, expected->values);
+  int r = *ret ? begin_first(c, t, row, err) : pass_first(c, row, err);
+  if (r > 0 && t->sweep)
+    t->sweep->put++;
+  return r;
+}
+
+static int put_known(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                     const struct st_fact_row *expected, struct st_error *err)
+{
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *old = NULL;
+
+  if (take_back(c, t, row, &old, err) < 0)
+    return -1;
+  if (old || !expected)
+    note_put(t, row, old && old->present);
+  int r = settle(c, t, row, old, expected, err);
+  if (r == 0 && c->overlay)
+    note_same(t, &old);
+  if (r > 0 && t->manifests)
+    st_owners_forget(c);
+  return r;
 }
 
 int st_catalog_put(struct st_catalog *c, const struct st_catalog_table *table,
                    const struct st_value *row, struct st_error *err)
 {
   struct st_table_full *t = st_full(table);
-  ST_CLEANUP(st_fact_freep) struct st_fact_row *old = NULL, *expected = NULL;
-  int r;
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *expected = NULL;
+  int changed;
 
-  if (check_open(c, err) < 0 || st_row_check(t, row, err) < 0)
-    return -1;
-  if ((r = put_first(c, t, row, err)) != 0)
-    return r;
-  /* What is put is looked after, so nobody is asked. */
-  if (take_back(c, t, row, &old, err) < 0 ||
+  /* What is put is looked after, so nobody is asked whether it is. */
+  if (check_open(c, err) < 0 || st_row_check(t, row, err) < 0 ||
       st_declared_fact(c, ST_LIVE, t, row, &expected, err) < 0)
     return -1;
-  note_put(t, row, old && old->present);
-  r = settle(c, t, row, old, expected, err);
-  if (r == 0 && c->overlay)
-    note_same(t, &old);
-  if (r > 0 && t->manifests)
-    st_owners_forget(c);
-  return r;
+  if (expected && t->sweep && st_expected_mark(c, t, row, err) < 0)
+    return -1;
+  int r = put_first(c, t, row, expected, &changed, err);
+  if (r != 0)
+    return r < 0 ? r : changed;
+  return put_known(c, t, row, expected, err);
 }
 
 int st_catalog_gone(struct st_catalog *c, const struct st_catalog_table *table,
@@ -377,6 +405,7 @@ int st_catalog_sweep(struct st_catalog *c, const struct st_catalog_table *table,
   st_catalog_unsweep(c, table);
   t->sweep = st_calloc(1, sizeof(*t->sweep));
   t->sweep->seen = st_set_new();
+  c->manifests.holders++; /* the marks lie in what is read of them */
   return 0;
 }
 
@@ -384,9 +413,10 @@ void st_catalog_unsweep(struct st_catalog *c, const struct st_catalog_table *tab
 {
   struct st_table_full *t = st_full(table);
 
-  (void)c;
   if (!t->sweep)
     return;
+  c->manifests.holders--;
+  st_expected_unmark(c, t);
   for (size_t i = 0; i < t->sweep->nsame; i++)
     st_fact_free(t->sweep->same[i]);
   free(t->sweep->same);
@@ -417,7 +447,7 @@ static int remember_unseen(void *arg, const struct st_fact_row *fact, struct st_
   struct unseen *u = arg;
   ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
 
-  if (!fact->expected && fact->since == u->number) /* put_first does not note its keys */
+  if (fact->since == u->number) /* put_first does not note its keys */
     return 0;
   st_key_encode(st_full(fact->table), fact->values, &bytes);
   if (st_set_get(u->sweep->seen, bytes.data, bytes.length, NULL))
@@ -449,15 +479,34 @@ static int empty(struct st_catalog *c, struct st_table_full *t, struct st_error 
 
   if (!c->overlay || !st_is_entry(t) || sweep->many)
     return 0;
-  if (st_manifests_check(c, err) < 0)
-    return -1;
-  if (!c->no_manifests)
-    return 0;
+  int none = st_manifests_none(c, err);
+  if (none <= 0)
+    return none;
   for (size_t i = 0; i < sweep->nsame; i++)
     if (say_same(c, t, sweep->same[i], err) < 0)
       return -1;
   t->emptied = true;
   return 1;
+}
+
+/* Absent ones, too: where nothing is expected any more, there is nothing to be absent. */
+static int each_stored(struct st_catalog *c, struct st_table_full *t, struct unseen *u,
+                       struct st_error *err)
+{
+  struct st_rows rows;
+  int r = st_rows_open(&rows, c, ST_LIVE, t, NULL, NULL, err), have = 0;
+
+  while (r == 0 && (have = st_rows_next(&rows, err)) > 0)
+    r = remember_unseen(u, &rows.row, err);
+  st_rows_close(&rows);
+  return have < 0 ? have : r;
+}
+
+static int remember_unmarked(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  struct unseen *u = arg;
+
+  return u->keep && u->keep(u->arg, fact) ? 0 : remember(&u->list, fact, err);
 }
 
 int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
@@ -468,11 +517,13 @@ int st_catalog_swept(struct st_catalog *c, const struct st_catalog_table *table,
 
   if (!u.sweep)
     return st_fail(err, 0, "catalog: no sweep is open (%s)", table->name);
-  int r = is_first(c, st_full(table), err); /* nothing was there that could be gone */
-  if (r == 0 && !keep)
-    r = empty(c, st_full(table), err);
+  /* In a first checkpoint nothing was there that could be gone. */
+  bool first = is_first(c, st_full(table));
+  int r = first || keep ? 0 : empty(c, st_full(table), err);
+  if (r == 0 && !first)
+    r = each_stored(c, st_full(table), &u, err);
   if (r == 0)
-    r = st_catalog_each(c, ST_LIVE, table, NULL, remember_unseen, &u, err);
+    r = st_expected_unmarked(c, st_full(table), remember_unmarked, &u, err);
   else if (r > 0)
     r = 0;
   if (r == 0)

@@ -13,25 +13,7 @@ static const char *const texts[ST_FIXED_STATEMENTS] = {
     [ST_PATH_ID] = "SELECT id FROM path WHERE path = ?1",
     [ST_PATH_ADD] = "INSERT INTO path (path) VALUES (?1)",
     [ST_PATH_ADD_NEW] = "INSERT OR IGNORE INTO path (path) VALUES (?1)",
-    [ST_EXPECT_GET] = "SELECT manifest, row FROM expectation WHERE path = ?1 AND relation = ?2",
-    [ST_EXPECT_ADD] = "INSERT OR REPLACE INTO expectation (path, relation, manifest, row)"
-                      " VALUES (?1, ?2, ?3, ?4)",
-    [ST_EXPECT_GET_LIVE] =
-        "SELECT manifest, row FROM temp.liveexpectation WHERE path = ?1 AND relation = ?2",
-    [ST_EXPECT_ADD_LIVE] =
-        "INSERT OR REPLACE INTO temp.liveexpectation (path, relation, manifest, row)"
-        " VALUES (?1, ?2, ?3, ?4)",
-    [ST_EXPECT_PATHS] = "SELECT d.plugin || '_' || d.name, p.path FROM expectation e"
-                        " JOIN path p ON p.id = e.path JOIN declaration d ON d.id = e.relation"
-                        " WHERE e.manifest = ?1 ORDER BY 1, 2",
-    [ST_EXPECT_PATHS_LIVE] =
-        "SELECT relation, path FROM temp.liveexpectation WHERE manifest = ?1 ORDER BY 1, 2",
-    [ST_MANIFEST_REF] = "SELECT ref FROM manifest WHERE id = ?1",
-    [ST_MANIFEST_ADD] = "INSERT INTO manifest (id, observed) VALUES (?1, ?2)",
-    [ST_MANIFEST_REF_LIVE] = "SELECT ref FROM temp.livemanifest WHERE id = ?1",
-    [ST_MANIFEST_ADD_LIVE] =
-        "INSERT INTO temp.livemanifest (ref, id, observed) VALUES"
-        " ((SELECT ifnull(max(ref), 1 << 40) + 1 FROM temp.livemanifest), ?1, ?2)",
+    [ST_MANIFEST_ADD] = "INSERT OR REPLACE INTO manifest (id, observed, paths) VALUES (?1, ?2, ?3)",
     [ST_BUNCH_GET] = "SELECT leaves FROM bunch WHERE prefix = ?1",
     [ST_BUNCH_SET] = "INSERT OR REPLACE INTO bunch (prefix, leaves) VALUES (?1, ?2)",
     [ST_DATA_VERSION] = "PRAGMA main.data_version",

@@ -377,8 +377,8 @@ static int store_table(struct st_catalog *c, struct st_table_full *t, struct st_
   if (st_sql_exec(c, sql.data, err) < 0)
     return -1;
   t->stored = d->ncolumns;
-  /* What manifests say of it was not kept while it was unknown. */
-  return st_is_entry(t) ? st_manifests_forget(c, err) : 0;
+  st_known_unload(c); /* what manifests say of it was passed over while it was unknown */
+  return 0;
 }
 
 /* Takes the declaration over in memory; yields whether the file's table has to follow. */

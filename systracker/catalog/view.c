@@ -20,7 +20,7 @@ static int forget_old(struct st_catalog *c, struct st_error *err)
     return 0;
   st_owners_forget(c);
   c->has_last_path = false;
-  c->manifests_checked = false;
+  c->manifests.checked = false;
   return st_gaps_load(c, err);
 }
 
