@@ -7,7 +7,8 @@
 #include "systracker/tracker/core.h"
 #include "systracker/tracker/rules.h"
 
-#define HELD 4 /* a comparison asks about two, a history about one after the other */
+#define HELD 4  /* a comparison asks about two, a history about one after the other */
+#define ASKED 8 /* checkpoints; they share what is held where nothing changed between them */
 
 /* What decided at some checkpoints. */
 struct looked_after {
@@ -20,7 +21,12 @@ struct looked_after {
 
 struct st_inscope {
   struct looked_after held[HELD];
-  unsigned next;            /* the place to be taken next */
+  unsigned next; /* the place to be taken next */
+  struct {
+    int64_t number; /* 0: this place is free */
+    unsigned held;
+  } asked[ASKED];
+  unsigned next_asked;
   struct looked_after live; /* of the scan */
 };
 
@@ -87,6 +93,65 @@ static int add_rule(void *arg, const char *plugin, const char *kind, const char 
                       err);
 }
 
+/* The configuration's come in the order of the facts, so that the same rules are the same. */
+struct listed {
+  char *plugin, *kind, *pattern;
+};
+
+struct listed_rules {
+  struct listed *items;
+  size_t count;
+};
+
+static int list_rule(void *arg, const char *plugin, const char *kind, const char *pattern,
+                     const char *reason, struct st_error *err)
+{
+  struct listed_rules *l = arg;
+  (void)reason;
+  (void)err;
+  l->items = st_realloc(l->items, l->count + 1, sizeof(*l->items));
+  l->items[l->count++] = (struct listed){st_strdup(plugin), st_strdup(kind), st_strdup(pattern)};
+  return 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+  const struct listed *x = a, *y = b;
+  int r = strcmp(x->plugin, y->plugin);
+  if (r == 0)
+    r = strcmp(x->kind, y->kind);
+  return r ? r : strcmp(x->pattern, y->pattern);
+}
+
+/* A rule that stands there twice is one fact. */
+static int add_listed(struct making *m, struct listed_rules *l, struct st_error *err)
+{
+  int r = 0;
+  if (l->count > 0)
+    qsort(l->items, l->count, sizeof(*l->items), by_key);
+  for (size_t i = 0; i < l->count; i++) {
+    const struct listed *rule = &l->items[i];
+    if (r == 0 && (i == 0 || by_key(rule, rule - 1) != 0))
+      r = add_rule(m, rule->plugin, rule->kind, rule->pattern, NULL, err);
+  }
+  return r;
+}
+
+static int add_configured(struct st_tracker *t, struct making *m, struct st_error *err)
+{
+  struct listed_rules l = {0};
+  int r = st_core_each_rule(t, list_rule, &l, err);
+  if (r == 0)
+    r = add_listed(m, &l, err);
+  for (size_t i = 0; i < l.count; i++) {
+    free(l.items[i].plugin);
+    free(l.items[i].kind);
+    free(l.items[i].pattern);
+  }
+  free(l.items);
+  return r;
+}
+
 static char *text_of(const struct st_value *v)
 {
   bool bytes = v->type == ST_TEXT || v->type == ST_BYTES || v->type == ST_PATH;
@@ -119,7 +184,7 @@ static int make_rules(struct st_tracker *t, int64_t number, struct looked_after 
   const struct st_catalog_table *table = st_catalog_table(t->catalog, ST_CORE_RULE);
   int r = st_tracker_add_built_in(m.generated, err);
   if (r == 0 && number == ST_LIVE && t->conf)
-    r = st_core_each_rule(t, add_rule, &m, err);
+    r = add_configured(t, &m, err);
   else if (r == 0 && table)
     r = st_catalog_each(t->catalog, number, table, NULL, add_fact, &m, err);
   finish(&m, t);
@@ -172,8 +237,15 @@ static int read_mounts(struct st_tracker *t, int64_t number, struct looked_after
   return st_catalog_each(c, number, unobserved, NULL, remove_unobserved, &to->passed, err);
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static void set_digest(struct looked_after *l)
 {
+  if (l->passed.count > 1)
+    qsort(l->passed.items, l->passed.count, sizeof(*l->passed.items), by_bytes);
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
   for (size_t i = 0; i < l->plugins.count; i++)
     st_digester_add(d, l->plugins.items[i], strlen(l->plugins.items[i]) + 1);
@@ -193,32 +265,67 @@ static int last_change(struct st_tracker *t, const char *name, int64_t number, i
   return table ? st_catalog_last_change(t->catalog, table, number, ret, err) : 0;
 }
 
+/* NULL: it was not asked for. */
+static struct looked_after *find_number(struct st_inscope *s, int64_t number)
+{
+  for (size_t i = 0; i < ASKED; i++)
+    if (s->asked[i].number == number)
+      return &s->held[s->asked[i].held];
+  return NULL;
+}
+
+static struct looked_after *remember(struct st_inscope *s, int64_t number, unsigned held)
+{
+  s->asked[s->next_asked].number = number;
+  s->asked[s->next_asked].held = held;
+  s->next_asked = (s->next_asked + 1) % ASKED;
+  return &s->held[held];
+}
+
+/* Whatever decided at another checkpoint, where nothing changed between the two; HELD: none. */
+static unsigned find_same(const struct st_inscope *s, const struct looked_after *as)
+{
+  unsigned i = 0;
+  while (i < HELD && !(s->held[i].scope && s->held[i].rules == as->rules &&
+                       s->held[i].mounts == as->mounts && s->held[i].unobserved == as->unobserved))
+    i++;
+  return i;
+}
+
+/* In the place of another one. */
+static unsigned hold(struct st_inscope *s, const struct looked_after *fresh)
+{
+  unsigned place = s->next;
+  s->next = (s->next + 1) % HELD;
+  for (size_t i = 0; i < ASKED; i++)
+    if (s->asked[i].held == place)
+      s->asked[i].number = 0;
+  clear(&s->held[place]);
+  s->held[place] = *fresh;
+  return place;
+}
+
 static int load_at(struct st_tracker *t, int64_t number, struct looked_after **ret,
                    struct st_error *err)
 {
   struct st_inscope *s = t->inscope;
   struct looked_after fresh = {0};
+  if ((*ret = find_number(s, number)))
+    return 0;
   if (last_change(t, ST_CORE_RULE, number, &fresh.rules, err) < 0 ||
       last_change(t, ST_CORE_MOUNT, number, &fresh.mounts, err) < 0 ||
       last_change(t, ST_CORE_UNOBSERVED, number, &fresh.unobserved, err) < 0)
     return -1;
-  for (size_t i = 0; i < HELD; i++) {
-    *ret = &s->held[i];
-    if ((*ret)->scope && (*ret)->rules == fresh.rules && (*ret)->mounts == fresh.mounts &&
-        (*ret)->unobserved == fresh.unobserved)
-      return 0;
+  unsigned place = find_same(s, &fresh);
+  if (place == HELD) {
+    if (make_rules(t, number, &fresh, err) < 0 || read_mounts(t, number, &fresh, err) < 0) {
+      clear(&fresh);
+      return -1;
+    }
+    set_digest(&fresh);
+    place = hold(s, &fresh);
   }
-  int r = make_rules(t, number, &fresh, err);
-  if (r == 0)
-    r = read_mounts(t, number, &fresh, err);
-  if (r < 0) {
-    clear(&fresh);
-    return -1;
-  }
-  set_digest(&fresh);
-  *ret = &s->held[s->next++ % HELD];
-  clear(*ret);
-  **ret = fresh;
+  *ret = remember(s, number, place);
   return 0;
 }
 
