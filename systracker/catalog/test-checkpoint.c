@@ -226,7 +226,7 @@ static void test_no_catalog(void **state)
   st_buffer_append(&bad, good.data, good.length);
   bad.data[63] = 9; /* user_version, big-endian at 60 */
   assert_no_catalog(f, bad.data, bad.length,
-                    "store was written by a newer SysTracker (schema 9, this one knows 4): "
+                    "store was written by a newer SysTracker (schema 9, this one knows 5): "
                     "nothing was changed");
   bad.data[63] = ST_CATALOG_SCHEMA;
   bad.data[68] ^= 1; /* application_id at 68 */
