@@ -17,7 +17,7 @@
 
 static bool is_ours(const struct st_package_step *s)
 {
-  return s->manager == ST_DPKG;
+  return s->manager == ST_DPKG && st_package_step_counts(s);
 }
 
 /* ---- Programs of the root -------------------------------------------------------------------- */

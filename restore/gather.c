@@ -383,7 +383,8 @@ static int gather_change(void *arg, const struct st_change *change, struct st_er
   struct gathering *g = arg;
   if (!(change->declaration->flags & ST_TABLE_ENTRY))
     return gather_other(g, change, err);
-  gather_entry(g, change);
+  if (!change->packaged || !g->world->leave_packaged)
+    gather_entry(g, change);
   return 0;
 }
 

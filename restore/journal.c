@@ -16,7 +16,8 @@
   4 /* 3, whose packages are all dpkg's, and 2, without what stat does not say, are                \
       read too */
 #define REQUEST_MAGIC "systracker-request"
-#define REQUEST_VERSION 1
+#define REQUEST_MEMBERS 7
+#define REQUEST_VERSION 2 /* 1, without what is kept of packages, is read too */
 #define HEADER_MEMBERS 17
 #define MAX_PLAN (1UL << 30) /* bytes */
 #define SYNC_EVERY 4096      /* actions; what is to be done is seen from the entries */
@@ -146,12 +147,13 @@ void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
 void st_journal_encode_request(struct st_buffer *out, const struct st_journal *j)
 {
   size_t start = out->length;
-  st_cbor_array(out, 6);
+  st_cbor_array(out, REQUEST_MEMBERS);
   st_cbor_string(out, REQUEST_MAGIC);
   st_cbor_integer(out, REQUEST_VERSION);
   st_cbor_bool(out, j->whole);
   st_cbor_bool(out, j->with_packages);
   st_cbor_bool(out, j->without_plugins);
+  st_cbor_bool(out, j->keep_packages);
   st_cbor_integer(out, (int64_t)j->paths.count);
   for (size_t i = 0; i < j->paths.count; i++)
     st_cbor_bytes(out, j->paths.items[i], strlen(j->paths.items[i]));
@@ -317,13 +319,15 @@ struct counts {
   int64_t packages, actions, touched, plugins;
 };
 
-static int decode_version(struct st_cbor *in, uint64_t members, const char *expected, int64_t least,
-                          int64_t known, struct st_error *err)
+/* `*ret_members`: of the array. */
+static int decode_version(struct st_cbor *in, const char *expected, int64_t least, int64_t known,
+                          uint64_t *ret_members, struct st_error *err)
 {
   const char *magic;
   size_t length;
   int64_t version;
-  if (expect_array(in, members, err) < 0 || st_cbor_read_text(in, &magic, &length, err) < 0 ||
+  if (st_cbor_read_array(in, ret_members, err) < 0 ||
+      st_cbor_read_text(in, &magic, &length, err) < 0 ||
       st_cbor_read_integer(in, &version, err) < 0)
     return -1;
   if (length != strlen(expected) || memcmp(magic, expected, length) != 0)
@@ -376,8 +380,12 @@ static int decode_kind(struct st_cbor *in, struct st_journal *j, struct st_error
 static int decode_header(struct st_cbor *in, struct st_journal *j, struct counts *n,
                          struct st_error *err)
 {
-  if (decode_version(in, HEADER_MEMBERS, MAGIC, 2, VERSION, err) < 0 ||
-      st_cbor_read_integer(in, &j->time, err) < 0 ||
+  uint64_t members;
+  if (decode_version(in, MAGIC, 2, VERSION, &members, err) < 0)
+    return -1;
+  if (members != HEADER_MEMBERS)
+    return st_fail(err, 0, "its head has %llu members", (unsigned long long)members);
+  if (st_cbor_read_integer(in, &j->time, err) < 0 ||
       st_cbor_read_integer(in, &j->checkpoint, err) < 0 ||
       st_cbor_read_integer(in, &j->undoes, err) < 0 ||
       st_cbor_read_bool(in, &j->undoable, err) < 0 ||
@@ -451,10 +459,15 @@ int st_journal_decode(const void *data, size_t length, struct st_journal *ret, s
 static int decode_request(struct st_cbor *in, struct st_journal *j, struct st_error *err)
 {
   int64_t paths;
-  if (decode_version(in, 6, REQUEST_MAGIC, 1, REQUEST_VERSION, err) < 0 ||
-      st_cbor_read_bool(in, &j->whole, err) < 0 ||
+  uint64_t members;
+  if (decode_version(in, REQUEST_MAGIC, 1, REQUEST_VERSION, &members, err) < 0)
+    return -1;
+  if (members != REQUEST_MEMBERS && members != REQUEST_MEMBERS - 1)
+    return st_fail(err, 0, "a request has %llu members", (unsigned long long)members);
+  if (st_cbor_read_bool(in, &j->whole, err) < 0 ||
       st_cbor_read_bool(in, &j->with_packages, err) < 0 ||
       st_cbor_read_bool(in, &j->without_plugins, err) < 0 ||
+      (members == REQUEST_MEMBERS && st_cbor_read_bool(in, &j->keep_packages, err) < 0) ||
       st_cbor_read_integer(in, &paths, err) < 0)
     return -1;
   if (paths < 0)

@@ -63,6 +63,7 @@ struct st_journal {
   /* What was asked for: everything (of an undo: as of what is undone), packages too, without what
    * plug-ins put back, these paths alone.  Of entries `whole` is all that counts. */
   bool whole, with_packages, without_plugins;
+  bool keep_packages; /* with packages, but nothing goes that need not */
   struct st_strings paths;
   uint8_t token[ST_JOURNAL_TOKEN_SIZE]; /* part of the names of files beside */
   struct st_actions actions;            /* only what is to be done */

@@ -30,7 +30,7 @@ static const struct st_cli_option restore_options[] = {
     {"yes", OPT_YES, NULL, "do not ask on a terminal"},
     {"exact", OPT_EXACT, NULL, "delete what the checkpoint does not have, and change packages"},
     {"packages", OPT_PACKAGES, "exact|keep|none",
-     "what becomes of packages: exact with --exact, else keep"},
+     "what becomes of packages: exact with --exact, else they stay"},
     {"as", OPT_AS, "same|clone",
      "clone (so it is on another host): leave the files of machine identity as they are"},
     {"restart", OPT_RESTART, NULL, "restart affected services (not in this version)"},

@@ -262,6 +262,49 @@ static bool has_steps(const struct st_journal *j, enum st_package_manager manage
   return false;
 }
 
+struct check {
+  bool undo, dry_run;
+};
+
+static int check_each(struct st_package_phase *p, const struct st_packages *kept, struct check c,
+                      struct st_strings *refusals, struct st_error *err)
+{
+  for (int i = 0; i < ST_NMANAGERS; i++) {
+    if (has_steps(p->journal, (enum st_package_manager)i) &&
+        works[i]->check(p, kept, c.undo, c.dry_run, refusals, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+static size_t count_needed(const struct st_package_steps *s)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < s->count; i++)
+    n += s->items[i].needed;
+  return n;
+}
+
+/* Where packages are kept, the package managers say which of the optional steps are needed after
+ * all: by themselves, or by what they name in a refusal.  Each round takes at least one more. */
+static int check_until_settled(struct st_package_phase *p, const struct st_packages *kept,
+                               struct check c, struct st_strings *refusals, struct st_error *err)
+{
+  struct st_package_steps *steps = &p->journal->packages;
+  for (;;) {
+    size_t needed = count_needed(steps);
+    if (check_each(p, kept, c, refusals, err) < 0)
+      return -1;
+    if (refusals->count > 0)
+      st_package_steps_need(steps, refusals);
+    if (count_needed(steps) == needed)
+      break;
+    st_strings_free(refusals);
+    st_package_phase_close(p);
+  }
+  return 0;
+}
+
 static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
                      struct st_strings *refusals, struct st_error *err)
 {
@@ -272,12 +315,7 @@ static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
     return -1;
   if (st_packages_open(&kept, p->tracker->store_dir, err) < 0)
     return -1;
-  for (int i = 0; i < ST_NMANAGERS; i++) {
-    if (has_steps(p->journal, (enum st_package_manager)i) &&
-        works[i]->check(p, kept, undo, dry_run, refusals, err) < 0)
-      return -1;
-  }
-  return 0;
+  return check_until_settled(p, kept, (struct check){undo, dry_run}, refusals, err);
 }
 
 int st_package_phase_preflight(struct st_package_phase *p, bool undo, bool dry_run,

@@ -39,17 +39,21 @@ struct st_package_fact *st_package_facts_add(struct st_package_facts *f, const c
   return new;
 }
 
+static void step_clear(struct st_package_step *s)
+{
+  free(s->name);
+  free(s->architecture);
+  free(s->before);
+  free(s->after);
+  free(s->digest);
+  free(s->digest_before);
+  free(s->key);
+}
+
 void st_package_steps_free(struct st_package_steps *s)
 {
-  for (size_t i = 0; i < s->count; i++) {
-    free(s->items[i].name);
-    free(s->items[i].architecture);
-    free(s->items[i].before);
-    free(s->items[i].after);
-    free(s->items[i].digest);
-    free(s->items[i].digest_before);
-    free(s->items[i].key);
-  }
+  for (size_t i = 0; i < s->count; i++)
+    step_clear(&s->items[i]);
   free(s->items);
   *s = (struct st_package_steps){0};
 }
@@ -256,6 +260,79 @@ void st_package_steps_find(struct st_package_facts *target, struct st_package_fa
     find_rpm(target, live, ret);
   else
     find_dpkg(target, live, ret);
+}
+
+/* ---- What is kept ---------------------------------------------------------------------------- */
+
+static void filter(struct st_package_steps *s, bool (*stays)(const struct st_package_step *))
+{
+  size_t kept = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    if (stays(&s->items[i]))
+      s->items[kept++] = s->items[i];
+    else
+      step_clear(&s->items[i]);
+  }
+  s->count = kept;
+}
+
+static bool is_no_remnant(const struct st_package_step *s)
+{
+  return s->kind != ST_PACKAGE_REMNANT;
+}
+
+bool st_package_steps_keep(struct st_package_steps *s)
+{
+  bool some = false;
+  filter(s, is_no_remnant);
+  for (size_t i = 0; i < s->count; i++) {
+    enum st_package_step_kind kind = s->items[i].kind;
+    s->items[i].optional =
+        kind == ST_PACKAGE_DOWNGRADE || kind == ST_PACKAGE_REMOVE || kind == ST_PACKAGE_PURGE;
+    some |= !s->items[i].optional;
+  }
+  return some;
+}
+
+bool st_package_step_counts(const struct st_package_step *s)
+{
+  return !s->optional || s->needed;
+}
+
+static bool is_of_word(char c)
+{
+  return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '+';
+}
+
+/* The name by itself; a version, an architecture or a parenthesis may follow. */
+static bool names(const char *line, const char *name)
+{
+  size_t n = strlen(name);
+  for (const char *at = line; n > 0 && (at = strstr(at, name)); at += n) {
+    if ((at == line || !is_of_word(at[-1])) && !is_of_word(at[n]))
+      return true;
+  }
+  return false;
+}
+
+size_t st_package_steps_need(struct st_package_steps *s, const struct st_strings *lines)
+{
+  size_t more = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    struct st_package_step *step = &s->items[i];
+    for (size_t k = 0; !st_package_step_counts(step) && k < lines->count; k++) {
+      step->needed = names(lines->items[k], step->name);
+      more += step->needed;
+    }
+  }
+  return more;
+}
+
+void st_package_steps_settle(struct st_package_steps *s)
+{
+  filter(s, st_package_step_counts);
+  for (size_t i = 0; i < s->count; i++)
+    s->items[i].optional = s->items[i].needed = false;
 }
 
 bool st_package_step_installs(const struct st_package_step *s)

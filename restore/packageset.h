@@ -61,6 +61,8 @@ struct st_package_step {
   char *name, *architecture;
   char *before, *after; /* versions; "": not there, neither its configuration files */
   bool installed;       /* its files are there now */
+  /* Where packages are kept: it is done only if another needs it; and it does.  Not journalled. */
+  bool optional, needed;
   /* rpm's, of the headers of `after` and `before`; "" or NULL: not known.  Not journalled. */
   char *digest, *digest_before;
   char *key; /* rpm's: the public key that is to be there, in armour */
@@ -81,6 +83,16 @@ struct st_package_step *st_package_steps_add(struct st_package_steps *s,
  * of rpm's, several versions of one may be there at once. */
 void st_package_steps_find(struct st_package_facts *target, struct st_package_facts *live,
                            struct st_package_steps *ret);
+
+/* Where packages are to be kept: what would go or be an older one becomes optional, and what would
+ * only leave configuration files is left out.  False: nothing but that is left. */
+bool st_package_steps_keep(struct st_package_steps *s);
+/* Whether it is done, as far as is known. */
+bool st_package_step_counts(const struct st_package_step *s);
+/* Optional steps whose package one of the lines names become needed; returns how many did. */
+size_t st_package_steps_need(struct st_package_steps *s, const struct st_strings *lines);
+/* Takes away what does not count; then nothing is optional any more. */
+void st_package_steps_settle(struct st_package_steps *s);
 
 /* Whether the package file of `after` is needed. */
 bool st_package_step_installs(const struct st_package_step *s);

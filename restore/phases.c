@@ -25,13 +25,29 @@ bool st_phases_wanted(const struct st_session *s)
   if (s->followed)
     return s->followed->with_packages;
   return s->checkpoint != 0 && r->paths.count == 0 &&
-         (r->packages == ST_PACKAGES_EXACT || (r->packages == ST_PACKAGES_UNSAID && s->exact));
+         (r->packages == ST_PACKAGES_EXACT || r->packages == ST_PACKAGES_KEEP ||
+          (r->packages == ST_PACKAGES_UNSAID && s->exact));
+}
+
+bool st_phases_keep(const struct st_session *s)
+{
+  return s->followed ? s->followed->keep_packages
+                     : s->checkpoint != 0 && s->request->packages == ST_PACKAGES_KEEP;
 }
 
 /* Whether something of packages comes before the entries. */
 static bool has_packages(const struct st_journal *j)
 {
   return j->packages.count + j->plugins.count > 0;
+}
+
+static int find_packages(struct st_session *s, struct st_package_steps *ret, struct st_error *err)
+{
+  if (st_package_phase_find(s->look, s->checkpoint, ret, err) < 0)
+    return -1;
+  if (st_phases_keep(s) && !st_package_steps_keep(ret))
+    st_package_steps_free(ret);
+  return 0;
 }
 
 static int find_steps(struct st_session *s, const struct st_gathered *g,
@@ -46,7 +62,7 @@ static int find_steps(struct st_session *s, const struct st_gathered *g,
                        "--packages=none leaves them as they are",
                        g->packages.items[i].plugin);
   }
-  return st_package_phase_find(s->look, s->checkpoint, ret, err);
+  return find_packages(s, ret, err);
 }
 
 int st_phases_find(struct st_session *s, struct st_gathered *g, struct st_journal *ret,
@@ -85,7 +101,7 @@ static void report(struct st_session *s, const struct st_gathered *g, const stru
 {
   static const struct st_actions none = {0};
   st_report_plan(s->request->cli, &none, &g->first, &j->plugins, true);
-  st_report_packages(s->request->cli, &j->packages);
+  st_report_packages(s->request->cli, &j->packages, false);
 }
 
 /* What dpkg would overwrite for good goes to `refusals`. */
@@ -199,8 +215,9 @@ static int count_wrong(struct st_session *s, const struct st_gathered *g, size_t
                        struct st_error *err)
 {
   ST_AUTO_PACKAGE_STEPS rest = {0};
-  if (st_package_phase_find(s->look, s->checkpoint, &rest, err) < 0)
+  if (find_packages(s, &rest, err) < 0)
     return -1;
+  st_package_steps_settle(&rest);
   for (size_t i = 0; i < rest.count; i++) {
     ST_AUTO_FREE char *words = st_package_step_words(&rest.items[i]);
     fprintf(stderr, "systracker: not as it should be: still to be done: %s\n", words);
@@ -317,6 +334,7 @@ static int fill_journal(struct st_session *s, struct st_journal *j, struct st_er
   j->chain = s->chain ? st_strdup(s->chain) : NULL;
   j->whole = st_session_paths(s)->count == 0 && (s->checkpoint != 0 || j->whole);
   j->with_packages = st_phases_wanted(s);
+  j->keep_packages = j->with_packages && st_phases_keep(s);
   j->without_plugins = st_session_without_plugins(s);
   for (size_t i = 0; i < st_session_paths(s)->count; i++)
     st_strings_add(&j->paths, st_session_paths(s)->items[i]);
@@ -357,6 +375,13 @@ static int check(struct st_session *s, struct st_package_phase *phase, struct st
   return st_package_phase_preflight(phase, j->undoable, s->request->dry_run, refusals, err);
 }
 
+/* Of packages that were to stay, those that cannot. */
+static void settle(struct st_session *s, struct st_journal *j)
+{
+  st_report_packages(s->request->cli, &j->packages, true);
+  st_package_steps_settle(&j->packages);
+}
+
 int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal *j,
                   struct st_error *err)
 {
@@ -372,6 +397,8 @@ int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal
     return -1;
   if (refusals.count > 0)
     return refuse(&refusals, err);
+  settle(s, j);
+  sum.packages = j->packages.count;
   if (!s->request->dry_run)
     return carry_out(s, &phase, count - j->actions.count, err);
   st_report_summary(s->request->cli, &sum);
@@ -411,6 +438,7 @@ int st_phases_resume(struct st_session *s, struct st_journal *j, struct st_error
     return -1;
   if (refusals.count > 0)
     return refuse(&refusals, err);
+  settle(s, j);
   if (j->state == ST_JOURNAL_PLANNED &&
       st_journal_set_state(s->write->store_dir, j, ST_JOURNAL_APPLYING, err) < 0)
     return -1;

@@ -12,8 +12,9 @@
 
 #include "restore/session.h"
 
-/* Whether the request means the packages too. */
+/* Whether the request means the packages too; and then, that what need not go stays. */
 bool st_phases_wanted(const struct st_session *s);
+bool st_phases_keep(const struct st_session *s);
 
 /* What differs, as a restore in phases has it: from its checkpoint, or, of an undo by journals,
  * from those. */

@@ -306,11 +306,13 @@ static void print_step_json(const struct st_package_step *s)
   st_cli_json(o);
 }
 
-void st_report_packages(const struct st_cli *cli, const struct st_package_steps *steps)
+void st_report_packages(const struct st_cli *cli, const struct st_package_steps *steps, bool needed)
 {
   if (cli->quiet)
     return;
   for (size_t i = 0; i < steps->count; i++) {
+    if (steps->items[i].optional != needed || !st_package_step_counts(&steps->items[i]))
+      continue;
     ST_AUTO_FREE char *words = st_package_step_words(&steps->items[i]);
     if (cli->json)
       print_step_json(&steps->items[i]);

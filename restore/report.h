@@ -15,7 +15,8 @@ void st_report_plan(const struct st_cli *cli, const struct st_actions *actions,
                     const struct st_plan *plugins, const struct st_plan *packages, bool changed);
 
 /* One line a package. */
-void st_report_packages(const struct st_cli *cli, const struct st_package_steps *steps);
+void st_report_packages(const struct st_cli *cli, const struct st_package_steps *steps,
+                        bool needed);
 
 /* The last line. */
 struct st_report_sum {

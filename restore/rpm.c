@@ -11,7 +11,7 @@
 
 static bool is_ours(const struct st_package_step *s)
 {
-  return s->manager == ST_RPM;
+  return s->manager == ST_RPM && st_package_step_counts(s);
 }
 
 /* ---- What is asked for ----------------------------------------------------------------------- */
@@ -19,7 +19,7 @@ static bool is_ours(const struct st_package_step *s)
 /* A request, and of each of its steps the restore's. */
 struct asked {
   struct st_rpm_request request;
-  const struct st_package_step **steps;
+  struct st_package_step **steps;
 };
 #define AUTO_ASKED ST_CLEANUP(asked_free) struct asked
 
@@ -62,11 +62,11 @@ static void add_files(const struct st_packages *kept, const struct st_package_st
   }
 }
 
-static struct st_rpm_step *add_step(struct asked *a, const struct st_package_step *s,
+static struct st_rpm_step *add_step(struct asked *a, struct st_package_step *s,
                                     enum st_rpm_step_kind kind)
 {
   struct st_rpm_step *new = st_rpm_request_add(&a->request, kind);
-  a->steps = st_realloc(a->steps, a->request.count, sizeof(struct st_package_step *));
+  a->steps = st_realloc(a->steps, a->request.count, sizeof(*a->steps));
   a->steps[a->request.count - 1] = s;
   set(&new->name, s->name);
   set(&new->before, s->before);
@@ -76,15 +76,32 @@ static struct st_rpm_step *add_step(struct asked *a, const struct st_package_ste
   return new;
 }
 
+static bool is_kept(const struct st_packages *kept, const struct st_package_step *s,
+                    const char *version)
+{
+  ST_AUTO_STRINGS files = {0};
+  add_files(kept, s, version, &files);
+  return files.count > 0;
+}
+
+/* Whether what is optional has what it takes. */
+static bool could_be_done(const struct st_packages *kept, const struct st_package_step *s,
+                          enum st_rpm_step_kind kind)
+{
+  return kind == ST_RPM_STEP_ERASE || (kind != ST_RPM_STEP_IMPORT && is_kept(kept, s, s->after));
+}
+
+/* What is optional is asked for as that. */
 static void ask(const struct st_package_phase *p, const struct st_packages *kept, struct asked *a)
 {
   const struct st_package_steps *steps = &p->journal->packages;
   for (size_t i = 0; i < steps->count; i++) {
-    const struct st_package_step *s = &steps->items[i];
-    if (!is_ours(s))
-      continue;
+    struct st_package_step *s = &steps->items[i];
     enum st_rpm_step_kind kind = kind_of(s);
+    if (s->manager != ST_RPM || (!is_ours(s) && !could_be_done(kept, s, kind)))
+      continue;
     struct st_rpm_step *new = add_step(a, s, kind);
+    new->optional = !is_ours(s);
     set(&new->key, s->key);
     if (kind < ST_RPM_STEP_ERASE)
       add_files(kept, s, s->after, &new->files);
@@ -97,7 +114,7 @@ static void ask_undo(const struct st_package_phase *p, const struct st_packages 
 {
   const struct st_package_steps *steps = &p->journal->packages;
   for (size_t i = 0; i < steps->count; i++) {
-    const struct st_package_step *s = &steps->items[i];
+    struct st_package_step *s = &steps->items[i];
     if (!is_ours(s) || !st_package_step_loses(s) || st_package_step_is_key(s))
       continue;
     struct st_rpm_step *new = add_step(a, s, ST_RPM_STEP_PROVE);
@@ -152,7 +169,9 @@ static void hear(void *arg, enum st_rpm_said what, size_t step, const char *text
     refuse_file(h, step, text);
   else if (what == ST_RPM_SAID_SIZE && step != ST_RPM_NO_STEP)
     add_size(h, step, text);
-  else if (what != ST_RPM_SAID_NEEDED)
+  else if (what == ST_RPM_SAID_NEEDED && step != ST_RPM_NO_STEP)
+    h->asked->steps[step]->needed = true;
+  else
     hear_words(h, text);
 }
 
@@ -176,14 +195,6 @@ static void prove(const struct st_packages *kept, const struct st_package_step *
                    version, st_error_text(&why));
     st_package_refuse(refusals, s, words);
   }
-}
-
-static bool is_kept(const struct st_packages *kept, const struct st_package_step *s,
-                    const char *version)
-{
-  ST_AUTO_STRINGS files = {0};
-  add_files(kept, s, version, &files);
-  return files.count > 0;
 }
 
 static void check_step(const struct st_packages *kept, const struct st_package_step *s,

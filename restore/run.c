@@ -123,8 +123,8 @@ int st_run_restore(const struct st_request *r, struct st_error *err)
 {
   ST_AUTO_SESSION s = {0};
   ST_AUTO_GATHERED g = {0};
-  if (r->packages == ST_PACKAGES_EXACT && r->paths.count > 0)
-    return st_fail(err, 0, "--packages=exact is for a whole restore, without PATH");
+  if (r->paths.count > 0 && (r->packages == ST_PACKAGES_EXACT || r->packages == ST_PACKAGES_KEEP))
+    return st_fail(err, 0, "--packages=exact and keep are for a whole restore, without PATH");
   if (st_session_open(&s, r, !r->dry_run, err) < 0 || st_session_resolve(&s, err) < 0 ||
       (!r->dry_run && refuse_interrupted(&s, err) < 0) || st_session_scan(&s, err) < 0 ||
       gather(&s, &g, err) < 0)

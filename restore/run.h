@@ -7,10 +7,10 @@
 #include "systracker/tracker/cli.h"
 
 enum st_request_packages {
-  ST_PACKAGES_UNSAID, /* exact with `exact`, keep otherwise */
+  ST_PACKAGES_UNSAID, /* exact with `exact`; else they and their files stay as they are */
   ST_PACKAGES_EXACT,  /* they become those of the checkpoint */
-  ST_PACKAGES_KEEP,   /* they stay as they are */
-  ST_PACKAGES_NONE,   /* they stay, and so does what plug-ins would put back */
+  ST_PACKAGES_KEEP,   /* those of the checkpoint are there afterwards; what need not go stays */
+  ST_PACKAGES_NONE,   /* files alone, whosever they are; what plug-ins would put back stays */
 };
 
 struct st_request {

@@ -108,6 +108,18 @@ static bool is_unseen(const struct st_session *s, const struct st_scan_result *r
   return false;
 }
 
+/* Where packages stay as they are, so do their files; those that deviate are not of them. */
+static bool leaves_packaged(const struct st_session *s)
+{
+  const struct st_journal *j = s->followed;
+  if (s->checkpoint == 0 || st_session_paths(s)->count > 0 || st_session_without_plugins(s))
+    return false;
+  if (j)
+    return !j->with_packages || j->keep_packages;
+  return s->request->packages == ST_PACKAGES_KEEP ||
+         (s->request->packages == ST_PACKAGES_UNSAID && !s->exact);
+}
+
 int st_session_scan(struct st_session *s, struct st_error *err)
 {
   struct st_scan_result result = {0};
@@ -123,6 +135,7 @@ int st_session_scan(struct st_session *s, struct st_error *err)
     return -1;
   if (st_world_open(&s->world, s->look, s->checkpoint, s->clone, err) < 0)
     return -1;
+  s->world.leave_packaged = leaves_packaged(s);
   s->world.locked = is_other(s) && !s->request->recovery_key;
   return 0;
 }

@@ -218,12 +218,49 @@ static void test_staged(void **state)
   }
 }
 
+/* As version 3 wrote it: a step has no package manager, which was dpkg. */
+static void test_version_3(void **state)
+{
+  (void)state;
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  ST_AUTO_JOURNAL j = {0};
+  static const uint8_t token[ST_JOURNAL_TOKEN_SIZE];
+  uint8_t digest[ST_DIGEST_SIZE];
+  st_cbor_array(&out, 17);
+  st_cbor_string(&out, "systracker-restore");
+  const int64_t head[] = {3, 1700000000, 2, 0};
+  for (size_t i = 0; i < ST_COUNT(head); i++)
+    st_cbor_integer(&out, head[i]);
+  st_cbor_bool(&out, true);
+  st_cbor_bytes(&out, token, sizeof(token));
+  st_cbor_integer(&out, ST_JOURNAL_PHASES);
+  st_cbor_bool(&out, true);
+  st_cbor_bool(&out, false);
+  st_cbor_string(&out, "");
+  const int64_t rest[] = {0, 5, 1, 0, 0, 0};
+  for (size_t i = 0; i < ST_COUNT(rest); i++)
+    st_cbor_integer(&out, rest[i]);
+  st_cbor_array(&out, 6);
+  st_cbor_integer(&out, ST_PACKAGE_PURGE);
+  for (const char *const *word = (const char *const[]){"nano", "amd64", "7.2-1", "", NULL}; *word;
+       word++)
+    st_cbor_string(&out, *word);
+  st_cbor_bool(&out, true);
+  st_digest(digest, out.data, out.length);
+  st_cbor_bytes(&out, digest, sizeof(digest));
+  assert_int_equal(st_journal_decode(out.data, out.length, &j, &err), 0);
+  assert_int_equal(j.packages.count, 1);
+  assert_int_equal(j.packages.items[0].manager, ST_DPKG);
+  assert_string_equal(j.packages.items[0].name, "nano");
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damage),
-      cmocka_unit_test(test_lies),       cmocka_unit_test(test_in_the_store),
-      cmocka_unit_test(test_staged),
+      cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_damage),
+      cmocka_unit_test(test_lies),         cmocka_unit_test(test_version_3),
+      cmocka_unit_test(test_in_the_store), cmocka_unit_test(test_staged),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,13 +228,49 @@ static void test_rpm_words(void **state)
   assert_false(st_package_step_valid(&s));
 }
 
+static void add_step(struct st_package_steps *s, enum st_package_step_kind kind, const char *name)
+{
+  const struct st_package_step step = {.kind = kind,
+                                       .name = (char *)name,
+                                       .architecture = (char *)"all",
+                                       .before = (char *)"1",
+                                       .after = (char *)"2"};
+  st_package_steps_add(s, &step);
+}
+
+static void test_keep(void **state)
+{
+  (void)state;
+  ST_AUTO_PACKAGE_STEPS s = {0};
+  ST_AUTO_STRINGS lines = {0};
+  add_step(&s, ST_PACKAGE_REMNANT, "left");
+  add_step(&s, ST_PACKAGE_DOWNGRADE, "lib");
+  add_step(&s, ST_PACKAGE_PURGE, "app");
+  assert_false(st_package_steps_keep(&s)); /* nothing but what may stay */
+  assert_int_equal(s.count, 2);
+  add_step(&s, ST_PACKAGE_INSTALL, "new");
+  assert_true(st_package_steps_keep(&s));
+  assert_false(st_package_step_counts(&s.items[0]));
+  assert_true(st_package_step_counts(&s.items[2]));
+  st_strings_add(&lines, " new : Depends: lib-dev (= 1) but my-lib is; libx, xlib, app2");
+  assert_int_equal(st_package_steps_need(&s, &lines), 0);
+  st_strings_add(&lines, "lib(api) = 1 is needed by new");
+  assert_int_equal(st_package_steps_need(&s, &lines), 1);
+  assert_int_equal(st_package_steps_need(&s, &lines), 0);
+  st_package_steps_settle(&s);
+  assert_int_equal(s.count, 2);
+  assert_string_equal(s.items[0].name, "lib");
+  assert_string_equal(s.items[1].name, "new");
+  assert_false(s.items[0].optional);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_versions),     cmocka_unit_test(test_steps),
-      cmocka_unit_test(test_rpm_versions), cmocka_unit_test(test_rpm_steps),
-      cmocka_unit_test(test_rpm_words),    cmocka_unit_test(test_architectures),
-      cmocka_unit_test(test_hostile),
+      cmocka_unit_test(test_versions),      cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_rpm_versions),  cmocka_unit_test(test_rpm_steps),
+      cmocka_unit_test(test_rpm_words),     cmocka_unit_test(test_keep),
+      cmocka_unit_test(test_architectures), cmocka_unit_test(test_hostile),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

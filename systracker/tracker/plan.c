@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "systracker/tracker/plan.h"
 
+#include "systracker/base/escape.h"
 #include "systracker/tracker/render.h"
 
 void st_plan_clear(struct st_plan *plan)
@@ -30,13 +31,26 @@ int st_plan_action(struct st_plan *out, const char *words, bool possible, const 
   return 0;
 }
 
+/* "package NAME: ", where it is of a table of packages, whose key begins with the name. */
+static void name_package(const struct st_change *change, struct st_buffer *words)
+{
+  const struct st_value *row = change->before ? change->before : change->after;
+  if (!(change->declaration->flags & ST_TABLE_PACKAGES) || row->type != ST_TEXT)
+    return;
+  st_buffer_append_string(words, "package ");
+  st_escape(words, row->u.bytes.data, row->u.bytes.length);
+  st_buffer_append_string(words, ": ");
+}
+
 static int add_words(struct st_tracker *t, const struct st_change *change, struct st_plan *out,
                      struct st_error *err)
 {
   ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  name_package(change, &words);
+  size_t named = words.length;
   if (st_render_words(t, change, false, &words, err) < 0)
     return -1;
-  if (words.length == 0)
+  if (words.length == named)
     return 0;
   return st_plan_action(out, words.data, false, NULL, 0, err);
 }
