@@ -208,8 +208,7 @@ static void put_item(const struct rpm_files_of *of, rpmfiles files, const struct
   bool regular = S_ISREG(mode);
   rpm_put(out, item->path);
   rpm_put(out, (const char[]){type_of(mode), 0});
-  st_buffer_printf(out, "%o", mode & 07777);
-  st_buffer_append_byte(out, 0);
+  rpm_put_digits(out, mode & 07777, 8);
   put_accounts(of->accounts, rpmfilesFUser(files, i), rpmfilesFGroup(files, i), out);
   put_number_if(out, !S_ISDIR(mode), rpmfilesFMtime(files, i));
   put_number_if(out, regular, (int64_t)rpmfilesFSize(files, i));

@@ -14,13 +14,6 @@
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define MD5 "0123456789abcdef0123456789abcdef"
 
-/* As main.c has it. */
-void rpm_put_number(struct st_buffer *out, int64_t n)
-{
-  st_buffer_printf(out, "%lld", (long long)n);
-  st_buffer_append_byte(out, 0);
-}
-
 /* What a header says of one file. */
 struct one {
   const char *folder, *name;

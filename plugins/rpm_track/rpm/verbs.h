@@ -44,6 +44,19 @@ static inline void rpm_put(struct st_buffer *out, const char *field)
 {
   st_buffer_append(out, field ? field : "", field ? __builtin_strlen(field) + 1 : 1);
 }
-void rpm_put_number(struct st_buffer *out, int64_t n);
+/* A field from a number that is not negative, by its base; 10 of them a file, so no printf. */
+static inline void rpm_put_digits(struct st_buffer *out, uint64_t n, unsigned base)
+{
+  char digits[32], *at = digits + sizeof(digits);
+  *--at = 0;
+  do
+    *--at = (char)('0' + n % base);
+  while ((n /= base) > 0);
+  st_buffer_append(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+static inline void rpm_put_number(struct st_buffer *out, int64_t n)
+{
+  rpm_put_digits(out, n > 0 ? (uint64_t)n : 0, 10);
+}
 
 #endif
