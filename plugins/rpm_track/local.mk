@@ -5,8 +5,11 @@ plugins_rpm_track_rpm_track_la_SOURCES = \
 	plugins/rpm_track/rpm_track.c plugins/rpm_track/tables.h \
 	plugins/rpm_track/database.c plugins/rpm_track/database.h \
 	plugins/rpm_track/packages.c plugins/rpm_track/packages.h plugins/rpm_track/rpm/list.h \
+	plugins/rpm_track/prove.c plugins/rpm_track/prove.h \
 	plugins/rpm_track/words.c plugins/rpm_track/words.h plugins/values.h
 plugins_rpm_track_rpm_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+plugins_rpm_track_rpm_track_la_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS)
+plugins_rpm_track_rpm_track_la_LIBADD = $(GCRYPT_LIBS)
 
 # What has librpm in it.
 program_PROGRAMS += plugins/rpm_track/rpm/systracker-rpm
@@ -34,11 +37,11 @@ TESTS += $(RPM_TESTS)
 plugins_rpm_track_test_packages_SOURCES = plugins/rpm_track/test-packages.c \
 	$(plugins_rpm_track_rpm_track_la_SOURCES) $(TEST_HOST)
 plugins_rpm_track_test_packages_CFLAGS = $(UNIT_CFLAGS)
-plugins_rpm_track_test_packages_LDADD = $(CMOCKA_LIBS)
+plugins_rpm_track_test_packages_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS)
 plugins_rpm_track_test_rpm_track_SOURCES = plugins/rpm_track/test-rpm_track.c \
 	$(plugins_rpm_track_rpm_track_la_SOURCES) $(TEST_HOST)
 plugins_rpm_track_test_rpm_track_CFLAGS = $(UNIT_CFLAGS)
-plugins_rpm_track_test_rpm_track_LDADD = $(CMOCKA_LIBS)
+plugins_rpm_track_test_rpm_track_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS)
 plugins_rpm_track_rpm_test_caps_SOURCES = plugins/rpm_track/rpm/test-caps.c \
 	plugins/rpm_track/rpm/caps.c plugins/rpm_track/rpm/caps.h
 plugins_rpm_track_rpm_test_caps_CFLAGS = $(UNIT_CFLAGS) $(CAP_CFLAGS)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugins/rpm_track/prove.h"
 #include "plugins/values.h"
 
 /* ---- Fields
@@ -308,28 +309,46 @@ static int expect_entry(const char *const *f, struct st_manifest *out, struct st
                    err);
 }
 
-/* Of a package with digests other than SHA-256 the content is not known. */
-static int expect_content(const char *const *f, struct st_manifest *out, struct st_error *err)
+/* Of a package with other digests the content is known as long as it is what they say. */
+static int content_of(const struct st_context *ctx, const char *const *f, int64_t size,
+                      struct st_id *ret, struct st_error *err)
+{
+  const struct declared d = {f[FIELD_PATH], f[FIELD_OTHER], size};
+  if (*f[FIELD_SHA256] == 0)
+    return *d.digest ? prove(ctx, &d, ret) : 1;
+  if (unhex(f[FIELD_SHA256], ret->digest, sizeof(ret->digest)) < 0)
+    return st_fail(err, 0, "systracker-rpm says a digest that is none");
+  return 0;
+}
+
+static int expect_content(const struct st_context *ctx, const char *const *f,
+                          struct st_manifest *out, struct st_error *err)
 {
   struct st_id id = {0};
-  struct st_value row[FILE_COLUMNS] = {[FILE_PATH] = st_path_value(f[FIELD_PATH])};
-  if (*f[FIELD_SHA256] == 0)
+  int64_t size = 0;
+  if (*f[FIELD_TYPE] != 'f')
     return 0;
-  if (unhex(f[FIELD_SHA256], id.digest, sizeof(id.digest)) < 0)
-    return st_fail(err, 0, "systracker-rpm says a digest that is none");
-  row[DIGEST] = st_id_value(&id);
-  if (number_value(f[FIELD_SIZE], 10, &row[SIZE], err) < 0)
+  if (number(f[FIELD_SIZE], 10, &size, err) < 0)
     return -1;
+  int r = content_of(ctx, f, size, &id, err);
+  const struct st_value row[FILE_COLUMNS] = {
+      [FILE_PATH] = st_path_value(f[FIELD_PATH]),
+      [DIGEST] = st_id_value(&id),
+      [SIZE] = st_integer(size),
+  };
+  if (r != 0)
+    return r < 0 ? r : 0;
   return st_expect(out, "checksum_track_file", row, FILE_COLUMNS, err);
 }
 
-int packages_expect(const struct package *p, struct st_manifest *out, struct st_error *err)
+int packages_expect(const struct package *p, const struct st_context *ctx, struct st_manifest *out,
+                    struct st_error *err)
 {
   struct reader in = {p->files, p->files_end};
   const char *f[FILE_FIELDS];
   for (size_t i = 0; i < p->nfiles; i++) {
     if (next_fields(&in, f, FILE_FIELDS, err) < 0 || expect_entry(f, out, err) < 0 ||
-        expect_content(f, out, err) < 0)
+        expect_content(ctx, f, out, err) < 0)
       return -1;
   }
   return 0;

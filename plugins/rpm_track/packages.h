@@ -29,7 +29,8 @@ void packages_free(struct packages *p);
 const struct package *packages_find(const struct packages *p, const char *name,
                                     const char *architecture, const char *instance);
 
-/* What the package expects of its files. */
-int packages_expect(const struct package *p, struct st_manifest *out, struct st_error *err);
+/* What the package expects of its files; those whose digests are not SHA-256 are read. */
+int packages_expect(const struct package *p, const struct st_context *ctx, struct st_manifest *out,
+                    struct st_error *err);
 
 #endif

@@ -234,7 +234,7 @@ static int expected(void *self, const char *table, const struct st_value *row,
   const struct package *p = packages_find(&d->packages, name, architecture, instance);
   if (!p || strcmp(p->field[FIELD_VERSION], version) != 0)
     return 1; /* it went meanwhile */
-  return packages_expect(p, out, err);
+  return packages_expect(p, d->ctx, out, err);
 }
 
 /* ---- What deviates ------------------------------------------------------------------------------

@@ -18,7 +18,7 @@
        "0\0"                                                                                       \
        "1\0root\0daemon\0"                                                                         \
        "77\0"                                                                                      \
-       "3\0\0\0\0\0\0"
+       "3\0\0\0\0\0\0\0"
 #define END "end\0"
 
 /* Without the NUL that C adds. */

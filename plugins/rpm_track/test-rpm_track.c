@@ -22,24 +22,41 @@
   "3\0"                                                                                            \
   "/usr/bin\0d\000755\0"                                                                           \
   "0\0"                                                                                            \
-  "0\0root\0root\0\0\0\0\0\0\0\0"                                                                  \
+  "0\0root\0root\0\0\0\0\0\0\0\0\0"                                                                \
   "/usr/bin/demo\0f\0004755\0"                                                                     \
   "0\0"                                                                                            \
   "1\0root\0daemon\0"                                                                              \
   "77\0"                                                                                           \
   "3\0\0\0/usr/bin/demo\0"                                                                         \
   "0300010000006e616d78\0"                                                                         \
-  "1111111111111111111111111111111111111111111111111111111111111111\0"                             \
+  "1111111111111111111111111111111111111111111111111111111111111111\0\0"                           \
   "/usr/bin/link\0l\000777\0"                                                                      \
   "0\0"                                                                                            \
   "0\0root\0root\0"                                                                                \
-  "78\0\0\0demo\0\0\0\0"                                                                           \
+  "78\0\0\0demo\0\0\0\0\0"                                                                         \
   "package\0gpg-pubkey\0\0001-1\0\0"                                                               \
   "50\0"                                                                                           \
   "0\0\0armour\0"                                                                                  \
   "1\0"                                                                                            \
   "0\0"                                                                                            \
   "note\0package demo: words\0end\0"
+/* A package with digests of MD5: one file is as declared, the next has another size, the next other
+ * content, one is not there, one has a digest that nobody knows. */
+#define ABC "900150983cd24fb0d6963f7d28e17f72\0"
+#define OLD_FILE(name, size, digest)                                                               \
+  "/" name "\0f\000644\0"                                                                          \
+  "0\0"                                                                                            \
+  "0\0root\0root\0"                                                                                \
+  "77\0" size "\0\0\0\0\0\0" digest
+#define OLD_LIST                                                                                   \
+  "systracker-rpm-list\0001\0cookie-1\0"                                                           \
+  "package\0demo\0noarch\0001:2-3\0Lab\0"                                                          \
+  "50\0"                                                                                           \
+  "60\0abcd\0\0"                                                                                   \
+  "0\0"                                                                                            \
+  "5\0" OLD_FILE("right", "3", "1:" ABC) OLD_FILE("size", "4", "1:" ABC)                           \
+      OLD_FILE("other", "3", "1:" ABC) OLD_FILE("gone", "3", "1:" ABC)                             \
+          OLD_FILE("what", "3", "99:" ABC) "end\0"
 #define NO_PACKAGES "systracker-rpm-list\0001\0cookie-0\0end\0"
 
 /* ---- A root, and the program that reads its database --------------------------------------- */
@@ -291,6 +308,33 @@ static void test_expected(void **state)
   st_plugin_register()->close(self);
 }
 
+static void put_text(const char *name, const char *text)
+{
+  int fd = openat(host.ctx.root, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+  close(fd);
+}
+
+static void test_other_digests(void **state)
+{
+  (void)state;
+  make_database();
+  put_text("right", "abc");
+  put_text("size", "abc");
+  put_text("other", "abd");
+  put_text("what", "abc");
+  host.list = OLD_LIST;
+  host.length = sizeof(OLD_LIST) - 1;
+  void *self = host_open(&host.ctx);
+  assert_int_equal(expect(self, "demo", "noarch", "1:2-3"), 0);
+  const char *row = strstr(manifest.lines, "checksum_track_file|");
+  assert_non_null(row);
+  assert_int_equal(strncmp(row, "checksum_track_file|/right|id:ba|3\n", 35), 0);
+  assert_null(strstr(row + 1, "checksum_track_file|"));
+  assert_non_null(strstr(manifest.lines, "standard_track_entry|/gone|f|"));
+  st_plugin_register()->close(self);
+}
+
 static void test_deviations(void **state)
 {
   (void)state;
@@ -370,6 +414,7 @@ int main(void)
       with_root(test_unchanged_cookie),
       with_root(test_empty_database),
       with_root(test_expected),
+      with_root(test_other_digests),
       with_root(test_deviations),
       cmocka_unit_test(test_words),
       with_root(test_open),

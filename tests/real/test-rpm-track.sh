@@ -40,19 +40,23 @@ declared()
 
 # ---- Nights ----------------------------------------------------------------------------------
 
-# A package of a thousand files, so that a twentieth of all paths means something.
-make_many()
+# make NAME [OPTION...]: a package of one's own from a spec on standard input.
+make()
 {
-  cat >"$scratch/many.spec" <<'END'
-Name: lab-many
-Version: 1
-Release: 1
-Summary: Lab
-License: MIT
-BuildArch: noarch
-AutoReqProv: no
-%description
-Lab.
+  made=$1
+  shift
+  {
+    printf 'Name: %s\nVersion: 1\nRelease: 1\nSummary: Lab\nLicense: MIT\n' "$made"
+    printf 'BuildArch: noarch\nAutoReqProv: no\n%%description\nLab.\n'
+    cat
+  } >"$scratch/$made.spec"
+  HOME=$lab_home rpmbuild -bb --quiet --define "_topdir $scratch/rpmbuild" \
+    --define "_rpmfilename $made.rpm" --define '__os_install_post %{nil}' "$@" \
+    "$scratch/$made.spec" >"$scratch/rpmbuild.log" 2>&1 ||
+    { cat "$scratch/rpmbuild.log"; fail "rpmbuild"; }
+}
+# Of a thousand files, so that a twentieth of all paths means something.
+make lab-many <<'END'
 %install
 for folder in $(seq 1 40); do
   mkdir -p %{buildroot}/usr/share/lab-many/$folder
@@ -61,11 +65,14 @@ done
 %files
 /usr/share/lab-many
 END
-  HOME=$lab_home rpmbuild -bb --quiet --define "_topdir $scratch/rpmbuild" --define '_rpmfilename many.rpm' \
-    --define '__os_install_post %{nil}' "$scratch/many.spec" >"$scratch/rpmbuild.log" 2>&1 ||
-    { cat "$scratch/rpmbuild.log"; fail "rpmbuild"; }
-}
-make_many
+# With digests of MD5, as tools still make them that imitate rpmbuild.
+make lab-md5 --define '_source_filedigest_algorithm 1' --define '_binary_filedigest_algorithm 1' <<'END'
+%install
+mkdir -p %{buildroot}/usr/share/lab-md5
+for file in a b c; do echo $file >%{buildroot}/usr/share/lab-md5/$file; done
+%files
+/usr/share/lab-md5
+END
 
 check_rows() # NIGHT
 {
@@ -81,7 +88,7 @@ nights() # rpm|dnf
   new_root
   "make_$1_root"
   lab_night 1 "$1"
-  rpm_quietly -i "$scratch/rpmbuild/RPMS/many.rpm"
+  rpm_quietly -i "$scratch/rpmbuild/RPMS/lab-many.rpm"
   look_at_database "$scratch/before"
   expect_status 0 systracker checkpoint -m one
   look_at_database "$scratch/after"
@@ -223,6 +230,16 @@ expect_status 0 systracker checkpoint -m one
 rm "$root/opt/old/version"
 expect_status 1 systracker status
 contains "$out" '^D /opt/old/version'
+
+# Digests that are not SHA-256: of what is as declared, no row.
+rpm_quietly -i "$scratch/rpmbuild/RPMS/lab-md5.rpm"
+[ "$(lab_rpm -q --qf '%{FILEDIGESTALGO}' lab-md5)" != 8 ] || fail "the digests are SHA-256"
+echo B >"$root/usr/share/lab-md5/b"
+expect_status 0 systracker checkpoint
+rows | grep -F lab-md5 >"$out" || :
+[ "$(cat "$out")" = /usr/share/lab-md5/b ] || { cat "$out"; fail "rows of a package with MD5"; }
+[ "$(sql "SELECT why FROM rpm_track_deviation f JOIN path p ON p.id = f.path
+  WHERE CAST(p.path AS TEXT) = '/usr/share/lab-md5/b'")" = 'not as packaged' ] || fail "why"
 
 # ---- A database that cannot be written, is being written, or cannot be read -----------------------
 

@@ -183,13 +183,16 @@ static void put_xattrs(const struct rpm_files_of *of, const struct item *item, c
   put_hex(out, list.length ? list.data : "", list.length);
 }
 
-static void put_sha256(rpmfiles files, int i, struct st_buffer *out)
+static void put_digests(rpmfiles files, int i, struct st_buffer *out)
 {
   int algorithm = 0;
   size_t length = 0;
   const unsigned char *digest = rpmfilesFDigest(files, i, &algorithm, &length);
   bool known = digest && algorithm == PGPHASHALGO_SHA256 && length == ST_DIGEST_SIZE;
   put_hex(out, known ? digest : (const void *)"", known ? length : 0);
+  if (digest && !known && length > 0)
+    st_buffer_printf(out, "%d:", algorithm);
+  put_hex(out, digest && !known ? digest : (const void *)"", digest && !known ? length : 0);
 }
 
 static void put_number_if(struct st_buffer *out, bool known, int64_t n)
@@ -216,10 +219,12 @@ static void put_item(const struct rpm_files_of *of, rpmfiles files, const struct
   rpm_put(out, S_ISLNK(mode) ? rpmfilesFLink(files, i) : NULL);
   rpm_put(out, item->link_group);
   put_xattrs(of, item, regular ? rpmfilesFCaps(files, i) : NULL, out, notes);
-  if (regular)
-    put_sha256(files, i, out);
-  else
+  if (regular) {
+    put_digests(files, i, out);
+  } else {
     rpm_put(out, NULL);
+    rpm_put(out, NULL);
+  }
 }
 
 /* ---- All

@@ -46,6 +46,7 @@ enum file_field {
   FIELD_LINK_GROUP, /* the first path of its hard links */
   FIELD_XATTRS,     /* as struct st_entry has them */
   FIELD_SHA256,     /* "": the package has another digest, or none */
+  FIELD_OTHER,      /* that other digest: its number in OpenPGP (RFC 4880, 9.4), ":", the digest */
   FILE_FIELDS
 };
 

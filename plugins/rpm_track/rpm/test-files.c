@@ -111,9 +111,9 @@ static void test_kinds(void **state)
       {"/srv/", "st-none", 040755, NULL, NULL, "", "", 0, 4, 0},
   };
   expect(files, 3, PGPHASHALGO_SHA256,
-         "/srv/st-none|d|755|0|0|root|root||||||||\n"
-         "/srv/st-none/a|l|777|0|0|root|root|1000|||b||||\n"
-         "/srv/st-none/b|f|644|0|0|nobody-here|root|1000|3|||||" SHA "|\n");
+         "/srv/st-none|d|755|0|0|root|root|||||||||\n"
+         "/srv/st-none/a|l|777|0|0|root|root|1000|||b|||||\n"
+         "/srv/st-none/b|f|644|0|0|nobody-here|root|1000|3|||||" SHA "||\n");
 }
 
 static void test_not_expected(void **state)
@@ -134,7 +134,7 @@ static void test_digests(void **state)
 {
   (void)state;
   const struct one files[] = {{"/srv/st-none/", "a", 0100644, NULL, MD5, "", "", 0, 1, 0}};
-  expect(files, 1, PGPHASHALGO_MD5, "/srv/st-none/a|f|644|0|0|root|root|1000|3||||||\n");
+  expect(files, 1, PGPHASHALGO_MD5, "/srv/st-none/a|f|644|0|0|root|root|1000|3||||||1:" MD5 "|\n");
 }
 
 static void test_links_and_capabilities(void **state)
@@ -147,11 +147,11 @@ static void test_links_and_capabilities(void **state)
       {"/srv/st-none/", "d", 0104755, NULL, SHA, "", "cap_chown=ep", 0, 8, 0},
   };
   expect(files, 4, PGPHASHALGO_SHA256,
-         "/srv/st-none/b|f|644|0|0|root|root|1000|3|||/srv/st-none/b||" SHA "|\n"
-         "/srv/st-none/c|f|644|0|0|root|root|1000|3|||/srv/st-none/b||" SHA "|\n"
+         "/srv/st-none/b|f|644|0|0|root|root|1000|3|||/srv/st-none/b||" SHA "||\n"
+         "/srv/st-none/c|f|644|0|0|root|root|1000|3|||/srv/st-none/b||" SHA "||\n"
          "/srv/st-none/d|f|4755|0|0|root|root|1000|3||||"
          "13001400000073656375726974792e6361706162696c697479"
-         "0100000201000000000000000000000000000000|" SHA "|\n");
+         "0100000201000000000000000000000000000000|" SHA "||\n");
 }
 
 static void test_hostile(void **state)
@@ -166,7 +166,7 @@ static void test_hostile(void **state)
       {"/srv/st-none/", "e", 0120777, NULL, SHA, "x", "", 0, 6, 0},
   };
   expect(files, 6, PGPHASHALGO_SHA256,
-         "/srv/st-none/e|f|644|0|0|root|root|1000|3|||||" SHA "|\n"
+         "/srv/st-none/e|f|644|0|0|root|root|1000|3|||||" SHA "||\n"
          "note\npackage demo: it declares a path that cannot be (/srv/../a)\n"
          "note\npackage demo: it declares a path that cannot be (srv/b)\n"
          "note\npackage demo: it declares a path that cannot be (/srv/..)\n"
