@@ -71,6 +71,7 @@ REAL_TESTS = \
 	tests/real/test-packages-restore.sh \
 	tests/real/test-readme-disk.sh \
 	tests/real/test-rpm-keep.sh \
+	tests/real/test-repack.sh \
 	tests/real/test-rpm-kill.sh \
 	tests/real/test-rpm-refused.sh \
 	tests/real/test-rpm-restore.sh \

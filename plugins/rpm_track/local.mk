@@ -21,6 +21,7 @@ plugins_rpm_track_rpm_systracker_rpm_SOURCES = \
 	plugins/rpm_track/rpm/leftover.c plugins/rpm_track/rpm/leftover.h \
 	plugins/rpm_track/rpm/list.c plugins/rpm_track/rpm/list.h \
 	plugins/rpm_track/rpm/paths.c plugins/rpm_track/rpm/paths.h \
+	plugins/rpm_track/rpm/repack.c \
 	plugins/rpm_track/rpm/readonly.c plugins/rpm_track/rpm/readonly.h \
 	plugins/rpm_track/rpm/root.c plugins/rpm_track/rpm/root.h \
 	plugins/rpm_track/rpm/transaction.c

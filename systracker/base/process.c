@@ -251,6 +251,20 @@ int st_run_with(const char *path, char *const argv[], int fd, size_t max, unsign
   return status;
 }
 
+int st_run_to(const char *path, char *const argv[], int fd, int out_fd, size_t max,
+              unsigned seconds, char **ret, size_t *length, struct st_error *err)
+{
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  ST_AUTO_CLOSE int first = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+  ST_AUTO_CLOSE int second = fcntl(out_fd, F_DUPFD_CLOEXEC, 10);
+  if (first < 0 || second < 0)
+    return st_fail(err, errno, "cannot run %s", st_quote(argv[0]));
+  int status = run(path, argv, (int[]){first, second}, max, seconds, &out, err);
+  if (status >= 0)
+    *ret = st_buffer_steal(&out, length);
+  return status;
+}
+
 /* ---- In another root --------------------------------------------------------------------- */
 
 /* Of an ELF program: its class and machine; false: it is none, a script for example. */

@@ -22,6 +22,10 @@ int st_run_with(const char *path, char *const argv[], int fd, size_t max, unsign
  * a mount namespace of its own.  Only root may.  On an error it is to end. */
 int st_enter_root(int root, struct st_error *err);
 
+/* The same with another descriptor as its 4, where it writes what is too large for a pipe. */
+int st_run_to(const char *path, char *const argv[], int fd, int out, size_t max, unsigned seconds,
+              char **ret, size_t *length, struct st_error *err);
+
 /* Unified diff of two contents by diff(1), through memfds.  `labels` (escaped already) stand in the
  * header lines.  Appends; returns 0 same, 1 different, negative on error. */
 int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,

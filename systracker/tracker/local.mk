@@ -19,6 +19,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
 	systracker/tracker/rpmrequest.c systracker/tracker/rpmrequest.h \
+	systracker/tracker/rebuild.h systracker/tracker/rebuilddeb.c systracker/tracker/rebuildrpm.c \
 	systracker/tracker/rules.c systracker/tracker/rules.h \
 	systracker/tracker/sealed.c systracker/tracker/sealed.h \
 	systracker/tracker/sweep.c systracker/tracker/sweep.h \

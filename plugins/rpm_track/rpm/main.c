@@ -26,6 +26,7 @@ static const struct verb {
     {"cookie", rpm_verb_cookie},
     {"identify", rpm_verb_identify},
     {"list", rpm_verb_list},
+    {"repack", rpm_verb_repack},
     {"transaction", rpm_verb_transaction},
 };
 

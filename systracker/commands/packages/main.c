@@ -11,14 +11,17 @@
 #include "systracker/base/text.h"
 #include "systracker/tracker/packagefetch.h"
 #include "systracker/tracker/packagefile.h"
+#include "systracker/tracker/rebuild.h"
 #include "systracker/tracker/render.h"
 
-enum { OPT_KEEP = 256, OPT_FETCH_MISSING, OPT_DEVIATIONS, OPT_STAT, OPT_UNPACKAGED };
+enum { OPT_KEEP = 256, OPT_FETCH_MISSING, OPT_REPACK, OPT_DEVIATIONS, OPT_STAT, OPT_UNPACKAGED };
 
 static const struct st_cli_option options[] = {
     {"keep", OPT_KEEP, NULL, "keep these package files, or all that lie in these folders"},
     {"fetch-missing", OPT_FETCH_MISSING, NULL,
      "fetch what is installed and not kept from the host's repositories"},
+    {"repack", OPT_REPACK, NULL,
+     "put together again, from the installed files, what is neither kept nor obtainable"},
     {"deviations", OPT_DEVIATIONS, NULL, "list the files that are not as their packages have them"},
     {"stat", OPT_STAT, NULL, "of deviations: one line each, without the texts' differences"},
     {"unpackaged", OPT_UNPACKAGED, NULL, "of deviations: list what belongs to no package, too"},
@@ -26,7 +29,7 @@ static const struct st_cli_option options[] = {
 };
 
 struct request {
-  bool keep, fetch_missing, deviations;
+  bool keep, fetch_missing, repack, deviations;
   struct st_deviation_options options;
 };
 
@@ -40,6 +43,7 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
   r->options.unpackaged = r->options.unpackaged || letter == OPT_UNPACKAGED;
   r->keep = r->keep || letter == OPT_KEEP;
   r->fetch_missing = r->fetch_missing || letter == OPT_FETCH_MISSING;
+  r->repack = r->repack || letter == OPT_REPACK;
   return 0;
 }
 
@@ -229,7 +233,8 @@ static int gather(struct session *s, struct st_error *err)
   return st_tracker_installed(s->t, latest, s->packages, &s->installed, err);
 }
 
-static int fetch_missing(struct session *s, struct st_error *err)
+/* `last`: what is missing then is told. */
+static int fetch_missing(struct session *s, bool last, struct st_error *err)
 {
   bool *wanted = st_calloc(s->installed.count + 1, sizeof(*wanted));
   ST_AUTO_FREE void *owned = wanted;
@@ -246,9 +251,52 @@ static int fetch_missing(struct session *s, struct st_error *err)
   if (gather(s, err) < 0)
     return -1;
   for (size_t i = 0; i < s->installed.count; i++)
-    if (!s->installed.items[i].kept) {
+    if (last && !s->installed.items[i].kept) {
       s->incomplete = true;
       print_package(s, &s->installed.items[i], "missing");
+    }
+  return 0;
+}
+
+/* ---- Putting together again -------------------------------------------------------------------
+ */
+
+/* It is kept under a kind of its own, and said to be what it is. */
+static int repack_one(struct session *s, const struct st_installed *p, struct st_error *err)
+{
+  struct st_rebuilt made = {.fd = -1};
+  const struct st_package is = {.name = p->name,
+                                .version = p->version,
+                                .architecture = p->architecture,
+                                .kind = (char *)(p->rpm ? "repacked-rpm" : "repacked-deb")};
+  int r = (p->rpm ? st_rebuild_rpm : st_rebuild_deb)(s->t, p, &made, err);
+  ST_AUTO_CLOSE int fd = r < 0 ? -1 : made.fd;
+  if (fd < 0 || st_packages_keep(s->packages, fd, &is, s->t->conf->min_free, err) < 0)
+    return st_wrap(err, "%s %s", st_quote(p->name), st_quote(p->version));
+  s->kept++;
+  if (s->cli->json) {
+    json_t *o = package_json(p->name, p->version, p->architecture, "repacked");
+    json_object_set_new(o, "missing", json_integer((json_int_t)made.missing));
+    st_cli_json(o);
+  } else if (!s->cli->quiet) {
+    printf("repacked    %s %s %s", st_quote(p->name), st_quote(p->version),
+           st_quote(p->architecture));
+    printf(made.missing ? "  (%zu of its paths are not there)\n" : "\n", made.missing);
+  }
+  return 0;
+}
+
+static int repack_missing(struct session *s, struct st_error *err)
+{
+  enum st_package_at *at = st_calloc(s->installed.count + 1, sizeof(*at));
+  ST_AUTO_FREE void *owned = at;
+  if (st_fetch_classify(s->t, &s->installed, at, err) < 0)
+    return -1;
+  for (size_t i = 0; i < s->installed.count; i++)
+    if (at[i] == ST_AT_MISSING && repack_one(s, &s->installed.items[i], err) < 0) {
+      if (err->code == ENOSPC)
+        return -1;
+      complain(s, err);
     }
   return 0;
 }
@@ -285,7 +333,7 @@ static int list(struct session *s, struct st_error *err)
 
 static int check_request(const struct request *r, struct st_error *err)
 {
-  if (r->deviations && (r->keep || r->fetch_missing))
+  if (r->deviations && (r->keep || r->fetch_missing || r->repack))
     return st_fail(err, 0, "--deviations stands alone");
   if (!r->deviations && (r->options.stat || r->options.unpackaged))
     return st_fail(err, 0, "--stat and --unpackaged are for --deviations");
@@ -319,19 +367,24 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
   if (request.deviations)
     return list_deviations(cli, &request, err);
   /* Package files need no lock: a checkpoint may be under way; nor, to be kept, a checkpoint. */
-  bool alone = request.keep && !request.fetch_missing;
+  bool more = request.fetch_missing || request.repack;
+  bool alone = request.keep && !more;
   if ((alone ? st_tracker_open_packages(&s.t, &cli->tracker, err)
              : st_tracker_open(&s.t, &cli->tracker, ST_TRACKER_LOOK, err)) < 0 ||
       st_packages_open(&s.packages, s.t->store_dir, err) < 0)
     return -1;
   if (request.keep)
     keep_each(&s, argv + first, argc - first);
-  if ((request.fetch_missing || !request.keep) && gather(&s, err) < 0)
+  if (!alone && gather(&s, err) < 0)
     return -1;
-  int r = request.fetch_missing ? fetch_missing(&s, err) : request.keep ? 0 : list(&s, err);
+  int r = request.fetch_missing ? fetch_missing(&s, !request.repack, err) : 0;
+  if (r == 0 && request.repack)
+    r = repack_missing(&s, err);
+  if (r == 0 && !request.keep && !more)
+    r = list(&s, err);
   if (r < 0)
     return -1;
-  if ((request.keep || request.fetch_missing) && !cli->json && !cli->quiet)
+  if ((request.keep || more) && !cli->json && !cli->quiet)
     printf("package files that are new in the store: %" PRIu64 "\n", s.kept);
   return s.incomplete ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
 }
