@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "systracker/base/escape.h"
-#include "systracker/tracker/deb.h"
 #include "systracker/tracker/packagefetch.h"
+#include "systracker/tracker/packagefile.h"
 
 /* The package files of some steps, as they are asked for; names are borrowed from the steps. */
 struct files {
@@ -21,7 +21,7 @@ static void files_free(struct files *f)
   free(f->sources);
 }
 
-static void add_file(struct files *f, const struct st_package_step *s, char *version,
+static void add_file(struct files *f, const struct st_package_step *s, char *version, char *digest,
                      enum st_package_source *source)
 {
   if (f->list.count == f->size) {
@@ -30,8 +30,13 @@ static void add_file(struct files *f, const struct st_package_step *s, char *ver
     f->sources = st_realloc(f->sources, f->size, sizeof(enum st_package_source *));
   }
   f->sources[f->list.count] = source;
-  f->list.items[f->list.count++] =
-      (struct st_installed){.name = s->name, .version = version, .architecture = s->architecture};
+  f->list.items[f->list.count++] = (struct st_installed){
+      .name = s->name,
+      .version = version,
+      .architecture = s->architecture,
+      .rpm = s->manager == ST_RPM,
+      .header = digest,
+  };
 }
 
 /* Those whose source is this one. */
@@ -41,9 +46,9 @@ static void gather(struct files *f, struct st_package_steps *steps, bool undo,
   for (size_t i = 0; i < steps->count; i++) {
     struct st_package_step *s = &steps->items[i];
     if (st_package_step_installs(s) && s->source == source)
-      add_file(f, s, s->after, &s->source);
+      add_file(f, s, s->after, s->digest, &s->source);
     if (undo && st_package_step_loses(s) && s->source_before == source)
-      add_file(f, s, s->before, &s->source_before);
+      add_file(f, s, s->before, s->digest_before, &s->source_before);
   }
 }
 
@@ -94,12 +99,13 @@ struct fetched {
   struct files *files;
 };
 
-static enum st_package_source *find_wanted(const struct fetched *f, const struct st_package *is)
+static enum st_package_source *find_wanted(const struct fetched *f,
+                                           const struct st_packagefile *file)
 {
   for (size_t i = 0; i < f->files->list.count; i++) {
     const struct st_installed *p = &f->files->list.items[i];
-    if (strcmp(p->name, is->name) == 0 && strcmp(p->version, is->version) == 0 &&
-        strcmp(p->architecture, is->architecture) == 0)
+    bool other = p->header && *p->header && file->header && strcmp(p->header, file->header) != 0;
+    if (st_installed_is(p, &file->is) && !other)
       return f->files->sources[i];
   }
   return NULL;
@@ -109,16 +115,16 @@ static enum st_package_source *find_wanted(const struct fetched *f, const struct
 static int keep_fetched(void *arg, int fd, const char *name, struct st_error *err)
 {
   const struct fetched *f = arg;
-  ST_AUTO_DEB is = {0};
-  if (st_deb_read(&is, fd, name, err) < 0) {
+  ST_AUTO_PACKAGEFILE file = {0};
+  if (st_packagefile_read(&file, fd, name, true, err) < 0) {
     st_error_clear(err);
     return 0;
   }
-  enum st_package_source *source = find_wanted(f, &is);
+  enum st_package_source *source = find_wanted(f, &file);
   if (!source)
     return 0;
-  if (st_packages_keep(f->kept, fd, &is, f->t->conf->min_free, err) < 0)
-    return st_wrap(err, "%s %s cannot be kept", st_quote(is.name), st_quote(is.version));
+  if (st_packages_keep(f->kept, fd, &file.is, f->t->conf->min_free, err) < 0)
+    return st_wrap(err, "%s %s cannot be kept", st_quote(file.is.name), st_quote(file.is.version));
   *source = ST_PACKAGE_KEPT;
   return 0;
 }

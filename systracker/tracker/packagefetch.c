@@ -145,7 +145,7 @@ static void add_dnf_names(struct st_strings *args, const struct st_installed *co
 }
 
 /* What the data of dnf's repositories that lies here has of some packages; no network is used.  dnf
- * writes a log where it looks, so another root's is not looked at from outside. */
+ * writes a log where it looks, so another root's is not asked: to look is to change nothing. */
 static int look_at_dnf(const struct st_tracker *t, bool inside,
                        const struct st_installed *const *items, size_t count,
                        struct st_set *available, struct st_error *err)
@@ -155,7 +155,7 @@ static int look_at_dnf(const struct st_tracker *t, bool inside,
   static const char *const first[] = {
       "-q",          "-C",   "--setopt=*.skip_if_unavailable=1", "repoquery",
       "--available", "--qf", "%{name} %{evr} %{arch}\n"};
-  if (!inside && !t->live_root)
+  if (!t->live_root)
     return 0;
   for (size_t i = 0; i < ST_COUNT(first); i++)
     st_strings_add(&args, first[i]);
