@@ -71,7 +71,7 @@ static int carry_out(struct st_session *s, struct st_actions *actions, struct st
                      int64_t undoes, struct st_error *err)
 {
   ST_AUTO_JOURNAL j = {0};
-  struct st_session_end end = {.verify = verify_checkpoint};
+  struct st_session_end end = {.verify = verify_checkpoint, .by_facts = true};
   st_report_sum_up(&end.sum, actions);
   if (st_session_journal(s, actions, &j, err) < 0)
     return -1;

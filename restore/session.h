@@ -65,6 +65,7 @@ struct st_session_end {
                 struct st_error *err);
   struct st_report_sum sum;
   bool resumed;
+  bool by_facts; /* `verify` does not look at the journal's actions: they are freed before */
 };
 int st_session_go(struct st_session *s, struct st_journal *j, struct st_session_end *end,
                   struct st_error *err);
