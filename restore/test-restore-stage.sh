@@ -62,8 +62,8 @@ is_at()
 # Damage in a tree: refused, and the directories above have their times.
 pack=$(find "$store/packs" -name '*.pack')
 refused=0
-for object in $(sqlite3 "$store/packs/objects.db" 'SELECT offset || ":" || stored FROM object'); do
-  offset=$((${object%:*} + 30))
+for id in $(sql 'SELECT DISTINCT lower(hex(object)) FROM config_track_file WHERE object IS NOT NULL'); do
+  offset=$(($(sqlite3 "$store/packs/objects.db" "SELECT offset FROM object WHERE id = x'$id'") + 30))
   flip "$pack" "$offset"
   status=0
   systracker restore --checkpoint 1 --exact --yes >"$out" 2>"$err" || status=$?
@@ -77,7 +77,7 @@ for object in $(sqlite3 "$store/packs/objects.db" 'SELECT offset || ":" || store
     is_at 2-short "an object that is not needed"
     touch -d '2005-05-05 05:05:05' "$root/etc" "$root/srv"
   else
-    fail "status $status"
+    fail "status $status: $(cat "$err")"
   fi
 done
 [ "$refused" -ge 18 ] || fail "only $refused objects were needed"
