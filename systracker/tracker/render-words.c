@@ -77,13 +77,14 @@ bool st_column_differs(const struct st_change *change, size_t column)
   return before->type != ST_NULL && after->type != ST_NULL && !values_equal(before, after);
 }
 
+/* Another manifest is more knowledge, or shows at the paths that it speaks of. */
 bool st_change_is_loud(const struct st_change *change)
 {
   const struct st_table *d = change->declaration;
   if (!change->before || !change->after)
     return true;
   for (size_t i = 0; i < d->ncolumns; i++)
-    if (!(d->columns[i].flags & ST_QUIET) && st_column_differs(change, i))
+    if (!(d->columns[i].flags & (ST_QUIET | ST_MANIFEST)) && st_column_differs(change, i))
       return true;
   return false;
 }

@@ -122,6 +122,27 @@ static void test_quiet_and_null(void **state)
   says(&change, true, "");
 }
 
+/* More is known of a package that was installed again as it was: no change of the host. */
+static void test_manifest_alone(void **state)
+{
+  (void)state;
+  static const struct st_column known_columns[] = {{"name", ST_TEXT, ST_KEY},
+                                                   {"version", ST_TEXT, 0},
+                                                   {"changed", ST_INTEGER, ST_AS_TIME | ST_QUIET},
+                                                   {"manifest", ST_ID, ST_MANIFEST}};
+  static const struct st_table known = {"package", ST_TABLE_PACKAGES, 4, known_columns};
+  struct st_id one = {.digest = {1}}, other = {.digest = {2}};
+  struct st_value a[] = {st_text_value("bash"), st_text_value("5.2"), st_integer(1),
+                         st_id_value(&one)};
+  struct st_value b[] = {st_text_value("bash"), st_text_value("5.2"), st_integer(2),
+                         st_id_value(&other)};
+  struct st_change change = {"test_package", &known, a, b, false};
+  assert_false(st_change_is_loud(&change));
+  says(&change, false, "");
+  b[1] = st_text_value("5.3");
+  assert_true(st_change_is_loud(&change));
+}
+
 static void test_one_side(void **state)
 {
   (void)state;
@@ -307,10 +328,11 @@ int main(void)
   st_digest_init();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_columns),        cmocka_unit_test(test_ids),
-      cmocka_unit_test(test_quiet_and_null), cmocka_unit_test(test_one_side),
-      cmocka_unit_test(test_secret),         cmocka_unit_test(test_json),
-      cmocka_unit_test(test_group_secret),   cmocka_unit_test(test_group_letters),
-      cmocka_unit_test(test_packages),       cmocka_unit_test(test_group_packaged),
+      cmocka_unit_test(test_quiet_and_null), cmocka_unit_test(test_manifest_alone),
+      cmocka_unit_test(test_one_side),       cmocka_unit_test(test_secret),
+      cmocka_unit_test(test_json),           cmocka_unit_test(test_group_secret),
+      cmocka_unit_test(test_group_letters),  cmocka_unit_test(test_packages),
+      cmocka_unit_test(test_group_packaged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
