@@ -10,7 +10,9 @@
 #include <string.h>
 
 #define PIECE ((size_t)128 << 10)
-#define MOST_SUMS ((int64_t)64 << 20) /* bytes of md5sums */
+#define MOST_SUMS ((int64_t)64 << 20)    /* bytes of md5sums */
+#define MOST_ENTRIES 4000000             /* of a tree */
+#define MOST_UNPACKED ((int64_t)1 << 40) /* bytes of a tree's archive */
 
 /* A tar within the ar: libarchive asks for its bytes. */
 struct member {
@@ -21,6 +23,7 @@ struct member {
 struct reader {
   const struct deb_callbacks *callbacks;
   gcry_md_hd_t digester;
+  uint64_t entries;
 };
 
 static int damaged(struct archive *a, struct st_error *err)
@@ -69,6 +72,9 @@ static int each_tar_entry(struct reader *r, struct archive *tar, tar_fn *fn, str
   struct archive_entry *entry;
   int n;
   while ((n = archive_read_next_header(tar, &entry)) == ARCHIVE_OK || n == ARCHIVE_WARN) {
+    if (++r->entries > MOST_ENTRIES || archive_entry_size(entry) > MOST_UNPACKED ||
+        archive_filter_bytes(tar, 0) > MOST_UNPACKED)
+      return st_fail(err, 0, "the package file is damaged: it holds too much");
     int stop = fn(r, tar, entry, err);
     if (stop != 0)
       return stop;
