@@ -24,6 +24,7 @@ int dpkg_entry(void *self, const struct st_entry *e, struct st_facts *out, struc
   struct st_value row[DEVIATION_COLUMNS] = {
       [DEVIATION_PATH] = st_path_value(e->path),
       [DEVIATION_WHY] = st_text_value(e->owned ? DEVIATION_CHANGED : DEVIATION_UNOWNED),
+      [DEVIATION_KEPT] = st_text_value(kept ? DEVIATION_IS_KEPT : DEVIATION_TOO_LARGE),
   };
   if (kept)
     row[DEVIATION_OBJECT] = st_id_value(&e->digest);

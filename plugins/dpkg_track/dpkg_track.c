@@ -58,6 +58,7 @@ static const struct st_column deviation_columns[DEVIATION_COLUMNS] = {
     [DEVIATION_PATH] = {"path", ST_PATH, ST_KEY},
     [DEVIATION_WHY] = {"why", ST_TEXT, 0},
     [DEVIATION_OBJECT] = {"object", ST_ID, ST_OBJECT},
+    [DEVIATION_KEPT] = {"kept", ST_TEXT, 0},
 };
 
 static const struct st_table tables[] = {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "plugins/dpkg_track/tables.h"
 #include "plugins/dpkg_track/test-root.h"
 
 #define ONE "Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n"
@@ -38,9 +39,9 @@ static void test_kept(void **state)
   e.has_object = true; /* another plug-in keeps it */
   assert_string_equal(host_entry(self, &e), "");
   e = file(true, false);
-  assert_string_equal(host_entry(self, &e), "deviation|/usr/bin/x|not as packaged|id:ab\n");
+  assert_string_equal(host_entry(self, &e), "deviation|/usr/bin/x|not as packaged|id:ab|kept\n");
   e = file(false, false);
-  assert_string_equal(host_entry(self, &e), "deviation|/usr/bin/x|no package's|id:ab\n");
+  assert_string_equal(host_entry(self, &e), "deviation|/usr/bin/x|no package's|id:ab|kept\n");
   e.type = 'l';
   assert_int_equal(st_plugin_register()->want(self, &e), ST_WANT_ENTRY);
   assert_string_equal(host_entry(self, &e), "");
@@ -73,7 +74,7 @@ static void test_large(void **state)
   void *self = opened(*state, &ctx);
   struct st_entry e = file(false, false);
   assert_int_equal(st_plugin_register()->want(self, &e), ST_WANT_ENTRY | ST_WANT_DIGEST);
-  assert_string_equal(host_entry(self, &e), "deviation|/usr/bin/x|no package's|-\n");
+  assert_string_equal(host_entry(self, &e), "deviation|/usr/bin/x|no package's|-|too large\n");
   e = file(true, true);
   assert_string_equal(host_entry(self, &e), "");
   st_plugin_register()->close(self);
@@ -94,21 +95,35 @@ static void test_nothing(void **state)
   st_plugin_register()->close(self);
 }
 
+struct row {
+  struct st_value values[DEVIATION_COLUMNS];
+};
+
+static struct row row_of(const char *why, const struct st_id *id)
+{
+  return (struct row){{st_path_value("/x"), st_text_value(why), id ? st_id_value(id) : st_null(),
+                       st_text_value(id ? DEVIATION_IS_KEPT : DEVIATION_TOO_LARGE)}};
+}
+
 static void test_explain(void **state)
 {
   (void)state;
   struct st_id id = host_id(false, 1), other = host_id(false, 2);
-  struct st_value ours[3] = {st_path_value("/x"), st_text_value("no package's"), st_id_value(&id)};
-  struct st_value changed[3] = {st_path_value("/x"), st_text_value("not as packaged"),
-                                st_id_value(&id)};
-  struct st_value again[3] = {st_path_value("/x"), st_text_value("no package's"),
-                              st_id_value(&other)};
-  assert_string_equal(host_explain_in("deviation", NULL, NULL, ours), "kept, being no package's");
-  assert_string_equal(host_explain_in("deviation", NULL, changed, NULL),
+  struct row ours = row_of("no package's", &id), changed = row_of("not as packaged", &id),
+             again = row_of("no package's", &other), large = row_of("no package's", NULL);
+  assert_string_equal(host_explain_in("deviation", NULL, NULL, ours.values),
+                      "kept, being no package's");
+  assert_string_equal(host_explain_in("deviation", NULL, changed.values, NULL),
                       "as packaged, and no longer kept");
-  assert_string_equal(host_explain_in("deviation", NULL, ours, changed),
+  assert_string_equal(host_explain_in("deviation", NULL, ours.values, changed.values),
                       "kept, being not as packaged");
-  assert_string_equal(host_explain_in("deviation", NULL, ours, again), "content changed");
+  assert_string_equal(host_explain_in("deviation", NULL, ours.values, again.values),
+                      "content changed");
+  assert_string_equal(host_explain_in("deviation", NULL, NULL, large.values),
+                      "too large to be kept, being no package's");
+  assert_string_equal(host_explain_in("deviation", NULL, ours.values, large.values),
+                      "too large to be kept any more");
+  assert_string_equal(host_explain_in("deviation", NULL, large.values, ours.values), "kept now");
 }
 
 int main(void)
