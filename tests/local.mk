@@ -63,6 +63,7 @@ REAL_TESTS = \
 	tests/real/test-dpkg-state.sh \
 	tests/real/test-kill.sh \
 	tests/real/test-large-300.sh \
+	tests/real/test-manifests.sh \
 	tests/real/test-nightly.sh \
 	tests/real/test-nights.sh \
 	tests/real/test-package-files.sh \

@@ -8,6 +8,12 @@
 first_packages='hello ed less'
 more_packages='cron bc tree'
 
+# For a root of more than 250 packages: what they want comes along.
+larger_packages='systemd-sysv udev dbus openssh-server git vim man-db python3 rsync curl nginx-light cron
+  logrotate bash-completion file xz-utils bzip2 locales gnupg ca-certificates sudo less nano lsof
+  strace gcc make libc6-dev iproute2 netbase procps psmisc wget unzip zip jq exim4-daemon-light
+  at groff w3m pciutils'
+
 # mirror: its address and the release's name.
 mirror()
 {
@@ -47,6 +53,31 @@ make_debian()
   ) 8>"$ST_CACHE/lock"
   check_scratch "$root"
   cp -a --reflink=auto "$ST_CACHE/$base" "$root"
+}
+
+# A root with the larger packages, and their files in its cache of packages.
+make_larger_debian()
+{
+  make_debian
+  larger=$ST_CACHE/${found#* }-$(dpkg --print-architecture)-larger
+  (
+    flock 8
+    [ -d "$larger" ] || make_larger
+  ) 8>"$ST_CACHE/lock"
+  check_scratch "$root"
+  rm -rf --one-file-system "$root"
+  cp -a --reflink=auto "$larger" "$root"
+}
+
+make_larger()
+{
+  new=$ST_CACHE/new.$$
+  cp -a --reflink=auto "$root" "$new"
+  # shellcheck disable=SC2086
+  run_in "$new" apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 \
+    -o APT::Keep-Downloaded-Packages=true install $larger_packages >"$scratch/larger.log" 2>&1 ||
+    { tail -n 5 "$scratch/larger.log"; rm -rf --one-file-system "$new"; fail "apt-get in the root"; }
+  mv "$new" "$larger"
 }
 
 # make_base MIRROR RELEASE
