@@ -21,6 +21,7 @@ struct database {
 };
 
 struct view;
+struct readahead;
 
 /* The plug-in, open: where its files are within the root. */
 struct dpkg_track {
@@ -31,7 +32,10 @@ struct dpkg_track {
   bool any;          /* dpkg knows of packages here, as `collect` found */
   bool read;         /* `database` is of this scan */
   struct database database;
-  struct view *view; /* of this scan, for `expected`; NULL: not needed yet */
+  struct view *view;       /* of this scan, for `expected`; NULL: not needed yet */
+  struct readahead *ahead; /* package files that `expected` will be asked for; NULL: none */
+  size_t asked;            /* behind the place in `database` that was asked for last */
+  unsigned in_a_row;       /* places asked for one after the other */
 };
 
 /* Packages and apt's marks of them.  dpkg's lock is never taken: while it works, the status file

@@ -10,10 +10,12 @@
 #include "plugins/dpkg_track/action.h"
 #include "plugins/dpkg_track/database.h"
 #include "plugins/dpkg_track/deviations.h"
+#include "plugins/dpkg_track/diverted.h"
 #include "plugins/dpkg_track/expected.h"
 #include "plugins/dpkg_track/fingerprint.h"
 #include "plugins/dpkg_track/plan.h"
 #include "plugins/dpkg_track/tables.h"
+#include "plugins/dpkg_track/unpacked.h"
 #include "plugins/dpkg_track/view.h"
 #include "plugins/dpkg_track/words.h"
 #include "plugins/values.h"
@@ -26,6 +28,7 @@ static const struct st_column package_columns[PACKAGE_COLUMNS] = {
     [PACKAGE_CHANGED] = {"changed", ST_INTEGER, ST_AS_TIME | ST_QUIET},
     [PACKAGE_MANIFEST] = {"manifest", ST_ID, ST_MANIFEST},
     [PACKAGE_AUTO] = {"auto", ST_INTEGER, 0},
+    [PACKAGE_DIVERTED] = {"diverted", ST_BYTES, ST_DERIVED | ST_QUIET},
 };
 
 static const struct st_column choice_columns[CHOICE_COLUMNS] = {
@@ -94,8 +97,8 @@ static struct st_value changed(int info, const struct package *p)
   return st_null();
 }
 
-static int put_package(int info, const struct package *p, struct st_facts *out,
-                       struct st_error *err)
+static int put_package(int info, const struct package *p, const char *diverted,
+                       struct st_facts *out, struct st_error *err)
 {
   const struct st_value row[PACKAGE_COLUMNS] = {
       [PACKAGE_NAME] = st_text_value(p->name),
@@ -105,21 +108,42 @@ static int put_package(int info, const struct package *p, struct st_facts *out,
       [PACKAGE_CHANGED] = changed(info, p),
       [PACKAGE_MANIFEST] = st_null(), /* SysTracker asks `expected` where it has to */
       [PACKAGE_AUTO] = st_integer(p->automatic),
+      [PACKAGE_DIVERTED] = st_string_value(ST_BYTES, diverted),
   };
   return st_fact(out, PACKAGE, row, PACKAGE_COLUMNS, err);
+}
+
+static int put_each(const struct database *db, const struct diverted *diverted, int info,
+                    struct st_facts *out, struct st_error *err)
+{
+  int r = 0;
+  for (size_t i = 0; i < db->packages.count && r >= 0; i++) {
+    const struct package *p = &db->packages.items[i];
+    char *paths = NULL;
+    if (!p->installed)
+      continue;
+    r = diverted_paths(diverted, info, p, &paths, err);
+    if (r >= 0)
+      r = put_package(info, p, paths, out, err);
+    free(paths);
+  }
+  return r;
 }
 
 static int put_packages(struct dpkg_track *d, const struct database *db, struct st_facts *out,
                         struct st_error *err)
 {
+  struct diverted diverted = {.text = NULL};
   int info = st_open_in_root(d->ctx, d->info, err);
   if (info < 0 && info != -ENOENT)
     return info;
-  int r = 0;
-  for (size_t i = 0; i < db->packages.count && r >= 0; i++) {
-    if (db->packages.items[i].installed)
-      r = put_package(info, &db->packages.items[i], out, err);
-  }
+  int r = read_diversions(d, &diverted.diversions, &diverted.text, err);
+  for (size_t i = 0; i < diverted.diversions.count; i++)
+    diverted.of_length[strlen(diverted.diversions.items[i].path)] = true; /* a line at most */
+  if (r >= 0)
+    r = put_each(db, &diverted, info, out, err);
+  free(diverted.diversions.items);
+  free(diverted.text);
   if (info >= 0)
     close(info);
   return r;
@@ -139,9 +163,12 @@ static int collect_packages(struct dpkg_track *d, struct st_facts *out, struct s
 /* What was read of the root stands for one scan. */
 static void forget(struct dpkg_track *d)
 {
+  readahead_free(d->ahead);
   database_free(&d->database);
   view_free(d->view);
   d->view = NULL;
+  d->ahead = NULL;
+  d->asked = d->in_a_row = 0;
   d->read = d->any = false;
 }
 

@@ -7,6 +7,7 @@
 
 #include "plugins/dpkg_track/making.h"
 #include "plugins/dpkg_track/tables.h"
+#include "plugins/dpkg_track/unpacked.h"
 
 #define MOST_TEXT 1024
 
@@ -35,33 +36,76 @@ static bool is_unpacked(const char *state)
   return false;
 }
 
-/* 0: made; 1: there is no such file, or none that serves. */
-static int try_file(struct making *m, struct st_error *err)
+static int open_file(const struct st_context *ctx, const struct package *p)
 {
-  const struct package *p = m->package;
   if (!p->version || !is_unpacked(p->state))
-    return 1;
-  int fd = st_package_file(m->view->ctx, p->name, p->version, p->architecture, NULL);
+    return -ENOENT;
+  return st_package_file(ctx, p->name, p->version, p->architecture, NULL);
+}
+
+/* ---- Package files read ahead -----------------------------------------------------------------
+ */
+
+/* A first checkpoint asks for all packages in their order: from the third in a row on, the files of
+ * the next ones are read meanwhile. */
+static void read_ahead(struct dpkg_track *d, size_t place)
+{
+  const struct packages *all = &d->database.packages;
+  d->in_a_row = place == d->asked ? d->in_a_row + 1 : 1;
+  d->asked = place + 1;
+  if (d->in_a_row < 3)
+    return;
+  if (!d->ahead)
+    d->ahead = readahead_new();
+  if (!d->ahead)
+    return;
+  readahead_drop_before(d->ahead, place);
+  for (size_t i = place; i < all->count && i < place + MOST_AHEAD; i++) {
+    if (readahead_has(d->ahead, i) || !readahead_has_room(d->ahead))
+      continue;
+    int fd = open_file(d->ctx, &all->items[i]);
+    if (fd >= 0)
+      readahead_begin(d->ahead, i, fd);
+  }
+}
+
+/* What the package's file holds; NULL: none is kept. */
+static struct unpacked *read_file(struct dpkg_track *d, const struct package *p, size_t place)
+{
+  struct unpacked *u = d->ahead ? readahead_take(d->ahead, place) : NULL;
+  if (u)
+    return u;
+  int fd = open_file(d->ctx, p);
   if (fd < 0)
-    return 1;
-  int r = make_from_file(m, fd, err);
+    return NULL;
+  u = unpacked_read(fd);
   close(fd);
-  if (r == 0)
-    return 0;
+  return u;
+}
+
+/* ---- Manifests --------------------------------------------------------------------------------
+ */
+
+/* 0: made; 1: there is no such file, or none that serves. */
+static int try_file(struct making *m, struct unpacked *u)
+{
+  int r = !u ? 1 : u->damaged ? -1 : make_from_file(m, u, NULL);
+  if (r == 0 || !u)
+    return r;
   st_log(ST_LOG_WARNING,
          r > 0 ? "package %s: the file that is kept is not the one that was "
                  "installed: it has other contents"
                : "package %s: the file that is kept cannot be read",
-         p->name);
+         m->package->name);
   manifest_clear(&m->manifest);
   for (size_t i = 0; i < m->listing.count; i++)
     m->listing.items[i].mark = 0;
   return 1;
 }
 
-static int make(struct making *m, struct st_manifest *out, struct st_error *err)
+static int make(struct making *m, struct unpacked *u, struct st_manifest *out, struct st_error *err)
 {
-  if (try_file(m, NULL) == 0)
+  if (try_file(m, u) == 0)
     return manifest_tell(&m->manifest, out, err);
   if (make_from_what_is_there(m, err) < 0)
     return -1;
@@ -71,8 +115,8 @@ static int make(struct making *m, struct st_manifest *out, struct st_error *err)
 
 /* A package whose list is missing has no files, for dpkg; one whose list is damaged is not known.
  */
-static int expect_package(struct view *view, const struct package *p, struct st_manifest *out,
-                          struct st_error *err)
+static int expect_package(struct view *view, const struct package *p, struct unpacked *u,
+                          struct st_manifest *out, struct st_error *err)
 {
   struct making m = {.view = view, .package = p};
   int r = view->info < 0 ? -ENOENT
@@ -82,7 +126,7 @@ static int expect_package(struct view *view, const struct package *p, struct st_
       st_log(ST_LOG_WARNING, "package %s: dpkg's list of its files cannot be read", p->name);
     return 1;
   }
-  r = make(&m, out, err);
+  r = make(&m, u, out, err);
   manifest_clear(&m.manifest);
   listing_clear(&m.listing);
   return r;
@@ -102,11 +146,18 @@ int dpkg_expected(void *self, const char *table, const struct st_value *row,
   d->read = true;
   if (!d->view && view_open(&d->view, d, err) < 0)
     return -1;
-  const struct package *known = packages_find(&d->database.packages, name, architecture);
+  const struct packages *all = &d->database.packages;
+  const struct package *known = packages_find(all, name, architecture);
+  size_t place = known ? (size_t)(known - all->items) : SIZE_MAX;
   struct package p = known ? *known : (struct package){0};
   p.name = name;
   p.architecture = architecture;
   p.version = versioned ? version : NULL;
   p.state = state;
-  return expect_package(d->view, &p, out, err);
+  if (known)
+    read_ahead(d, place);
+  struct unpacked *u = read_file(d, &p, place);
+  int r = expect_package(d->view, &p, u, out, err);
+  unpacked_free(u);
+  return r;
 }

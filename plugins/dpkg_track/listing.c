@@ -30,8 +30,8 @@ static int open_named(int info, const char *name)
   return openat(info, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-int info_open(int info, const char *name, const char *architecture, const char *suffix,
-              struct st_error *err)
+static int info_open(int info, const char *name, const char *architecture, const char *suffix,
+                     struct st_error *err)
 {
   char file[NAME_MAX + 1];
   int fd = -1;
@@ -71,8 +71,8 @@ static int read_open(int fd, char **ret, size_t *ret_length, struct st_error *er
   return 0;
 }
 
-static int read_file(int info, const char *name, const char *architecture, const char *suffix,
-                     char **ret, size_t *ret_length, struct st_error *err)
+int info_read(int info, const char *name, const char *architecture, const char *suffix, char **ret,
+              size_t *ret_length, struct st_error *err)
 {
   int fd = info_open(info, name, architecture, suffix, err);
   if (fd < 0)
@@ -218,12 +218,12 @@ static int read_both(struct listing *l, int info, const char *name, const char *
                      struct st_error *err)
 {
   size_t length;
-  int r = read_file(info, name, architecture, ".list", &l->list, &length, err);
+  int r = info_read(info, name, architecture, ".list", &l->list, &length, err);
   if (r >= 0)
     r = take_lines(l, length, name, err);
   if (r < 0)
     return r;
-  r = read_file(info, name, architecture, ".md5sums", &l->sums, &length, err);
+  r = info_read(info, name, architecture, ".md5sums", &l->sums, &length, err);
   if (r >= 0)
     take_sums(l);
   return r == -ENOENT ? 0 : r;

@@ -38,8 +38,9 @@ struct listed *listing_find(struct listing *l, const char *path, size_t length);
  * both speak of.  The text has a NUL behind it, and is written to. */
 bool listing_agrees(struct listing *l, char *sums);
 
-/* Opens a package's file in dpkg's info folder; -ENOENT: there is none. */
-int info_open(int info, const char *name, const char *architecture, const char *suffix,
-              struct st_error *err);
+/* Reads a package's file in dpkg's info folder whole: malloc'ed, a NUL behind it.  -ENOENT: there
+ * is none. */
+int info_read(int info, const char *name, const char *architecture, const char *suffix, char **ret,
+              size_t *ret_length, struct st_error *err);
 
 #endif

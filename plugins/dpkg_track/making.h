@@ -6,6 +6,7 @@
 
 #include "plugins/dpkg_track/listing.h"
 #include "plugins/dpkg_track/manifest.h"
+#include "plugins/dpkg_track/unpacked.h"
 #include "plugins/dpkg_track/view.h"
 
 struct making {
@@ -15,8 +16,8 @@ struct making {
   struct manifest manifest;
 };
 
-/* From its file, where the descriptor stands.  1: that is not what dpkg unpacked. */
-int make_from_file(struct making *m, int fd, struct st_error *err);
+/* From its file.  1: that is not what dpkg unpacked. */
+int make_from_file(struct making *m, struct unpacked *u, struct st_error *err);
 int make_from_what_is_there(struct making *m, struct st_error *err);
 
 #endif

@@ -2,16 +2,7 @@
 /* packaged.c - a manifest from the package's file. */
 #include <string.h>
 
-#include "plugins/dpkg_track/debfile.h"
 #include "plugins/dpkg_track/making.h"
-
-/* Built again under the same version, it would have other contents than what was installed. */
-static int check_md5sums(void *arg, char *text, struct st_error *err)
-{
-  struct making *m = arg;
-  (void)err;
-  return !listing_agrees(&m->listing, text);
-}
 
 /* What dpkg leaves out may be there all the same, from before it was told to. */
 static bool is_left_out(struct making *m, const struct deb_entry *e, const char *place)
@@ -68,9 +59,8 @@ static int add_entry(struct making *m, const struct deb_entry *e, struct listed 
 }
 
 /* What dpkg's list does not have was taken over by another package, or is gone for good. */
-static int take_entry(void *arg, const struct deb_entry *e, struct st_error *err)
+static int take_entry(struct making *m, const struct deb_entry *e, struct st_error *err)
 {
-  struct making *m = arg;
   char place[PATH_MAX];
   struct listed *listed = listing_find(&m->listing, e->path, strlen(e->path));
   if (!listed || strcmp(e->path, "/.") == 0)
@@ -82,8 +72,13 @@ static int take_entry(void *arg, const struct deb_entry *e, struct st_error *err
   return (e->hardlink ? add_link : add_entry)(m, e, listed, place, err);
 }
 
-int make_from_file(struct making *m, int fd, struct st_error *err)
+/* Built again under the same version, it would have other contents than what was installed. */
+int make_from_file(struct making *m, struct unpacked *u, struct st_error *err)
 {
-  const struct deb_callbacks callbacks = {m, check_md5sums, take_entry};
-  return debfile_read(fd, &callbacks, err);
+  int r = 0;
+  if (u->md5sums && !listing_agrees(&m->listing, u->md5sums))
+    return 1;
+  for (size_t i = 0; i < u->count && r == 0; i++)
+    r = take_entry(m, u->entries[i], err);
+  return r;
 }

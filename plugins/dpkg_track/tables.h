@@ -19,6 +19,7 @@ enum package_column {
   PACKAGE_CHANGED,
   PACKAGE_MANIFEST,
   PACKAGE_AUTO,
+  PACKAGE_DIVERTED, /* changes with its paths' diversions, so that it gets another manifest */
   PACKAGE_COLUMNS
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "plugins/dpkg_track/tables.h"
 #include "plugins/dpkg_track/test-root.h"
 
 #include <time.h>
@@ -26,9 +27,27 @@ static void test_collect(void **state)
   put(root, "var/lib/dpkg/info/a.list", "", 111);
   put(root, "var/lib/dpkg/info/b:i386.list", "", 222);
   assert_int_equal(collect(root, &facts, &err), 0);
-  assert_string_equal(facts.lines, "package|a|all|1|install ok installed|111|-|0\n"
-                                   "package|b|i386|1|install ok installed|222|-|0\n"
-                                   "package|c|amd64|1|install ok installed|-|-|0\n");
+  assert_string_equal(facts.lines, "package|a|all|1|install ok installed|111|-|0|\n"
+                                   "package|b|i386|1|install ok installed|222|-|0|\n"
+                                   "package|c|amd64|1|install ok installed|-|-|0|\n");
+}
+
+/* A package's row says which of its paths are diverted, but for those that it diverts itself. */
+static void test_diverted(void **state)
+{
+  static struct st_facts facts;
+  struct st_error err = {0};
+  const struct root *root = *state;
+  put(root, "var/lib/dpkg/status", STANZA("a", "all", "1") "\n" STANZA("b", "amd64", "1"), 1);
+  put(root, "var/lib/dpkg/info/a.list", "/usr/bin/x\n/usr/bin/xx\n/usr/bin/y\n", 111);
+  put(root, "var/lib/dpkg/info/b.list", "/usr/bin/y\n/usr/bin/z\n", 111);
+  put(root, "var/lib/dpkg/diversions",
+      "/usr/bin/x\n/usr/bin/x.distrib\n:\n/usr/bin/y\n/usr/bin/y.a\nb\n", 1);
+  assert_int_equal(collect(root, &facts, &err), 0);
+  assert_non_null(strstr(facts.lines,
+                         "package|a|all|1|install ok installed|111|-|0|"
+                         "/usr/bin/x\n/usr/bin/x.distrib\n/usr/bin/y\n/usr/bin/y.a\n\n"));
+  assert_non_null(strstr(facts.lines, "package|b|amd64|1|install ok installed|111|-|0|\n"));
 }
 
 /* The numbers' order counts, not the names'; what dpkg is still writing is left alone. */
@@ -43,7 +62,7 @@ static void test_journal(void **state)
   put(root, "var/lib/dpkg/updates/0002", STANZA("a", "all", "2"), 1);
   put(root, "var/lib/dpkg/updates/tmp.i", "Pack", 1);
   assert_int_equal(collect(root, &facts, &err), 0);
-  assert_string_equal(facts.lines, "package|a|all|4|install ok installed|-|-|0\n");
+  assert_string_equal(facts.lines, "package|a|all|4|install ok installed|-|-|0|\n");
 }
 
 /* ---- Whether anything changed ---------------------------------------------------------------- */
@@ -155,7 +174,7 @@ static void test_options(void **state)
 }
 
 struct row {
-  struct st_value values[7];
+  struct st_value values[PACKAGE_COLUMNS];
 };
 
 static struct row row_of(const char *version, const char *words, int64_t changed)
@@ -235,6 +254,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_collect, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_diverted, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_journal, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_unchanged, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_unsettled, set_up, tear_down),

@@ -250,13 +250,14 @@ static void add_part(struct archive *a, const char *name, const char *data, size
   archive_entry_free(e);
 }
 
-/* Keeps package a 1 with this tree. */
-static void keep(const struct root *root, const struct member *tree, const char *md5sums)
+/* Keeps package NAME 1 with this tree. */
+static void keep_as(const struct root *root, const char *name, const struct member *tree,
+                    const char *md5sums)
 {
   static char packages[128], tar[65536], path[256];
   const struct member control[] = {{"./md5sums", 'f', 0644, NULL, md5sums}, {0}};
   snprintf(packages, sizeof(packages), "%s", root->path);
-  snprintf(path, sizeof(path), "%s/a_1_all", packages);
+  snprintf(path, sizeof(path), "%s/%s_1_all", packages, name);
   host_packages = packages;
   struct archive *a = archive_write_new();
   archive_write_set_format_ar_svr4(a);
@@ -268,6 +269,11 @@ static void keep(const struct root *root, const struct member *tree, const char 
   add_part(a, "data.tar.xz", tar, n);
   assert_int_equal(archive_write_close(a), ARCHIVE_OK);
   archive_write_free(a);
+}
+
+static void keep(const struct root *root, const struct member *tree, const char *md5sums)
+{
+  keep_as(root, "a", tree, md5sums);
 }
 
 static const struct member tree[] = {
@@ -357,6 +363,50 @@ static void test_package_wrong(void **state)
   has(expected_of(root, "a", INSTALLED), "observed\n");
 }
 
+/* Asked for one after the other, the files of the next ones are read ahead: each package gets its
+ * own all the same, also where one is passed over, or has no file. */
+static void test_many_packages(void **state)
+{
+  static struct st_manifest manifest;
+  static struct st_facts facts;
+  const struct root *root = *state;
+  struct st_context ctx = {.root = root->fd};
+  struct st_error err = {0};
+  char status[2048] = "", name[8], path[64], line[64];
+  accounts(root);
+  for (char c = 'a'; c <= 'p'; c++) {
+    snprintf(name, sizeof(name), "%c", c);
+    size_t n = strlen(status);
+    snprintf(status + n, sizeof(status) - n,
+             "Package: %c\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n", c);
+    snprintf(path, sizeof(path), "./usr/of-%c", c);
+    const struct member own[] = {{path, 'f', 0644, NULL, name}, {0}};
+    if (c != 'h')
+      keep_as(root, name, own, "");
+    snprintf(line, sizeof(line), "/usr/of-%c\n", c);
+    snprintf(path, sizeof(path), INFO "%c.list", c);
+    put(root, path, line, 1);
+  }
+  put(root, "var/lib/dpkg/status", status, 1);
+  void *self = host_open(&ctx);
+  assert_int_equal(st_plugin_register()->collect(self, &facts, &err), 0);
+  for (char c = 'a'; c <= 'n'; c++) { /* the last ones are never asked for */
+    if (c == 'j')
+      continue;
+    snprintf(name, sizeof(name), "%c", c);
+    struct st_value row[PACKAGE_COLUMNS] = {st_text_value(name), st_text_value("all"),
+                                            st_text_value("1"),  st_text_value(INSTALLED),
+                                            st_null(),           st_null(),
+                                            st_integer(0)};
+    manifest = (struct st_manifest){.length = 0};
+    assert_int_equal(st_plugin_register()->expected(self, "package", row, &manifest, &err), 0);
+    snprintf(line, sizeof(line), "standard_track_entry|/usr/of-%c|%s", c, c == 'h' ? "-|" : "f|");
+    has(manifest.lines, line);
+    assert_int_equal(c == 'h', strstr(manifest.lines, "observed") != NULL);
+  }
+  st_plugin_register()->close(self);
+}
+
 /* Names that lead out of the root. */
 static void test_package_hostile(void **state)
 {
@@ -382,7 +432,7 @@ int main(void)
       ROOT_TEST(test_left_out),        ROOT_TEST(test_unknown),
       ROOT_TEST(test_package),         ROOT_TEST(test_package_left_out),
       ROOT_TEST(test_package_states),  ROOT_TEST(test_package_wrong),
-      ROOT_TEST(test_package_hostile),
+      ROOT_TEST(test_package_hostile), ROOT_TEST(test_many_packages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

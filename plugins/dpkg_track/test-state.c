@@ -430,7 +430,7 @@ static void test_collect(void **state)
   st_plugin_register()->close(self);
   assert_int_equal(r, 0);
   assert_string_equal(facts.lines,
-                      "package|nano|amd64|1|hold ok installed|-|-|1\n"
+                      "package|nano|amd64|1|hold ok installed|-|-|1|\n"
                       "alternative_link|editor|/usr/bin/editor|auto|/bin/nano\n"
                       "alternative_choice|editor|/bin/ed|-100|/usr/bin/editor|editor.1.gz\n"
                       "/usr/share/man/man1/editor.1.gz\n/usr/share/man/man1/ed.1.gz\n\n"

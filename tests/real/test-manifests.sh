@@ -132,7 +132,12 @@ for file in $(find "$archives" -name '*.deb' -printf '%s %p\n' | sort -n | cut -
   dpkg-deb -W --showformat '${Package} ${Version} ${Architecture}\n' "$file" | sort |
     comm -12 - "$scratch/installed" >"$scratch/this"
   [ -s "$scratch/this" ] || continue
-  dpkg-deb -c "$file" | grep -q ' \./usr/share/doc/[^/]*/copyright$' || continue
+  # Neither of several that go with one exact version, nor without a text of its own.
+  dpkg-deb -f "$file" Depends Pre-Depends Breaks Provides >"$scratch/fields"
+  ! grep -q '(= ' "$scratch/fields" || continue
+  ! grep -qF " $(dpkg-deb -f "$file" Package) (= " "$root/var/lib/dpkg/status" || continue
+  dpkg-deb -c "$file" >"$scratch/list"
+  grep -q ' \./usr/share/doc/[^/]*/copyright$' "$scratch/list" || continue
   rebuild "$file"
   rebuilt=$((rebuilt + 1))
 done
@@ -152,7 +157,7 @@ every_entry "$scratch/before"
 cp -a "$root/usr/share/doc" "$scratch/doc-before"
 mkdir "$root/var/tmp/new"
 cp "$scratch"/new/*.deb "$root/var/tmp/new/"
-in_root sh -c 'dpkg --force-depends -i /var/tmp/new/*.deb' >"$scratch/dpkg.log" 2>&1 ||
+in_root sh -c 'dpkg -i /var/tmp/new/*.deb' >"$scratch/dpkg.log" 2>&1 ||
   { tail -n 20 "$scratch/dpkg.log"; fail "dpkg -i"; }
 rm -r "$root/var/tmp/new"
 every_entry "$scratch/after"
