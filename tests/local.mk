@@ -79,6 +79,8 @@ REAL_TESTS = \
 	tests/real/test-rpm-capture.sh \
 	tests/real/test-rpm-track.sh \
 	tests/real/test-rpm-fetch.sh \
+	tests/real/test-packaged-debian.sh \
+	tests/real/test-packaged-rpm.sh \
 	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-sync-kill.sh \

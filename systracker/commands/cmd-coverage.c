@@ -81,13 +81,18 @@ static int column_of(const struct st_table *d, const char *name, enum st_value_t
 static int take_packaged(struct coverage *c, const struct st_value *path, struct st_error *err)
 {
   ST_AUTO_PACKAGED p = {0};
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *package = NULL;
   ST_AUTO_FREE char *text = st_memdup(path->u.bytes.data, path->u.bytes.length);
-  int found = st_packaged_find(c->t, c->number, text, &p, err);
-  int kept = found > 0 ? st_packaged_is_kept(c->t, &p, err) : found;
+  if (st_catalog_expecting(c->t->catalog, c->number, text, &package, err) < 0)
+    return -1;
+  if (!package)
+    return 0;
+  st_packaged_of(package, &p);
+  int kept = st_packaged_is_kept(c->t, &p, err);
   if (kept < 0)
     return -1;
   st_set_add(c->packaged, path->u.bytes.data, path->u.bytes.length, (uint64_t)kept);
-  if (found == 0 || kept > 0)
+  if (kept > 0)
     return 0;
   uint64_t files = 0;
   ST_AUTO_FREE char *name = st_packaged_name(&p);
