@@ -114,3 +114,18 @@ systracker cat 2 /usr/share/tool/text >"$out" 2>"$err" || status=$?
 [ "$status" -ne 0 ] || cmp "$out" "$scratch/tool-2/usr/share/tool/text" || fail "a wrong content"
 cp "$scratch/good" "$kept"
 each_path 2 2
+
+# An archive has the package files, and no plug-in; and so has a store that fetched from one.
+archive=$scratch/archive
+archive_program=${ST_SYSTRACKER%/*}/systracker-archive
+expect_status 0 "$archive_program" init "$archive"
+expect_status 0 systracker sync "$archive"
+host=$("$archive_program" hosts "$archive" --json | jq -r 'select(.host).host')
+for number in 1 2; do
+  "$archive_program" cat "$archive" "$host" "$number" /usr/bin/tool >"$out" || fail "no content in an archive"
+  cmp "$out" "$scratch/tool-$number/bin/tool" || fail "another content in an archive"
+done
+expect_status 1 "$archive_program" diff "$archive" "$host" 1 2
+contains "$out" '^changed package tool amd64$' '^  upgraded 1 → 2$' '^  its files: 1 added, [0-9]+ changed$'
+expect_status 1 "$archive_program" diff "$archive" "$host" --files 1 2
+contains "$out" '^-b 1$' '^\+b 2$'
