@@ -55,7 +55,7 @@ cmp "$out" "$root/srv/file-2"
 # A fact that was altered behind our back, a chain that was altered.
 anew
 sql "UPDATE standard_track_entry SET mode = 511 WHERE since = 1 AND path =
-  (SELECT max(path) FROM standard_track_entry WHERE since = 1)"
+  (SELECT max(path) FROM standard_track_entry WHERE since = 1 AND NOT absent)"
 expect_status 2 systracker verify
 anew
 chain=$(echo "$store"/hosts/*/chain)

@@ -377,6 +377,10 @@ int st_manifests_check(struct st_catalog *c, struct st_error *err);
 int st_manifests_none(struct st_catalog *c, struct st_error *err);
 /* Empties what is derived of them. */
 int st_manifests_forget(struct st_catalog *c, struct st_error *err);
+/* Compares what the file knows of each with what it says; what is wrong is made again by a writer.
+ */
+int st_known_verify(struct st_catalog *c, void (*found)(void *arg, const struct st_id *id),
+                    void *arg, struct st_error *err);
 /* Forgets what is in memory: all; or what can be read again. */
 void st_known_drop(struct st_catalog *c);
 void st_known_unload(struct st_catalog *c);

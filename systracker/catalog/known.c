@@ -273,6 +273,44 @@ int st_catalog_is_observed(struct st_catalog *c, const struct st_id *manifest, s
   return k && k->observed;
 }
 
+/* ---- Verified -------------------------------------------------------------------------------- */
+
+/* Whether what is known of it is what it says.  A manifest that cannot be read is the store's
+ * damage. */
+static bool is_right(struct st_catalog *c, struct st_known *k)
+{
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  struct st_declared *d;
+  size_t count;
+
+  if (st_known_declared(c, k, &d, &ignored) < 0)
+    return true;
+  ST_AUTO_FREE uint32_t *hashes = st_declared_hashes(d, &count);
+  return d->observed == k->observed && count == k->count &&
+         (count == 0 || memcmp(hashes, k->hashes, count * sizeof(*hashes)) == 0);
+}
+
+int st_known_verify(struct st_catalog *c, void (*found)(void *arg, const struct st_id *id),
+                    void *arg, struct st_error *err)
+{
+  struct st_manifests *m = &c->manifests;
+  int damaged = 0;
+
+  st_known_drop(c);
+  if (!c->objects.get || load_stored(c, err) < 0) /* what is missing is none the worse for it */
+    return c->objects.get ? -1 : 0;
+  for (size_t i = 0; i < m->count; i++) {
+    if (is_right(c, &m->items[i]))
+      continue;
+    damaged++;
+    found(arg, &m->items[i].id);
+  }
+  if (damaged == 0)
+    return 0;
+  /* It is made again from the manifests when it is asked for. */
+  return c->writer ? st_manifests_forget(c, err) : (st_known_drop(c), 0);
+}
+
 /* ---- Read ------------------------------------------------------------------------------------ */
 
 int st_known_declared(struct st_catalog *c, struct st_known *k, struct st_declared **ret,

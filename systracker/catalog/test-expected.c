@@ -342,6 +342,188 @@ static void test_scope(void **state)
   assert_packaged(f, 2, 3, "-/usr/bin/tool -/usr/share/tool ");
 }
 
+static int put_file(struct fixture *f, const char *path, uint8_t n)
+{
+  struct st_id id = {.digest = {n}};
+  struct st_value row[] = {st_path_value(path), st_id_value(&id)};
+  int r = st_catalog_put(f->c, table(f, "fake_file"), row, &f->err);
+
+  ok(f, r);
+  return r;
+}
+
+/* Who owns a path has the say in every table: of a symlink no content is expected, whatever another
+ * package has there. */
+static void test_owner_of_all_tables(void **state)
+{
+  struct fixture *f = *state;
+  ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(f->c, false);
+  struct st_id digest = {.digest = {7}}, got;
+  struct st_value entry[] = {st_path_value("/x"), st_text_value("f"), st_integer(1)};
+  struct st_value file[] = {st_path_value("/x"), st_id_value(&digest)};
+  bool owned;
+
+  ok(f, st_expect(m, "fake_entry", entry, 3, &f->err));
+  ok(f, st_expect(m, "fake_file", file, 2, &f->err));
+  size_t n = nobjects++;
+  objects[n].data = ST_BUFFER_INIT;
+  ok(f, st_manifest_encode(m, &objects[n].data, &f->err));
+  st_id_of(&objects[n].id, NULL, objects[n].data.data, objects[n].data.length);
+  struct st_id b = make_manifest(f, (struct expected[]){{"/x", "l", 2}, {0}});
+
+  start(f);
+  install(f, "aa", "1", &objects[n].id);
+  assert_int_equal(put_entry(f, "/x", "f", 1), 0);
+  assert_int_equal(put_file(f, "/x", 7), 0);
+  assert_int_equal(st_catalog_expected_content(f->c, ST_LIVE, "/x", &owned, &got, &f->err), 1);
+  assert_true(owned && st_id_equal(&got, &digest));
+  install(f, "bb", "1", &b);
+  assert_int_equal(put_entry(f, "/x", "l", 2), 0);
+  struct st_value key = st_path_value("/x");
+  ok(f, st_catalog_gone(f->c, table(f, "fake_file"), &key, &f->err));
+  assert_int_equal(st_catalog_expected_content(f->c, ST_LIVE, "/x", &owned, &got, &f->err), 0);
+  assert_true(owned);
+  commit(f);
+  assert_int_equal(stored_rows(f, "fake_entry"), 0);
+  assert_int_equal(stored_rows(f, "fake_file"), 0);
+  assert_int_equal(mode_at(f, 1, "/x"), 2);
+}
+
+#define MANY 100
+
+/* Many packages that share directories: each path is found, by one look-up and by many, by a range,
+ * by the next reader, and with an index that names too many. */
+static void assert_many(struct fixture *f)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+
+  for (int i = 0; i < MANY; i++) {
+    ST_AUTO_FREE char *own = st_format("/usr/share/p%02d/file", i);
+    assert_int_equal(mode_at(f, 1, own), i + 1);
+  }
+  assert_int_equal(mode_at(f, 1, "/usr/share"), 0755);
+  assert_int_equal(mode_at(f, 1, "/usr"), -1); /* above a path, and nobody's */
+  assert_each(f, 1, "/usr/share/p42", "/usr/share/p42/file* ");
+  ok(f, st_catalog_each(f->c, 1, table(f, "fake_entry"), "/usr/share", collect, &text, &f->err));
+  assert_int_equal(text.length, strlen("/usr/share* ") + MANY * strlen("/usr/share/p00/file* "));
+}
+
+static int get_small(void *arg, const struct st_id *id, struct st_buffer *out, struct st_error *err)
+{
+  const struct st_buffer *all = arg;
+
+  for (size_t at = 0; at < all->length;) {
+    struct st_id here;
+    size_t length;
+    memcpy(&length, all->data + at, sizeof(length));
+    at += sizeof(length);
+    st_id_of(&here, NULL, all->data + at, length);
+    if (st_id_equal(&here, id)) {
+      st_buffer_append(out, all->data + at, length);
+      return 0;
+    }
+    at += length;
+  }
+  return st_fail(err, 0, "no such object");
+}
+
+static void install_many(struct fixture *f, struct st_buffer *all)
+{
+  for (int i = 0; i < MANY; i++) {
+    ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(f->c, i % 2);
+    ST_AUTO_FREE char *name = st_format("p%02d", i), *own = st_format("/usr/share/%s/file", name);
+    ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+    struct st_value dir[] = {st_path_value("/usr/share"), st_text_value("d"), st_integer(0755)};
+    struct st_value file[] = {st_path_value(own), st_text_value("f"), st_integer(i + 1)};
+    struct st_id id;
+
+    ok(f, st_expect(m, "fake_entry", dir, 3, &f->err));
+    ok(f, st_expect(m, "fake_entry", file, 3, &f->err));
+    ok(f, st_manifest_encode(m, &bytes, &f->err));
+    st_id_of(&id, NULL, bytes.data, bytes.length);
+    st_buffer_append(all, &bytes.length, sizeof(bytes.length));
+    st_buffer_append(all, bytes.data, bytes.length);
+    ok(f, st_catalog_learn_manifest(f->c, &id, bytes.data, bytes.length, &f->err));
+    put_package(f, name, "1", &id);
+    assert_int_equal(put_entry(f, own, "f", i + 1), 0);
+    assert_int_equal(st_catalog_is_observed(f->c, &id, &f->err), i % 2);
+  }
+}
+
+static void count_words(void *arg, const char *words)
+{
+  assert_non_null(strstr(words, "manifest"));
+  ++*(int *)arg;
+}
+
+static void test_many(void **state)
+{
+  struct fixture *f = *state;
+  ST_AUTO_BUFFER all = ST_BUFFER_INIT;
+  const struct st_catalog_objects callbacks = {get_small, &all};
+  int damage = 0;
+
+  st_catalog_set_objects(f->c, &callbacks);
+  start(f);
+  install_many(f, &all);
+  commit(f);
+  assert_int_equal(stored_rows(f, "fake_entry"), 0);
+  assert_many(f);
+  reopen(f, ST_CATALOG_READ);
+  declare(f);
+  st_catalog_set_objects(f->c, &callbacks);
+  assert_many(f);
+  reopen(f, ST_CATALOG_WRITE);
+  declare(f);
+  st_catalog_set_objects(f->c, &callbacks);
+  ok(f, st_catalog_verify(f->c, count_words, &damage, &f->err));
+  assert_int_equal(damage, 0);
+  /* Each is said to have the paths of all. */
+  ok(f, st_sql_exec(f->c,
+                    "CREATE TEMP TABLE words AS WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT"
+                    " i + 1 FROM n WHERE i < 9) SELECT DISTINCT substr(paths, 4 * i + 1, 4) AS w"
+                    " FROM manifest, n WHERE length(paths) > 4 * i",
+                    &f->err));
+  ok(f, st_sql_exec(f->c,
+                    "UPDATE manifest SET paths = (SELECT CAST(group_concat(w, '') AS BLOB) FROM"
+                    " (SELECT w FROM words ORDER BY substr(w, 4, 1) || substr(w, 3, 1) ||"
+                    " substr(w, 2, 1) || substr(w, 1, 1)))",
+                    &f->err));
+  st_known_drop(f->c);
+  assert_many(f);
+  ok(f, st_catalog_verify(f->c, count_words, &damage, &f->err));
+  assert_int_equal(damage, MANY);
+  assert_many(f);
+  damage = 0;
+  ok(f, st_catalog_verify(f->c, count_words, &damage, &f->err));
+  assert_int_equal(damage, 0);
+}
+
+/* A catalog of schema 4 had the rows of manifests in tables. */
+static void test_older_schema(void **state)
+{
+  struct fixture *f = *state;
+  const struct st_catalog_objects callbacks = {get_object, NULL};
+  struct st_id m = make_manifest(f, tool_1);
+
+  start(f);
+  install(f, "tool", "1", &m);
+  put_tool_1(f);
+  commit(f);
+  ok(f, st_sql_exec(f->c,
+                    "DROP TABLE manifest; CREATE TABLE manifest (ref INTEGER PRIMARY KEY,"
+                    " id BLOB NOT NULL UNIQUE, observed INTEGER NOT NULL);"
+                    "CREATE TABLE expectation (path INTEGER NOT NULL); PRAGMA user_version = 4",
+                    &f->err));
+  for (int flags = ST_CATALOG_READ; flags <= ST_CATALOG_WRITE; flags++) {
+    reopen(f, flags);
+    st_catalog_set_objects(f->c, &callbacks);
+    assert_int_equal(mode_at(f, 1, "/usr/bin/tool"), 0755);
+    assert_each(f, 1, "/usr/bin", "/usr/bin/tool* ");
+  }
+  assert_int_equal(stored_rows(f, "manifest"), 1);
+}
+
 static void test_overlay(void **state)
 {
   struct fixture *f = *state;
@@ -565,6 +747,9 @@ int main(void)
       test(test_index_is_derived),
       test(test_learning_is_rolled_back),
       test(test_scope),
+      test(test_owner_of_all_tables),
+      test(test_many),
+      test(test_older_schema),
       test(test_manifest_is_canonical),
       test(test_hostile_manifest),
       test(test_pruned),

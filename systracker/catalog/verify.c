@@ -2,6 +2,8 @@
 /* verify.c - everything the catalog claims, proved again. */
 #include "systracker/catalog/internal.h"
 
+#include "systracker/base/escape.h"
+
 struct verify {
   struct st_catalog *c;
   void (*found)(void *arg, const char *words);
@@ -223,6 +225,25 @@ static void check_state(struct verify *v)
   st_checkpoint_clear(&cp);
 }
 
+static void wrong_manifest(void *arg, const struct st_id *id)
+{
+  struct verify *v = arg;
+  char hex[2 * ST_DIGEST_SIZE + 1];
+
+  st_hex(hex, id->digest, sizeof(id->digest));
+  report(v, "%s: the paths that it knows of manifest %.16s are not those of the manifest",
+         v->c->name, hex);
+}
+
+/* Where a manifest is not at hand, that is the store's to say. */
+static void check_manifests(struct verify *v)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+
+  if (st_known_verify(v->c, wrong_manifest, v, &why) < 0)
+    report(v, "%s", st_error_text(&why));
+}
+
 int st_catalog_verify(struct st_catalog *c, void (*found)(void *arg, const char *words), void *arg,
                       struct st_error *err)
 {
@@ -234,6 +255,7 @@ int st_catalog_verify(struct st_catalog *c, void (*found)(void *arg, const char 
   int r = check_chain(&v, err);
   check_tables(&v);
   check_state(&v);
+  check_manifests(&v);
   st_buffer_free(&v.file);
   return r < 0 ? r : v.damage;
 }
