@@ -125,4 +125,18 @@ contains "$scratch/log.json" '"message": ?"rpm --force-debian --root /.*/rpm-roo
 # shellcheck disable=SC2046
 rpm_quietly -i --test $(lab_files lab-conf-1)
 checkpoints 3
+
+# ---- dnf, whose command line is python's.
+root=$scratch/dnf-root
+store=$scratch/dnf-store
+sed "s|^store.*|store = \"$store\"|" "$config" >"$scratch/dnf.conf"
+config=$scratch/dnf.conf
+SYSTRACKER_CONFIG=$config
+make_dnf_root
+expect_status 0 systracker checkpoint
+printf '%%__transaction_systracker %%{__plugindir}/systracker.so %s=%s\n' "$root" "$store" \
+  >>"$lab_home/.rpmmacros"
+lab_dnf install lab-conf-1
+checkpoints 2
+contains "$scratch/log.json" '"message": ?"dnf -q -y --config .* install lab-conf-1"'
 root=$debian
