@@ -121,7 +121,8 @@ int st_manifest_encode(struct st_manifest *m, struct st_buffer *out, struct st_e
 {
   int64_t table = 0;
 
-  qsort(m->rows, m->count, sizeof(*m->rows), compare_rows);
+  if (m->count > 0)
+    qsort(m->rows, m->count, sizeof(*m->rows), compare_rows);
   encode_header(m, out);
   for (size_t i = 0; i < m->count; i++) {
     const struct expect *e = &m->rows[i];
