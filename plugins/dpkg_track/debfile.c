@@ -10,9 +10,9 @@
 #include <string.h>
 
 #define PIECE ((size_t)128 << 10)
-#define MOST_SUMS ((int64_t)64 << 20)    /* bytes of md5sums */
-#define MOST_ENTRIES 4000000             /* of a tree */
-#define MOST_UNPACKED ((int64_t)1 << 40) /* bytes of a tree's archive */
+#define MOST_SUMS ((int64_t)64 << 20)      /* bytes of md5sums */
+#define MOST_ENTRIES 4000000               /* of a tree */
+#define MOST_UNPACKED ((int64_t)128 << 30) /* bytes of a tree's archive */
 
 /* A tar within the ar: libarchive asks for its bytes. */
 struct member {

@@ -45,6 +45,7 @@ static const struct st_column deviation_columns[DEVIATION_COLUMNS] = {
     [DEVIATION_PATH] = {"path", ST_PATH, ST_KEY},
     [DEVIATION_WHY] = {"why", ST_TEXT, 0},
     [DEVIATION_OBJECT] = {"object", ST_ID, ST_OBJECT},
+    [DEVIATION_KEPT] = {"kept", ST_TEXT, 0},
 };
 
 static const struct st_table tables[] = {
@@ -260,6 +261,7 @@ static int entry(void *self, const struct st_entry *e, struct st_facts *out, str
   struct st_value row[DEVIATION_COLUMNS] = {
       [DEVIATION_PATH] = st_path_value(e->path),
       [DEVIATION_WHY] = st_text_value(e->owned ? DEVIATION_CHANGED : DEVIATION_UNOWNED),
+      [DEVIATION_KEPT] = st_text_value(kept ? DEVIATION_IS_KEPT : DEVIATION_TOO_LARGE),
   };
   if (kept)
     row[DEVIATION_OBJECT] = st_id_value(&e->digest);

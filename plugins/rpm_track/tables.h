@@ -22,8 +22,16 @@ enum package_column {
 };
 
 /* As dpkg_track has it. */
-enum deviation_column { DEVIATION_PATH, DEVIATION_WHY, DEVIATION_OBJECT, DEVIATION_COLUMNS };
+enum deviation_column {
+  DEVIATION_PATH,
+  DEVIATION_WHY,
+  DEVIATION_OBJECT,
+  DEVIATION_KEPT, /* an object that is not there says "not captured", which is no change */
+  DEVIATION_COLUMNS
+};
 #define DEVIATION_UNOWNED "no package's"
 #define DEVIATION_CHANGED "not as packaged"
+#define DEVIATION_IS_KEPT "kept"
+#define DEVIATION_TOO_LARGE "too large"
 
 #endif

@@ -345,15 +345,15 @@ static void test_deviations(void **state)
   assert_int_equal(collect(self, &err), 0);
   assert_int_equal(st_plugin_register()->want(self, &e), ST_WANT_ENTRY | ST_WANT_UNEXPECTED);
   e.has_digest = e.has_object = true;
-  assert_string_equal(host_entry(self, &e), "deviation|/usr/x|no package's|id:07\n");
+  assert_string_equal(host_entry(self, &e), "deviation|/usr/x|no package's|id:07|kept\n");
   e.owned = true;
-  assert_string_equal(host_entry(self, &e), "deviation|/usr/x|not as packaged|id:07\n");
+  assert_string_equal(host_entry(self, &e), "deviation|/usr/x|not as packaged|id:07|kept\n");
   e.as_expected = true;
   assert_string_equal(host_entry(self, &e), "");
   e.as_expected = false;
   e.size = 100 << 20;
   assert_int_equal(st_plugin_register()->want(self, &e), ST_WANT_ENTRY | ST_WANT_DIGEST);
-  assert_string_equal(host_entry(self, &e), "deviation|/usr/x|not as packaged|-\n");
+  assert_string_equal(host_entry(self, &e), "deviation|/usr/x|not as packaged|-|too large\n");
   e.type = 'l';
   assert_int_equal(st_plugin_register()->want(self, &e), ST_WANT_ENTRY);
   assert_string_equal(host_entry(self, &e), "");

@@ -53,8 +53,11 @@ static void explain_package(const struct st_change *c, struct st_text *out)
 /* Size and digest are told by checksum_track, lines by the difference itself. */
 static void explain_deviation(const struct st_change *c, struct st_text *out)
 {
+  bool large = !value_after(c, DEVIATION_OBJECT);
   if (c->before && c->after && !value_differs(c, DEVIATION_WHY)) {
-    if (value_differs(c, DEVIATION_OBJECT))
+    if (value_differs(c, DEVIATION_KEPT))
+      st_say(out, large ? "too large to be kept any more" : "kept now");
+    else if (value_differs(c, DEVIATION_OBJECT))
       st_say(out, "content changed");
     return;
   }
@@ -62,7 +65,7 @@ static void explain_deviation(const struct st_change *c, struct st_text *out)
     st_say(out, "as packaged, and no longer kept");
     return;
   }
-  st_say(out, value_after(c, DEVIATION_OBJECT) ? "kept, being " : "too large to be kept, being ");
+  st_say(out, large ? "too large to be kept, being " : "kept, being ");
   say_value(out, value_after(c, DEVIATION_WHY));
 }
 
