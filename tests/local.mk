@@ -68,6 +68,7 @@ REAL_TESTS = \
 	tests/real/test-nights.sh \
 	tests/real/test-package-files.sh \
 	tests/real/test-package-sources.sh \
+	tests/real/test-packages-keep.sh \
 	tests/real/test-packages-refused.sh \
 	tests/real/test-packages-restore.sh \
 	tests/real/test-readme-disk.sh \
