@@ -50,14 +50,27 @@ static void set(char **field, const char *value)
   *field = st_strdup(value ? value : "");
 }
 
+/* No epoch is epoch 0. */
+static const char *without_epoch_0(const char *version)
+{
+  return strncmp(version, "0:", 2) == 0 ? version + 2 : version;
+}
+
+static bool is_file_of(const struct st_package *p, const struct st_package_step *s,
+                       const char *version)
+{
+  return strcmp(p->name, s->name) == 0 && strcmp(p->architecture, s->architecture) == 0 &&
+         strcmp(without_epoch_0(p->version), without_epoch_0(version)) == 0 &&
+         strcmp(p->kind, "rpm") == 0;
+}
+
 /* Every build that is kept of it: which is the one, their headers say. */
 static void add_files(const struct st_packages *kept, const struct st_package_step *s,
                       const char *version, struct st_strings *files)
 {
   const struct st_package *p;
   for (size_t i = 0; (p = st_packages_at(kept, i)); i++) {
-    if (strcmp(p->name, s->name) == 0 && strcmp(p->version, version) == 0 &&
-        strcmp(p->architecture, s->architecture) == 0 && strcmp(p->kind, "rpm") == 0)
+    if (is_file_of(p, s, version))
       st_strings_take(files, st_package_path(p));
   }
 }
@@ -115,7 +128,8 @@ static void ask_undo(const struct st_package_phase *p, const struct st_packages 
   const struct st_package_steps *steps = &p->journal->packages;
   for (size_t i = 0; i < steps->count; i++) {
     struct st_package_step *s = &steps->items[i];
-    if (!is_ours(s) || !st_package_step_loses(s) || st_package_step_is_key(s))
+    if (!is_ours(s) || !st_package_step_loses(s) || st_package_step_is_key(s) ||
+        !is_kept(kept, s, s->before))
       continue;
     struct st_rpm_step *new = add_step(a, s, ST_RPM_STEP_PROVE);
     set(&new->after, s->before);
@@ -184,9 +198,7 @@ static void prove(const struct st_packages *kept, const struct st_package_step *
   const struct st_package *p;
   for (size_t i = 0; (p = st_packages_at(kept, i)); i++) {
     ST_AUTO_ERROR why = ST_ERROR_INIT;
-    if (strcmp(p->name, s->name) != 0 || strcmp(p->version, version) != 0 ||
-        strcmp(p->architecture, s->architecture) != 0 || strcmp(p->kind, "rpm") != 0 ||
-        st_repository_prove(kept, p, &why) == 0)
+    if (!is_file_of(p, s, version) || st_repository_prove(kept, p, &why) == 0)
       continue;
     ST_AUTO_FREE char *words =
         undo ? st_package_why_no_undo(s, st_error_text(&why))
@@ -214,6 +226,8 @@ static void check_step(const struct st_packages *kept, const struct st_package_s
     prove(kept, s, s->after, false, refusals);
     return;
   }
+  if (s->source == ST_PACKAGE_OBTAINABLE)
+    return;
   ST_AUTO_FREE char *words = st_package_why_missing(s);
   st_package_refuse(refusals, s, words);
 }
@@ -227,6 +241,8 @@ static void check_undo(const struct st_packages *kept, const struct st_package_s
     prove(kept, s, s->before, true, refusals);
     return;
   }
+  if (s->source_before == ST_PACKAGE_OBTAINABLE)
+    return;
   ST_AUTO_FREE char *words = st_package_why_no_undo(s, NULL);
   st_package_refuse(refusals, s, words);
 }
@@ -244,6 +260,18 @@ static void check_steps(struct st_package_phase *p, const struct st_packages *ke
     if (is_ours(&steps->items[i]))
       check_undo(kept, &steps->items[i], refusals);
   }
+}
+
+static bool lacks_files(const struct st_package_phase *p, const struct st_packages *kept)
+{
+  const struct st_package_steps *steps = &p->journal->packages;
+  for (size_t i = 0; i < steps->count; i++) {
+    const struct st_package_step *s = &steps->items[i];
+    if (is_ours(s) && st_package_step_installs(s) && s->source == ST_PACKAGE_OBTAINABLE &&
+        !is_kept(kept, s, s->after))
+      return true;
+  }
+  return false;
 }
 
 static int test(struct st_package_phase *p, const struct st_packages *kept, bool undo,
@@ -272,9 +300,15 @@ static int test(struct st_package_phase *p, const struct st_packages *kept, bool
 static int check(struct st_package_phase *p, const struct st_packages *kept, bool undo,
                  bool dry_run, struct st_strings *refusals, struct st_error *err)
 {
-  (void)dry_run; /* nothing is written either way */
+  (void)dry_run; /* nothing is written either way, but what is to be fetched comes later */
   check_steps(p, kept, undo, refusals);
-  return refusals->count > 0 ? 0 : test(p, kept, undo, refusals, err);
+  if (refusals->count > 0)
+    return 0;
+  if (!lacks_files(p, kept))
+    return test(p, kept, undo, refusals, err);
+  fprintf(stderr, "systracker: rpm is not asked in a dry run as long as package files are to be "
+                  "fetched\n");
+  return 0;
 }
 
 /* ---- Apply ----------------------------------------------------------------------------------- */

@@ -45,6 +45,8 @@ static void gather(struct files *f, struct st_package_steps *steps, bool undo,
 {
   for (size_t i = 0; i < steps->count; i++) {
     struct st_package_step *s = &steps->items[i];
+    if (st_package_step_is_key(s))
+      continue;
     if (st_package_step_installs(s) && s->source == source)
       add_file(f, s, s->after, s->digest, &s->source);
     if (undo && st_package_step_loses(s) && s->source_before == source)
