@@ -210,6 +210,18 @@ expect_status 0 systracker prune
 [ ! -e "$old" ] || fail "a package file that no checkpoint needs is still there"
 [ -e "$installed" ] || fail "the file of an installed package is gone"
 [ -e "$young" ] || fail "a package file of today is gone"
+
+# One that was repacked stays while the package's own is not there, and goes when it is.
+mkdir -p "$store/packages/99"
+repacked=$store/packages/99/$(printf '%064d' 0 | tr 0 9)_hello_1.0-1_amd64.repacked-deb
+echo repacked >"$repacked"
+touch -d '3 days ago' "$repacked"
+mv "$installed" "$scratch/hello.deb"
+expect_status 0 systracker prune
+[ -e "$repacked" ] || fail "the only file of an installed package is gone"
+mv "$scratch/hello.deb" "$installed"
+expect_status 0 systracker prune
+[ ! -e "$repacked" ] || fail "a repacked file is there beside the package's own"
 expect_status 2 systracker prune --keep-packages some
 expect_status 0 systracker verify
 

@@ -257,6 +257,16 @@ static bool is_older(const struct st_packages *packages, const struct st_package
   return fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime < limit;
 }
 
+/* One that was put together again has served where the package's own is there. */
+static bool is_needed(const struct st_packages *packages, const struct st_package *package,
+                      const struct st_set *wanted)
+{
+  bool served =
+      st_package_is_repacked(package) &&
+      st_packages_find(packages, package->name, package->version, package->architecture) != NULL;
+  return !served && st_wanted_has_package(wanted, package);
+}
+
 /* Where there are several of one name, version and architecture, all are kept. */
 static int remove_packages(struct prune *p, const struct st_set *wanted, struct st_error *err)
 {
@@ -269,7 +279,7 @@ static int remove_packages(struct prune *p, const struct st_set *wanted, struct 
   if (st_packages_open(&packages, p->t->store_dir, err) < 0)
     return -1;
   for (size_t n = 0; (package = st_packages_at(packages, n)); n++) {
-    if (st_wanted_has_package(wanted, package))
+    if (is_needed(packages, package, wanted))
       continue;
     int r = p->o->dry_run ? is_older(packages, package, limit)
                           : st_packages_remove(packages, package, limit, err);
