@@ -236,12 +236,28 @@ struct known {
   struct seen target, live;
 };
 
+/* Of a path that a package declares, attributes that policy sets are no facts. */
+static int leave_policy(struct st_world *w, int64_t number, const char *path, struct st_state *s,
+                        struct st_error *err)
+{
+  bool owned;
+  struct st_id digest;
+  if (!(s->known & ST_KNOWN_XATTRS))
+    return 0;
+  if (st_catalog_expected_content(w->tracker->catalog, number, path, &owned, &digest, err) < 0)
+    return -1;
+  s->known |= owned ? ST_KNOWN_NO_POLICY : 0;
+  return 0;
+}
+
 static int complete_wish(struct st_world *w, struct st_wish *wish, struct known *known,
                          struct st_error *err)
 {
   const char *path = wish->path;
   if (complete(w->tracker, w->checkpoint, path, &known->target, &wish->target, err) < 0 ||
-      complete(w->tracker, ST_LIVE, path, &known->live, &wish->live, err) < 0)
+      complete(w->tracker, ST_LIVE, path, &known->live, &wish->live, err) < 0 ||
+      leave_policy(w, w->checkpoint, path, &wish->target, err) < 0 ||
+      leave_policy(w, ST_LIVE, path, &wish->live, err) < 0)
     return -1;
   wish->target.locked = w->locked && wish->target.digest.keyed;
   if (wish->live.type != 0 && !(wish->live.known & ST_KNOWN_MODE) &&

@@ -66,8 +66,8 @@ static bool set_xattrs(const struct st_put *put, int fd, int from, const struct 
   const struct st_xattr_names names = {(void *)put->accounts, find_uid, find_gid, NULL};
   ST_AUTO_BUFFER list = ST_BUFFER_INIT;
   st_xattrs_resolve(s->xattrs ? s->xattrs : "", s->xattrs_length, &names, &list);
-  return st_xattrs_apply(fd, from, list.data ? list.data : "", list.length, tell_attribute,
-                         (void *)put);
+  return st_xattrs_apply(fd, from, list.data ? list.data : "", list.length,
+                         !(s->known & ST_KNOWN_NO_POLICY), tell_attribute, (void *)put);
 }
 
 /* What is new, and open for writing, has the attributes that it is to have already: none. */

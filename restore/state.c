@@ -113,8 +113,9 @@ unsigned st_state_differences(const struct st_state *a, const struct st_state *b
     d |= ST_DIFFERS_GROUP;
   if ((known & ST_KNOWN_TIME) && (a->mtime != b->mtime || a->mtime_nsec != b->mtime_nsec))
     d |= ST_DIFFERS_TIME;
+  bool all = !((a->known | b->known) & ST_KNOWN_NO_POLICY);
   if ((known & ST_KNOWN_XATTRS) &&
-      !st_xattrs_equal(a->xattrs, a->xattrs_length, b->xattrs, b->xattrs_length))
+      !st_xattrs_equal(a->xattrs, a->xattrs_length, b->xattrs, b->xattrs_length, all))
     d |= ST_DIFFERS_XATTRS;
   if ((known & ST_KNOWN_FLAGS) && a->flags != b->flags)
     d |= ST_DIFFERS_FLAGS;

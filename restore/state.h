@@ -19,8 +19,11 @@ enum st_state_known {
   ST_KNOWN_FLAGS = 64,
   ST_KNOWN_LINKS = 128,
   ST_KNOWN_HOLES = 256,
+  /* Of the attributes, only those that packages declare: whether there is a SELinux label or an IMA
+   * signature that the list does not name is not known. */
+  ST_KNOWN_NO_POLICY = 512,
 };
-#define ST_KNOWN_ALL 511
+#define ST_KNOWN_ALL 1023
 
 struct st_state {
   char type;      /* as find's %y; 0: nothing is there */

@@ -48,13 +48,13 @@ static void test_read_and_apply(void **state)
   set(s, "b", "user.z", "other", 5);
   read_of(s->fd, "a", &a);
   ST_AUTO_CLOSE int fd = openat(s->fd, "b", O_PATH | O_CLOEXEC);
-  st_xattrs_apply(fd, -1, a.data, a.length, no_problem, NULL);
+  st_xattrs_apply(fd, -1, a.data, a.length, true, no_problem, NULL);
   read_of(s->fd, "b", &b);
   assert_int_equal(a.length, b.length);
   assert_memory_equal(a.data, b.data, a.length);
   read_of(fd, "", &b);
-  assert_true(st_xattrs_equal(a.data, a.length, b.data, b.length));
-  st_xattrs_apply(fd, -1, "", 0, no_problem, NULL);
+  assert_true(st_xattrs_equal(a.data, a.length, b.data, b.length, true));
+  st_xattrs_apply(fd, -1, "", 0, true, no_problem, NULL);
   read_of(s->fd, "b", &b);
   assert_int_equal(b.length, 0);
   assert_int_equal(st_xattrs_read(s->fd, "none", NULL, &b), -ENOENT);
@@ -72,19 +72,20 @@ static void test_secret(void **state)
   assert_int_equal(st_xattrs_read(s->fd, "a", &options, &hidden), 0);
   assert_true(st_xattrs_valid(hidden.data, hidden.length));
   assert_null(memmem(hidden.data, hidden.length, "xyzzy", 5));
-  assert_true(st_xattrs_equal(plain.data, plain.length, hidden.data, hidden.length));
+  assert_true(st_xattrs_equal(plain.data, plain.length, hidden.data, hidden.length, true));
   st_xattrs_say(&words, "", 0, hidden.data, hidden.length);
   assert_string_equal(words.data, "+user.password=secret");
   /* What stands for it is not put in its place, nor is it taken away. */
   ST_AUTO_CLOSE int fd = openat(s->fd, "a", O_PATH | O_CLOEXEC);
-  st_xattrs_apply(fd, -1, hidden.data, hidden.length, no_problem, NULL);
+  st_xattrs_apply(fd, -1, hidden.data, hidden.length, true, no_problem, NULL);
   st_buffer_clear(&words);
   read_of(s->fd, "a", &words);
   assert_int_equal(words.length, plain.length);
   assert_memory_equal(words.data, plain.data, plain.length);
 }
 
-/* A list that does not name a label leaves it; what takes another's place has its. */
+/* A list that does not name a label leaves it, unless it is of all there is; what takes another's
+ * place has its. */
 static void test_label(void **state)
 {
   struct scratch *s = *state;
@@ -97,26 +98,31 @@ static void test_label(void **state)
   ST_AUTO_FREE char *path = st_format("%s/a", s->path);
   if (setxattr(path, "security.selinux", label, sizeof(label), 0) < 0)
     skip(); /* not allowed here */
-  assert_false(st_xattrs_apply(fd, -1, "", 0, no_problem, NULL));
+  assert_false(st_xattrs_apply(fd, -1, "", 0, false, no_problem, NULL));
   read_of(s->fd, "a", &a);
   assert_non_null(memmem(a.data, a.length, "bin_t", 5));
-  assert_false(st_xattrs_apply(other, fd, "", 0, no_problem, NULL));
+  assert_false(st_xattrs_apply(other, fd, "", 0, false, no_problem, NULL));
   read_of(s->fd, "b", &b);
   assert_int_equal(a.length, b.length);
   assert_memory_equal(a.data, b.data, a.length);
   set(s, "b", "security.selinux", "other", 6);
   read_of(s->fd, "b", &b);
-  assert_true(st_xattrs_apply(fd, other, b.data, b.length, no_problem, NULL));
+  assert_true(st_xattrs_apply(fd, other, b.data, b.length, false, no_problem, NULL));
   read_of(s->fd, "a", &a);
   assert_memory_equal(a.data, b.data, b.length);
-  assert_true(st_xattrs_equal(a.data, a.length, "", 0));
-  assert_true(st_xattrs_equal("", 0, a.data, a.length));
+  assert_true(st_xattrs_equal(a.data, a.length, "", 0, false));
+  assert_true(st_xattrs_equal("", 0, a.data, a.length, false));
+  assert_false(st_xattrs_equal("", 0, a.data, a.length, true));
+  assert_true(st_xattrs_apply(fd, other, "", 0, true, no_problem, NULL));
+  st_buffer_clear(&b);
+  read_of(s->fd, "a", &b);
+  assert_int_equal(b.length, 0);
   set(s, "b", "security.selinux", "third", 6);
   read_of(s->fd, "b", &b);
-  assert_false(st_xattrs_equal(a.data, a.length, b.data, b.length));
+  assert_false(st_xattrs_equal(a.data, a.length, b.data, b.length, false));
   set(s, "b", "user.a", "1", 1);
   read_of(s->fd, "b", &b);
-  assert_false(st_xattrs_equal("", 0, b.data, b.length));
+  assert_false(st_xattrs_equal("", 0, b.data, b.length, false));
 }
 
 /* An ACL's own form: version 2, then tag, permissions and id of each entry. */
@@ -151,19 +157,19 @@ static void test_acl(void **state)
   const struct st_xattr_names names = {NULL, uid_of, uid_of, NULL}, none = {0};
   st_xattrs_resolve(list.data, list.length, &names, &there);
   assert_true(st_xattrs_valid(there.data, there.length));
-  assert_false(st_xattrs_equal(list.data, list.length, there.data, there.length));
+  assert_false(st_xattrs_equal(list.data, list.length, there.data, there.length, true));
   st_buffer_clear(&there);
   st_xattrs_resolve(list.data, list.length, &none, &there);
-  assert_true(st_xattrs_equal(list.data, list.length, there.data, there.length));
+  assert_true(st_xattrs_equal(list.data, list.length, there.data, there.length, true));
   st_buffer_clear(&words);
   st_xattrs_say(&words, list.data, list.length, there.data, there.length);
   assert_string_equal(words.data, "acl -user:joe:r-x +user:7:r-x");
   put_file(s->fd, "b", "x");
   ST_AUTO_CLOSE int fd = openat(s->fd, "b", O_PATH | O_CLOEXEC);
-  st_xattrs_apply(fd, -1, list.data, list.length, no_problem, NULL);
+  st_xattrs_apply(fd, -1, list.data, list.length, true, no_problem, NULL);
   st_buffer_clear(&there);
   read_of(s->fd, "b", &there);
-  assert_true(st_xattrs_equal(list.data, list.length, there.data, there.length));
+  assert_true(st_xattrs_equal(list.data, list.length, there.data, there.length, true));
   st_accounts_free(accounts);
 }
 

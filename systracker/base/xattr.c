@@ -407,14 +407,14 @@ static bool is_of_policy(const struct st_xattr *x)
   return is_named(x, LABEL) || is_named(x, SIGNATURE);
 }
 
-bool st_xattrs_equal(const void *a, size_t a_length, const void *b, size_t b_length)
+bool st_xattrs_equal(const void *a, size_t a_length, const void *b, size_t b_length, bool all)
 {
   struct st_xattr x, y;
   size_t at = 0, bt = 0;
   int r = st_xattr_next(a, a_length, &at, &x), s = st_xattr_next(b, b_length, &bt, &y);
   while (r == 1 || s == 1) {
     int order = r != 1 ? 1 : s != 1 ? -1 : compare_records(&x, &y);
-    if (order == 0 ? !values_equal(&x, &y) : !is_of_policy(order < 0 ? &x : &y))
+    if (order == 0 ? !values_equal(&x, &y) : all || !is_of_policy(order < 0 ? &x : &y))
       return false;
     if (order <= 0)
       r = st_xattr_next(a, a_length, &at, &x);
@@ -536,7 +536,7 @@ static void take_label(const struct applying *a, const struct st_buffer *now, co
 
 /* Both lists side by side, as they are sorted. */
 static bool apply_all(const struct applying *a, const struct st_buffer *now, const void *list,
-                      size_t length)
+                      size_t length, bool all)
 {
   bool changed = false;
   struct st_xattr x, y;
@@ -544,7 +544,7 @@ static bool apply_all(const struct applying *a, const struct st_buffer *now, con
   int r = st_xattr_next(now->data, now->length, &at, &x), s = st_xattr_next(list, length, &bt, &y);
   while (r == 1 || s == 1) {
     int order = r != 1 ? 1 : s != 1 ? -1 : compare_records(&x, &y);
-    bool same = (order == 0 && values_equal(&x, &y)) || (order < 0 && is_of_policy(&x));
+    bool same = (order == 0 && values_equal(&x, &y)) || (order < 0 && !all && is_of_policy(&x));
     changed |= !same;
     if (order < 0 && !same)
       remove_one(a, &x);
@@ -558,7 +558,7 @@ static bool apply_all(const struct applying *a, const struct st_buffer *now, con
   return changed;
 }
 
-bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
+bool st_xattrs_apply(int fd, int from, const void *list, size_t length, bool all,
                      void (*problem)(void *arg, const char *name, int code), void *arg)
 {
   struct applying a = {.from = {.follow = true, .fd = from}, .problem = problem, .arg = arg};
@@ -571,6 +571,7 @@ bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
     problem(arg, "extended attributes", -e);
   if (e < 0)
     return false;
-  take_label(&a, &now, list, length);
-  return apply_all(&a, &now, list, length);
+  if (!all)
+    take_label(&a, &now, list, length);
+  return apply_all(&a, &now, list, length, all);
 }

@@ -70,9 +70,9 @@ struct st_acl_entry {
 int st_acl_next(const void *acl, size_t length, size_t *position, struct st_acl_entry *ret);
 
 /* Whether the two say the same; names of accounts aside.  Where one of them holds a secret's value
- * and the other what stands for it, or one alone names SELinux's label or IMA's signature, that
- * cannot be told and is no difference. */
-bool st_xattrs_equal(const void *a, size_t a_length, const void *b, size_t b_length);
+ * and the other what stands for it, that cannot be told and is no difference.  Unless `all`,
+ * neither is it where one alone names SELinux's label or IMA's signature, which policy sets. */
+bool st_xattrs_equal(const void *a, size_t a_length, const void *b, size_t b_length, bool all);
 
 /* Appends the list with ACLs' ids looked up by name; `uid` and `gid` say false where there is no
  * such name.  Both NULL: names are dropped, and numbers alone count, or what `change` (may be NULL)
@@ -87,11 +87,10 @@ void st_xattrs_resolve(const void *list, size_t length, const struct st_xattr_na
                        struct st_buffer *out);
 
 /* Makes `fd`'s attributes (O_PATH or not) those of the list; a secret's are taken over from what
- * `from` has, or stay where that is -1.  SELinux's label and IMA's signature are not removed where
- * the list does not name them; the label is then that of `from`.  `problem` is told what cannot be
- * set or removed, and why.
- * Whether there was anything to do. */
-bool st_xattrs_apply(int fd, int from, const void *list, size_t length,
+ * `from` has, or stay where that is -1.  Unless `all`, SELinux's label and IMA's signature are not
+ * removed where the list does not name them; the label is then that of `from`.  `problem` is told
+ * what cannot be set or removed, and why.  Whether there was anything to do. */
+bool st_xattrs_apply(int fd, int from, const void *list, size_t length, bool all,
                      void (*problem)(void *arg, const char *name, int code), void *arg);
 
 /* From one list to the other in words: "+user.note=text, -security.selinux, acl +user:joe:rw-".
