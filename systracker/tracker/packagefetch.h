@@ -8,7 +8,8 @@
 /* Sets `obtainable[i]` for each of the packages whose version the root's lists of its repositories
  * have.  No network is used.  Asked is the running system's apt, so that nothing of another root is
  * run to look at it (it cannot follow that root's lists of file: repositories, which are absolute
- * symlinks); where `inside`, the root's own.  dnf is asked of the running system alone.  Without apt or dnf nothing is obtainable: no error. */
+ * symlinks); where `inside`, the root's own.  dnf is asked of the running system alone.  Without
+ * apt or dnf nothing is obtainable: no error. */
 int st_fetch_look(struct st_tracker *t, const struct st_installed_list *list, bool inside,
                   bool *obtainable, struct st_error *err);
 

@@ -23,11 +23,8 @@ static const struct verb {
   const char *name;
   rpm_verb_fn *run;
 } verbs[] = {
-    {"cookie", rpm_verb_cookie},
-    {"identify", rpm_verb_identify},
-    {"list", rpm_verb_list},
-    {"repack", rpm_verb_repack},
-    {"transaction", rpm_verb_transaction},
+    {"cookie", rpm_verb_cookie}, {"identify", rpm_verb_identify},       {"list", rpm_verb_list},
+    {"repack", rpm_verb_repack}, {"transaction", rpm_verb_transaction},
 };
 
 static const struct verb *find_verb(const char *name)

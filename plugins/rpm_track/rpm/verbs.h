@@ -39,8 +39,8 @@ rpm_verb_fn rpm_verb_transaction;
  * "prove" the payload is read, too, and has to have the digest that the header says. */
 rpm_verb_fn rpm_verb_identify;
 
-/* repack NAME VERSION ARCHITECTURE [FOLDER]: writes an .rpm of an installed package, made of its files
- * as they are now, to descriptor 4; says how many of them are not there. */
+/* repack NAME VERSION ARCHITECTURE [FOLDER]: writes an .rpm of an installed package, made of its
+ * files as they are now, to descriptor 4; says how many of them are not there. */
 rpm_verb_fn rpm_verb_repack;
 
 /* A field from a string; NULL is the empty one. */
