@@ -229,6 +229,14 @@ static int each(struct coverage *c, const struct st_catalog_table *table, st_fac
   return table ? st_catalog_each(c->t->catalog, c->number, table, NULL, fn, c, err) : 0;
 }
 
+static bool all_kept(const struct st_installed_list *list)
+{
+  for (size_t i = 0; i < list->count; i++)
+    if (!list->items[i].kept)
+      return false;
+  return true;
+}
+
 static int gather(struct coverage *c, struct st_error *err)
 {
   struct st_catalog *catalog = c->t->catalog;
@@ -250,6 +258,8 @@ static int gather(struct coverage *c, struct st_error *err)
       st_tracker_installed(c->t, c->number, c->packages, &c->installed, err) < 0)
     return -1;
   c->at = st_calloc(c->installed.count + 1, sizeof(*c->at));
+  if (all_kept(&c->installed)) /* nobody has to be asked */
+    return 0;
   return st_fetch_classify(c->t, &c->installed, c->at, err);
 }
 
