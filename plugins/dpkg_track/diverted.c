@@ -30,7 +30,7 @@ int diverted_paths(const struct diverted *d, int info, const struct package *p, 
   char *text = NULL;
   size_t length = 0, written;
   if (d->diversions.count > 0 && info >= 0) {
-    int r = info_read(info, p->name, p->architecture, ".list", &text, &length, err);
+    int r = info_read(info, p, ".list", &text, &length, err);
     if (r < 0 && r != -ENOENT)
       return r;
   }

@@ -119,8 +119,7 @@ static int expect_package(struct view *view, const struct package *p, struct unp
                           struct st_manifest *out, struct st_error *err)
 {
   struct making m = {.view = view, .package = p};
-  int r = view->info < 0 ? -ENOENT
-                         : listing_read(&m.listing, view->info, p->name, p->architecture, NULL);
+  int r = view->info < 0 ? -ENOENT : listing_read(&m.listing, view->info, p, NULL);
   if (r < 0) {
     if (r != -ENOENT)
       st_log(ST_LOG_WARNING, "package %s: dpkg's list of its files cannot be read", p->name);

@@ -30,21 +30,26 @@ static int open_named(int info, const char *name)
   return openat(info, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-static int info_open(int info, const char *name, const char *architecture, const char *suffix,
-                     struct st_error *err)
+/* Its name has the architecture where several may be installed beside each other. */
+static bool name_of(const struct package *p, bool full, const char *suffix, char ret[NAME_MAX + 1])
+{
+  return snprintf(ret, NAME_MAX + 1, "%s%s%s%s", p->name, full ? ":" : "",
+                  full ? p->architecture : "", suffix) <= NAME_MAX;
+}
+
+static int info_open(int info, const struct package *p, const char *suffix, struct st_error *err)
 {
   char file[NAME_MAX + 1];
   int fd = -1;
   errno = ENOENT;
-  if (snprintf(file, sizeof(file), "%s%s", name, suffix) < (int)sizeof(file))
-    fd = open_named(info, file);
-  if (fd < 0 && errno == ENOENT &&
-      snprintf(file, sizeof(file), "%s:%s%s", name, architecture, suffix) < (int)sizeof(file))
-    fd = open_named(info, file);
+  for (int i = 0; i < 2 && fd < 0 && errno == ENOENT; i++) {
+    if (name_of(p, p->coinstallable == (i == 0), suffix, file))
+      fd = open_named(info, file);
+  }
   if (fd >= 0)
     return fd;
   int code = errno;
-  st_fail(err, code, "cannot open dpkg's %.200s%s", name, suffix);
+  st_fail(err, code, "cannot open dpkg's %.200s%s", p->name, suffix);
   return -code;
 }
 
@@ -71,15 +76,15 @@ static int read_open(int fd, char **ret, size_t *ret_length, struct st_error *er
   return 0;
 }
 
-int info_read(int info, const char *name, const char *architecture, const char *suffix, char **ret,
-              size_t *ret_length, struct st_error *err)
+int info_read(int info, const struct package *p, const char *suffix, char **ret, size_t *ret_length,
+              struct st_error *err)
 {
-  int fd = info_open(info, name, architecture, suffix, err);
+  int fd = info_open(info, p, suffix, err);
   if (fd < 0)
     return fd;
   int r = read_open(fd, ret, ret_length, NULL);
   close(fd);
-  return r < 0 ? st_fail(err, 0, "cannot read dpkg's %.200s%s", name, suffix) : 0;
+  return r < 0 ? st_fail(err, 0, "cannot read dpkg's %.200s%s", p->name, suffix) : 0;
 }
 
 /* ---- The list ---------------------------------------------------------------------------------
@@ -214,26 +219,24 @@ bool listing_agrees(struct listing *l, char *sums)
   return agrees;
 }
 
-static int read_both(struct listing *l, int info, const char *name, const char *architecture,
-                     struct st_error *err)
+static int read_both(struct listing *l, int info, const struct package *p, struct st_error *err)
 {
   size_t length;
-  int r = info_read(info, name, architecture, ".list", &l->list, &length, err);
+  int r = info_read(info, p, ".list", &l->list, &length, err);
   if (r >= 0)
-    r = take_lines(l, length, name, err);
+    r = take_lines(l, length, p->name, err);
   if (r < 0)
     return r;
-  r = info_read(info, name, architecture, ".md5sums", &l->sums, &length, err);
+  r = info_read(info, p, ".md5sums", &l->sums, &length, err);
   if (r >= 0)
     take_sums(l);
   return r == -ENOENT ? 0 : r;
 }
 
-int listing_read(struct listing *ret, int info, const char *name, const char *architecture,
-                 struct st_error *err)
+int listing_read(struct listing *ret, int info, const struct package *p, struct st_error *err)
 {
   *ret = (struct listing){0};
-  int r = read_both(ret, info, name, architecture, err);
+  int r = read_both(ret, info, p, err);
   if (r < 0)
     listing_clear(ret);
   return r;

@@ -24,10 +24,9 @@ struct listing {
   char *list, *sums;      /* the texts; `sums` NULL: there are none */
 };
 
-/* Reads both from dpkg's info folder (a descriptor), for the package of that name, and of that
- * architecture where its files are named by it.  A package without a list has none: -ENOENT. */
-int listing_read(struct listing *ret, int info, const char *name, const char *architecture,
-                 struct st_error *err);
+/* Reads both from dpkg's info folder (a descriptor).  A package without a list has none: -ENOENT.
+ */
+int listing_read(struct listing *ret, int info, const struct package *p, struct st_error *err);
 void listing_clear(struct listing *l);
 
 /* The path of `length` bytes; NULL: the package does not have it.  Cheap where paths are asked for
@@ -40,7 +39,7 @@ bool listing_agrees(struct listing *l, char *sums);
 
 /* Reads a package's file in dpkg's info folder whole: malloc'ed, a NUL behind it.  -ENOENT: there
  * is none. */
-int info_read(int info, const char *name, const char *architecture, const char *suffix, char **ret,
-              size_t *ret_length, struct st_error *err);
+int info_read(int info, const struct package *p, const char *suffix, char **ret, size_t *ret_length,
+              struct st_error *err);
 
 #endif

@@ -238,6 +238,7 @@ int packages_parse(struct packages *packages, char *text, size_t length, const c
   if (packages->count == 0)
     return 0;
   qsort(packages->items, packages->count, sizeof(*packages->items), by_name);
+  packages->sorted = packages->count;
   for (size_t i = 1; i < packages->count; i++) {
     const struct package *p = &packages->items[i];
     if (by_name(p - 1, p) == 0)
@@ -286,15 +287,42 @@ int packages_update(struct packages *packages, char *text, size_t length, const 
   return each_package(packages, &r, update, err);
 }
 
+/* The first place where one of that name may be, the sorted ones first; to be gone on from by
+ * next_named. */
+static size_t first_named(const struct packages *packages, const char *name)
+{
+  size_t low = 0, high = packages->sorted;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (strcmp(packages->items[middle].name, name) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* The next of that name from `*at` on; NULL: none is left. */
+static struct package *next_named(const struct packages *packages, const char *name, size_t *at)
+{
+  while (*at < packages->count) {
+    struct package *p = &packages->items[(*at)++];
+    if (strcmp(p->name, name) == 0)
+      return p;
+    if (*at <= packages->sorted)
+      *at = packages->sorted;
+  }
+  return NULL;
+}
+
 const struct package *packages_find(const struct packages *packages, const char *name,
                                     const char *architecture)
 {
-  for (size_t i = 0; i < packages->count; i++) {
-    const struct package *p = &packages->items[i];
-    if (strcmp(p->name, name) == 0 && strcmp(p->architecture, architecture) == 0)
-      return p;
-  }
-  return NULL;
+  size_t at = first_named(packages, name);
+  const struct package *p;
+  while ((p = next_named(packages, name, &at)) && strcmp(p->architecture, architecture) != 0)
+    ;
+  return p;
 }
 
 /* ---- Configuration files ---------------------------------------------------------------- */
@@ -365,10 +393,9 @@ static const char *native_architecture(const struct packages *packages)
   return NULL;
 }
 
+/* Of a package of that name. */
 static bool is_marked(const struct package *p, const struct stanza *s, const char *native)
 {
-  if (strcmp(p->name, s->package) != 0)
-    return false;
   if (!s->architecture || strcmp(p->architecture, s->architecture) == 0)
     return true;
   return strcmp(p->architecture, "all") == 0 && (!native || strcmp(native, s->architecture) == 0);
@@ -384,9 +411,10 @@ int packages_mark(struct packages *packages, char *text, size_t length, const ch
   while ((more = next_stanza(&r, &s, err)) > 0) {
     if (!s.package)
       return malformed(&r, s.line, "a stanza without the name of a package", err);
-    for (size_t i = 0; i < packages->count; i++) {
-      if (is_marked(&packages->items[i], &s, native))
-        packages->items[i].automatic = s.automatic && strcmp(s.automatic, "1") == 0;
+    size_t at = first_named(packages, s.package);
+    for (struct package *p; (p = next_named(packages, s.package, &at));) {
+      if (is_marked(p, &s, native))
+        p->automatic = s.automatic && strcmp(s.automatic, "1") == 0;
     }
   }
   return more;

@@ -36,6 +36,7 @@ struct conffile {
 struct packages {
   struct package *items;
   size_t count, size;
+  size_t sorted; /* that many are in order of name and architecture; updates may add others */
 };
 
 /* Adds the packages of a status file, sorted by name and architecture.  `text` has a NUL behind its

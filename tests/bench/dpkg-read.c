@@ -186,7 +186,7 @@ static void read_package(int info, const struct package *p, struct count *c)
 {
   struct listing l;
   struct conffile conf;
-  int r = listing_read(&l, info, p->name, p->architecture, NULL);
+  int r = listing_read(&l, info, p, NULL);
   if (r < 0)
     die("a list cannot be read");
   c->paths += l.count;
