@@ -6,6 +6,7 @@
 need_program dpkg-deb
 make_debian
 shipped_config
+echo "package_caches = { }" >>"$config"
 # shellcheck disable=SC2016
 installed() { in_root dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' "$@"; }
 
