@@ -64,13 +64,21 @@ static int open_files(const struct st_tracker *t, const struct st_rpm_request *r
   return lseek(files[REQUEST], 0, SEEK_SET) < 0 ? st_fail(err, errno, "cannot run " PROGRAM) : 0;
 }
 
+/* Where rpm_track is told that the database is; NULL: it is looked for. */
+static const char *database_folder(const struct st_tracker *t)
+{
+  const struct st_conf_plugin *plugin = st_conf_plugin(t->conf, "rpm_track");
+  const struct st_conf_option *o = plugin ? st_conf_option(plugin, "dbpath") : NULL;
+  return o && o->values.count > 0 ? o->values.items[0] : NULL;
+}
+
 /* Returns 0 or an errno value. */
-static int spawn(pid_t *ret, const char *mode, const int files[NFILES])
+static int spawn(pid_t *ret, const struct st_tracker *t, const char *mode, const int files[NFILES])
 {
   static char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
                                       "/sbin:/bin",
                                       "LC_ALL=C", "HOME=/root", NULL};
-  char *argv[] = {PROGRAM, "transaction", (char *)mode, NULL};
+  char *argv[] = {PROGRAM, "transaction", (char *)mode, (char *)database_folder(t), NULL};
   ST_AUTO_FREE char *folder = st_host_libexec_dir();
   ST_AUTO_FREE char *path = st_format("%s/" PROGRAM, folder);
   posix_spawn_file_actions_t actions;
@@ -137,7 +145,7 @@ int st_rpm_transaction(struct st_tracker *t, const char *mode, const struct st_r
   int files[NFILES] = {-1, -1, -1, -1, -1, -1};
   pid_t pid;
   int status = open_files(t, request, files, err);
-  int r = status == 0 ? spawn(&pid, mode, files) : 0;
+  int r = status == 0 ? spawn(&pid, t, mode, files) : 0;
   if (r != 0)
     status = st_fail(err, r, "cannot run " PROGRAM);
   if (status == 0)

@@ -6,6 +6,7 @@
 . "$ST_SOURCE/tests/rpm-lab.sh"
 need_rpm_lab
 lab_config
+sed -i 's|^plugin rpm_track {|plugin rpm_track { dbpath = "/var/lib/rpm"\n|' "$config"
 make_rpm_root
 # installed NAME-VERSION-RELEASE...: exactly these, beside what every root has.
 installed()

@@ -86,14 +86,15 @@ static int enter(struct st_error *err)
 }
 
 /* For a test it is opened for reading alone, and nothing beside it is made. */
-static int open_database(struct job *j, struct rpm_words *words, bool write, struct st_error *err)
+static int open_database(struct job *j, const struct rpm_call *call, bool write,
+                         struct st_error *err)
 {
   ST_AUTO_RPM_DATABASE db = {0};
-  int r = rpm_database_find(NULL, &db, err);
+  int r = rpm_database_find(call->argc > 2 ? call->argv[2] : NULL, &db, err);
   if (r != 0)
     return r < 0 ? -1 : st_fail(err, 0, "there is no rpm database");
   if (!write)
-    return rpm_database_read(&db, words, &j->ts, err);
+    return rpm_database_read(&db, call->words, &j->ts, err);
   rpm_database_use(&db);
   j->ts = rpmtsCreate();
   rpmtsSetRootDir(j->ts, "/");
@@ -610,7 +611,7 @@ static int do_mode(struct job *j, const struct rpm_call *call, struct st_error *
   bool recovers = strcmp(mode, "recover") == 0, tests = strcmp(mode, "test") == 0;
   if (!recovers && !tests && strcmp(mode, "run") != 0)
     return st_fail(err, 0, "an unknown way of a transaction (%s)", st_quote(mode));
-  if (read_request(j, err) < 0 || enter(err) < 0 || open_database(j, call->words, !tests, err) < 0)
+  if (read_request(j, err) < 0 || enter(err) < 0 || open_database(j, call, !tests, err) < 0)
     return -1;
   return recovers ? recover(j, err) : change(j, tests, err);
 }

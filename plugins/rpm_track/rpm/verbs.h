@@ -29,9 +29,9 @@ typedef int rpm_verb_fn(const struct rpm_call *call, struct st_buffer *out, stru
 rpm_verb_fn rpm_verb_cookie;
 /* list [FOLDER]: all packages with all their files; list.h has the fields. */
 rpm_verb_fn rpm_verb_list;
-/* transaction test|run|recover: packages as a restore wants them; tracker/rpmrequest.h has what is
- * asked and answered.  "test" changes nothing; "recover" waits for a transaction that still runs,
- * and mends what a killed one left in the database. */
+/* transaction test|run|recover [FOLDER]: packages as a restore wants them; tracker/rpmrequest.h has
+ * what is asked and answered.  "test" changes nothing; "recover" waits for a transaction that still
+ * runs, and mends what a killed one left in the database. */
 rpm_verb_fn rpm_verb_transaction;
 
 /* identify [prove]: of the package file that is descriptor 3 here, its name,
