@@ -9,8 +9,7 @@
 #include "plugins/rpm_track/prove.h"
 #include "plugins/values.h"
 
-/* ---- Fields
- * -------------------------------------------------------------------------------------- */
+/* ---- Fields -------------------------------------------------------------------------------- */
 
 /* A place in the text. */
 struct reader {
@@ -52,8 +51,7 @@ static int number(const char *field, int base, int64_t *ret, struct st_error *er
   return 0;
 }
 
-/* ---- Packages
- * ------------------------------------------------------------------------------------ */
+/* ---- Packages ------------------------------------------------------------------------------ */
 
 void packages_free(struct packages *p)
 {
@@ -115,8 +113,7 @@ static int read_all(struct packages *p, struct reader *in, struct st_error *err)
   return field && in->at == in->end ? 0 : cut_off(err);
 }
 
-/* ---- Which is which
- * ------------------------------------------------------------------------------ */
+/* ---- Which is which ------------------------------------------------------------------------ */
 
 static int by_name(const void *a, const void *b)
 {
@@ -210,8 +207,7 @@ const struct package *packages_find(const struct packages *p, const char *name,
   return p->count ? bsearch(&key, p->items, p->count, sizeof(key), by_key) : NULL;
 }
 
-/* ---- What it expects
- * ----------------------------------------------------------------------------- */
+/* ---- What it expects ----------------------------------------------------------------------- */
 
 /* Columns of standard_track_entry and checksum_track_file, as their plug-ins have them. */
 enum entry_column {

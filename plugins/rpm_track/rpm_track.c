@@ -39,6 +39,7 @@ static const struct st_column package_columns[PACKAGE_COLUMNS] = {
     [PACKAGE_DIGEST] = {"digest", ST_TEXT, 0},
     [PACKAGE_MANIFEST] = {"manifest", ST_ID, ST_MANIFEST},
     [PACKAGE_KEY] = {"key", ST_ID, ST_OBJECT},
+    [PACKAGE_FLAGS] = {"flags", ST_BYTES, ST_DERIVED}, /* they change with the version */
 };
 
 static const struct st_column deviation_columns[DEVIATION_COLUMNS] = {
@@ -103,8 +104,7 @@ static int list(struct rpm_track *d, const char *folder, struct st_error *err)
   return r;
 }
 
-/* ---- Facts
- * --------------------------------------------------------------------------------------- */
+/* ---- Facts --------------------------------------------------------------------------------- */
 
 static struct st_value text_or_none(const char *field)
 {
@@ -140,6 +140,7 @@ static int put_package(const struct package *p, struct st_facts *out, struct st_
       [PACKAGE_DIGEST] = text_or_none(f[FIELD_DIGEST]),
       [PACKAGE_MANIFEST] = st_null(), /* SysTracker asks for it */
       [PACKAGE_KEY] = st_null(),
+      [PACKAGE_FLAGS] = st_string_value(ST_BYTES, f[FIELD_FLAGS]),
   };
   struct st_id id;
   size_t length = strlen(f[FIELD_KEY]);
@@ -268,8 +269,7 @@ static int entry(void *self, const struct st_entry *e, struct st_facts *out, str
   return st_fact(out, DEVIATION, row, DEVIATION_COLUMNS, err);
 }
 
-/* ---- The plug-in
- * --------------------------------------------------------------------------------- */
+/* ---- The plug-in --------------------------------------------------------------------------- */
 
 static void close_plugin(void *self)
 {

@@ -18,6 +18,7 @@ enum package_column {
   PACKAGE_DIGEST,
   PACKAGE_MANIFEST,
   PACKAGE_KEY,
+  PACKAGE_FLAGS, /* of files that have any, as rpm/list.h has them */
   PACKAGE_COLUMNS
 };
 

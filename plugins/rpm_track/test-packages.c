@@ -12,7 +12,7 @@
   "5\0"                                                                                            \
   "6\0"                                                                                            \
   "abcd\0"                                                                                         \
-  "\0" several "\0" files "\0"
+  "\0\0" several "\0" files "\0"
 #define FILE_OF(path)                                                                              \
   path "\0f\000644\0"                                                                              \
        "0\0"                                                                                       \

@@ -17,7 +17,7 @@
   "systracker-rpm-list\0001\0cookie-1\0"                                                           \
   "package\0demo\0noarch\0001:2-3\0Lab\0"                                                          \
   "50\0"                                                                                           \
-  "60\0abcd\0\0"                                                                                   \
+  "60\0abcd\0\0c /etc/demo\n\0"                                                                    \
   "0\0"                                                                                            \
   "3\0"                                                                                            \
   "/usr/bin\0d\000755\0"                                                                           \
@@ -36,7 +36,7 @@
   "78\0\0\0demo\0\0\0\0\0"                                                                         \
   "package\0gpg-pubkey\0\0001-1\0\0"                                                               \
   "50\0"                                                                                           \
-  "0\0\0armour\0"                                                                                  \
+  "0\0\0armour\0\0"                                                                                \
   "1\0"                                                                                            \
   "0\0"                                                                                            \
   "note\0package demo: words\0end\0"
@@ -52,7 +52,7 @@
   "systracker-rpm-list\0001\0cookie-1\0"                                                           \
   "package\0demo\0noarch\0001:2-3\0Lab\0"                                                          \
   "50\0"                                                                                           \
-  "60\0abcd\0\0"                                                                                   \
+  "60\0abcd\0\0\0"                                                                                 \
   "0\0"                                                                                            \
   "5\0" OLD_FILE("right", "3", "1:" ABC) OLD_FILE("size", "4", "1:" ABC)                           \
       OLD_FILE("other", "3", "1:" ABC) OLD_FILE("gone", "3", "1:" ABC)                             \
@@ -178,8 +178,9 @@ static void test_packages(void **state)
   make_database();
   void *self = host_open(&host.ctx);
   assert_int_equal(collect(self, &err), 0);
-  assert_string_equal(facts.lines, "package|demo|noarch||1:2-3|installed|Lab|50|60|abcd|-|-\n"
-                                   "package|gpg-pubkey||1-1|1-1|installed|-|50|-|-|-|id:61\n");
+  assert_string_equal(facts.lines,
+                      "package|demo|noarch||1:2-3|installed|Lab|50|60|abcd|-|-|c /etc/demo\n\n"
+                      "package|gpg-pubkey||1-1|1-1|installed|-|50|-|-|-|id:61|\n");
   st_plugin_register()->close(self);
 }
 
@@ -206,7 +207,7 @@ static void test_failures(void **state)
   st_plugin_register()->close(self);
 }
 
-/* ---- Unchanged ------------------------------------------------------------------------------- */
+/* ---- Unchanged ----------------------------------------------------------------------------- */
 
 static void test_unchanged_files(void **state)
 {
@@ -271,7 +272,7 @@ static void test_empty_database(void **state)
   st_plugin_register()->close(self);
 }
 
-/* ---- What is expected ------------------------------------------------------------------------ */
+/* ---- What is expected ---------------------------------------------------------------------- */
 
 static struct st_manifest manifest;
 static int expect(void *self, const char *name, const char *arch, const char *version)

@@ -99,6 +99,9 @@ nights() # rpm|dnf
   [ "$known" -gt 20 ] || fail "only $known packages"
   [ "$(sql 'SELECT count(*) FROM rpm_track_package WHERE manifest IS NULL')" -eq 0 ] ||
     fail "a package without a manifest"
+  sql "SELECT CAST(flags AS TEXT) FROM rpm_track_package WHERE name = 'lab-conf'" >"$out"
+  contains "$out" '^c /etc/lab/plain.conf$' '^cn /etc/lab/keep.conf$' \
+    '^cm /etc/lab/conf.d/missing.conf$' '^cg /etc/lab/ghost.conf$'
   check_rows 1
 
   # A database that nobody wrote is not read again: no process is started for it.

@@ -81,16 +81,42 @@ static void note(struct st_buffer *notes, const struct rpm_files_of *of, const c
   rpm_put(notes, words);
 }
 
+/* What rpm may treat otherwise when it replaces or removes the file, or when it is not there. */
+static void put_flags(rpmfileAttrs flags, const char *path, struct st_buffer *out)
+{
+  static const struct {
+    rpmfileAttrs flag;
+    char letter;
+  } all[] = {{RPMFILE_CONFIG, 'c'},
+             {RPMFILE_MISSINGOK, 'm'},
+             {RPMFILE_NOREPLACE, 'n'},
+             {RPMFILE_GHOST, 'g'}};
+  size_t before = out->length;
+  for (size_t i = 0; i < ST_COUNT(all); i++) {
+    if (flags & all[i].flag)
+      st_buffer_append_byte(out, (uint8_t)all[i].letter);
+  }
+  if (out->length == before)
+    return;
+  st_buffer_append_byte(out, ' ');
+  st_escape(out, path, strlen(path));
+  st_buffer_append_byte(out, '\n');
+}
+
 static void take(const struct rpm_files_of *of, rpmfiles files, int i, struct items *items,
-                 struct st_buffer *notes)
+                 struct rpm_files *out, struct st_buffer *notes)
 {
   ST_AUTO_FREE char *path = rpmfilesFN(files, i);
   char type = type_of(rpmfilesFMode(files, i));
-  if (!path || !is_expected(files, i))
+  if (!path)
     return;
-  char *resolved = type ? rpm_paths_resolve(of->paths, path, type == 'd') : NULL;
+  ST_AUTO_FREE char *resolved = type ? rpm_paths_resolve(of->paths, path, type == 'd') : NULL;
   if (resolved)
-    items->all[items->count++] = (struct item){.path = resolved, .place = i};
+    put_flags(rpmfilesFFlags(files, i), resolved, &out->flags);
+  if (!is_expected(files, i))
+    return;
+  if (resolved)
+    items->all[items->count++] = (struct item){.path = st_steal(&resolved), .place = i};
   else if (type)
     note(notes, of, "it declares a path that cannot be", path);
   else
@@ -121,8 +147,7 @@ static void drop_doubles(struct items *items)
   items->count = n;
 }
 
-/* ---- Hard links
- * ----------------------------------------------------------------------------------- */
+/* ---- Hard links ---------------------------------------------------------------------------- */
 
 /* The first of its links that is expected, by path; as many as the package itself has. */
 static const char *first_link(rpmfiles files, const struct items *items, int place)
@@ -149,8 +174,7 @@ static void find_links(rpmfiles files, struct items *items)
   }
 }
 
-/* ---- What is said of one
- * ---------------------------------------------------------------------------- */
+/* ---- What is said of one ------------------------------------------------------------------- */
 
 static void put_hex(struct st_buffer *out, const void *data, size_t length)
 {
@@ -227,11 +251,16 @@ static void put_item(const struct rpm_files_of *of, rpmfiles files, const struct
   }
 }
 
-/* ---- All
- * ----------------------------------------------------------------------------------------- */
+/* ---- All ----------------------------------------------------------------------------------- */
 
-int rpm_files_put(const struct rpm_files_of *of, Header h, struct st_buffer *out,
-                  struct st_buffer *notes, size_t *ret_count, struct st_error *err)
+void rpm_files_clear(struct rpm_files *f)
+{
+  st_buffer_free(&f->fields);
+  st_buffer_free(&f->flags);
+}
+
+int rpm_files_put(const struct rpm_files_of *of, Header h, struct rpm_files *out,
+                  struct st_buffer *notes, struct st_error *err)
 {
   ST_CLEANUP(items_clear) struct items items = {0};
   ST_CLEANUP(free_files) rpmfiles files = rpmfilesNew(NULL, h, RPMTAG_BASENAMES, RPMFI_KEEPHEADER);
@@ -242,12 +271,12 @@ int rpm_files_put(const struct rpm_files_of *of, Header h, struct st_buffer *out
   items.all = st_calloc(count + 1, sizeof(*items.all));
   items.of_place = st_calloc(count + 1, sizeof(*items.of_place));
   for (size_t i = 0; i < count; i++)
-    take(of, files, (int)i, &items, notes);
+    take(of, files, (int)i, &items, out, notes);
   qsort_r(items.all, items.count, sizeof(*items.all), by_path, files);
   drop_doubles(&items);
   find_links(files, &items);
   for (size_t i = 0; i < items.count; i++)
-    put_item(of, files, &items.all[i], out, notes);
-  *ret_count = items.count;
+    put_item(of, files, &items.all[i], &out->fields, notes);
+  out->count = items.count;
   return 0;
 }

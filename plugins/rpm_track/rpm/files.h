@@ -17,10 +17,18 @@ struct rpm_files_of {
   const char *package;                /* its name, for words */
 };
 
-/* Appends to `out` the fields of each file (list.h) that is expected to be there, by path, each
- * once, and says how many; to `notes` a note for each thing that had to be left out.  A header that
- * contradicts itself is an error. */
-int rpm_files_put(const struct rpm_files_of *of, Header h, struct st_buffer *out,
-                  struct st_buffer *notes, size_t *ret_count, struct st_error *err);
+/* What is said of a package's files. */
+struct rpm_files {
+  struct st_buffer fields; /* of each (list.h) that is expected to be there, by path, each once */
+  size_t count;            /* of these files */
+  struct st_buffer flags;  /* of all that have any: FIELD_FLAGS */
+};
+#define ST_AUTO_RPM_FILES ST_CLEANUP(rpm_files_clear) struct rpm_files
+void rpm_files_clear(struct rpm_files *f);
+
+/* Appends to `notes` a note for each thing that had to be left out.  A header that contradicts
+ * itself is an error. */
+int rpm_files_put(const struct rpm_files_of *of, Header h, struct rpm_files *out,
+                  struct st_buffer *notes, struct st_error *err);
 
 #endif

@@ -14,8 +14,7 @@
 #define TRIES 5
 #define PUBLIC_KEY "gpg-pubkey" /* of which rpm makes packages without files */
 
-/* ---- One package
- * --------------------------------------------------------------------------------- */
+/* ---- One package --------------------------------------------------------------------------- */
 
 /* What dnf never upgrades in place, by what packages provide (libdnf's `installonlypkgs`); and
  * rpm's keys, which are packages of one name. */
@@ -49,10 +48,9 @@ static bool comes_beside(Header h, const char *name)
 static int put_package(const struct rpm_files_of *of, Header h, struct st_buffer *out,
                        struct st_buffer *notes, struct st_error *err)
 {
-  ST_AUTO_BUFFER files = ST_BUFFER_INIT;
+  ST_AUTO_RPM_FILES files = {0};
   ST_AUTO_FREE char *version = headerGetAsString(h, RPMTAG_EVR);
-  size_t count;
-  if (rpm_files_put(of, h, &files, notes, &count, err) < 0)
+  if (rpm_files_put(of, h, &files, notes, err) < 0)
     return -1;
   rpm_put(out, LIST_PACKAGE);
   rpm_put(out, of->package);
@@ -63,14 +61,14 @@ static int put_package(const struct rpm_files_of *of, Header h, struct st_buffer
   rpm_put_number(out, (int64_t)headerGetNumber(h, RPMTAG_INSTALLTID));
   rpm_put(out, headerGetString(h, RPMTAG_SHA256HEADER));
   rpm_put(out, strcmp(of->package, PUBLIC_KEY) == 0 ? headerGetString(h, RPMTAG_DESCRIPTION) : "");
+  rpm_put(out, files.flags.data);
   rpm_put(out, comes_beside(h, of->package) ? "1" : "0");
-  rpm_put_number(out, (int64_t)count);
-  st_buffer_append(out, files.length ? files.data : "", files.length);
+  rpm_put_number(out, (int64_t)files.count);
+  st_buffer_append(out, files.fields.length ? files.fields.data : "", files.fields.length);
   return 0;
 }
 
-/* ---- All
- * ----------------------------------------------------------------------------------------- */
+/* ---- All ----------------------------------------------------------------------------------- */
 
 struct listing {
   const struct rpm_call *call;

@@ -25,6 +25,8 @@ enum package_field {
   FIELD_TRANSACTION, /* the transaction's id, which is its time */
   FIELD_DIGEST,      /* of the header, RPMTAG_SHA256HEADER; hexadecimal */
   FIELD_KEY,         /* of gpg-pubkey: the public key, in armour */
+  FIELD_FLAGS,       /* of files that have any: the letters of rpm -qV, a space, the path escaped,
+                      * a newline; c %config, m missingok, n noreplace, g %ghost */
   FIELD_SEVERAL,     /* "1": it is installed beside its other versions, never over them */
   FIELD_FILES,       /* how many follow */
   PACKAGE_FIELDS

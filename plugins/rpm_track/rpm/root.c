@@ -53,8 +53,7 @@ int rpm_words_fail(const struct rpm_words *words, struct st_error *err, const ch
   return st_fail(err, 0, "%s: %s", what, words->error.data);
 }
 
-/* ---- The root
- * ------------------------------------------------------------------------------------ */
+/* ---- The root ------------------------------------------------------------------------------ */
 
 static bool is_own_root(int fd)
 {
@@ -78,8 +77,7 @@ int rpm_root_enter(int fd, const struct rpm_words *words, struct st_error *err)
   return 0;
 }
 
-/* ---- The database
- * -------------------------------------------------------------------------------- */
+/* ---- The database -------------------------------------------------------------------------- */
 
 static const char *const folders[] = {"/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"};
 

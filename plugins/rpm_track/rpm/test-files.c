@@ -71,24 +71,27 @@ static Header header_of(const struct one *files, size_t count, uint32_t algorith
 /* The fields with a '|' behind each, a file a line; then the notes. */
 static char *lines_of(Header h, struct st_error *err)
 {
-  ST_AUTO_BUFFER fields = ST_BUFFER_INIT, notes = ST_BUFFER_INIT, out = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER notes = ST_BUFFER_INIT, out = ST_BUFFER_INIT;
+  ST_AUTO_RPM_FILES files = {0};
   ST_CLEANUP(rpm_paths_freep) struct rpm_paths *paths = rpm_paths_new();
   ST_CLEANUP(st_accounts_freep) struct st_accounts *accounts = NULL;
   ST_AUTO_CLOSE int root = open("/proc/self", O_PATH | O_DIRECTORY); /* without accounts */
   assert_int_equal(st_accounts_read(&accounts, root, NULL), 0);
   const struct rpm_files_of of = {paths, accounts, "demo"};
-  size_t count, n = 0;
-  int r = rpm_files_put(&of, h, &fields, &notes, &count, err);
+  const struct st_buffer *fields = &files.fields;
+  size_t n = 0;
+  int r = rpm_files_put(&of, h, &files, &notes, err);
   headerFree(h);
   if (r < 0)
     return NULL;
-  for (size_t i = 0; i < fields.length; i++) {
-    n += fields.data[i] == 0;
-    st_buffer_append_byte(&out, fields.data[i] ? (uint8_t)fields.data[i] : '|');
-    if (fields.data[i] == 0 && n % FILE_FIELDS == 0)
+  for (size_t i = 0; i < fields->length; i++) {
+    n += fields->data[i] == 0;
+    st_buffer_append_byte(&out, fields->data[i] ? (uint8_t)fields->data[i] : '|');
+    if (fields->data[i] == 0 && n % FILE_FIELDS == 0)
       st_buffer_append_byte(&out, '\n');
   }
-  assert_int_equal(n, count * FILE_FIELDS);
+  assert_int_equal(n, files.count * FILE_FIELDS);
+  st_buffer_append(&out, files.flags.length ? files.flags.data : "", files.flags.length);
   for (size_t i = 0; i < notes.length; i++)
     st_buffer_append_byte(&out, notes.data[i] ? (uint8_t)notes.data[i] : '\n');
   return st_buffer_steal(&out, NULL);
@@ -120,13 +123,16 @@ static void test_not_expected(void **state)
 {
   (void)state;
   const struct one files[] = {
-      {"/srv/st-none/", "ghost", 0100644, NULL, SHA, "", "", RPMFILE_GHOST, 1, 0},
+      {"/srv/st-none/", "g\nhost", 0100644, NULL, SHA, "", "", RPMFILE_GHOST, 1, 0},
+      {"/srv/st-none/", "conf", 0100644, NULL, SHA, "", "",
+       RPMFILE_CONFIG | RPMFILE_NOREPLACE | RPMFILE_MISSINGOK, 6, RPMFILE_STATE_REPLACED},
+      {"/srv/st-none/", "doc", 0100644, NULL, SHA, "", "", RPMFILE_DOC, 7, RPMFILE_STATE_REPLACED},
       {"/srv/st-none/", "replaced", 0100644, NULL, SHA, "", "", 0, 2, RPMFILE_STATE_REPLACED},
       {"/srv/st-none/", "left-out", 0100644, NULL, SHA, "", "", 0, 3, RPMFILE_STATE_NOTINSTALLED},
       {"/srv/st-none/", "shared", 0100644, NULL, SHA, "", "", 0, 4, RPMFILE_STATE_NETSHARED},
       {"/srv/st-none/", "colour", 0100644, NULL, SHA, "", "", 0, 5, RPMFILE_STATE_WRONGCOLOR},
   };
-  expect(files, 5, PGPHASHALGO_SHA256, "");
+  expect(files, 7, PGPHASHALGO_SHA256, "g /srv/st-none/g\\nhost\ncmn /srv/st-none/conf\n");
 }
 
 /* Other digests are not taken for SHA-256, nor is one of another length. */
@@ -151,7 +157,8 @@ static void test_links_and_capabilities(void **state)
          "/srv/st-none/c|f|644|0|0|root|root|1000|3|||/srv/st-none/b||" SHA "||\n"
          "/srv/st-none/d|f|4755|0|0|root|root|1000|3||||"
          "13001400000073656375726974792e6361706162696c697479"
-         "0100000201000000000000000000000000000000|" SHA "||\n");
+         "0100000201000000000000000000000000000000|" SHA "||\n"
+         "g /srv/st-none/a\n");
 }
 
 static void test_hostile(void **state)
