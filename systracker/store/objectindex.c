@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "systracker/base/set.h"
 #include "systracker/store/checked.h"
 
 #define FILE_NAME "objects.db"
@@ -59,9 +60,12 @@ static const char migration[] =
     "PRAGMA user_version = 3;"
     "COMMIT;";
 
-static const char fresh_schema[] = "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
-                                   "CREATE TEMP TABLE fresh" OUR_COLUMNS ";"
-                                   "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
+static const char fresh_schema[] =
+    "CREATE TEMP TABLE fresh_pack" PACK_COLUMNS ";"
+    /* Checked as it goes into the file. */
+    "CREATE TEMP TABLE fresh(id BLOB PRIMARY KEY, pack INTEGER, offset INTEGER, stored INTEGER,"
+    " raw INTEGER, encoding INTEGER, step INTEGER, base BLOB, damaged TEXT) WITHOUT ROWID;"
+    "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
 
 static const char commit_sql[] =
     "INSERT OR REPLACE INTO main.replaced SELECT o.pack, o.offset, o.id FROM main.object o"
@@ -131,8 +135,10 @@ struct st_object_index {
   sqlite3 *db;
   sqlite3_stmt *statements[NSTATEMENTS];
   bool write;
-  bool held; /* a writer's view; see hold() */
-  int dirfd; /* of packs/, borrowed; -1: in memory */
+  bool held;            /* a writer's view; see hold() */
+  bool empty;           /* a writer's file has no object: it need not be asked */
+  struct st_set *fresh; /* ids of all fresh rows, perhaps of some that went */
+  int dirfd;            /* of packs/, borrowed; -1: in memory */
 };
 
 /* ---- Errors and statements --------------------------------------------------------------------
@@ -258,6 +264,7 @@ void st_object_index_close(struct st_object_index *ix)
   for (int i = 0; i < NSTATEMENTS; i++)
     sqlite3_finalize(ix->statements[i]);
   sqlite3_close(ix->db);
+  st_set_free(ix->fresh);
   free(ix);
 }
 
@@ -376,6 +383,7 @@ static struct st_object_index *connect(int dirfd, const char *path, bool write,
     flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY;
   ix->write = write;
   ix->dirfd = dirfd;
+  ix->fresh = st_set_new();
   if (sqlite3_open_v2(path ? path : ":memory:", &ix->db, flags, NULL) != SQLITE_OK) {
     st_fail(err, 0, "cannot open packs/objects.db: %s", sqlite3_errmsg(ix->db));
     st_object_index_close(ix);
@@ -485,6 +493,9 @@ int st_object_index_open(struct st_object_index **ret, int dirfd, enum st_object
   if (r < 0 || execute(ix, "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;", err) < 0 ||
       execute(ix, fresh_schema, err) < 0)
     return -1;
+  int64_t empty;
+  ix->empty =
+      ix->write && ask(ix, "SELECT NOT EXISTS (SELECT 1 FROM main.object)", &empty) && empty;
   *ret = st_steal(&ix);
   return 0;
 }
@@ -541,8 +552,8 @@ static int find_in(struct st_object_index *ix, enum statement n, const struct st
 int st_object_index_find(struct st_object_index *ix, const struct st_id *id,
                          struct st_object_row *ret, struct st_error *err)
 {
-  int durable = find_in(ix, FIND, id, ret, err);
-  if (durable < 0 || (durable > 0 && !ret->damaged))
+  int durable = ix->empty ? 0 : find_in(ix, FIND, id, ret, err);
+  if (durable < 0 || (durable > 0 && !ret->damaged) || !st_set_get(ix->fresh, id, sizeof *id, NULL))
     return durable;
   struct st_object_row fresh;
   int r = find_in(ix, FIND_FRESH, id, &fresh, err);
@@ -676,6 +687,7 @@ int st_object_index_add(struct st_object_index *ix, const struct st_object_row *
   AUTO_STATEMENT *s = prepare(ix, ADD, err);
   if (!s)
     return -1;
+  st_set_add(ix->fresh, &r->id, sizeof r->id, 0);
   bind_id(s, 1, &r->id);
   sqlite3_bind_int64(s, 2, row->pack);
   sqlite3_bind_int64(s, 3, (int64_t)row->offset);
@@ -717,8 +729,12 @@ static int commit(struct st_object_index *ix, const char *more, struct st_error 
   if (release(ix, err) < 0 || execute(ix, "BEGIN IMMEDIATE", err) < 0)
     return -1;
   if (execute(ix, commit_sql, err) == 0 && (!more || execute(ix, more, err) == 0) &&
-      execute(ix, "COMMIT", err) == 0)
+      execute(ix, "COMMIT", err) == 0) {
+    st_set_free(ix->fresh);
+    ix->fresh = st_set_new();
+    ix->empty = false;
     return 0;
+  }
   if (!sqlite3_get_autocommit(ix->db))
     execute(ix, "ROLLBACK", NULL);
   return -1;
