@@ -141,6 +141,23 @@ static void write_key(struct writer *w, const struct st_value *key)
     st_cbor_value(&w->bytes, &key[i]);
 }
 
+void st_body_begun(const struct st_table_full *t, const struct st_fact_row *row,
+                   struct st_buffer *out, size_t *ret_key_end)
+{
+  size_t keys = t->pub.nkeys, n = row->present ? st_row_length(t, row->values) : keys;
+
+  st_cbor_array(out, 2 + n);
+  st_cbor_integer(out, ROW_BEGUN);
+  for (size_t i = 0; i < keys; i++) {
+    st_cbor_value(out, &row->values[i]);
+    if (i == 0)
+      *ret_key_end = out->length;
+  }
+  st_cbor_bool(out, !row->present);
+  for (size_t i = keys; i < n; i++)
+    st_cbor_value(out, &row->values[i]);
+}
+
 static void write_ended(struct writer *w, const struct st_value *key)
 {
   st_cbor_array(&w->bytes, 1 + w->t->pub.nkeys);
@@ -148,33 +165,26 @@ static void write_ended(struct writer *w, const struct st_value *key)
   write_key(w, key);
 }
 
-static void write_begun(struct writer *w, const struct st_fact_row *row)
+static void write_name(struct writer *w, const struct st_table_full *t)
 {
-  size_t keys = w->t->pub.nkeys, n = row->present ? st_row_length(w->t, row->values) : keys;
-
-  st_cbor_array(&w->bytes, 2 + n);
-  st_cbor_integer(&w->bytes, ROW_BEGUN);
-  write_key(w, row->values);
-  st_cbor_bool(&w->bytes, !row->present);
-  for (size_t i = keys; i < n; i++)
-    st_cbor_value(&w->bytes, &row->values[i]);
+  st_cbor_array(&w->bytes, 1);
+  st_cbor_string(&w->bytes, t->pub.name);
+  w->t = t;
 }
 
 static int write_row(void *arg, struct st_table_full *t, const struct st_fact_row *row, bool ended,
                      struct st_error *err)
 {
   struct writer *w = arg;
+  size_t key_end;
 
-  if (w->t != t) {
-    st_cbor_array(&w->bytes, 1);
-    st_cbor_string(&w->bytes, t->pub.name);
-    w->t = t;
-  }
+  if (w->t != t)
+    write_name(w, t);
   ++*(ended ? &w->ended : &w->begun);
   if (ended)
     write_ended(w, row->values);
   else
-    write_begun(w, row);
+    st_body_begun(t, row, &w->bytes, &key_end);
   w->sink(w->arg, w->bytes.data, w->bytes.length);
   st_buffer_clear(&w->bytes);
   return w->also ? w->also(w->also_arg, t, row, ended, err) : 0;
@@ -190,6 +200,34 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
   st_buffer_free(&w.bytes);
   *ret_begun = w.begun;
   *ret_ended = w.ended;
+  return r;
+}
+
+static int write_first_table(struct st_catalog *c, struct st_table_full *t, struct writer *w,
+                             struct st_state *state, struct st_error *err)
+{
+  int whole = st_began_is_whole(c, t, err);
+
+  if (whole <= 0 || st_began_count(t) == 0)
+    return whole < 0 ? -1 : each_changed(c, 0, c->number, t, false, write_row, w, err);
+  write_name(w, t);
+  w->sink(w->arg, w->bytes.data, w->bytes.length);
+  st_buffer_clear(&w->bytes);
+  w->begun += st_began_write(t, w->sink, w->arg);
+  return st_began_leaves(t, state, err);
+}
+
+int st_body_write_first(struct st_catalog *c, st_body_sink *sink, void *arg, struct st_state *state,
+                        int64_t *ret_begun, struct st_error *err)
+{
+  struct writer w = {.sink = sink, .arg = arg, .also = st_state_note, .also_arg = state};
+  int r = 0;
+
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    if (c->tables[i]->stored)
+      r = write_first_table(c, c->tables[i], &w, state, err);
+  st_buffer_free(&w.bytes);
+  *ret_begun = w.begun;
   return r;
 }
 

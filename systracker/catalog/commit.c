@@ -17,9 +17,12 @@ static int digest_changes(struct st_catalog *c, struct st_checkpoint *cp,
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
   ST_CLEANUP(st_state_freep) struct st_state *state = st_state_new(c);
 
-  if (st_body_write_counted(c, cp->number, digest_piece, d, st_state_note, state, &cp->begun,
-                            &cp->ended, err) < 0)
-    return -1;
+  int r = c->base == 0 ? st_body_write_first(c, digest_piece, d, state, &cp->begun, err)
+                       : st_body_write_counted(c, cp->number, digest_piece, d, st_state_note, state,
+                                               &cp->begun, &cp->ended, err);
+
+  if (r < 0)
+    return r;
   st_digester_final(d, out);
   return cp->begun + cp->ended > 0 ? st_state_root(state, cp->state_root, err) : 0;
 }
@@ -172,6 +175,8 @@ int st_catalog_commit(struct st_catalog *c, const struct st_keys *keys, int64_t 
   }
   c->scanning = false;
   st_owners_forget(c);
+  for (size_t i = 0; i < c->count; i++)
+    st_began_drop(c->tables[i]);
   st_checkpoint_clear(&cp);
   /* The checkpoint is made: what fails now is completed by the next writer. */
   if (st_chain_complete(c, &late) < 0)

@@ -58,6 +58,7 @@ struct st_table_full {
   bool emptied;                /* and what it does not speak of is gone: nothing stored counts */
   sqlite3_stmt *statements[ST_TABLE_STATEMENTS];
   struct st_sweep *sweep; /* open, or NULL */
+  struct st_began *began; /* rows of a first checkpoint (began.c), or NULL */
 };
 
 static inline struct st_table_full *st_full(const struct st_catalog_table *table)
@@ -468,6 +469,11 @@ int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_er
 /* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err);
+/* What is kept of a leaf, made elsewhere; `bytes` is the caller's scratch. */
+#define ST_LEAF_SIZE (16 + ST_DIGEST_SIZE)
+void st_state_leaf(const struct st_table_full *t, const struct st_fact_row *row,
+                   struct st_buffer *bytes, uint8_t out[ST_LEAF_SIZE]);
+int st_state_add(struct st_state *s, const uint8_t leaf[ST_LEAF_SIZE], struct st_error *err);
 /* Makes the tree that is kept anew from the facts of the latest checkpoint. */
 int st_state_rebuild(struct st_catalog *c, struct st_error *err);
 /* The root of the tree that is kept. */
@@ -532,8 +538,33 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
                           st_changed_fn *also, void *also_arg, int64_t *ret_begun,
                           int64_t *ret_ended, struct st_error *err);
 
+/* The same of the scan that is open, where it is a first one: what is in memory is not read back.
+ */
+int st_body_write_first(struct st_catalog *c, st_body_sink *sink, void *arg, struct st_state *state,
+                        int64_t *ret_begun, struct st_error *err);
+
 int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
                         void *arg, struct st_error *err);
+
+/* Appends the row of a body that tells that a row began; `*ret_key_end`: where its first value
+ * ends. */
+void st_body_begun(const struct st_table_full *t, const struct st_fact_row *row,
+                   struct st_buffer *out, size_t *ret_key_end);
+
+/* ---- Rows of a first checkpoint, in memory (began.c) ----------------------------------------- */
+
+/* A scan begins: its rows are kept, where there was no checkpoint before. */
+void st_began_start(struct st_catalog *c);
+/* A row has begun in the file, for good so far. */
+void st_began_add(struct st_table_full *t, const struct st_value *row, bool absent);
+/* They are not kept any more: something else was done to the table, or the scan is over. */
+void st_began_drop(struct st_table_full *t);
+/* 1: they are all that the table has. */
+int st_began_is_whole(struct st_catalog *c, const struct st_table_full *t, struct st_error *err);
+size_t st_began_count(const struct st_table_full *t);
+/* Writes them as a body has them; returns how many. */
+int64_t st_began_write(struct st_table_full *t, st_body_sink *sink, void *arg);
+int st_began_leaves(const struct st_table_full *t, struct st_state *state, struct st_error *err);
 
 /* ---- A reader's view (view.c) ---------------------------------------------------------------- */
 

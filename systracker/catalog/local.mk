@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
 	systracker/catalog/apply.c \
+	systracker/catalog/began.c \
 	systracker/catalog/catalog.c systracker/catalog/catalog.h \
 	systracker/catalog/chain.c \
 	systracker/catalog/changeset.c systracker/catalog/changeset.h \

@@ -31,6 +31,7 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
     return -1;
   c->scanning = true;
   c->manifests.learned = false;
+  st_began_start(c);
   if (c->writer)
     return 0;
   for (size_t i = 0; i < c->count && r == 0; i++)
@@ -45,6 +46,7 @@ void st_catalog_rollback(struct st_catalog *c)
 {
   for (size_t i = 0; i < c->count; i++) {
     st_catalog_unsweep(c, &c->tables[i]->pub);
+    st_began_drop(c->tables[i]);
     c->tables[i]->emptied = false;
   }
   /* A reader's transaction is for one view of the catalog, and few locks: it has nothing to undo.
@@ -79,6 +81,7 @@ static int run_keyed(struct st_catalog *c, struct st_table_full *t, enum st_tabl
     if (st_bind_key(c, s, 1, t, key, false, err) < 0)
       return -1;
     sqlite3_bind_int64(s, 1 + (int)t->pub.nkeys, c->number);
+    st_began_drop(t);
   }
   return st_sql_run(c, s, err);
 }
@@ -182,9 +185,10 @@ static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct
     return -1;
   sqlite3_bind_int64(s, keys + 1, c->number);
   sqlite3_bind_int(s, keys + 2, absent);
-  if (!absent && st_bind_values(c, s, keys + 3, t, row, err) < 0)
+  if ((!absent && st_bind_values(c, s, keys + 3, t, row, err) < 0) || st_sql_run(c, s, err) < 0)
     return -1;
-  return st_sql_run(c, s, err);
+  st_began_add(t, row, absent);
+  return 0;
 }
 
 /* ---- Put and gone ---------------------------------------------------------------------------- */
@@ -280,6 +284,7 @@ static int begin_first(struct st_catalog *c, struct st_table_full *t, const stru
     return 0;
   if (r != SQLITE_DONE)
     return st_sql_fail(c, "catalog", err);
+  st_began_add(t, row, false);
   return 1;
 }
 

@@ -249,6 +249,7 @@ static void join_all(const struct st_state *s, uint8_t root[ST_DIGEST_SIZE])
 
 /* What is kept of K, and the hash, of each, one behind the other, by K. */
 #define PAIR ((size_t)KEPT + ST_DIGEST_SIZE)
+_Static_assert(PAIR == ST_LEAF_SIZE, "as leaves are made elsewhere");
 
 static int read_bunch(struct st_catalog *c, size_t prefix, struct leaves *out, struct st_error *err)
 {
@@ -411,6 +412,25 @@ static int flush(struct st_state *s, struct st_error *err)
   }
   s->leaves.count = 0;
   return 0;
+}
+
+void st_state_leaf(const struct st_table_full *t, const struct st_fact_row *row,
+                   struct st_buffer *bytes, uint8_t out[ST_LEAF_SIZE])
+{
+  struct leaf leaf;
+
+  fact_leaf(t, row->values, !row->present, false, bytes, &leaf);
+  memcpy(out, leaf.key, KEPT);
+  memcpy(out + KEPT, leaf.hash, ST_DIGEST_SIZE);
+}
+
+int st_state_add(struct st_state *s, const uint8_t leaf[ST_LEAF_SIZE], struct st_error *err)
+{
+  struct leaf *to = leaves_add(&s->leaves);
+
+  memcpy(to->key, leaf, KEPT);
+  memcpy(to->hash, leaf + KEPT, ST_DIGEST_SIZE);
+  return s->leaves.count < FLUSH ? 0 : flush(s, err);
 }
 
 int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row *row, bool ended,

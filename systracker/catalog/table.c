@@ -65,6 +65,7 @@ static struct st_table_full *table_new(const char *plugin, const char *name, uns
 
 static void table_free(struct st_table_full *t)
 {
+  st_began_drop(t);
   st_table_forget(t);
   for (size_t i = 0; i < t->pub.declaration.ncolumns; i++)
     free((char *)t->pub.declaration.columns[i].name);

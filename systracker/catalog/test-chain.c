@@ -241,6 +241,52 @@ static void test_state_changed(void **state)
   assert_found(f, "checkpoint 2: its state root is not that of its facts");
 }
 
+/* What a first checkpoint is signed with comes from memory where it can, and is what the file says.
+ */
+static void test_first_from_memory(void **state)
+{
+  static const char *const paths[] = {"/a", "/a/b", "/a/b/c", "/a-b", "/a.c", "/b", "/A", "/"};
+  struct fixture *f = *state;
+  const struct st_table_full *t;
+
+  for (int again = 0; again < 3; again++) {
+    start(f);
+    t = st_full(st_catalog_table(f->c, "fake_entry"));
+    assert_non_null(t->began);
+    for (size_t i = 0; i < ST_COUNT(paths); i++)
+      put_entry(f, paths[i], "f", (int64_t)i);
+    assert_int_equal(st_began_is_whole(f->c, t, &f->err), 1);
+    if (again == 1) /* said otherwise: it is read back */
+      put_entry(f, paths[2], "f", 77);
+    assert_int_equal(t->began != NULL, again != 1);
+    if (again < 2) {
+      st_catalog_rollback(f->c);
+      assert_null(t->began);
+    }
+  }
+  commit(f);
+  assert_null(t->began);
+  assert_found(f, NULL);
+  start(f);
+  assert_null(t->began);
+  put_entry(f, "/c", "f", 1);
+  commit(f);
+  assert_found(f, NULL);
+}
+
+static void test_first_said_twice(void **state)
+{
+  struct fixture *f = *state;
+
+  start(f);
+  put_entry(f, "/b", "f", 1);
+  put_entry(f, "/a", "f", 1);
+  put_entry(f, "/b", "f", 2);
+  put_entry(f, "/c", "f", 3);
+  commit(f);
+  assert_found(f, NULL);
+}
+
 static void test_headers(void **state)
 {
   struct fixture *f = *state;
@@ -277,6 +323,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_chain_spliced, setup, teardown),
       cmocka_unit_test_setup_teardown(test_catalog_changed, setup, teardown),
       cmocka_unit_test_setup_teardown(test_state_changed, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_first_from_memory, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_first_said_twice, setup, teardown),
       cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
   };
 
