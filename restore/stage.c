@@ -136,12 +136,20 @@ static bool read_accounts(struct st_stage *s)
 
 /* ---- Directories ----------------------------------------------------------------------------- */
 
-/* The path under which the action's entry is made ready. */
-static char *staged_path(const struct st_stage *s, size_t i)
+/* The directory in which the action's entry is made ready, in the very tree that we made: somebody
+ * who may rename it must not have us write into another one. */
+static int open_staged(const struct st_stage *s, size_t i, const char **ret_name)
 {
   size_t t = s->items[i].top - 1;
-  const char *top = action_of(s, s->tops[t].action)->path;
-  return st_format("%s%s", s->staged.items[t].path, action_of(s, i)->path + strlen(top));
+  const char *below = action_of(s, i)->path + strlen(action_of(s, s->tops[t].action)->path);
+  struct st_meta m;
+  ST_AUTO_CLOSE int top =
+      st_open_beneath(s->o.root, s->staged.items[t].path, O_PATH | O_DIRECTORY, 0);
+  if (top < 0)
+    return top;
+  if (st_meta_read(top, "", &m) < 0 || m.inode != s->staged.items[t].inode)
+    return -ENOENT;
+  return st_open_parent(top, below, ret_name);
 }
 
 static void make_top(struct st_stage *s, size_t t)
@@ -163,8 +171,7 @@ static void probe(struct st_stage *s, size_t t)
 static void make_directory(struct st_stage *s, size_t i)
 {
   const char *name;
-  ST_AUTO_FREE char *path = staged_path(s, i);
-  ST_AUTO_CLOSE int parent = st_open_parent(s->o.root, path, &name);
+  ST_AUTO_CLOSE int parent = open_staged(s, i, &name);
   s->items[i].ready = parent >= 0 && mkdirat(parent, name, 0700) == 0;
 }
 
@@ -262,8 +269,7 @@ static int open_parent(struct going *g, size_t i)
   free(g->parent);
   g->parent = st_memdup(path, n);
   const char *name;
-  ST_AUTO_FREE char *staged = staged_path(g->stage, i);
-  return g->fd = st_open_parent(g->stage->o.root, staged, &name);
+  return g->fd = open_staged(g->stage, i, &name);
 }
 
 /* After these nothing more can be written. */
