@@ -122,5 +122,22 @@ expect_status 0 systracker diff --files "$was" latest
 expect_status 0 systracker checkpoint
 [ "$(sql "SELECT count(*) FROM packaged_package WHERE since = $(latest)")" -eq 0 ] ||
   fail "the manifest was made once more"
+
+# Of a package nothing was known; where rules changed, and plug-ins perhaps, it is asked for again.
+late() { sql "SELECT count(*) FROM packaged_package WHERE name = 'late' AND until IS NULL
+  AND manifest IS NOT NULL"; }
+file late 644 'late 1'
+printf 'demo 1\nlate 1\n' >"$root/srv/packages"
+echo six >"$root/srv/fingerprint"
+expect_status 0 systracker checkpoint
+rows_before=$(rows standard_track_entry)
+line late >"$root/srv/late-1"
+expect_status 0 systracker checkpoint
+[ "$(late)" -eq 0 ] || fail "a manifest came though nothing was asked"
+echo 'excluded "/usr/local/none" { reason = "another rule" }' >>"$config"
+expect_status 0 systracker checkpoint
+[ "$(late)" -eq 1 ] || fail "the manifest was not asked for again"
+[ "$(rows standard_track_entry)" -eq $((rows_before - 1)) ] || fail "what is as packaged stands"
+
 expect_status 0 systracker verify
 [ "$(systracker log | wc -l)" -gt "$before" ] || fail "no checkpoints"

@@ -95,6 +95,16 @@ static int ask_expected(struct st_observation *o, struct st_part *part, struct s
   return learn(o, m, &row->values[column], err);
 }
 
+/* Whether a package of which nothing was known is to be asked for again: where rules or plug-ins
+ * are others than they were, as an older plug-in may have known less. */
+static int may_be_known(struct st_observation *o, const struct st_row *row, int column,
+                        struct st_error *err)
+{
+  if (row->values[column].type == ST_NULL)
+    return o->keep && !o->current;
+  return may_be_better(o, row, column, err);
+}
+
 /* A package whose row says nothing of its manifest keeps the one it had; a new or changed one is
  * asked for.  1: the plug-in failed. */
 static int fill_manifest(struct st_observation *o, struct st_part *part, struct st_row *row,
@@ -111,8 +121,9 @@ static int fill_manifest(struct st_observation *o, struct st_part *part, struct 
   bool same = known && same_but_manifest(row, known, column);
   if (same)
     row->values[column] = known->values[column];
-  int r = same ? may_be_better(o, row, column, err) : 1;
-  return r > 0 ? ask_expected(o, part, row, column, same, why, err) : r;
+  int r = same ? may_be_known(o, row, column, err) : 1;
+  bool better = row->values[column].type != ST_NULL;
+  return r > 0 ? ask_expected(o, part, row, column, better, why, err) : r;
 }
 
 static int fill_manifests(struct st_observation *o, struct st_part *part, struct st_error *why,
