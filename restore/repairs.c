@@ -231,16 +231,20 @@ static int find_loss(void *arg, const struct st_fact_row *fact, struct st_error 
     st_strings_take(l->refusals,
                     st_format("%s: it is not as packaged, and too large to be kept, so undo could "
                               "not bring it back: --no-undo goes on without, or a larger max_size "
-                              "of dpkg_track keeps it",
-                              st_quote(path)));
+                              "of %s keeps it",
+                              st_quote(path), fact->table->plugin));
   return 0;
 }
 
 int st_repairs_lost(struct st_tracker *t, const struct st_actions *actions,
                     struct st_strings *refusals, struct st_error *err)
 {
-  const struct st_catalog_table *table = st_catalog_table(t->catalog, "dpkg_track_deviation");
+  static const char *const tables[] = {"dpkg_track_deviation", "rpm_track_deviation"};
   struct losses l = {actions, refusals};
-  return table && st_catalog_each(t->catalog, ST_LIVE, table, NULL, find_loss, &l, err) < 0 ? -1
-                                                                                            : 0;
+  int r = 0;
+  for (size_t i = 0; i < ST_COUNT(tables) && r == 0; i++) {
+    const struct st_catalog_table *table = st_catalog_table(t->catalog, tables[i]);
+    r = table ? st_catalog_each(t->catalog, ST_LIVE, table, NULL, find_loss, &l, err) : 0;
+  }
+  return r < 0 ? -1 : 0;
 }

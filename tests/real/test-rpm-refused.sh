@@ -113,6 +113,17 @@ refused huge '--yes --dry-run' "without space" \
 umount "$small"
 at_end_commands=:
 
+# ---- Edited, and too large to be kept: undo could not bring it back.
+cp -a "$root/usr/bin/lab-app" "$scratch/lab-app"
+mkdir -p "$scratch/conf.d"
+printf 'plugin rpm_track { max_size = "1K" }\n' >"$scratch/conf.d/small.conf"
+head -c 2000 /dev/urandom >>"$root/usr/bin/lab-app"
+all_of_root "$scratch/everything"
+refused first '--yes --dry-run' "with a large edited file" \
+  '/usr/bin/lab-app: it is not as packaged, and too large to be kept.*--no-undo.*max_size.* of rpm_track'
+rm "$scratch/conf.d/small.conf"
+cp -a "$scratch/lab-app" "$root/usr/bin/lab-app"
+
 # ---- Nothing was in the way of it.
 expect_status 0 offline restore --checkpoint first --packages=exact --dry-run
 expect_status 0 offline restore --checkpoint first --exact
