@@ -16,11 +16,11 @@ dist_man_MANS += \
 	plugins/command_track/systracker-command_track.8
 
 plugins_standard_track_standard_track_la_SOURCES = \
-	plugins/standard_track/standard_track.c plugins/values.h
+	plugins/standard_track/standard_track.c plugins/entries.h plugins/values.h
 plugins_standard_track_standard_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 
 plugins_checksum_track_checksum_track_la_SOURCES = \
-	plugins/checksum_track/checksum_track.c plugins/values.h
+	plugins/checksum_track/checksum_track.c plugins/entries.h plugins/values.h
 plugins_checksum_track_checksum_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 
 plugins_config_track_config_track_la_SOURCES = plugins/config_track/config_track.c plugins/values.h
@@ -33,7 +33,6 @@ plugins_dpkg_track_dpkg_track_la_SOURCES = \
 	plugins/dpkg_track/accounts.c plugins/dpkg_track/accounts.h \
 	plugins/dpkg_track/database.c plugins/dpkg_track/database.h \
 	plugins/dpkg_track/debfile.c plugins/dpkg_track/debfile.h \
-	plugins/dpkg_track/deviations.c plugins/dpkg_track/deviations.h \
 	plugins/dpkg_track/diverted.c plugins/dpkg_track/diverted.h \
 	plugins/dpkg_track/diversions.c plugins/dpkg_track/diversions.h plugins/dpkg_track/lines.h \
 	plugins/dpkg_track/expected.c plugins/dpkg_track/expected.h plugins/dpkg_track/making.h \
@@ -48,7 +47,8 @@ plugins_dpkg_track_dpkg_track_la_SOURCES = \
 	plugins/dpkg_track/status.c plugins/dpkg_track/status.h \
 	plugins/dpkg_track/unpacked.c plugins/dpkg_track/unpacked.h \
 	plugins/dpkg_track/view.c plugins/dpkg_track/view.h \
-	plugins/dpkg_track/words.c plugins/dpkg_track/words.h plugins/values.h
+	plugins/dpkg_track/words.c plugins/dpkg_track/words.h plugins/deviations.h plugins/entries.h \
+	plugins/values.h
 plugins_dpkg_track_dpkg_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 plugins_dpkg_track_dpkg_track_la_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(LIBARCHIVE_CFLAGS)
 plugins_dpkg_track_dpkg_track_la_LIBADD = $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread

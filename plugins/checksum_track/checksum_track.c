@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* checksum_track - digest and size of every tracked regular file. */
+#include "plugins/entries.h"
 #include "plugins/values.h"
 
 #define TABLE "file"
 #define SHOWN_BYTES 8 /* of a digest, as 16 hexadecimal digits */
 
-enum column { PATH, DIGEST, SIZE, COLUMNS };
-
-static const struct st_column columns[COLUMNS] = {
-    [PATH] = {"path", ST_PATH, ST_KEY},
+static const struct st_column columns[FILE_COLUMNS] = {
+    [FILE_PATH] = {"path", ST_PATH, ST_KEY},
     [DIGEST] = {"digest", ST_ID, 0},
     [SIZE] = {"size", ST_INTEGER, 0},
 };
 
-static const struct st_table tables[] = {{TABLE, ST_TABLE_ENTRY, COLUMNS, columns}, {0}};
+static const struct st_table tables[] = {{TABLE, ST_TABLE_ENTRY, FILE_COLUMNS, columns}, {0}};
 
 /* Every type is looked at: what was a regular file yesterday has a fact that must end. */
 static unsigned want(void *self, const struct st_entry *e)
@@ -28,12 +27,12 @@ static int entry(void *self, const struct st_entry *e, struct st_facts *out, str
   (void)self;
   if (e->type != 'f' || e->unreadable || !e->has_digest)
     return 0;
-  const struct st_value row[COLUMNS] = {
-      [PATH] = st_path_value(e->path),
+  const struct st_value row[FILE_COLUMNS] = {
+      [FILE_PATH] = st_path_value(e->path),
       [DIGEST] = st_id_value(&e->digest),
       [SIZE] = st_integer((int64_t)e->size),
   };
-  return st_fact(out, TABLE, row, COLUMNS, err);
+  return st_fact(out, TABLE, row, FILE_COLUMNS, err);
 }
 
 static bool is_secret(const struct st_change *c)

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugins/deviations.h"
 #include "plugins/dpkg_track/action.h"
 #include "plugins/dpkg_track/database.h"
-#include "plugins/dpkg_track/deviations.h"
 #include "plugins/dpkg_track/diverted.h"
 #include "plugins/dpkg_track/expected.h"
 #include "plugins/dpkg_track/fingerprint.h"
@@ -18,7 +18,6 @@
 #include "plugins/dpkg_track/unpacked.h"
 #include "plugins/dpkg_track/view.h"
 #include "plugins/dpkg_track/words.h"
-#include "plugins/values.h"
 
 static const struct st_column package_columns[PACKAGE_COLUMNS] = {
     [PACKAGE_NAME] = {"name", ST_TEXT, ST_KEY},
@@ -55,13 +54,6 @@ static const struct st_column statoverride_columns[STATOVERRIDE_COLUMNS] = {
     [STATOVERRIDE_OWNER] = {"owner", ST_TEXT, 0},
     [STATOVERRIDE_GROUP] = {"group", ST_TEXT, 0},
     [STATOVERRIDE_MODE] = {"mode", ST_INTEGER, ST_AS_MODE},
-};
-
-static const struct st_column deviation_columns[DEVIATION_COLUMNS] = {
-    [DEVIATION_PATH] = {"path", ST_PATH, ST_KEY},
-    [DEVIATION_WHY] = {"why", ST_TEXT, 0},
-    [DEVIATION_OBJECT] = {"object", ST_ID, ST_OBJECT},
-    [DEVIATION_KEPT] = {"kept", ST_TEXT, 0},
 };
 
 static const struct st_table tables[] = {
@@ -275,6 +267,21 @@ static int collect(void *self, struct st_facts *out, struct st_error *err)
   return collect_statoverrides(d, out, err);
 }
 
+/* ---- What deviates ---------------------------------------------------------------------- */
+
+/* Where dpkg has nothing, nothing deviates from it. */
+static unsigned want(void *self, const struct st_entry *e)
+{
+  const struct dpkg_track *d = self;
+  return d->any ? deviation_want(e, d->max_size) : ST_WANT_ENTRY;
+}
+
+static int entry(void *self, const struct st_entry *e, struct st_facts *out, struct st_error *err)
+{
+  const struct dpkg_track *d = self;
+  return d->any ? deviation_put(e, d->max_size, out, err) : 0;
+}
+
 /* ---- The plug-in ------------------------------------------------------------------------ */
 
 static bool join(char *to, const char *folder, const char *name)
@@ -327,8 +334,8 @@ static struct st_plugin plugin = {
     .tables = tables,
     .open = open_plugin,
     .close = close_plugin,
-    .want = dpkg_want,
-    .entry = dpkg_entry,
+    .want = want,
+    .entry = entry,
     .collect = collect,
     .expected = dpkg_expected,
     .explain = dpkg_explain,

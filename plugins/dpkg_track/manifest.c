@@ -5,24 +5,7 @@
 #include <string.h>
 
 #include "plugins/dpkg_track/lines.h"
-
-/* Columns of standard_track_entry and checksum_track_file, as their plug-ins have them. */
-enum entry_column {
-  PATH,
-  TYPE,
-  MODE,
-  UID,
-  GID,
-  OWNER,
-  GROUP,
-  MTIME,
-  MTIME_NSEC,
-  RDEV,
-  TARGET,
-  LINK_GROUP,
-  ENTRY_COLUMNS
-};
-enum file_column { FILE_PATH, DIGEST, SIZE, FILE_COLUMNS };
+#include "plugins/entries.h"
 
 void manifest_clear(struct manifest *m)
 {
@@ -115,7 +98,7 @@ static int tell_entry(const struct expectation *e, const char *first, struct st_
                       struct st_error *err)
 {
   bool seen = e->type != 0, timed = seen && e->type != 'd';
-  const struct st_value row[ENTRY_COLUMNS] = {
+  const struct st_value row[LINK_GROUP + 1] = {
       [PATH] = st_path_value(e->path),
       [TYPE] = seen ? st_bytes_value(ST_TEXT, &e->type, 1) : st_null(),
       [MODE] = number_if(seen, e->mode),
@@ -134,9 +117,9 @@ static int tell_entry(const struct expectation *e, const char *first, struct st_
       [DIGEST] = st_id_value(&e->digest),
       [SIZE] = st_integer((int64_t)e->size),
   };
-  if (st_expect(out, "standard_track_entry", row, ENTRY_COLUMNS, err) < 0)
+  if (st_expect(out, ENTRY_TABLE, row, LINK_GROUP + 1, err) < 0)
     return -1;
-  return e->has_digest ? st_expect(out, "checksum_track_file", file, FILE_COLUMNS, err) : 0;
+  return e->has_digest ? st_expect(out, FILE_TABLE, file, FILE_COLUMNS, err) : 0;
 }
 
 static int tell_linked(struct expectation **list, size_t count, struct st_manifest *out,

@@ -9,7 +9,6 @@
 #define ALTERNATIVE "alternative_link"
 #define DIVERSION "diversion"
 #define STATOVERRIDE "statoverride"
-#define DEVIATION "deviation"
 
 enum package_column {
   PACKAGE_NAME,
@@ -49,17 +48,5 @@ enum statoverride_column {
   STATOVERRIDE_MODE,
   STATOVERRIDE_COLUMNS
 };
-
-enum deviation_column {
-  DEVIATION_PATH,
-  DEVIATION_WHY,
-  DEVIATION_OBJECT,
-  DEVIATION_KEPT, /* an object that is not there says "not captured", which is no change */
-  DEVIATION_COLUMNS
-};
-#define DEVIATION_UNOWNED "no package's"
-#define DEVIATION_CHANGED "not as packaged"
-#define DEVIATION_IS_KEPT "kept"
-#define DEVIATION_TOO_LARGE "too large"
 
 #endif

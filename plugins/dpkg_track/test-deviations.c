@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "plugins/deviations.h"
 #include "plugins/dpkg_track/tables.h"
 #include "plugins/dpkg_track/test-root.h"
 

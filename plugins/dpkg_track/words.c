@@ -2,7 +2,7 @@
 #include "plugins/dpkg_track/words.h"
 
 #include "plugins/dpkg_track/tables.h"
-#include "plugins/values.h"
+#include "plugins/deviations.h"
 
 /* ---- Packages --------------------------------------------------------------------------- */
 
@@ -169,25 +169,6 @@ static void explain_choice(const struct st_change *c, struct st_text *out)
     st_say(next_part(&parts), "other link");
 }
 
-/* Size and digest are told by checksum_track, lines by the difference itself. */
-static void explain_deviation(const struct st_change *c, struct st_text *out)
-{
-  bool large = !value_after(c, DEVIATION_OBJECT);
-  if (c->before && c->after && !value_differs(c, DEVIATION_WHY)) {
-    if (value_differs(c, DEVIATION_KEPT))
-      st_say(out, large ? "too large to be kept any more" : "kept now");
-    else if (value_differs(c, DEVIATION_OBJECT))
-      st_say(out, "content changed");
-    return;
-  }
-  if (!c->after) {
-    st_say(out, "as packaged, and no longer kept");
-    return;
-  }
-  st_say(out, large ? "too large to be kept, being " : "kept, being ");
-  say_value(out, value_after(c, DEVIATION_WHY));
-}
-
 int dpkg_explain(void *self, const struct st_change *c, struct st_text *out, struct st_error *err)
 {
   (void)self;
@@ -203,7 +184,7 @@ int dpkg_explain(void *self, const struct st_change *c, struct st_text *out, str
   else if (strcmp(table, STATOVERRIDE) == 0)
     explain_row(c, say_override, out);
   else if (strcmp(table, DEVIATION) == 0)
-    explain_deviation(c, out);
+    deviation_explain(c, out);
   else
     return st_fail(err, 0, "a change of a table that dpkg_track does not have");
   return 0;

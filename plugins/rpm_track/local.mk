@@ -6,7 +6,8 @@ plugins_rpm_track_rpm_track_la_SOURCES = \
 	plugins/rpm_track/database.c plugins/rpm_track/database.h \
 	plugins/rpm_track/packages.c plugins/rpm_track/packages.h plugins/rpm_track/rpm/list.h \
 	plugins/rpm_track/prove.c plugins/rpm_track/prove.h \
-	plugins/rpm_track/words.c plugins/rpm_track/words.h plugins/values.h
+	plugins/rpm_track/words.c plugins/rpm_track/words.h plugins/deviations.h \
+	plugins/entries.h plugins/values.h
 plugins_rpm_track_rpm_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 plugins_rpm_track_rpm_track_la_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS)
 plugins_rpm_track_rpm_track_la_LIBADD = $(GCRYPT_LIBS)

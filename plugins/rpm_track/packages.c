@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plugins/rpm_track/prove.h"
+#include "plugins/entries.h"
 #include "plugins/values.h"
 
 /* ---- Fields -------------------------------------------------------------------------------- */
@@ -209,27 +210,6 @@ const struct package *packages_find(const struct packages *p, const char *name,
 
 /* ---- What it expects ----------------------------------------------------------------------- */
 
-/* Columns of standard_track_entry and checksum_track_file, as their plug-ins have them. */
-enum entry_column {
-  PATH,
-  TYPE,
-  MODE,
-  UID,
-  GID,
-  OWNER,
-  GROUP,
-  MTIME,
-  MTIME_NSEC,
-  RDEV,
-  TARGET,
-  LINK_GROUP,
-  LINKS_OUTSIDE,
-  FLAGS,
-  XATTRS,
-  ENTRY_COLUMNS
-};
-enum file_column { FILE_PATH, DIGEST, SIZE, FILE_COLUMNS };
-
 /* NULL where the field is empty. */
 static int number_value(const char *field, int base, struct st_value *ret, struct st_error *err)
 {
@@ -301,8 +281,7 @@ static int expect_entry(const char *const *f, struct st_manifest *out, struct st
     return st_fail(err, 0, "systracker-rpm says attributes that cannot be");
   if (length > 0)
     row[XATTRS] = st_bytes_value(ST_BYTES, xattrs, length);
-  return st_expect(out, "standard_track_entry", row, length > 0 ? ENTRY_COLUMNS : LINK_GROUP + 1,
-                   err);
+  return st_expect(out, ENTRY_TABLE, row, length > 0 ? ENTRY_COLUMNS : LINK_GROUP + 1, err);
 }
 
 /* Of a package with other digests the content is known as long as it is what they say. */
@@ -334,7 +313,7 @@ static int expect_content(const struct st_context *ctx, const char *const *f,
   };
   if (r != 0)
     return r < 0 ? r : 0;
-  return st_expect(out, "checksum_track_file", row, FILE_COLUMNS, err);
+  return st_expect(out, FILE_TABLE, row, FILE_COLUMNS, err);
 }
 
 int packages_expect(const struct package *p, const struct st_context *ctx, struct st_manifest *out,

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugins/deviations.h"
 #include "plugins/rpm_track/database.h"
 #include "plugins/rpm_track/packages.h"
 #include "plugins/rpm_track/tables.h"
 #include "plugins/rpm_track/words.h"
-#include "plugins/values.h"
 
 #define PROGRAM "systracker-rpm"
 #define MOST_OUTPUT ((size_t)1 << 30) /* bytes; a hundred for a file, and Fedora whole has less */
@@ -40,13 +40,6 @@ static const struct st_column package_columns[PACKAGE_COLUMNS] = {
     [PACKAGE_MANIFEST] = {"manifest", ST_ID, ST_MANIFEST},
     [PACKAGE_KEY] = {"key", ST_ID, ST_OBJECT},
     [PACKAGE_FLAGS] = {"flags", ST_BYTES, ST_DERIVED}, /* they change with the version */
-};
-
-static const struct st_column deviation_columns[DEVIATION_COLUMNS] = {
-    [DEVIATION_PATH] = {"path", ST_PATH, ST_KEY},
-    [DEVIATION_WHY] = {"why", ST_TEXT, 0},
-    [DEVIATION_OBJECT] = {"object", ST_ID, ST_OBJECT},
-    [DEVIATION_KEPT] = {"kept", ST_TEXT, 0},
 };
 
 static const struct st_table tables[] = {
@@ -245,28 +238,14 @@ static int expected(void *self, const char *table, const struct st_value *row,
 static unsigned want(void *self, const struct st_entry *e)
 {
   const struct rpm_track *d = self;
-  if (e->type != 'f' || !d->any)
-    return ST_WANT_ENTRY;
-  return ST_WANT_ENTRY | (e->size > d->max_size ? ST_WANT_DIGEST : ST_WANT_UNEXPECTED);
+  return d->any ? deviation_want(e, d->max_size) : ST_WANT_ENTRY;
 }
 
-/* Of a file that could not be read nothing is said; SysTracker lets its fact stand. */
 static int entry(void *self, const struct st_entry *e, struct st_facts *out, struct st_error *err)
 {
   struct rpm_track *d = self;
   forget(d); /* manifests are made before the walk */
-  bool large = e->size > d->max_size, kept = e->has_object && !large;
-  if (e->type != 'f' || !d->any || e->unreadable || !e->has_digest || e->as_expected ||
-      (!kept && !large))
-    return 0;
-  struct st_value row[DEVIATION_COLUMNS] = {
-      [DEVIATION_PATH] = st_path_value(e->path),
-      [DEVIATION_WHY] = st_text_value(e->owned ? DEVIATION_CHANGED : DEVIATION_UNOWNED),
-      [DEVIATION_KEPT] = st_text_value(kept ? DEVIATION_IS_KEPT : DEVIATION_TOO_LARGE),
-  };
-  if (kept)
-    row[DEVIATION_OBJECT] = st_id_value(&e->digest);
-  return st_fact(out, DEVIATION, row, DEVIATION_COLUMNS, err);
+  return d->any ? deviation_put(e, d->max_size, out, err) : 0;
 }
 
 /* ---- The plug-in --------------------------------------------------------------------------- */

@@ -4,7 +4,6 @@
 #define ST_RPM_TRACK_TABLES_H
 
 #define PACKAGE "package"
-#define DEVIATION "deviation"
 
 enum package_column {
   PACKAGE_NAME,
@@ -21,18 +20,5 @@ enum package_column {
   PACKAGE_FLAGS, /* of files that have any, as rpm/list.h has them */
   PACKAGE_COLUMNS
 };
-
-/* As dpkg_track has it. */
-enum deviation_column {
-  DEVIATION_PATH,
-  DEVIATION_WHY,
-  DEVIATION_OBJECT,
-  DEVIATION_KEPT, /* an object that is not there says "not captured", which is no change */
-  DEVIATION_COLUMNS
-};
-#define DEVIATION_UNOWNED "no package's"
-#define DEVIATION_CHANGED "not as packaged"
-#define DEVIATION_IS_KEPT "kept"
-#define DEVIATION_TOO_LARGE "too large"
 
 #endif

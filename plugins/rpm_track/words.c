@@ -2,7 +2,7 @@
 #include "plugins/rpm_track/words.h"
 
 #include "plugins/rpm_track/tables.h"
-#include "plugins/values.h"
+#include "plugins/deviations.h"
 
 static void say_version(struct st_text *out, const struct st_value *v)
 {
@@ -50,25 +50,6 @@ static void explain_package(const struct st_change *c, struct st_text *out)
   }
 }
 
-/* Size and digest are told by checksum_track, lines by the difference itself. */
-static void explain_deviation(const struct st_change *c, struct st_text *out)
-{
-  bool large = !value_after(c, DEVIATION_OBJECT);
-  if (c->before && c->after && !value_differs(c, DEVIATION_WHY)) {
-    if (value_differs(c, DEVIATION_KEPT))
-      st_say(out, large ? "too large to be kept any more" : "kept now");
-    else if (value_differs(c, DEVIATION_OBJECT))
-      st_say(out, "content changed");
-    return;
-  }
-  if (!c->after) {
-    st_say(out, "as packaged, and no longer kept");
-    return;
-  }
-  st_say(out, large ? "too large to be kept, being " : "kept, being ");
-  say_value(out, value_after(c, DEVIATION_WHY));
-}
-
 int rpm_explain(void *self, const struct st_change *c, struct st_text *out, struct st_error *err)
 {
   (void)self;
@@ -76,6 +57,6 @@ int rpm_explain(void *self, const struct st_change *c, struct st_text *out, stru
   if (strcmp(c->declaration->name, PACKAGE) == 0)
     explain_package(c, out);
   else
-    explain_deviation(c, out);
+    deviation_explain(c, out);
   return 0;
 }

@@ -4,31 +4,12 @@
 #include <sys/sysmacros.h>
 #include <sys/types.h>
 
+#include "plugins/entries.h"
 #include "plugins/values.h"
 
 #define TABLE "entry"
 
-enum column {
-  PATH,
-  TYPE,
-  MODE,
-  UID,
-  GID,
-  OWNER,
-  GROUP,
-  MTIME,
-  MTIME_NSEC,
-  RDEV,
-  TARGET,
-  LINK_GROUP,
-  LINKS_OUTSIDE,
-  FLAGS,
-  XATTRS,
-  HOLES,
-  COLUMNS
-};
-
-static const struct st_column columns[COLUMNS] = {
+static const struct st_column columns[ENTRY_COLUMNS] = {
     [PATH] = {"path", ST_PATH, ST_KEY},
     [TYPE] = {"type", ST_TEXT, 0}, /* one letter, find's %y */
     [MODE] = {"mode", ST_INTEGER, ST_AS_MODE},
@@ -48,7 +29,7 @@ static const struct st_column columns[COLUMNS] = {
     [HOLES] = {"holes", ST_BYTES, ST_QUIET | ST_AS_HOLES | ST_USUALLY_NONE},
 };
 
-static const struct st_table tables[] = {{TABLE, ST_TABLE_ENTRY, COLUMNS, columns}, {0}};
+static const struct st_table tables[] = {{TABLE, ST_TABLE_ENTRY, ENTRY_COLUMNS, columns}, {0}};
 
 /* ---- Seeing ---------------------------------------------------------------------------- */
 
@@ -136,7 +117,7 @@ static int put(const struct st_entry *e, struct st_facts *out, struct st_error *
   bool timed = e->type != 'd';
   bool device = e->type == 'b' || e->type == 'c';
   bool linked = e->link_group != NULL;
-  const struct st_value row[COLUMNS] = {
+  const struct st_value row[ENTRY_COLUMNS] = {
       [PATH] = st_path_value(e->path),
       [TYPE] = st_bytes_value(ST_TEXT, &e->type, 1),
       [MODE] = st_integer(e->mode),
@@ -154,7 +135,7 @@ static int put(const struct st_entry *e, struct st_facts *out, struct st_error *
       [XATTRS] = e->xattrs ? st_bytes_value(ST_BYTES, e->xattrs, e->xattrs_length) : st_null(),
       [HOLES] = e->holes ? st_bytes_value(ST_BYTES, e->holes, e->holes_length) : st_null(),
   };
-  return st_fact(out, TABLE, row, COLUMNS, err);
+  return st_fact(out, TABLE, row, ENTRY_COLUMNS, err);
 }
 
 /* Of what packages have, no attribute of policy's is a fact. */
@@ -216,8 +197,8 @@ static void say_device(struct st_text *out, const struct st_value *v)
   st_say(out, "%u:%u", major(device), minor(device));
 }
 
-static void say_account(struct st_text *out, const struct st_change *c, enum column name,
-                        enum column number)
+static void say_account(struct st_text *out, const struct st_change *c, enum entry_column name,
+                        enum entry_column number)
 {
   if (value_after(c, name))
     say_value(out, value_after(c, name));
@@ -226,7 +207,7 @@ static void say_account(struct st_text *out, const struct st_change *c, enum col
 }
 
 /* Whether the value after is more than the usual nothing. */
-static bool has_some(const struct st_change *c, enum column column)
+static bool has_some(const struct st_change *c, enum entry_column column)
 {
   const struct st_value *v = value_after(c, column);
   return v && (v->type == ST_INTEGER ? v->u.integer != 0 : v->u.bytes.length > 0);
@@ -284,7 +265,7 @@ static void explain_added(const struct st_change *c, struct st_text *out)
   st_say(out, ")");
 }
 
-static void explain_bytes(const struct st_change *c, enum column column, const char *label,
+static void explain_bytes(const struct st_change *c, enum entry_column column, const char *label,
                           struct parts *parts)
 {
   if (!value_differs(c, column))
@@ -296,8 +277,8 @@ static void explain_bytes(const struct st_change *c, enum column column, const c
 }
 
 /* The number is said only where the name does not say it already. */
-static void explain_account(const struct st_change *c, enum column name, enum column number,
-                            struct parts *parts)
+static void explain_account(const struct st_change *c, enum entry_column name,
+                            enum entry_column number, struct parts *parts)
 {
   if (value_differs(c, name))
     explain_bytes(c, name, columns[name].name, parts);
@@ -334,7 +315,7 @@ static void explain_device(const struct st_change *c, struct parts *parts)
   say_device(parts->out, value_after(c, RDEV));
 }
 
-static void explain_column(const struct st_change *c, enum column column, const char *label,
+static void explain_column(const struct st_change *c, enum entry_column column, const char *label,
                            struct parts *parts)
 {
   if (!value_differs(c, column))
