@@ -19,7 +19,8 @@ struct expectation {
   uint64_t group_of_links; /* entries of one number, not 0, are one inode */
   bool has_digest;
   struct st_id digest;
-  uint64_t size; /* bytes; with has_digest */
+  uint64_t size;   /* bytes; with has_digest */
+  const char *md5; /* not copied; digits: the content is to be proved by it; NULL: it is not */
 };
 
 struct manifest {

@@ -2,6 +2,8 @@
 /* observed.c - a manifest from what is there, where the package's file is not kept. */
 #include <errno.h>
 #include <gcrypt.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include "plugins/dpkg_track/making.h"
 
 #define PIECE ((size_t)128 << 10)
+#define MOST_THREADS 7 /* beside the one that asks */
 
 /* ---- Content ----------------------------------------------------------------------------------
  */
@@ -36,20 +39,75 @@ static bool read_through(int fd, gcry_md_hd_t digester, uint64_t *ret_size)
 }
 
 /* Its SHA-256, where its MD5 is that one; else it cannot be told what the package had there. */
-static void prove_content(struct making *m, const char *md5, struct expectation *x)
+static void prove_content(int fd, struct expectation *x)
 {
   gcry_md_hd_t digester;
-  int fd = view_read(m->view, x->path);
-  if (fd < 0)
+  if (gcry_md_open(&digester, GCRY_MD_SHA256, 0) != 0)
     return;
-  if (gcry_md_open(&digester, GCRY_MD_SHA256, 0) == 0) {
-    if (gcry_md_enable(digester, GCRY_MD_MD5) == 0 && read_through(fd, digester, &x->size)) {
-      x->has_digest = is_md5(gcry_md_read(digester, GCRY_MD_MD5), md5);
-      memcpy(x->digest.digest, gcry_md_read(digester, GCRY_MD_SHA256), sizeof(x->digest.digest));
-    }
-    gcry_md_close(digester);
+  if (gcry_md_enable(digester, GCRY_MD_MD5) == 0 && read_through(fd, digester, &x->size)) {
+    x->has_digest = is_md5(gcry_md_read(digester, GCRY_MD_MD5), x->md5);
+    memcpy(x->digest.digest, gcry_md_read(digester, GCRY_MD_SHA256), sizeof(x->digest.digest));
   }
-  close(fd);
+  gcry_md_close(digester);
+}
+
+/* Hashing is nearly all that a first checkpoint without package files takes, so threads share it.
+ */
+struct proving {
+  pthread_mutex_t lock; /* of what follows; the view opens one file at a time */
+  struct making *m;
+  size_t next;
+};
+
+/* The next content that is to be proved, opened; NULL: there are no more. */
+static struct expectation *take_next(struct proving *p, int *ret_fd)
+{
+  struct expectation *x = NULL;
+  *ret_fd = -1;
+  pthread_mutex_lock(&p->lock);
+  while (*ret_fd < 0 && p->next < p->m->manifest.count) {
+    x = &p->m->manifest.items[p->next++];
+    *ret_fd = x->md5 ? view_read(p->m->view, x->path) : -1;
+  }
+  pthread_mutex_unlock(&p->lock);
+  return *ret_fd < 0 ? NULL : x;
+}
+
+static void *prove_some(void *arg)
+{
+  int fd;
+  for (struct expectation *x; (x = take_next(arg, &fd));) {
+    prove_content(fd, x);
+    close(fd);
+  }
+  return NULL;
+}
+
+/* Another thread is not there to take signals. */
+static bool start(pthread_t *thread, struct proving *p)
+{
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool started = pthread_create(thread, NULL, prove_some, p) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return started;
+}
+
+static void prove_all(struct making *m)
+{
+  struct proving p = {PTHREAD_MUTEX_INITIALIZER, m, 0};
+  pthread_t threads[MOST_THREADS];
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  size_t count = 0, files = 0;
+  for (size_t i = 0; i < m->manifest.count; i++)
+    files += m->manifest.items[i].md5 != NULL;
+  while (count < MOST_THREADS && (long)count + 1 < processors && count + 1 < files &&
+         start(&threads[count], &p))
+    count++;
+  prove_some(&p);
+  for (size_t i = 0; i < count; i++)
+    pthread_join(threads[i], NULL);
 }
 
 /* ---- Metadata ---------------------------------------------------------------------------------
@@ -143,8 +201,8 @@ static int take_present(struct making *m, const struct listed *item, const struc
       return 0; /* it goes just now */
     x.target = target;
   }
-  if (x.type == 'f' && item->md5)
-    prove_content(m, item->md5, &x);
+  if (x.type == 'f')
+    x.md5 = item->md5;
   return manifest_add(&m->manifest, &x, err);
 }
 
@@ -172,5 +230,6 @@ int make_from_what_is_there(struct making *m, struct st_error *err)
     if (take_path(m, i, err) < 0)
       return -1;
   }
+  prove_all(m);
   return 0;
 }

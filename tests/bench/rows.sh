@@ -6,7 +6,8 @@
 
 stores=$dir/stores
 
-# make_config FILE TRACKED [CONTENT]: tracks metadata and digests; content too, if asked for.
+# make_config FILE TRACKED [CONTENT [alone]]: tracks metadata and digests; content too, if asked for;
+# packages where there are any, unless `alone`.
 make_config()
 {
   {
@@ -62,12 +63,20 @@ row_first_digests()
   prepare_usr
   row floor-hash "first checkpoint, metadata and digests only"
   limit wall_s systracker 1.25 floor-hash
-  in_turn "floor-walk floor-hash systracker" "aide"
+  in_turn "floor-walk floor-hash systracker with-packages" "aide"
   : >"$stores/digests/made"
 }
 first_digests__floor_walk() { measured "$floor" walk "$usr"; }
 first_digests__floor_hash() { measured "$floor" hash "$usr"; }
+# Metadata and digests alone, as the others do; and with packages, whose manifests are made from what
+# is there, each file proved by its package's MD5.
 first_digests__systracker()
+{
+  rm -rf "$stores/alone"
+  make_config "$dir/alone.conf" /usr "" alone
+  systracker_in alone "$usr_root" checkpoint
+}
+first_digests__with_packages()
 {
   rm -rf "$stores/digests"
   digests checkpoint
