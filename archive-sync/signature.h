@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * signature.h - HTTP message signatures (RFC 9421), Ed25519, as hosts sign a request to sync.
+ *
+ * Covered: "@method" "@path" "@query" "content-digest" (RFC 9530, sha-256) "systracker-archive"
+ * (the archive's id, so that no server can pass a request on to another) and, where there is one,
+ * "systracker-token" (a join or restore token); parameters created, nonce, keyid (the public key,
+ * base64url), alg="ed25519", tag="systracker".  The authority is not covered: any proxy may stand
+ * between.
+ */
+#ifndef ARCHIVE_SYNC_SIGNATURE_H
+#define ARCHIVE_SYNC_SIGNATURE_H
+
+#include "systracker/base/keys.h"
+
+#define ST_SIGNATURE_AGE 300 /* seconds that "created" may be off */
+
+struct st_signed_request {
+  const char *method, *path, *query; /* query without "?", "" */
+  const void *body;
+  size_t body_length;
+  const char *archive; /* id */
+  const char *token;   /* NULL: none */
+};
+/* The headers' values, malloc'ed. */
+struct st_signature_headers {
+  char *content_digest, *input, *signature;
+};
+void st_signature_headers_clear(struct st_signature_headers *h);
+int st_signature_make(const struct st_signed_request *request, const struct st_keys *keys,
+                      int64_t now, struct st_signature_headers *ret, struct st_error *err);
+
+/* Proves a request; what the headers claim may be anything.  The nonce is the caller's to remember
+ * until `created` is too old. */
+struct st_signature_proof {
+  uint8_t public_key[ST_PUBLIC_KEY_SIZE];
+  int64_t created;
+  char nonce[33];
+};
+int st_signature_check(const struct st_signed_request *request, const char *content_digest,
+                       const char *input, const char *signature, int64_t now,
+                       struct st_signature_proof *ret, struct st_error *err);
+
+#endif

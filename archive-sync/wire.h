@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * wire.h - what goes over the wire between a host and the archive's server, coded and decoded; both
+ * sides and the fuzz targets use it.  Formats: doc/formats.  All input may come from a stranger:
+ * lengths are checked before anything is allocated by them.
+ */
+#ifndef ARCHIVE_SYNC_WIRE_H
+#define ARCHIVE_SYNC_WIRE_H
+
+#include "systracker/catalog/changeset.h"
+#include "systracker/store/transfer.h"
+
+#define ST_WIRE_PROTOCOL 1
+#define ST_WIRE_IDS_MAX 4096                   /* in one question */
+#define ST_WIRE_PACK_MAX ((uint64_t)64 << 20)  /* bytes of records in one request */
+#define ST_WIRE_BODY_MAX ((uint64_t)256 << 20) /* of an uncompressed changeset */
+
+/* Ids in a row, ST_WIRE_ID_SIZE bytes each: 0 or 1 (keyed), 32 bytes. */
+#define ST_WIRE_ID_SIZE 33
+void st_wire_add_id(struct st_buffer *out, const struct st_id *id);
+/* The n-th; `length` is a multiple of the size. */
+int st_wire_id_at(const void *data, size_t length, size_t n, struct st_id *ret,
+                  struct st_error *err);
+
+/* Records in a row, each as a pack has it (pack.h): head, payload, checksum.  No groups. */
+int st_wire_add_parcel(struct st_buffer *out, const struct st_parcel *parcel, struct st_error *err);
+/* Reads the next from a file at its offset; 1: one was read, 0: the end. */
+int st_wire_read_parcel(int fd, struct st_parcel *ret, struct st_error *err);
+
+/* A checkpoint: CBOR array [1, header, declarations, between, since, zstd of the body]. */
+int st_wire_add_changeset(struct st_buffer *out, const struct st_changeset *set,
+                          struct st_error *err);
+int st_wire_read_changeset(const void *data, size_t length, struct st_changeset *ret,
+                           struct st_error *err);
+
+#endif
