@@ -31,9 +31,20 @@ checkpoints()
   [ "$(wc -l <"$scratch/log.json")" -eq "$1" ] || { cat "$scratch/log.json"; fail "more than $1"; }
 }
 message() { jq -r --argjson n "$1" 'select(.number == $n).message' "$scratch/log.json"; }
+# left_alone: what the hooks started in the root has come to its end, or has not got the lock.
+left_alone()
+{
+  tries=0
+  while [ -n "$(find /proc/[0-9]*/root -prune -lname "$root" 2>/dev/null)" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 240 ] || fail "something goes on in the root for ever"
+    sleep 0.5
+  done
+}
 # settled: nobody waits, and nobody writes.
 settled()
 {
+  left_alone
   flock -w 120 "$root/var/lib/systracker/waiting" true || fail "somebody waits for ever"
   flock -w 120 "$root/var/lib/systracker/lock" true || fail "somebody writes for ever"
 }
@@ -77,6 +88,7 @@ settled
 flock -o "$root/var/lib/systracker/waiting" sleep 1000 >/dev/null 2>&1 &
 holder=$!
 in_root apt-get -qq -y -o Dpkg::Use-Pty=0 purge less >"$scratch/apt.log" 2>&1 || fail "purge"
+left_alone
 kill $holder
 wait $holder 2>/dev/null || :
 settled
