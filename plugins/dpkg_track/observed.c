@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "plugins/dpkg_track/making.h"
+#include "plugins/entries.h"
 
 #define PIECE ((size_t)128 << 10)
 #define MOST_THREADS 7 /* beside the one that asks */
@@ -113,30 +114,10 @@ static void prove_all(struct making *m)
 /* ---- Metadata ---------------------------------------------------------------------------------
  */
 
-static char type_of(mode_t mode)
-{
-  switch (mode & S_IFMT) {
-  case S_IFREG:
-    return 'f';
-  case S_IFDIR:
-    return 'd';
-  case S_IFLNK:
-    return 'l';
-  case S_IFCHR:
-    return 'c';
-  case S_IFBLK:
-    return 'b';
-  case S_IFIFO:
-    return 'p';
-  default:
-    return 's';
-  }
-}
-
 static void take_stat(struct making *m, const struct stat *st, struct expectation *x)
 {
   struct accounts *a = &m->view->accounts;
-  x->type = type_of(st->st_mode);
+  x->type = entry_type(st->st_mode);
   x->mode = st->st_mode & 07777;
   x->uid = st->st_uid;
   x->gid = st->st_gid;

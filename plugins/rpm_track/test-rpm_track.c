@@ -219,7 +219,7 @@ static void test_unchanged_files(void **state)
   assert_int_equal(collect(self, &err), 0);
   assert_int_equal(host.lists, 1);
   assert_int_equal(strncmp(host.given, "files rpmdb.sqlite ", 19), 0);
-  strcpy(host.known, host.given);
+  memcpy(host.known, host.given, sizeof(host.known));
   host.cookies = host.lists = 0;
   assert_int_equal(collect(self, &err), ST_UNCHANGED);
   assert_int_equal(host.lists + host.cookies, 0);
@@ -243,7 +243,7 @@ static void test_unchanged_cookie(void **state)
   void *self = host_open(&host.ctx);
   assert_int_equal(collect(self, &err), 0);
   assert_string_equal(host.given, "cookie-1");
-  strcpy(host.known, host.given);
+  memcpy(host.known, host.given, sizeof(host.known));
   host.cookies = host.lists = 0;
   assert_int_equal(collect(self, &err), ST_UNCHANGED);
   assert_int_equal(host.cookies, 1);
@@ -266,7 +266,7 @@ static void test_empty_database(void **state)
     assert_int_equal(collect(self, &err), 0);
     assert_int_equal(facts.count, 0);
     assert_string_equal(host.given, "no packages");
-    strcpy(host.known, host.given);
+    memcpy(host.known, host.given, sizeof(host.known));
   }
   assert_int_equal(st_plugin_register()->want(self, &e), ST_WANT_ENTRY);
   st_plugin_register()->close(self);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugins/entries.h"
 #include "plugins/rpm_track/rpm/caps.h"
 #include "plugins/rpm_track/rpm/list.h"
 #include "plugins/rpm_track/rpm/verbs.h"
@@ -41,28 +42,6 @@ static inline void free_files(rpmfiles *files)
 
 /* ---- Which --------------------------------------------------------------------------------------
  */
-
-static char type_of(unsigned mode)
-{
-  switch (mode & S_IFMT) {
-  case S_IFREG:
-    return 'f';
-  case S_IFDIR:
-    return 'd';
-  case S_IFLNK:
-    return 'l';
-  case S_IFCHR:
-    return 'c';
-  case S_IFBLK:
-    return 'b';
-  case S_IFIFO:
-    return 'p';
-  case S_IFSOCK:
-    return 's';
-  default:
-    return 0;
-  }
-}
 
 /* A %ghost need not be there; what another package replaced, or what was not installed, is not this
  * package's. */
@@ -107,7 +86,7 @@ static void take(const struct rpm_files_of *of, rpmfiles files, int i, struct it
                  struct rpm_files *out, struct st_buffer *notes)
 {
   ST_AUTO_FREE char *path = rpmfilesFN(files, i);
-  char type = type_of(rpmfilesFMode(files, i));
+  char type = entry_type(rpmfilesFMode(files, i));
   if (!path)
     return;
   ST_AUTO_FREE char *resolved = type ? rpm_paths_resolve(of->paths, path, type == 'd') : NULL;
@@ -234,7 +213,7 @@ static void put_item(const struct rpm_files_of *of, rpmfiles files, const struct
   unsigned mode = rpmfilesFMode(files, i);
   bool regular = S_ISREG(mode);
   rpm_put(out, item->path);
-  rpm_put(out, (const char[]){type_of(mode), 0});
+  rpm_put(out, (const char[]){entry_type(mode), 0});
   rpm_put_digits(out, mode & 07777, 8);
   put_accounts(of->accounts, rpmfilesFUser(files, i), rpmfilesFGroup(files, i), out);
   put_number_if(out, !S_ISDIR(mode), rpmfilesFMtime(files, i));
