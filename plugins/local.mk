@@ -48,10 +48,10 @@ plugins_dpkg_track_dpkg_track_la_SOURCES = \
 	plugins/dpkg_track/unpacked.c plugins/dpkg_track/unpacked.h \
 	plugins/dpkg_track/view.c plugins/dpkg_track/view.h \
 	plugins/dpkg_track/words.c plugins/dpkg_track/words.h plugins/deviations.h plugins/entries.h \
-	plugins/values.h
+	plugins/values.h systracker/base/libarchive.c systracker/base/libarchive.h
 plugins_dpkg_track_dpkg_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 plugins_dpkg_track_dpkg_track_la_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(LIBARCHIVE_CFLAGS)
-plugins_dpkg_track_dpkg_track_la_LIBADD = $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread
+plugins_dpkg_track_dpkg_track_la_LIBADD = $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_command_track_command_track_la_SOURCES = \
 	plugins/command_track/command_track.c \
@@ -112,31 +112,31 @@ plugins_dpkg_track_test_status_SOURCES = \
 	plugins/dpkg_track/test-status.c \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_status_CFLAGS = $(UNIT_CFLAGS)
-plugins_dpkg_track_test_status_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread
+plugins_dpkg_track_test_status_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_state_SOURCES = \
 	plugins/dpkg_track/test-state.c \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_state_CFLAGS = $(UNIT_CFLAGS)
-plugins_dpkg_track_test_state_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread
+plugins_dpkg_track_test_state_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_dpkg_track_SOURCES = \
 	plugins/dpkg_track/test-dpkg_track.c plugins/dpkg_track/test-root.h \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_dpkg_track_CFLAGS = $(UNIT_CFLAGS)
-plugins_dpkg_track_test_dpkg_track_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread
+plugins_dpkg_track_test_dpkg_track_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_deviations_SOURCES = \
 	plugins/dpkg_track/test-deviations.c plugins/dpkg_track/test-root.h \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_deviations_CFLAGS = $(UNIT_CFLAGS)
-plugins_dpkg_track_test_deviations_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread
+plugins_dpkg_track_test_deviations_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_expected_SOURCES = \
 	plugins/dpkg_track/test-expected.c plugins/dpkg_track/test-root.h \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
 plugins_dpkg_track_test_expected_CFLAGS = $(UNIT_CFLAGS) $(LIBARCHIVE_CFLAGS)
-plugins_dpkg_track_test_expected_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread
+plugins_dpkg_track_test_expected_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -ldl -lpthread
 
 plugins_command_track_test_command_track_SOURCES = \
 	plugins/command_track/test-command_track.c \

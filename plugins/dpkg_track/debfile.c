@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "plugins/dpkg_track/debfile.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gcrypt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "systracker/base/libarchive.h"
 
 #define PIECE ((size_t)128 << 10)
 #define MOST_SUMS ((int64_t)64 << 20)      /* bytes of md5sums */
@@ -49,7 +49,7 @@ static la_ssize_t read_piece(struct archive *inner, void *arg, const void **ret)
  * is refused. */
 static int support(struct archive *a, const char *suffix, struct st_error *err)
 {
-  static const struct {
+  const struct {
     const char *suffix;
     int (*support)(struct archive *a);
   } known[] = {
@@ -269,6 +269,8 @@ static int open_ar(struct archive *ar, int fd, struct st_error *err)
 int debfile_read(int fd, const struct deb_callbacks *callbacks, struct st_error *err)
 {
   struct reader r = {.callbacks = callbacks};
+  if (st_libarchive_load(err) < 0)
+    return -1;
   gcry_check_version(NULL);
   if (gcry_md_open(&r.digester, GCRY_MD_SHA256, 0) != 0)
     return st_fail(err, 0, "cannot make digests");

@@ -14,6 +14,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/flags.c systracker/base/flags.h \
 	systracker/base/holes.c systracker/base/holes.h \
 	systracker/base/keys.c systracker/base/keys.h \
+	systracker/base/libarchive.c systracker/base/libarchive.h \
 	systracker/base/lock.c systracker/base/lock.h \
 	systracker/base/log.c systracker/base/log.h \
 	systracker/base/meta.c systracker/base/meta.h \

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "systracker/tracker/packagecontent.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "systracker/base/libarchive.h"
 #include "systracker/base/set.h"
 
 #define BLOCK ((size_t)64 << 10)
@@ -126,6 +125,8 @@ static int reader_open(struct reader *r, const struct st_package_input *source,
   *r = (struct reader){.source = source, .block = st_malloc(BLOCK)};
   if (lseek(source->fd, 0, SEEK_SET) < 0)
     return st_fail(err, errno, "cannot read the package file (%s)", source->name);
+  if (st_libarchive_load(err) < 0)
+    return -1;
   int e = strcmp(source->kind, "deb") == 0 ? open_deb(r, err)
           : strcmp(source->kind, "rpm") == 0
               ? open_rpm(r, err)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* rebuilddeb.c - a .deb from dpkg's database and the installed files (deb(5)). */
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -10,6 +8,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/libarchive.h"
 #include "systracker/base/set.h"
 #include "systracker/tracker/rebuild.h"
 
@@ -167,6 +166,8 @@ static int archive_fail(struct archive *a, struct st_error *err)
 
 static int begin_tar(struct deb *d, int fd, bool xz, struct st_error *err)
 {
+  if (st_libarchive_load(err) < 0)
+    return -1;
   d->out = archive_write_new();
   int r = xz ? archive_write_add_filter_xz(d->out) : archive_write_add_filter_gzip(d->out);
   if (r == ARCHIVE_OK && xz)

@@ -15,7 +15,7 @@ tests_bench_dpkg_floor_SOURCES = tests/bench/dpkg-floor.c
 tests_bench_dpkg_read_SOURCES = tests/bench/dpkg-read.c \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES)
 tests_bench_dpkg_read_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(LIBARCHIVE_CFLAGS)
-tests_bench_dpkg_read_LDADD = $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -lpthread
+tests_bench_dpkg_read_LDADD = $(GCRYPT_LIBS) -ldl -lpthread
 tests_bench_floor_SOURCES = tests/bench/floor.c
 tests_bench_floor_LDADD = libsystracker.la
 tests_bench_measure_SOURCES = tests/bench/measure.c
