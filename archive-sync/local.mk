@@ -16,6 +16,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	archive-sync/archive.c archive-sync/archive.h \
 	archive-sync/gc.c \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
+	archive-sync/serve/html.c archive-sync/serve/html.h \
 	systracker/commands/cmd-cat.c \
 	systracker/commands/cmd-diff.c \
 	systracker/commands/cmd-log.c \
@@ -46,4 +47,9 @@ archive_sync_test_archive_SOURCES = archive-sync/test-archive.c archive-sync/arc
 archive_sync_test_archive_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_test_archive_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/test-archive
+check_PROGRAMS += archive-sync/serve/test-html
+archive_sync_serve_test_html_SOURCES = archive-sync/serve/test-html.c archive-sync/serve/html.c
+archive_sync_serve_test_html_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_html_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/serve/test-html
 endif
