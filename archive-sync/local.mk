@@ -6,9 +6,11 @@ archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/pull.c archive-sync/pull.h \
 	archive-sync/push.c archive-sync/push.h \
 	archive-sync/recovery.c archive-sync/recovery.h \
-	archive-sync/replica.c archive-sync/replica.h
+	archive-sync/replica.c archive-sync/replica.h \
+	archive-sync/signature.c archive-sync/signature.h
 archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
-archive_sync_systracker_sync_LDADD = libsystracker.la
+archive_sync_systracker_sync_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
+archive_sync_systracker_sync_LDADD = libsystracker.la $(GNUTLS_LIBS)
 
 bin_PROGRAMS += archive-sync/systracker-archive
 archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
@@ -17,12 +19,14 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	archive-sync/gc.c \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
+	archive-sync/signature.c archive-sync/signature.h \
 	systracker/commands/cmd-cat.c \
 	systracker/commands/cmd-diff.c \
 	systracker/commands/cmd-log.c \
 	systracker/commands/cmd-show.c \
 	systracker/commands/command.c systracker/commands/command.h
-archive_sync_systracker_archive_LDADD = libsystracker.la
+archive_sync_systracker_archive_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
+archive_sync_systracker_archive_LDADD = libsystracker.la $(GNUTLS_LIBS)
 
 dist_man_MANS += archive-sync/systracker-archive.8 archive-sync/systracker-fetch.8 \
 	archive-sync/systracker-sync.8
@@ -52,4 +56,9 @@ archive_sync_serve_test_html_SOURCES = archive-sync/serve/test-html.c archive-sy
 archive_sync_serve_test_html_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_html_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-html
+check_PROGRAMS += archive-sync/test-signature
+archive_sync_test_signature_SOURCES = archive-sync/test-signature.c archive-sync/signature.c
+archive_sync_test_signature_CFLAGS = $(UNIT_CFLAGS) $(GNUTLS_CFLAGS)
+archive_sync_test_signature_LDADD = $(UNIT_LDADD) $(GNUTLS_LIBS)
+TESTS += archive-sync/test-signature
 endif

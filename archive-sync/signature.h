@@ -5,8 +5,10 @@
  * Covered: "@method" "@path" "@query" "content-digest" (RFC 9530, sha-256) "systracker-archive"
  * (the archive's id, so that no server can pass a request on to another) and, where there is one,
  * "systracker-token" (a join or restore token); parameters created, nonce, keyid (the public key,
- * base64url), alg="ed25519", tag="systracker".  The authority is not covered: any proxy may stand
- * between.
+ * base64url), alg="ed25519", tag="systracker"; all in this order and label "systracker": one form
+ * is taken, the one that is made.  The authority is not covered: any proxy may stand between.
+ *
+ * Headers: Content-Digest, Signature-Input, Signature, Systracker-Archive, Systracker-Token.
  */
 #ifndef ARCHIVE_SYNC_SIGNATURE_H
 #define ARCHIVE_SYNC_SIGNATURE_H
@@ -16,7 +18,7 @@
 #define ST_SIGNATURE_AGE 300 /* seconds that "created" may be off */
 
 struct st_signed_request {
-  const char *method, *path, *query; /* query without "?", "" */
+  const char *method, *path, *query; /* as they are sent, not decoded; query without "?", "" */
   const void *body;
   size_t body_length;
   const char *archive; /* id */
@@ -27,11 +29,15 @@ struct st_signature_headers {
   char *content_digest, *input, *signature;
 };
 void st_signature_headers_clear(struct st_signature_headers *h);
+/* `now`: seconds since 1970. */
 int st_signature_make(const struct st_signed_request *request, const struct st_keys *keys,
                       int64_t now, struct st_signature_headers *ret, struct st_error *err);
 
+/* "sha-256=:...:" of a body (RFC 9530): malloc'ed. */
+char *st_content_digest(const void *body, size_t length);
+
 /* Proves a request; what the headers claim may be anything.  The nonce is the caller's to remember
- * until `created` is too old. */
+ * until `created` is too old.  Safe for any bytes as a key, and from any thread. */
 struct st_signature_proof {
   uint8_t public_key[ST_PUBLIC_KEY_SIZE];
   int64_t created;

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+static const char plain[] = LETTERS "+/", url[] = LETTERS "-_";
 
-void st_base64(struct st_buffer *out, const void *data, size_t length)
+static void encode(struct st_buffer *out, const char *alphabet, const void *data, size_t length)
 {
   const uint8_t *s = data;
   uint32_t bits = 0;
@@ -19,7 +20,7 @@ void st_base64(struct st_buffer *out, const void *data, size_t length)
     st_buffer_append_byte(out, (uint8_t)alphabet[bits << (6 - count) & 63]);
 }
 
-bool st_unbase64(struct st_buffer *out, const char *text, size_t length)
+static bool decode(struct st_buffer *out, const char *alphabet, const char *text, size_t length)
 {
   size_t start = out->length;
   uint32_t bits = 0;
@@ -41,4 +42,24 @@ bool st_unbase64(struct st_buffer *out, const char *text, size_t length)
     explicit_bzero(out->data + start, out->length - start);
   out->length = start;
   return false;
+}
+
+void st_base64(struct st_buffer *out, const void *data, size_t length)
+{
+  encode(out, plain, data, length);
+}
+
+bool st_unbase64(struct st_buffer *out, const char *text, size_t length)
+{
+  return decode(out, plain, text, length);
+}
+
+void st_base64url(struct st_buffer *out, const void *data, size_t length)
+{
+  encode(out, url, data, length);
+}
+
+bool st_unbase64url(struct st_buffer *out, const char *text, size_t length)
+{
+  return decode(out, url, text, length);
 }

@@ -72,6 +72,10 @@ static void test_base64(void **state)
   }
   ST_AUTO_BUFFER b = ST_BUFFER_INIT;
   assert_false(st_unbase64(&b, "Zm\0v", 4));
+  assert_false(st_unbase64url(&b, "+/+/", 4));
+  assert_true(st_unbase64url(&b, "-_-_", 4));
+  st_base64url(&b, "\xfb\xff\xbf", 3);
+  assert_memory_equal(b.data, "\xfb\xff\xbf-_-_", b.length);
 }
 
 /* A key pair of age-keygen; then everything that is almost one. */
