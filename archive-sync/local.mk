@@ -7,7 +7,8 @@ archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/push.c archive-sync/push.h \
 	archive-sync/recovery.c archive-sync/recovery.h \
 	archive-sync/replica.c archive-sync/replica.h \
-	archive-sync/signature.c archive-sync/signature.h
+	archive-sync/signature.c archive-sync/signature.h \
+	archive-sync/wire.c archive-sync/wire.h
 archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
 archive_sync_systracker_sync_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
 archive_sync_systracker_sync_LDADD = libsystracker.la $(GNUTLS_LIBS)
@@ -20,6 +21,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
 	archive-sync/signature.c archive-sync/signature.h \
+	archive-sync/wire.c archive-sync/wire.h \
 	systracker/commands/cmd-cat.c \
 	systracker/commands/cmd-diff.c \
 	systracker/commands/cmd-log.c \
@@ -61,4 +63,9 @@ archive_sync_test_signature_SOURCES = archive-sync/test-signature.c archive-sync
 archive_sync_test_signature_CFLAGS = $(UNIT_CFLAGS) $(GNUTLS_CFLAGS)
 archive_sync_test_signature_LDADD = $(UNIT_LDADD) $(GNUTLS_LIBS)
 TESTS += archive-sync/test-signature
+check_PROGRAMS += archive-sync/test-wire
+archive_sync_test_wire_SOURCES = archive-sync/test-wire.c archive-sync/wire.c archive-sync/wire.h
+archive_sync_test_wire_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_test_wire_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/test-wire
 endif

@@ -161,6 +161,21 @@ static void test_what_is_not_grouped(void **state)
   assert_sound(store);
 }
 
+/* Groups do not travel: what is in one comes as a record of its own. */
+static void test_exported_alone(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_PARCEL parcel = {0};
+  make_store(s);
+  ST_CLEANUP(st_store_closep) struct st_store *store = open_store(s, ST_STORE_READ);
+  OK(st_store_export(store, &ids[7], &parcel, err));
+  assert_int_equal(parcel.record.encoding, ST_ENCODING_PART);
+  OK(st_store_export_alone(store, &ids[7], &parcel, err));
+  assert_int_equal(parcel.record.encoding, ST_ENCODING_ZSTD);
+  assert_true(st_id_equal(&parcel.record.id, &ids[7]));
+  assert_int_equal(parcel.payload.length, parcel.record.stored);
+}
+
 /* Revisions of what is in a group are deltas, of it and of each other. */
 static void test_series(void **state)
 {
@@ -385,10 +400,10 @@ static void test_threads(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(test_round_trip), TEST(test_is_smaller), TEST(test_what_is_not_grouped),
-      TEST(test_series),     TEST(test_torn),       TEST(test_damage),
-      TEST(test_wishes),     TEST(test_part_goes),  TEST(test_travels_alone),
-      TEST(test_threads),
+      TEST(test_round_trip), TEST(test_is_smaller),     TEST(test_what_is_not_grouped),
+      TEST(test_series),     TEST(test_torn),           TEST(test_damage),
+      TEST(test_wishes),     TEST(test_part_goes),      TEST(test_travels_alone),
+      TEST(test_threads),    TEST(test_exported_alone),
   };
   st_digest_init();
   st_log_open("test-groups", "none", ST_LOG_ERROR, NULL);

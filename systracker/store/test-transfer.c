@@ -91,6 +91,30 @@ static void test_deltas_travel_as_deltas(void **state)
   close_pair(p);
 }
 
+/* What needs no other record, for whoever may not have the base. */
+static void test_deltas_exported_whole(void **state)
+{
+  struct pair *p = *state;
+  ST_AUTO_FREE uint8_t *contents = st_malloc((size_t)REVISIONS * LENGTH);
+  struct st_id ids[REVISIONS];
+
+  open_pair(p, NULL);
+  for (int secret = 0; secret < 2; secret++) {
+    ST_AUTO_PARCEL alone = {0}, whole = {0};
+    const struct st_id *id = &ids[REVISIONS - 1];
+    put_revisions(p->from, secret, contents, ids);
+    OK(st_store_export_alone(p->from, id, &alone, err));
+    assert_int_equal(alone.record.encoding, ST_ENCODING_DELTA);
+    OK(st_store_export_whole(p->from, id, &whole, err));
+    assert_false(whole.record.has_base);
+    OK(st_store_import(p->to, &whole, err));
+    sync_store(p->to);
+    if (!secret)
+      assert_holds(p->to, id, contents + (size_t)(REVISIONS - 1) * LENGTH, LENGTH);
+  }
+  close_pair(p);
+}
+
 static void test_secrets_travel_sealed(void **state)
 {
   struct pair *p = *state;
@@ -214,7 +238,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       PAIR(test_deltas_travel_as_deltas), PAIR(test_secrets_travel_sealed),
       PAIR(test_forgeries_are_refused),   PAIR(test_delta_that_does_not_fit),
-      PAIR(test_damage_stays_at_home),
+      PAIR(test_damage_stays_at_home),    PAIR(test_deltas_exported_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,40 @@ int st_store_export(struct st_store *store, const struct st_id *id, struct st_pa
   return 0;
 }
 
+static int encode_whole(struct st_store *store, const struct st_id *id, struct st_parcel *ret,
+                        struct st_error *err)
+{
+  ST_AUTO_BUFFER data = ST_BUFFER_INIT;
+  struct st_prepared prepared = {0};
+  int r = st_store_get(store, id, &data, err);
+  if (r < 0)
+    return r;
+  struct st_content content = {
+      .data = data.data ? data.data : "", .length = data.length, .secret = id->keyed, .id = id};
+  r = st_store_encode(store, &content, NULL, 0, &prepared, err);
+  if (id->keyed && data.length > 0)
+    explicit_bzero(data.data, data.length);
+  if (r < 0)
+    return r;
+  st_buffer_free(&ret->payload);
+  *ret = (struct st_parcel){prepared.record, prepared.payload};
+  return 0;
+}
+
+int st_store_export_whole(struct st_store *store, const struct st_id *id, struct st_parcel *ret,
+                          struct st_error *err)
+{
+  int r = st_store_export(store, id, ret, err);
+  return r < 0 || !ret->record.has_base ? r : encode_whole(store, id, ret, err);
+}
+
+int st_store_export_alone(struct st_store *store, const struct st_id *id, struct st_parcel *ret,
+                          struct st_error *err)
+{
+  int r = st_store_export(store, id, ret, err);
+  return r < 0 || ret->record.encoding != ST_ENCODING_PART ? r : encode_whole(store, id, ret, err);
+}
+
 /* Those that may be the base of a record; of a row, when it is in the store. */
 static int find_bases(struct st_store *store, const struct st_record *record,
                       const struct st_object_row *row, struct st_object_row ret[CANDIDATES_MAX],

@@ -28,6 +28,14 @@ void st_parcel_clear(struct st_parcel *parcel);
 int st_store_export(struct st_store *store, const struct st_id *id, struct st_parcel *ret,
                     struct st_error *err);
 
+/* The same as a record that needs no other one: its content decoded and encoded again.  Of a list
+ * of chunks the list. */
+int st_store_export_whole(struct st_store *store, const struct st_id *id, struct st_parcel *ret,
+                          struct st_error *err);
+/* As st_store_export, but what is part of a group, which does not travel, comes whole. */
+int st_store_export_alone(struct st_store *store, const struct st_id *id, struct st_parcel *ret,
+                          struct st_error *err);
+
 /* Keeps the object; does nothing where it is already there, intact.  A delta's base has to be there
  * before, at an earlier step of a chain that is not too long, and so do all chunks of a list:
  * otherwise it is refused, as is what proves to be something else than its id says.  The parcel may
