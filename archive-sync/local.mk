@@ -10,8 +10,7 @@ archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/signature.c archive-sync/signature.h \
 	archive-sync/wire.c archive-sync/wire.h
 archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
-archive_sync_systracker_sync_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
-archive_sync_systracker_sync_LDADD = libsystracker.la $(GNUTLS_LIBS)
+archive_sync_systracker_sync_LDADD = libsystracker.la $(CURL_LIBS) $(GNUTLS_LIBS)
 
 bin_PROGRAMS += archive-sync/systracker-archive
 archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
@@ -27,8 +26,8 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	systracker/commands/cmd-log.c \
 	systracker/commands/cmd-show.c \
 	systracker/commands/command.c systracker/commands/command.h
-archive_sync_systracker_archive_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
-archive_sync_systracker_archive_LDADD = libsystracker.la $(GNUTLS_LIBS)
+archive_sync_systracker_archive_LDADD = libsystracker.la \
+	$(MHD_LIBS) $(GNUTLS_LIBS) $(ARGON2_LIBS) $(LIBGIT2_LIBS)
 
 dist_man_MANS += archive-sync/systracker-archive.8 archive-sync/systracker-fetch.8 \
 	archive-sync/systracker-sync.8
