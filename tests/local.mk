@@ -150,6 +150,7 @@ check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES)
 		TEST_SUITE_LOG=real-suite.log || status=1; \
 	$(MAKE) $(AM_MAKEFLAGS) check-sanitizers || status=1; \
 	$(MAKE) $(AM_MAKEFLAGS) check-threads || status=1; \
+	$(MAKE) $(AM_MAKEFLAGS) check-fuzz || status=1; \
 	exit $$status
 
 check-sanitizers:

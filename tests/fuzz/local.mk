@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What strangers send, read by what is made to crash on the first wrong step: `make check-fuzz`, in a
+# build of its own by clang.  FUZZ_SECONDS: for each target.
+FUZZ_TARGETS = \
+	tests/fuzz/fuzz-changeset \
+	tests/fuzz/fuzz-signature
+
+FUZZ_SOURCES = tests/fuzz/fuzz.c tests/fuzz/fuzz.h
+FUZZ_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
+FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+EXTRA_PROGRAMS += $(FUZZ_TARGETS)
+CLEANFILES += $(FUZZ_TARGETS)
+
+tests_fuzz_fuzz_changeset_SOURCES = tests/fuzz/fuzz-changeset.c $(FUZZ_SOURCES)
+tests_fuzz_fuzz_changeset_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_changeset_LDADD = libsystracker.la
+tests_fuzz_fuzz_signature_SOURCES = tests/fuzz/fuzz-signature.c archive-sync/signature.c \
+	archive-sync/signature.h $(FUZZ_SOURCES)
+tests_fuzz_fuzz_signature_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_signature_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_signature_LDADD = libsystracker.la $(GNUTLS_LIBS)
+
+EXTRA_DIST += tests/fuzz/run-fuzz
+fuzz = $(abs_top_srcdir)/build-fuzz
+FUZZ_SECONDS = 45
+
+.PHONY: check-fuzz fuzz-targets
+fuzz-targets: $(FUZZ_TARGETS)
+check-fuzz:
+	@if test -e '$(abs_top_srcdir)/config.status'; then \
+		echo 'SKIP: check-fuzz: the source folder is configured in place; run make distclean'; \
+	else \
+		mkdir -p '$(fuzz)' && cd '$(fuzz)' && \
+		{ test -e Makefile || '$(abs_top_srcdir)/configure' --quiet \
+			--enable-sanitizers=fuzzer CC=clang CFLAGS='-O1 -g'; } && \
+		$(MAKE) $(AM_MAKEFLAGS) fuzz-targets && \
+		sh '$(abs_top_srcdir)/tests/fuzz/run-fuzz' $(FUZZ_SECONDS) $(FUZZ_TARGETS); \
+	fi
