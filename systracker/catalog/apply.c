@@ -47,13 +47,14 @@ struct head {
   bool any;
 };
 
+/* Its signature was proved when it was taken; and the next one's is over its digest. */
 static int read_head(void *arg, int64_t number, const void *data, size_t length,
                      struct st_error *err)
 {
   struct head *head = arg;
 
   (void)number;
-  if (st_header_read(&head->header, data, length, err) < 0)
+  if (st_header_parse(&head->header, data, length, err) < 0)
     return -1;
   head->any = true;
   head->header.message = NULL; /* it was borrowed */
@@ -279,6 +280,7 @@ static int apply_row(void *arg, const struct st_body_row *row, struct st_error *
 
   if (is_new <= 0 || ended < 0)
     return is_new < 0 ? is_new : ended;
+  t->applied = a->cp.number;
   if (row->begun) {
     a->cp.begun++;
     return begin_row(a, t, row, err);
@@ -327,8 +329,8 @@ static int store_tags(struct apply *a, struct st_error *err)
 {
   const struct st_catalog_table *table = st_catalog_table(a->c, "core_tag");
 
-  if (!table || table->declaration.ncolumns < 2 || table->nkeys != 1 ||
-      table->declaration.columns[0].type != ST_TEXT ||
+  if (!table || st_full(table)->applied != a->cp.number || table->declaration.ncolumns < 2 ||
+      table->nkeys != 1 || table->declaration.columns[0].type != ST_TEXT ||
       table->declaration.columns[1].type != ST_INTEGER)
     return 0;
   if (st_sql_exec(a->c, "DELETE FROM tag", err) < 0)
@@ -344,8 +346,24 @@ static void digest_piece(void *arg, const void *data, size_t length)
   st_digester_add(arg, data, length);
 }
 
-/* What is stored now says what the body said. */
-static int check_stored(struct apply *a, const struct st_header *h, struct st_error *err)
+/* What is stored now says what the body said, where that tells what changed: read back once, for
+ * the body's digest and for the tree.  Nothing was written to the other tables. */
+static int check_changes(struct apply *a, const struct st_header *h, struct st_error *err)
+{
+  ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
+  ST_CLEANUP(st_state_freep) struct st_state *state = st_state_new(a->c);
+  uint8_t digest[ST_DIGEST_SIZE];
+
+  if (st_body_write_applied(a->c, a->set->since, h->number, digest_piece, d, state, err) < 0)
+    return -1;
+  st_digester_final(d, digest);
+  if (check_digest(&a->set->body, digest, "its facts, as they were stored, are", err) < 0)
+    return -1;
+  return a->cp.begun + a->cp.ended > 0 ? st_state_root(state, a->cp.state_root, err) : 0;
+}
+
+/* The same where it tells all facts, over some that were there. */
+static int check_snapshot(struct apply *a, const struct st_header *h, struct st_error *err)
 {
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
   uint8_t digest[ST_DIGEST_SIZE];
@@ -353,17 +371,17 @@ static int check_stored(struct apply *a, const struct st_header *h, struct st_er
   if (st_body_write_since(a->c, a->set->since, h->number, digest_piece, d, err) < 0)
     return -1;
   st_digester_final(d, digest);
-  return check_digest(&a->set->body, digest, "its facts, as they were stored, are", err);
+  if (check_digest(&a->set->body, digest, "its facts, as they were stored, are", err) < 0)
+    return -1;
+  return a->cp.begun + a->cp.ended > 0 ? st_state_update(a->c, h->number, a->cp.state_root, err)
+                                       : 0;
 }
 
 static int check_state(struct apply *a, const struct st_header *h, struct st_error *err)
 {
   struct st_checkpoint before;
 
-  if (a->cp.begun + a->cp.ended > 0) {
-    if (st_state_update(a->c, h->number, a->cp.state_root, err) < 0)
-      return -1;
-  } else if (a->latest > 0) {
+  if (a->cp.begun + a->cp.ended == 0 && a->latest > 0) {
     if (st_catalog_checkpoint(a->c, a->latest, &before, err) < 0)
       return -1;
     memcpy(a->cp.state_root, before.state_root, ST_DIGEST_SIZE);
@@ -372,6 +390,15 @@ static int check_state(struct apply *a, const struct st_header *h, struct st_err
   if (memcmp(a->cp.state_root, h->state_root, ST_DIGEST_SIZE) != 0)
     return st_fail(err, 0, "its state root is not that of its facts");
   return 0;
+}
+
+static int check_stored(struct apply *a, const struct st_header *h, struct st_error *err)
+{
+  bool changes = a->set->since == st_catalog_before(a->c, h->number);
+
+  if ((changes ? check_changes : check_snapshot)(a, h, err) < 0)
+    return -1;
+  return check_state(a, h, err);
 }
 
 static int apply_body(struct apply *a, const struct st_header *h, struct st_error *err)
@@ -384,7 +411,7 @@ static int apply_body(struct apply *a, const struct st_header *h, struct st_erro
   a->cp.incomplete = h->incomplete;
   a->cp.message = message;
   memcpy(a->cp.header_digest, h->digest, ST_DIGEST_SIZE);
-  if (apply_rows(a, err) < 0 || check_stored(a, h, err) < 0 || check_state(a, h, err) < 0 ||
+  if (apply_rows(a, err) < 0 || check_stored(a, h, err) < 0 ||
       st_checkpoint_store(a->c, &a->cp, &a->set->header, err) < 0)
     return -1;
   return a->cp.begun + a->cp.ended > 0 ? store_tags(a, err) : 0;

@@ -101,19 +101,25 @@ static int each_changed(struct st_catalog *c, int64_t since, int64_t number,
   return r;
 }
 
+static int changed_of(struct st_catalog *c, int64_t since, int64_t number, struct st_table_full *t,
+                      st_changed_fn *fn, void *arg, struct st_error *err)
+{
+  int r = 0;
+
+  if (t->stored && since > 0)
+    r = each_changed(c, since, number, t, true, fn, arg, err);
+  if (t->stored && r == 0)
+    r = each_changed(c, since, number, t, false, fn, arg, err);
+  return r;
+}
+
 int st_changed_since(struct st_catalog *c, int64_t since, int64_t number, st_changed_fn *fn,
                      void *arg, struct st_error *err)
 {
   int r = 0;
 
-  for (size_t i = 0; i < c->count && r == 0; i++) {
-    if (!c->tables[i]->stored)
-      continue;
-    if (since > 0)
-      r = each_changed(c, since, number, c->tables[i], true, fn, arg, err);
-    if (r == 0)
-      r = each_changed(c, since, number, c->tables[i], false, fn, arg, err);
-  }
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    r = changed_of(c, since, number, c->tables[i], fn, arg, err);
   return r;
 }
 
@@ -237,6 +243,19 @@ int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_
   struct writer w = {.sink = sink, .arg = arg};
   int r = st_changed_since(c, since, number, write_row, &w, err);
 
+  st_buffer_free(&w.bytes);
+  return r;
+}
+
+int st_body_write_applied(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
+                          void *arg, struct st_state *state, struct st_error *err)
+{
+  struct writer w = {.sink = sink, .arg = arg, .also = st_state_note, .also_arg = state};
+  int r = 0;
+
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    if (c->tables[i]->applied == number)
+      r = changed_of(c, since, number, c->tables[i], write_row, &w, err);
   st_buffer_free(&w.bytes);
   return r;
 }

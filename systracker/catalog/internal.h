@@ -59,6 +59,7 @@ struct st_table_full {
   sqlite3_stmt *statements[ST_TABLE_STATEMENTS];
   struct st_sweep *sweep; /* open, or NULL */
   struct st_began *began; /* rows of a first checkpoint (began.c), or NULL */
+  int64_t applied;        /* the last checkpoint that brought rows of it (apply.c); 0: none */
 };
 
 static inline struct st_table_full *st_full(const struct st_catalog_table *table)
@@ -545,6 +546,9 @@ int st_body_write_first(struct st_catalog *c, st_body_sink *sink, void *arg, str
 
 int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
                         void *arg, struct st_error *err);
+/* The same of the tables alone that `number` was applied to; each row goes to `state`, too. */
+int st_body_write_applied(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
+                          void *arg, struct st_state *state, struct st_error *err);
 
 /* Appends the row of a body that tells that a row began; `*ret_key_end`: where its first value
  * ends. */
