@@ -2,6 +2,7 @@
 program_PROGRAMS += archive-sync/systracker-sync
 archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/archive.c archive-sync/archive.h \
+	archive-sync/instance.c archive-sync/instance.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/pull.c archive-sync/pull.h \
 	archive-sync/push.c archive-sync/push.h \
