@@ -20,6 +20,14 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	archive-sync/gc.c \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
+	archive-sync/serve/view.c archive-sync/serve/view.h \
+	archive-sync/serve/view-changes.c \
+	archive-sync/serve/view-content.c \
+	archive-sync/serve/view-internal.h \
+	archive-sync/serve/view-packages.c \
+	archive-sync/serve/view-path.c \
+	archive-sync/serve/view-two.c \
+	archive-sync/serve/view-unified.c \
 	archive-sync/signature.c archive-sync/signature.h \
 	archive-sync/wire.c archive-sync/wire.h \
 	systracker/commands/cmd-cat.c \
@@ -58,6 +66,18 @@ archive_sync_serve_test_html_SOURCES = archive-sync/serve/test-html.c archive-sy
 archive_sync_serve_test_html_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_html_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-html
+check_PROGRAMS += archive-sync/serve/test-view
+archive_sync_serve_test_view_SOURCES = archive-sync/serve/test-view.c archive-sync/archive.c \
+	archive-sync/serve/view.c \
+	archive-sync/serve/view-changes.c \
+	archive-sync/serve/view-content.c \
+	archive-sync/serve/view-packages.c \
+	archive-sync/serve/view-path.c \
+	archive-sync/serve/view-two.c \
+	archive-sync/serve/view-unified.c
+archive_sync_serve_test_view_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_view_LDADD = $(UNIT_LDADD) $(LIBGIT2_LIBS)
+TESTS += archive-sync/serve/test-view
 check_PROGRAMS += archive-sync/test-signature
 archive_sync_test_signature_SOURCES = archive-sync/test-signature.c archive-sync/signature.c
 archive_sync_test_signature_CFLAGS = $(UNIT_CFLAGS) $(GNUTLS_CFLAGS)

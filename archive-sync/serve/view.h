@@ -19,13 +19,17 @@
 
 /* No more than this is given at once, whatever is asked for. */
 #define ST_VIEW_LIMIT ((size_t)1000)
+/* Lines of a difference, at most. */
+#define ST_VIEW_LINES ((size_t)20000)
 /* Contents that are longer are not shown, nor compared line by line. */
 #define ST_VIEW_CONTENT_MAX ((size_t)1 << 20)
 
 /* A part of a list; limit 0: ST_VIEW_LIMIT. */
-struct st_span {
+struct st_view_span {
   size_t offset, limit;
 };
+size_t st_view_span_limit(struct st_view_span span);       /* 1 to ST_VIEW_LIMIT */
+bool st_view_span_has(struct st_view_span span, size_t n); /* the n-th, from 0 */
 
 struct st_hostview {
   char *host;     /* "ID" or "ID/epoch-N" */
@@ -53,8 +57,9 @@ int st_hostview_resolve(struct st_hostview *v, const char *text, int64_t *ret,
 typedef int st_view_checkpoint_fn(void *arg, const struct st_checkpoint *cp, const char *words,
                                   struct st_error *err);
 /* Newest first, without those that were pruned; `*ret_total`: how many there are. */
-int st_hostview_checkpoints(struct st_hostview *v, struct st_span span, st_view_checkpoint_fn *fn,
-                            void *arg, size_t *ret_total, struct st_error *err);
+int st_hostview_checkpoints(struct st_hostview *v, struct st_view_span span,
+                            st_view_checkpoint_fn *fn, void *arg, size_t *ret_total,
+                            struct st_error *err);
 /* What one covers: rows of the core's tables as words, "dpkg_track 1 ok", "/proc proc, not
  * entered", "why (path)". */
 struct st_view_scope {
@@ -102,7 +107,7 @@ struct st_view_query {
   bool files;        /* paths as their packages have them, too (of one host) */
   bool times;        /* changes of times alone, too */
   bool json;
-  struct st_span span;
+  struct st_view_span span;
 };
 /* From a to b; both have to be here (st_hostview_resolve). */
 int st_hostview_changes(struct st_hostview *v, int64_t a, int64_t b,
@@ -132,6 +137,7 @@ enum st_diff_kind {
   ST_DIFF_ADDED,   /* right alone */
   ST_DIFF_CHANGED, /* of rows: both, side by side */
   ST_DIFF_HUNK,    /* "@@ -1,3 +1,4 @@", in left */
+  ST_DIFF_NOTE,    /* "\\ No newline at end of file", in left */
 };
 struct st_diff_line {
   enum st_diff_kind kind;
@@ -146,6 +152,7 @@ struct st_view_diff {
   size_t nlines;
   struct st_diff_line *rows; /* the same, side by side */
   size_t nrows;
+  bool cut;  /* lines and rows end early (ST_VIEW_LINES); `unified` is whole */
   char *why; /* words: why there is no comparison line by line; NULL: there is */
 };
 /* Compares the path's contents: a side without the file is empty. */
@@ -195,7 +202,7 @@ struct st_view_event {
 };
 typedef int st_view_event_fn(void *arg, const struct st_view_event *event, struct st_error *err);
 /* Newest first; `*ret_more`: there are older ones. */
-int st_hostview_history(struct st_hostview *v, const char *path, struct st_span span,
+int st_hostview_history(struct st_hostview *v, const char *path, struct st_view_span span,
                         st_view_event_fn *fn, void *arg, bool *ret_more, struct st_error *err);
 
 /* ---- Packages -----------------------------------------------------------------------------------
@@ -212,7 +219,7 @@ typedef int st_view_package_fn(void *arg, const struct st_view_package *package,
 struct st_view_package_query {
   const char *match; /* within the name; NULL: all */
   bool deviating;    /* only those with deviations */
-  struct st_span span;
+  struct st_view_span span;
 };
 /* By name. */
 int st_hostview_packages(struct st_hostview *v, int64_t number,
@@ -233,7 +240,7 @@ typedef int st_view_deviation_fn(void *arg, const struct st_view_deviation *devi
                                  struct st_error *err);
 /* By package and path; `package` (a name): only of that one, NULL: of all. */
 int st_hostview_deviations(struct st_hostview *v, int64_t number, const char *package,
-                           struct st_span span, st_view_deviation_fn *fn, void *arg,
+                           struct st_view_span span, st_view_deviation_fn *fn, void *arg,
                            size_t *ret_total, struct st_error *err);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "systracker/base/file.h"
 #include "systracker/base/meta.h"
-#include "systracker/tracker/packaged.h"
+#include "systracker/tracker/pathfacts.h"
 
 static const struct st_cli_verb verb = {
     .name = "explain",
@@ -82,13 +82,6 @@ static void print_rules(const struct explained *e)
   }
 }
 
-static bool fact_is_secret(const struct st_fact_row *fact)
-{
-  const struct st_change change = {
-      .table = fact->table->name, .declaration = &fact->table->declaration, .after = fact->values};
-  return st_change_is_secret(&change);
-}
-
 static void print_fact(const struct st_fact_row *fact, bool secret)
 {
   const struct st_table *d = &fact->table->declaration;
@@ -113,92 +106,7 @@ static void print_fact(const struct st_fact_row *fact, bool secret)
 /* ---- Facts
  * -------------------------------------------------------------------------------- */
 
-/* What all entry tables say of the path at the latest checkpoint. */
-struct known {
-  struct st_fact_row *facts[64];
-  size_t count;
-  bool secret;                /* any of them is */
-  bool kept;                  /* its content is in the store */
-  int64_t kept_length;        /* bytes; of secrets not told */
-  struct st_packaged package; /* that expects something there; its name is NULL: none does */
-  bool observed;              /* by a manifest made of what was there */
-  bool as_packaged;           /* its content is what the package has */
-  bool package_kept;          /* whose file is kept */
-};
-
-static void known_clear(struct known *k)
-{
-  for (size_t i = 0; i < k->count; i++)
-    st_fact_free(k->facts[i]);
-  st_packaged_clear(&k->package);
-}
-
-static void look_for_object(struct explained *e, const struct st_fact_row *fact, struct known *k)
-{
-  const struct st_table *d = &fact->table->declaration;
-  for (size_t i = 0; i < d->ncolumns; i++) {
-    const struct st_value *v = &fact->values[i];
-    if (!(d->columns[i].flags & ST_OBJECT) || v->type != ST_ID ||
-        !st_store_has(e->t->store, &v->u.id))
-      continue;
-    k->kept = true;
-    k->kept_length = st_store_length(e->t->store, &v->u.id);
-  }
-}
-
-/* Whether the digest is the one that the package declares. */
-static void compare_digest(const struct st_fact_row *fact, struct known *k)
-{
-  const struct st_table *d = &fact->table->declaration;
-  for (size_t i = 0; i < d->ncolumns; i++)
-    if (strcmp(d->columns[i].name, "digest") == 0 && fact->values[i].type == ST_ID)
-      k->as_packaged = k->package.has_content && !fact->values[i].u.id.keyed &&
-                       memcmp(fact->values[i].u.id.digest, k->package.content.digest,
-                              sizeof(k->package.content.digest)) == 0;
-}
-
-static int find_package(struct explained *e, struct known *k, struct st_error *err)
-{
-  int found = st_packaged_find(e->t, e->latest, e->path, &k->package, err);
-  if (found <= 0)
-    return found;
-  k->observed = st_packaged_is_observed(e->t, &k->package);
-  int kept = st_packaged_is_kept(e->t, &k->package, err);
-  k->package_kept = kept > 0;
-  for (size_t i = 0; i < k->count; i++)
-    compare_digest(k->facts[i], k);
-  return kept;
-}
-
-static int gather(struct explained *e, struct known *k, struct st_error *err)
-{
-  struct st_value key = st_path_value(e->path);
-  const struct st_catalog_table *table;
-  for (size_t n = 0;
-       k->count < ST_COUNT(k->facts) && (table = st_catalog_table_at(e->t->catalog, n)); n++) {
-    ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
-    if (!(table->declaration.flags & ST_TABLE_ENTRY))
-      continue;
-    if (st_catalog_fact(e->t->catalog, e->latest, table, &key, &fact, err) < 0)
-      return -1;
-    if (!fact->present)
-      continue;
-    k->secret |= fact_is_secret(fact);
-    look_for_object(e, fact, k);
-    k->facts[k->count++] = st_steal(&fact);
-  }
-  return find_package(e, k, err) < 0 ? -1 : 0;
-}
-
-static bool shows_ids(const struct st_table *d)
-{
-  for (size_t i = 0; i < d->ncolumns; i++)
-    if (d->columns[i].type == ST_ID)
-      return true;
-  return false;
-}
-
-static void print_package(const struct known *k)
+static void print_package(const struct st_path_facts *k)
 {
   if (!k->package.name)
     return;
@@ -208,7 +116,7 @@ static void print_package(const struct known *k)
                      : "as the package declares it");
 }
 
-static void print_content(const struct explained *e, const struct known *k)
+static void print_content(const struct explained *e, const struct st_path_facts *k)
 {
   ST_AUTO_FREE char *size = st_format_size(k->kept_length > 0 ? (uint64_t)k->kept_length : 0);
   if (k->kept && k->secret)
@@ -222,17 +130,16 @@ static void print_content(const struct explained *e, const struct known *k)
     printf("  content: not kept\n");
 }
 
-static void print_known(struct explained *e, const struct known *k)
+static void print_known(struct explained *e, const struct st_path_facts *k)
 {
   for (size_t i = 0; i < k->count; i++)
-    print_fact(k->facts[i], k->secret && shows_ids(&k->facts[i]->table->declaration));
+    print_fact(k->facts[i], st_path_facts_hide(k, k->facts[i]));
   if (k->count == 0)
     printf("  nothing is known of it at checkpoint %" PRId64 "\n", e->latest);
   print_package(k);
   print_content(e, k);
-  ST_AUTO_FREE char *unobserved = st_catalog_unobserved(e->t->catalog, e->latest, e->path);
-  if (unobserved)
-    printf("  not seen at checkpoint %" PRId64 ": %s\n", e->latest, unobserved);
+  if (k->unobserved)
+    printf("  not seen at checkpoint %" PRId64 ": %s\n", e->latest, k->unobserved);
 }
 
 /* ---- JSON
@@ -277,67 +184,10 @@ static json_t *lists_json(const struct explained *e)
   return array;
 }
 
-static json_t *fact_json(const struct known *k, const struct st_fact_row *fact)
-{
-  const struct st_table *d = &fact->table->declaration;
-  const struct st_change change = {
-      .table = fact->table->name, .declaration = d, .after = fact->values};
-  json_t *o = json_object();
-  json_object_set_new(o, "table", json_string(fact->table->name));
-  json_object_set_new(o, "since", json_integer(fact->since));
-  json_object_set_new(o, "expected", json_boolean(fact->expected));
-  if (k->secret && shows_ids(d)) {
-    json_object_set_new(o, "secret", json_true());
-    return o;
-  }
-  json_t *row = st_render_json(NULL, &change, true), *columns = json_object();
-  const char *name;
-  json_t *pair;
-  json_object_foreach(json_object_get(row, "columns"), name, pair)
-      json_object_set(columns, name, json_array_get(pair, 1));
-  json_decref(row);
-  json_object_set_new(o, "columns", columns);
-  return o;
-}
-
-static json_t *package_json(const struct known *k)
-{
-  if (!k->package.name)
-    return json_null();
-  json_t *o = st_packaged_json(&k->package);
-  json_object_set_new(o, "since", json_integer(k->package.since));
-  json_object_set_new(o, "manifest", json_string(k->observed ? "observed" : "package"));
-  json_object_set_new(o, "file", json_string(k->package_kept ? "kept" : "missing"));
-  return o;
-}
-
-/* Where it would come from. */
-static json_t *content_json(const struct known *k)
-{
-  if (k->kept)
-    return json_string("store");
-  return k->as_packaged && k->package_kept ? json_string("package file") : json_null();
-}
-
-static void set_known(struct explained *e, const struct known *k, json_t *o)
-{
-  json_t *facts = json_array();
-  for (size_t i = 0; i < k->count; i++)
-    json_array_append_new(facts, fact_json(k, k->facts[i]));
-  ST_AUTO_FREE char *unobserved = st_catalog_unobserved(e->t->catalog, e->latest, e->path);
-  json_object_set_new(o, "checkpoint", json_integer(e->latest));
-  json_object_set_new(o, "facts", facts);
-  json_object_set_new(o, "secret", json_boolean(k->secret));
-  json_object_set_new(o, "kept", json_boolean(k->kept));
-  json_object_set_new(o, "package", package_json(k));
-  json_object_set_new(o, "content", content_json(k));
-  json_object_set_new(o, "unobserved", unobserved ? st_json_words(unobserved) : json_null());
-}
-
 static int explain(struct st_cli *cli, struct explained *e, struct st_error *err)
 {
-  ST_CLEANUP(known_clear) struct known known = {0};
-  if (e->latest > 0 && gather(e, &known, err) < 0)
+  ST_AUTO_PATH_FACTS known = {0};
+  if (e->latest > 0 && st_path_facts_read(e->t, e->latest, e->path, &known, err) < 0)
     return -1;
   if (cli->json) {
     json_t *o = json_object();
@@ -345,7 +195,7 @@ static int explain(struct st_cli *cli, struct explained *e, struct st_error *err
     json_object_set_new(o, "plugins", plugins_json(e));
     json_object_set_new(o, "lists", lists_json(e));
     if (e->latest > 0)
-      set_known(e, &known, o);
+      st_path_facts_json(&known, o);
     return st_cli_json(o);
   }
   printf("%s\n", st_quote(e->path));

@@ -17,6 +17,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/packagefetch.c systracker/tracker/packagefetch.h \
 	systracker/tracker/packagefile.c systracker/tracker/packagefile.h \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
+	systracker/tracker/pathfacts.c systracker/tracker/pathfacts.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
 	systracker/tracker/rpmrequest.c systracker/tracker/rpmrequest.h \
 	systracker/tracker/rebuild.h systracker/tracker/rebuilddeb.c systracker/tracker/rebuildrpm.c \

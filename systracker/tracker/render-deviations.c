@@ -32,15 +32,16 @@ struct place {
 
 struct deviations {
   struct st_tracker *t;
-  const struct st_cli *cli;
-  const struct st_deviation_options *options;
   int64_t number;
+  bool stat;
+  st_deviation_fn *fn;
+  int (*unpackaged)(void *arg, const char *path); /* NULL: nobody asks */
+  void *arg;
   struct st_set *paths; /* that are stored, each once */
   struct place *places;
   size_t count;
-  int64_t found, packages, unpackaged;
   struct st_patch_sides sides;
-  const char *told;        /* the package whose heading was printed last */
+  const char *told;        /* the package that was told of last */
   enum compared_with from; /* its default */
 };
 
@@ -71,26 +72,14 @@ static bool is_compared(const struct st_catalog_table *table)
   return (d->flags & ST_TABLE_ENTRY) && says && !object;
 }
 
-static int print_unpackaged(struct deviations *d, const char *path)
-{
-  if (!d->cli->json)
-    return printf("%s\n", st_quote(path)) < 0 ? -1 : 0;
-  json_t *o = json_object();
-  json_object_set_new(o, "path", st_json_path(path));
-  json_object_set_new(o, "package", json_null());
-  return st_cli_json(o);
-}
-
 static int take_path(struct deviations *d, const char *path, bool present, struct st_error *err)
 {
   struct st_packaged p;
   int r = st_packaged_find(d->t, d->number, path, &p, err);
   if (r < 0)
     return -1;
-  if (r == 0) {
-    d->unpackaged += present;
-    return present && d->options->unpackaged ? print_unpackaged(d, path) : 0;
-  }
+  if (r == 0)
+    return present && d->unpackaged ? d->unpackaged(d->arg, path) : 0;
   if ((d->count & (d->count - 1)) == 0) /* a power of 2: full */
     d->places = st_realloc(d->places, d->count ? 2 * d->count : 1, sizeof(*d->places));
   d->places[d->count++] = (struct place){st_strdup(path), st_packaged_name(&p), p};
@@ -221,147 +210,217 @@ static bool is_configuration(const struct deviations *d, const char *path)
          fact->present;
 }
 
-/* ---- Printing ---------------------------------------------------------------------------------
+/* ---- Told ---------------------------------------------------------------------------------------
  */
 
 static void find_default(struct deviations *d, const struct place *place)
 {
+  if (d->told && strcmp(d->told, place->package) == 0)
+    return;
+  d->told = place->package;
   if (st_packaged_is_kept(d->t, &place->from, NULL) > 0)
     d->from = PACKAGE_FILE;
   else
     d->from = st_packaged_is_observed(d->t, &place->from) ? OBSERVED : PACKAGE;
 }
 
-static void print_heading(struct deviations *d, const struct place *place)
+/* `why`: there is no comparison line by line. */
+static int find_words(struct deviations *d, const struct st_group *g, const struct unknown *unknown,
+                      bool patched, const struct st_buffer *why, struct st_strings *words,
+                      struct st_error *err)
 {
-  if (d->told && strcmp(d->told, place->package) == 0)
-    return;
-  find_default(d, place);
-  d->told = place->package;
-  d->packages++;
-  if (!d->cli->json)
-    printf("%s%s (%s)\n", d->packages > 1 ? "\n" : "", place->package, defaults[d->from].words);
-}
-
-struct said {
-  struct st_strings words;
-  struct st_buffer patch;
-  const struct st_group *group;
-  bool configuration;
-};
-
-static void said_clear(struct said *s)
-{
-  st_strings_free(&s->words);
-  st_buffer_free(&s->patch);
-}
-
-static int find_words(struct deviations *d, const struct place *place,
-                      const struct unknown *unknown, struct said *s, struct st_error *err)
-{
-  const struct st_group *g = s->group;
-  const struct st_change *of;
-  ST_AUTO_BUFFER why = ST_BUFFER_INIT;
-  ST_AUTO_FREE char *a_words = st_format("as %s has it", place->package);
-  d->sides.a_words = a_words;
-  int patched = d->options->stat ? 0 : st_render_patch(&d->sides, g, &of, &s->patch, &why, err);
-  if (patched < 0 ||
-      (g->count > 0 && st_group_words(g, d->t, false, s->patch.length > 0, &s->words, err) < 0))
+  if (g->count > 0 && st_group_words(g, d->t, false, patched, words, err) < 0)
     return -1;
   if (g->letter == 'D')
-    st_strings_add(&s->words, "missing");
+    st_strings_add(words, "missing");
   if (unknown->packaged)
-    st_strings_add(&s->words, "other content than the package's, which is not known");
+    st_strings_add(words, "other content than the package's, which is not known");
   if (unknown->secret)
-    st_strings_add(&s->words, "a secret, which cannot be compared without the package file");
-  if (why.length > 0 && !d->options->stat)
-    st_strings_take(&s->words, st_format("no line by line comparison: %s", why.data));
-  s->configuration = is_configuration(d, place->path);
+    st_strings_add(words, "a secret, which cannot be compared without the package file");
+  if (why->length > 0 && !d->stat)
+    st_strings_take(words, st_format("no line by line comparison: %s", why->data));
   return 0;
 }
 
-static int print_json(const struct deviations *d, const struct place *place, const struct said *s)
+static int tell(struct deviations *d, const struct place *place, const struct st_group *g,
+                const struct unknown *unknown, struct st_error *err)
 {
-  const char letter[] = {s->group->letter, 0};
-  json_t *o = st_packaged_json(&place->from);
-  json_object_set_new(o, "default", json_string(defaults[d->from].key));
-  json_object_set_new(o, "path", st_json_path(place->path));
-  json_object_set_new(o, "status", json_string(letter));
-  json_object_set_new(o, "configuration", json_boolean(s->configuration));
-  if (s->group->secret)
-    json_object_set_new(o, "secret", json_true());
-  json_object_set_new(o, "words", st_json_words_each(&s->words));
-  if (s->patch.length > 0)
-    json_object_set_new(o, "diff", st_json_bytes(s->patch.data, s->patch.length));
-  return st_cli_json(o);
+  ST_AUTO_STRINGS words = {0};
+  ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER why = ST_BUFFER_INIT;
+  const struct st_change *of;
+  ST_AUTO_FREE char *a_words = st_format("as %s has it", place->package);
+  d->sides.a_words = a_words;
+  int patched = d->stat ? 0 : st_render_patch(&d->sides, g, &of, &patch, &why, err);
+  if (patched < 0 || find_words(d, g, unknown, patch.length > 0, &why, &words, err) < 0)
+    return -1;
+  find_default(d, place);
+  const struct st_deviation told = {
+      .package = &place->from,
+      .name = place->package,
+      .from = defaults[d->from].key,
+      .path = place->path,
+      .letter = g->letter,
+      .configuration = is_configuration(d, place->path),
+      .secret = g->secret,
+      .words = &words,
+      .patch = &patch,
+  };
+  return d->fn(d->arg, &told, err);
 }
 
-static int print_place(struct deviations *d, const struct place *place, const struct said *s)
-{
-  print_heading(d, place);
-  d->found++;
-  if (d->cli->json)
-    return print_json(d, place, s);
-  printf("  %c %s", s->group->letter, st_quote(place->path));
-  for (size_t i = 0; i < s->words.count; i++)
-    printf("%s%s", i == 0 ? ": " : ", ", s->words.items[i]);
-  printf("%s\n", s->configuration ? "  [configuration]" : "");
-  st_print_patch(d->cli, &s->patch);
-  return 0;
-}
-
-static int show_place(struct deviations *d, const struct place *place, struct st_group *g,
+static int tell_place(struct deviations *d, const struct place *place, struct st_group *g,
                       struct st_error *err)
 {
   struct unknown unknown;
-  ST_CLEANUP(said_clear) struct said s = {.group = g};
   if (compare(d, place, g, &unknown, err) < 0)
     return -1;
   if (g->count == 0 && !unknown.packaged && !unknown.secret)
     return 0;
-  return find_words(d, place, &unknown, &s, err) < 0 ? -1 : print_place(d, place, &s);
+  return tell(d, place, g, &unknown, err);
 }
 
-static void print_sum(const struct deviations *d)
+static int tell_all(struct deviations *d, struct st_error *err)
 {
-  const char *between = d->found > 0 ? "\n" : "";
-  if (d->cli->json) {
+  struct st_group g = {0};
+  int r = find_places(d, err);
+  for (size_t i = 0; r == 0 && i < d->count; i++) {
+    r = tell_place(d, &d->places[i], &g, err);
+    st_group_clear(&g);
+  }
+  st_group_free(&g);
+  return r;
+}
+
+int st_deviations_each(struct st_tracker *t, int64_t number, bool stat, st_deviation_fn *fn,
+                       void *arg, struct st_error *err)
+{
+  ST_CLEANUP(deviations_clear)
+  struct deviations d = {
+      .t = t,
+      .number = number,
+      .stat = stat,
+      .fn = fn,
+      .arg = arg,
+      .paths = st_set_new(),
+      .sides = {.t = t, .a = number, .b = number, .texts = st_packaged_texts_new(t)},
+  };
+  return tell_all(&d, err);
+}
+
+json_t *st_deviation_json(const struct st_deviation *d)
+{
+  const char letter[] = {d->letter, 0};
+  json_t *o = st_packaged_json(d->package);
+  json_object_set_new(o, "default", json_string(d->from));
+  json_object_set_new(o, "path", st_json_path(d->path));
+  json_object_set_new(o, "status", json_string(letter));
+  json_object_set_new(o, "configuration", json_boolean(d->configuration));
+  if (d->secret)
+    json_object_set_new(o, "secret", json_true());
+  json_object_set_new(o, "words", st_json_words_each(d->words));
+  if (d->patch->length > 0)
+    json_object_set_new(o, "diff", st_json_bytes(d->patch->data, d->patch->length));
+  return o;
+}
+
+/* ---- Printed ------------------------------------------------------------------------------------
+ */
+
+struct printing {
+  const struct st_cli *cli;
+  const struct st_deviation_options *options;
+  int64_t number, found, packages, unpackaged;
+  char *heading; /* the package that was printed last */
+};
+
+static int print_unpackaged(void *arg, const char *path)
+{
+  struct printing *p = arg;
+  p->unpackaged++;
+  if (!p->options->unpackaged)
+    return 0;
+  if (!p->cli->json)
+    return printf("%s\n", st_quote(path)) < 0 ? -1 : 0;
+  json_t *o = json_object();
+  json_object_set_new(o, "path", st_json_path(path));
+  json_object_set_new(o, "package", json_null());
+  return st_cli_json(o);
+}
+
+static const char *default_words(const char *key)
+{
+  size_t i = 0;
+  while (strcmp(defaults[i].key, key) != 0)
+    i++;
+  return defaults[i].words;
+}
+
+static void print_heading(struct printing *p, const struct st_deviation *d)
+{
+  if (p->heading && strcmp(p->heading, d->name) == 0)
+    return;
+  free(p->heading);
+  p->heading = st_strdup(d->name);
+  p->packages++;
+  if (!p->cli->json)
+    printf("%s%s (%s)\n", p->packages > 1 ? "\n" : "", d->name, default_words(d->from));
+}
+
+static int print_deviation(void *arg, const struct st_deviation *d, struct st_error *err)
+{
+  struct printing *p = arg;
+  (void)err;
+  print_heading(p, d);
+  p->found++;
+  if (p->cli->json)
+    return st_cli_json(st_deviation_json(d));
+  printf("  %c %s", d->letter, st_quote(d->path));
+  for (size_t i = 0; i < d->words->count; i++)
+    printf("%s%s", i == 0 ? ": " : ", ", d->words->items[i]);
+  printf("%s\n", d->configuration ? "  [configuration]" : "");
+  st_print_patch(p->cli, d->patch);
+  return 0;
+}
+
+static void print_sum(const struct printing *p)
+{
+  const char *between = p->found > 0 ? "\n" : "";
+  if (p->cli->json) {
     json_t *o = json_object();
-    json_object_set_new(o, "deviations", json_integer(d->found));
-    json_object_set_new(o, "packages", json_integer(d->packages));
-    json_object_set_new(o, "unpackaged", json_integer(d->unpackaged));
+    json_object_set_new(o, "deviations", json_integer(p->found));
+    json_object_set_new(o, "packages", json_integer(p->packages));
+    json_object_set_new(o, "unpackaged", json_integer(p->unpackaged));
     st_cli_json(o);
     return;
   }
-  printf("%s%" PRId64 " %s of %" PRId64 " %s at checkpoint %" PRId64 "\n", between, d->found,
-         d->found == 1 ? "deviation" : "deviations", d->packages,
-         d->packages == 1 ? "package" : "packages", d->number);
-  if (d->unpackaged > 0 && !d->options->unpackaged)
+  printf("%s%" PRId64 " %s of %" PRId64 " %s at checkpoint %" PRId64 "\n", between, p->found,
+         p->found == 1 ? "deviation" : "deviations", p->packages,
+         p->packages == 1 ? "package" : "packages", p->number);
+  if (p->unpackaged > 0 && !p->options->unpackaged)
     printf("%" PRId64 " tracked paths belong to no package (--unpackaged lists them)\n",
-           d->unpackaged);
+           p->unpackaged);
 }
 
 int st_render_deviations(struct st_tracker *t, const struct st_cli *cli, int64_t number,
                          const struct st_deviation_options *options, struct st_error *err)
 {
+  struct printing p = {.cli = cli, .options = options, .number = number};
   ST_CLEANUP(deviations_clear)
   struct deviations d = {
       .t = t,
-      .cli = cli,
-      .options = options,
       .number = number,
+      .stat = options->stat,
+      .fn = print_deviation,
+      .unpackaged = print_unpackaged,
+      .arg = &p,
       .paths = st_set_new(),
       .sides = {.t = t, .a = number, .b = number, .texts = st_packaged_texts_new(t)},
   };
-  struct st_group g = {0};
-  int r = find_places(&d, err);
-  for (size_t i = 0; r >= 0 && i < d.count; i++) {
-    r = show_place(&d, &d.places[i], &g, err);
-    st_group_clear(&g);
-  }
-  st_group_free(&g);
+  int r = tell_all(&d, err);
+  free(p.heading);
   if (r < 0)
     return -1;
-  print_sum(&d);
+  print_sum(&p);
   return 0;
 }

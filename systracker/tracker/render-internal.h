@@ -114,6 +114,48 @@ int st_render_patch(const struct st_patch_sides *sides, const struct st_group *g
 /* Prints it, coloured and safe on a terminal. */
 void st_print_patch(const struct st_cli *cli, const struct st_buffer *patch);
 
+/* ---- The history of a path: render-history.c ---------------------------------------------------
+ */
+
+/* What became of it with one checkpoint. */
+struct st_history_event {
+  const struct st_checkpoint *cp;
+  int64_t before; /* the checkpoint that it is counted from; 0: none */
+  const char *path;
+  const struct st_group *group;      /* finished */
+  const struct st_packaged *package; /* as it has the path, or had; NULL: not as packaged */
+};
+typedef int st_history_event_fn(void *arg, const struct st_history_event *event,
+                                struct st_error *err);
+/* Newest first; ends early when fn returns other than 0, with that. */
+int st_history_each(struct st_tracker *t, const char *path, bool times, st_history_event_fn *fn,
+                    void *arg, struct st_error *err);
+int st_history_words(struct st_tracker *t, const struct st_history_event *event, bool times,
+                     struct st_strings *ret, struct st_error *err);
+/* An array of what `log PATH` prints as lines. */
+json_t *st_history_json(struct st_tracker *t, const struct st_history_event *event, bool times);
+
+/* ---- Deviations: render-deviations.c -----------------------------------------------------------
+ */
+
+/* One path that is not as its package has it. */
+struct st_deviation {
+  const struct st_packaged *package;
+  const char *name; /* of the package, in words */
+  const char *from; /* what it is compared with: "package file", "package", "observed" */
+  const char *path;
+  char letter; /* M D T */
+  bool configuration, secret;
+  const struct st_strings *words;
+  const struct st_buffer *patch; /* empty: none */
+};
+typedef int st_deviation_fn(void *arg, const struct st_deviation *deviation, struct st_error *err);
+/* By package and path; `stat`: without the texts' differences. */
+int st_deviations_each(struct st_tracker *t, int64_t number, bool stat, st_deviation_fn *fn,
+                       void *arg, struct st_error *err);
+/* As `packages --deviations` prints it. */
+json_t *st_deviation_json(const struct st_deviation *deviation);
+
 /* A value as JSON; of a keyed id: "secret". */
 json_t *st_value_json(const struct st_column *column, const struct st_value *value);
 /* The key's columns as an object. */

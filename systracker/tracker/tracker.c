@@ -221,6 +221,32 @@ static struct st_tracker *new_tracker(void)
   return t;
 }
 
+static int add_secret(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  const struct st_value *v = fact->values;
+  (void)err;
+  if (v[1].type != ST_TEXT || v[1].u.bytes.length != 6 ||
+      memcmp(v[1].u.bytes.data, "secret", 6) != 0 || v[2].type != ST_BYTES)
+    return 0;
+  ST_AUTO_FREE char *pattern = st_memdup(v[2].u.bytes.data, v[2].u.bytes.length);
+  ST_AUTO_ERROR malformed = ST_ERROR_INIT; /* it matches nothing */
+  st_rules_add(arg, ST_RULE_TRACK, pattern, ST_CORE_RULE, NULL, &malformed);
+  return 0;
+}
+
+/* What the host calls a secret by now was none in earlier checkpoints, maybe: the latest one has
+ * the rules. */
+static int read_secret_rules(struct st_tracker *t, struct st_error *err)
+{
+  const struct st_catalog_table *table = st_catalog_table(t->catalog, ST_CORE_RULE);
+  int64_t latest = st_catalog_latest(t->catalog);
+  t->secret = st_rules_new();
+  if (!table || table->declaration.ncolumns < 3 || latest == 0 ||
+      st_catalog_held(t->catalog, latest) != ST_HELD)
+    return 0;
+  return st_catalog_each(t->catalog, latest, table, NULL, add_secret, t->secret, err);
+}
+
 /* Generic rendering needs no more than facts and contents. */
 static int open_archive(struct st_tracker *t, const struct st_tracker_options *options,
                         struct st_error *err)
@@ -235,7 +261,7 @@ static int open_archive(struct st_tracker *t, const struct st_tracker_options *o
   struct st_catalog_objects objects = {get_object, t->store};
   st_catalog_set_objects(t->catalog, &objects);
   st_inscope_bind(t);
-  return 0;
+  return read_secret_rules(t, err);
 }
 
 int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
@@ -323,14 +349,15 @@ void st_tracker_close(struct st_tracker *t)
     st_rules_free(t->identity);
   if (t->accounts)
     st_accounts_free(t->accounts);
-  if (t->conf)
+  if (t->conf) { /* with it came the log */
     st_conf_free(t->conf);
+    st_log_close();
+  }
   st_keys_wipe(&t->keys);
   close_fd(t->lock);
   close_fd(t->store_dir);
   close_fd(t->root);
   free(t->root_path);
   free(t->store_path);
-  st_log_close();
   free(t);
 }
