@@ -72,9 +72,11 @@ static bool proves_with(const struct st_keys *keys, const struct st_id *id, cons
   return st_id_equal(&is, id);
 }
 
-/* Whether bytes are the content of an id; a secret's needs one of our keys. */
-static bool proves(const struct st_store *store, const struct st_id *id, const char *data, size_t n)
+/* Whether the last bytes of a buffer are the content of an id; a secret's needs one of our keys. */
+static bool proves(const struct st_store *store, const struct st_id *id,
+                   const struct st_buffer *content, size_t start, size_t n)
 {
+  const char *data = n > 0 ? content->data + start : "";
   return proves_with(store->keys, id, data, n) ||
          (id->keyed && proves_with(store->also, id, data, n));
 }
@@ -117,7 +119,7 @@ static enum st_read decode_whole(struct reading *g, const struct st_record *reco
   } else if (st_zstd_decode(g->zstd, payload, length, NULL, record->raw, out, err) < 0) {
     return ST_READ_DAMAGED;
   }
-  if (proves(g->store, &record->id, out->data + start, record->raw))
+  if (proves(g->store, &record->id, out, start, record->raw))
     return ST_READ_OK;
   return damaged(err, "its content is not what its id says");
 }
@@ -137,7 +139,7 @@ static enum st_read decode_on(struct reading *g, const struct st_record *record,
   }
   if (st_zstd_decode(g->zstd, payload, length, &prefix, record->raw, out, err) < 0)
     return ST_READ_DAMAGED;
-  if (proves(g->store, &record->id, out->data + start, record->raw))
+  if (proves(g->store, &record->id, out, start, record->raw))
     return ST_READ_OK;
   return damaged(err, "its content is not what its id says");
 }
@@ -193,7 +195,7 @@ static enum st_read decode_part_of(struct reading *g, const struct st_record *re
   if (offset > content.length || record->raw > content.length - offset)
     return damaged(err, "its group ends before it");
   st_buffer_append(out, content.data + offset, record->raw);
-  if (!proves(g->store, &record->id, out->data + start, record->raw))
+  if (!proves(g->store, &record->id, out, start, record->raw))
     return damaged(err, "its content is not what its id says");
   st_decoded_keep(g->store, &group->record.id, &content);
   return ST_READ_OK;
@@ -210,7 +212,7 @@ static enum st_read decode_part(struct reading *g, const struct st_object_row *r
   if (st_number_decode((const uint8_t *)payload, record->stored, &offset) != (int)record->stored)
     return damaged(err, "it does not say where it begins");
   if (st_decoded_take(g->store, record->base, offset, record->raw, out) &&
-      proves(g->store, &record->id, out->data + start, record->raw))
+      proves(g->store, &record->id, out, start, record->raw))
     return ST_READ_OK;
   out->length = start;
   int n = st_store_find_base(g->store, record->id.keyed, record->base, row, groups, CANDIDATES_MAX,

@@ -3,7 +3,10 @@
 # build of its own by clang.  FUZZ_SECONDS: for each target.
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz-changeset \
-	tests/fuzz/fuzz-signature
+	tests/fuzz/fuzz-manifest \
+	tests/fuzz/fuzz-pack \
+	tests/fuzz/fuzz-signature \
+	tests/fuzz/fuzz-wire
 
 FUZZ_SOURCES = tests/fuzz/fuzz.c tests/fuzz/fuzz.h
 FUZZ_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
@@ -14,11 +17,23 @@ CLEANFILES += $(FUZZ_TARGETS)
 tests_fuzz_fuzz_changeset_SOURCES = tests/fuzz/fuzz-changeset.c $(FUZZ_SOURCES)
 tests_fuzz_fuzz_changeset_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_changeset_LDADD = libsystracker.la
+tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz-manifest.c $(FUZZ_SOURCES)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_manifest_LDADD = libsystracker.la
+tests_fuzz_fuzz_pack_SOURCES = tests/fuzz/fuzz-pack.c archive-sync/wire.c archive-sync/wire.h \
+	$(FUZZ_SOURCES)
+tests_fuzz_fuzz_pack_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_pack_LDADD = libsystracker.la
 tests_fuzz_fuzz_signature_SOURCES = tests/fuzz/fuzz-signature.c archive-sync/signature.c \
 	archive-sync/signature.h $(FUZZ_SOURCES)
 tests_fuzz_fuzz_signature_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_signature_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_signature_LDADD = libsystracker.la $(GNUTLS_LIBS)
+
+tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/fuzz-wire.c archive-sync/wire.c archive-sync/wire.h \
+	$(FUZZ_SOURCES)
+tests_fuzz_fuzz_wire_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_wire_LDADD = libsystracker.la
 
 EXTRA_DIST += tests/fuzz/run-fuzz
 fuzz = $(abs_top_srcdir)/build-fuzz
