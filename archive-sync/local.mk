@@ -19,6 +19,14 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 	archive-sync/archive.c archive-sync/archive.h \
 	archive-sync/gc.c \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
+	archive-sync/serve/fleet-file.c \
+	archive-sync/serve/fleet-hosts.c \
+	archive-sync/serve/fleet-internal.h \
+	archive-sync/serve/fleet-learn.c \
+	archive-sync/serve/fleet-names.c \
+	archive-sync/serve/fleet-prune.c \
+	archive-sync/serve/fleet-search.c \
+	archive-sync/serve/fleet.c archive-sync/serve/fleet.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
 	archive-sync/serve/view.c archive-sync/serve/view.h \
 	archive-sync/serve/view-changes.c \
@@ -56,6 +64,18 @@ uninstall-systracker-fetch:
 .PHONY: install-systracker-fetch uninstall-systracker-fetch
 
 if HAVE_CMOCKA
+check_PROGRAMS += archive-sync/serve/test-fleet
+archive_sync_serve_test_fleet_SOURCES = archive-sync/serve/test-fleet.c archive-sync/archive.c \
+	archive-sync/serve/fleet-file.c \
+	archive-sync/serve/fleet-hosts.c \
+	archive-sync/serve/fleet-learn.c \
+	archive-sync/serve/fleet-names.c \
+	archive-sync/serve/fleet-prune.c \
+	archive-sync/serve/fleet-search.c \
+	archive-sync/serve/fleet.c
+archive_sync_serve_test_fleet_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_fleet_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/serve/test-fleet
 check_PROGRAMS += archive-sync/test-archive
 archive_sync_test_archive_SOURCES = archive-sync/test-archive.c archive-sync/archive.c
 archive_sync_test_archive_CFLAGS = $(UNIT_CFLAGS)

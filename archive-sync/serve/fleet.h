@@ -14,8 +14,11 @@
 
 struct st_fleet;
 
-/* Opens it, makes it anew where need be, and brings it up to every catalog's head. */
+/* Opens it, makes it anew where need be, and brings it up to every catalog's head.  The server
+ * alone does so; other programs that change catalogs open it beside, with the archive's lock held:
+ * NULL where there is none. */
 int st_fleet_open(struct st_fleet **ret, struct st_archive *a, struct st_error *err);
+int st_fleet_open_beside(struct st_fleet **ret, struct st_archive *a, struct st_error *err);
 void st_fleet_close(struct st_fleet *f);
 ST_DEFINE_CLEANUP(struct st_fleet *, st_fleet_close)
 
@@ -28,15 +31,29 @@ struct st_fleet_head {
 bool st_fleet_head(struct st_fleet *f, const char *host, struct st_fleet_head *ret);
 
 /* Takes in what the catalog has beyond what is known of the host: after a commit, by the committer
- * alone; st_fleet_flush makes it durable (it may be lost without harm: opening catches up). */
+ * alone; st_fleet_flush makes it durable (it may be lost without harm: opening catches up).  Both
+ * with the archive's lock held, which is not let go between the two.  A catalog that was put aside
+ * as an older epoch, or pruned, is noticed.  The second one takes it from the changeset that was
+ * just applied: faster, and the same. */
 int st_fleet_learn(struct st_fleet *f, const char *host, struct st_catalog *c,
                    struct st_error *err);
+int st_fleet_learn_set(struct st_fleet *f, const char *host, struct st_catalog *c,
+                       const struct st_changeset *set, struct st_error *err);
 int st_fleet_flush(struct st_fleet *f, struct st_error *err);
 
 /* Whether some fact of this host, in any checkpoint and epoch, names the object. */
 bool st_fleet_names(struct st_fleet *f, const char *host, const struct st_id *id);
-/* Whether some package of this host, in any checkpoint, is this one. */
+/* Whether some package of this host, in any checkpoint, has the name, version and architecture of
+ * the kept file with this content.  A host says itself what it has installed: who did not prove
+ * that it has the file, too, may not read it for this. */
 bool st_fleet_has_package(struct st_fleet *f, const char *host, const char *digest_hex);
+
+/* A host is silent when no checkpoint of it was received for so long, and no other continues it. */
+#define ST_FLEET_SILENCE ((int64_t)36 * 3600)
+void st_fleet_set_silence(struct st_fleet *f, int64_t seconds); /* 0: that */
+/* The host is continued by another (access.db): said at the start of each, and when it comes to be
+ * so. */
+void st_fleet_continued(struct st_fleet *f, const char *host);
 
 /* ---- What the pages list ------------------------------------------------------------------------
  */
@@ -47,9 +64,12 @@ struct st_fleet_host {
   int64_t epoch, number, time; /* of the latest checkpoint; time: seconds since 1970 */
   int64_t received;            /* when the server took it */
   bool incomplete, silent;
-  int64_t packages, deviations, files; /* of the latest */
-  int64_t bytes;                       /* of what it alone names, about */
-  const char *nights; /* changes of the last 30 nights, "3,0,12,...": oldest first */
+  int64_t packages;   /* of the latest, installed */
+  int64_t deviations; /* facts that it has stored of paths */
+  int64_t files;      /* paths that these are of */
+  int64_t bytes;      /* that its catalog and chain take */
+  const char *nights; /* changes of the last 30 days (UTC), "3,0,12,...": oldest first, the last is
+                       * the day of the latest; the baseline's do not count */
 };
 struct st_fleet_query {
   const char *match; /* in name or id; NULL: all */

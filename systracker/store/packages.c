@@ -235,6 +235,28 @@ static int read_top(struct st_packages *p, DIR *d, struct st_error *err)
   return errno ? st_fail(err, errno, "cannot read the packages (" ST_PACKAGES_DIR ")") : 0;
 }
 
+int st_package_by_digest(int store_dirfd, const uint8_t digest[ST_DIGEST_SIZE],
+                         int (*fn)(void *arg, const struct st_package *package), void *arg)
+{
+  char hex[HEX + 1], folder[] = "ab";
+  st_hex(hex, digest, ST_DIGEST_SIZE);
+  memcpy(folder, hex, 2);
+  ST_AUTO_FREE char *path = st_format(ST_PACKAGES_DIR "/%s", folder);
+  int fd = openat(store_dirfd, path, DIR_FLAGS), r = 0;
+  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  for (struct dirent *e; d && r == 0 && (e = readdir(d));) {
+    struct st_package item = {0};
+    struct stat st;
+    if (strncmp(e->d_name, hex, HEX) == 0 && parse_name(&item, folder, e->d_name) &&
+        !fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode)) {
+      item.size = (uint64_t)st.st_size;
+      r = fn(arg, &item);
+    }
+    package_clear(&item);
+  }
+  return r;
+}
+
 int st_packages_open(struct st_packages **ret, int store_dirfd, struct st_error *err)
 {
   ST_CLEANUP(st_packages_closep) struct st_packages *p = st_calloc(1, sizeof *p);

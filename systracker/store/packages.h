@@ -50,6 +50,10 @@ const struct st_package *st_packages_find_repacked(const struct st_packages *p, 
  * like it put together again or not; NULL: there are no more. */
 const struct st_package *st_packages_next(const struct st_packages *p,
                                           const struct st_package *package);
+/* Calls fn for each kept file of that content, without reading the whole folder; ends early when it
+ * returns other than 0, with that. */
+int st_package_by_digest(int store_dirfd, const uint8_t digest[ST_DIGEST_SIZE],
+                         int (*fn)(void *arg, const struct st_package *package), void *arg);
 /* The n-th by name, version (as text), architecture and digest; NULL past the end. */
 const struct st_package *st_packages_at(const struct st_packages *p, size_t n);
 
