@@ -12,6 +12,7 @@
 
 #define ST_WIRE_PROTOCOL 1
 #define ST_WIRE_IDS_MAX 4096                       /* in one question */
+#define ST_WIRE_RECORDS_MAX 65536                  /* in one request */
 #define ST_WIRE_PACK_MAX ((uint64_t)64 << 20)      /* bytes of records in one request */
 #define ST_WIRE_CHANGESET_MAX ((uint64_t)64 << 20) /* of a changeset as it travels */
 #define ST_WIRE_BODY_MAX ((uint64_t)256 << 20)     /* of its uncompressed body */

@@ -232,6 +232,8 @@ struct apply {
   int64_t latest; /* before it */
   struct st_checkpoint cp;
   struct st_snapshot *snapshot; /* NULL: the body tells what changed */
+  st_body_fn *check;            /* may be NULL */
+  void *arg;
 };
 
 static const struct st_catalog_table *table_of(void *arg, const char *name)
@@ -275,6 +277,8 @@ static int apply_row(void *arg, const struct st_body_row *row, struct st_error *
 {
   struct apply *a = arg;
   struct st_table_full *t = st_full(row->table);
+  if (a->check && a->check(a->arg, row, err) < 0)
+    return -1;
   int is_new = a->snapshot ? st_snapshot_row(a->snapshot, row, err) : 1;
   int ended = is_new > 0 ? end_row(a, t, row->values, err) : is_new;
 
@@ -306,6 +310,8 @@ static int apply_rows(struct apply *a, struct st_error *err)
 
   a->snapshot = s;
   if (st_body_read(body->data ? body->data : "", body->length, table_of, apply_row, a, err) < 0)
+    return -1;
+  if (a->check && a->check(a->arg, NULL, err) < 0)
     return -1;
   a->snapshot = NULL;
   return s ? st_snapshot_end(s, apply_end, a, err) : 0;
@@ -447,8 +453,14 @@ static void undo(struct st_catalog *c)
 
 int st_catalog_apply(struct st_catalog *c, const struct st_changeset *set, struct st_error *err)
 {
+  return st_catalog_apply_checked(c, set, NULL, NULL, err);
+}
+
+int st_catalog_apply_checked(struct st_catalog *c, const struct st_changeset *set,
+                             st_body_fn *check, void *arg, struct st_error *err)
+{
   ST_AUTO_ERROR late = ST_ERROR_INIT;
-  struct apply a = {.c = c, .set = set};
+  struct apply a = {.c = c, .set = set, .check = check, .arg = arg};
   struct st_header h;
 
   if (!c->writer || c->scanning)

@@ -82,6 +82,11 @@ int st_changeset_read_after(struct st_catalog *c, int64_t after, int64_t number,
  * root has to do); or it is refused and nothing has changed.  Objects that it names have to be
  * durable before.  Tables that were asked for before this are not valid after it. */
 int st_catalog_apply(struct st_catalog *c, const struct st_changeset *set, struct st_error *err);
+/* The same, where `check` is shown every row of the body before it is taken, and NULL at their end:
+ * a negative number refuses the checkpoint.  Where a failure is not that of the changeset, but of
+ * the disk or the catalog, the error has a code. */
+int st_catalog_apply_checked(struct st_catalog *c, const struct st_changeset *set,
+                             st_body_fn *check, void *arg, struct st_error *err);
 
 /* The declarations in effect at a checkpoint, as CBOR: what a header's `declarations` is the digest
  * of. */

@@ -22,7 +22,12 @@ static const char *const texts[ST_FIXED_STATEMENTS] = {
 
 int st_sql_fail(struct st_catalog *c, const char *what, struct st_error *err)
 {
-  return st_fail(err, 0, "%s: %s (%s)", what, sqlite3_errmsg(c->db), c->name);
+  int code = sqlite3_errcode(c->db) & 0xff;
+
+  st_fail(err, 0, "%s: %s (%s)", what, sqlite3_errmsg(c->db), c->name);
+  if (err && code != SQLITE_CONSTRAINT && code != SQLITE_MISMATCH && code != SQLITE_TOOBIG)
+    err->code = EIO; /* not what was to be written is wrong, but the file or the disk */
+  return -1;
 }
 
 int st_sql_exec(struct st_catalog *c, const char *sql, struct st_error *err)

@@ -216,6 +216,39 @@ int st_store_import(struct st_store *store, const struct st_parcel *parcel, stru
                                 parcel->payload.data ? parcel->payload.data : "", err);
 }
 
+int st_store_import_proved(struct st_store *store, const struct st_parcel *parcel,
+                           struct st_error *err)
+{
+  struct st_object_row row;
+  if (!store->write || parcel->record.has_base)
+    return st_fail(err, 0, "cannot keep an object: it is not proved, or the store is read");
+  if (check_form(parcel, err) < 0)
+    return st_wrap(err, "an object was not taken");
+  if (find(store, &parcel->record.id, &row))
+    return 0;
+  return st_store_append_record(store, &parcel->record,
+                                parcel->payload.data ? parcel->payload.data : "", err);
+}
+
+int st_store_prove_parcel(struct st_store *store, const struct st_parcel *parcel,
+                          struct st_error *err)
+{
+  return prove(store, parcel, err);
+}
+
+int st_store_begin_so(struct st_store *store, uint8_t keyed,
+                      const uint8_t prefix[ST_RECORD_BASE_SIZE], struct st_id *ret, int max,
+                      struct st_error *err)
+{
+  struct st_object_row rows[16];
+  if (max > (int)ST_COUNT(rows))
+    max = ST_COUNT(rows);
+  int n = st_store_find_base(store, keyed, prefix, NULL, rows, max, err);
+  for (int i = 0; i < n; i++)
+    ret[i] = rows[i].record.id;
+  return n;
+}
+
 /* ---- From one to another -----------------------------------------------------------------------
  */
 

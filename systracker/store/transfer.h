@@ -42,6 +42,18 @@ int st_store_export_alone(struct st_store *store, const struct st_id *id, struct
  * come from a stranger. */
 int st_store_import(struct st_store *store, const struct st_parcel *parcel, struct st_error *err);
 
+/* The same of a parcel that st_store_prove_parcel, or the caller, has proved: no delta.  Where the
+ * object is there already, nothing is done. */
+int st_store_import_proved(struct st_store *store, const struct st_parcel *parcel,
+                           struct st_error *err);
+/* Proves it as st_store_import does, and keeps nothing; a reader will do. */
+int st_store_prove_parcel(struct st_store *store, const struct st_parcel *parcel,
+                          struct st_error *err);
+/* Objects whose ids begin so, `max` at most: what a delta may name by that.  Returns how many. */
+int st_store_begin_so(struct st_store *store, uint8_t keyed,
+                      const uint8_t prefix[ST_RECORD_BASE_SIZE], struct st_id *ret, int max,
+                      struct st_error *err);
+
 /* Calls fn with each object that the one given is, or may be, a delta of, or a list of: none when
  * it is whole. Ends early when fn returns other than 0, with that. */
 typedef int st_object_fn(void *arg, const struct st_id *id, struct st_error *err);
