@@ -46,6 +46,15 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
 archive_sync_systracker_archive_LDADD = libsystracker.la \
 	$(MHD_LIBS) $(GNUTLS_LIBS) $(ARGON2_LIBS) $(LIBGIT2_LIBS)
 
+# The style sheet becomes a string of the program.
+EXTRA_DIST += archive-sync/serve/style.css
+BUILT_SOURCES = archive-sync/serve/style.inc
+CLEANFILES += archive-sync/serve/style.inc
+archive-sync/serve/style.inc: archive-sync/serve/style.css
+	$(AM_V_GEN)$(MKDIR_P) archive-sync/serve && \
+	sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' \
+	  $(srcdir)/archive-sync/serve/style.css >$@.new && mv $@.new $@
+
 dist_man_MANS += archive-sync/systracker-archive.8 archive-sync/systracker-fetch.8 \
 	archive-sync/systracker-sync.8
 
@@ -86,6 +95,12 @@ archive_sync_serve_test_html_SOURCES = archive-sync/serve/test-html.c archive-sy
 archive_sync_serve_test_html_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_html_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-html
+check_PROGRAMS += archive-sync/serve/test-command
+archive_sync_serve_test_command_SOURCES = archive-sync/serve/test-command.c \
+	archive-sync/serve/command.c
+archive_sync_serve_test_command_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_command_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/serve/test-command
 check_PROGRAMS += archive-sync/serve/test-view
 archive_sync_serve_test_view_SOURCES = archive-sync/serve/test-view.c archive-sync/archive.c \
 	archive-sync/serve/view.c \

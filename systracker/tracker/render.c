@@ -96,7 +96,7 @@ static int print_stat(struct render *r, const char *name, struct st_error *err)
   return 0;
 }
 
-static const char *letter_word(char letter)
+const char *st_render_letter(char letter)
 {
   return letter == 'A'   ? "added"
          : letter == 'D' ? "deleted"
@@ -114,7 +114,7 @@ static int print_full(struct render *r, const char *name, struct st_error *err)
   int patched = r->options->patch ? st_render_patch(&r->sides, g, &of, &patch, &why, err) : 0;
   if (patched < 0 || group_words(r, patched && patch.length > 0, &words, err) < 0)
     return -1;
-  printf("%s%s%s %s\n", letter_colour(r, g->letter), letter_word(g->letter),
+  printf("%s%s%s %s\n", letter_colour(r, g->letter), st_render_letter(g->letter),
          r->cli->colour ? "\033[m" : "", name);
   for (size_t i = 0; i < words.count; i++)
     printf("  %s\n", words.items[i]);

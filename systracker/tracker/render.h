@@ -40,6 +40,8 @@ int st_render_deviations(struct st_tracker *t, const struct st_cli *cli, int64_t
  * appends, without a newline.  Nothing appended: nothing to show (quiet columns only). */
 int st_render_words(struct st_tracker *t, const struct st_change *change, bool times,
                     struct st_buffer *out, struct st_error *err);
+/* "added", "deleted", "changed", "retyped": A D M T. */
+const char *st_render_letter(char letter);
 /* A value as people read it; of a keyed id: "secret". */
 void st_render_value(const struct st_column *column, const struct st_value *value,
                      struct st_buffer *out);
