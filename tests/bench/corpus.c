@@ -6,6 +6,7 @@
  *   corpus small DIR COUNT           makes COUNT small files
  *   corpus change DIR ROUND COUNT    appends a line to COUNT files, and names them
  *   corpus night DIR NUMBER          what happens to an /etc in a day
+ *   corpus fleet DIR NUMBER          the /etc that a made-up fleet has (0), or ten changes to it
  *
  * DIR is changed by all but the first: they refuse one that has no file BENCH-SCRATCH beside it.
  */
@@ -311,6 +312,83 @@ static int live_a_day(const char *dir, uint64_t number_of)
   return 0;
 }
 
+/* ---- fleet
+ * ---------------------------------------------------------------------------------------
+ */
+
+/* 10 folders with 40 files each: entry and digest of each, and in DIR/kept half of them with their
+ * content, are 1,010 facts. */
+#define FLEET_FOLDERS 10
+#define FLEET_FILES 20
+
+static char *fleet_path(const char *dir, const char *part, size_t n)
+{
+  return st_format("%s/%s/%02zu/service-%02zu.conf", dir, part, n / FLEET_FILES, n % FLEET_FILES);
+}
+
+static void fleet_folder(const char *dir, const char *part, uint64_t *state)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  for (size_t i = 0; i < (size_t)FLEET_FOLDERS * FLEET_FILES; i++) {
+    ST_AUTO_FREE char *path = fleet_path(dir, part, i);
+    ST_AUTO_FREE char *folder = st_memdup(path, (size_t)(strrchr(path, '/') - path));
+    if (i % FLEET_FILES == 0)
+      make_dir(folder);
+    st_buffer_clear(&text);
+    add_words(&text, state, 4 + below(state, 40));
+    write_file(path, O_EXCL, text.data, text.length);
+  }
+}
+
+/* The file that is another on each host: the simulator puts the host's id in place of the zeros. */
+static void write_own(const char *dir, uint64_t number_of)
+{
+  ST_AUTO_FREE char *path = st_format("%s/kept/own", dir);
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  st_buffer_printf(&text, "host %032d, night %06" PRIu64 "\n", 0, number_of);
+  write_file(path, O_TRUNC, text.data, text.length);
+}
+
+static void append_line(const char *path, uint64_t number_of)
+{
+  ST_AUTO_FREE char *line = st_format("changed = %" PRIu64 "\n", number_of);
+  write_file(path, O_APPEND, line, strlen(line));
+}
+
+/* Ten facts: entry, digest and content of the host's own file and of another; entry and digest of
+ * one whose content is not kept; two modes. */
+static void fleet_night(const char *dir, uint64_t number_of)
+{
+  uint64_t state = number_of, files = FLEET_FOLDERS * FLEET_FILES;
+  ST_AUTO_FREE char *kept = fleet_path(dir, "kept", below(&state, files));
+  ST_AUTO_FREE char *other = fleet_path(dir, "other", below(&state, files / 2));
+  write_own(dir, number_of);
+  append_line(kept, number_of);
+  append_line(other, number_of);
+  for (size_t i = 0; i < 2; i++) {
+    ST_AUTO_FREE char *path = fleet_path(dir, "other", files / 2 + (2 * number_of + i) % 50);
+    struct stat st;
+    if (stat(path, &st) < 0 || chmod(path, (st.st_mode & 07777) ^ 020) < 0)
+      die("cannot change", path);
+  }
+}
+
+static int fleet(const char *dir, uint64_t number_of)
+{
+  ST_AUTO_FREE char *kept = st_format("%s/kept", dir), *other = st_format("%s/other", dir);
+  uint64_t state = 1;
+  if (number_of > 0) {
+    fleet_night(dir, number_of);
+    return 0;
+  }
+  make_dir(kept);
+  make_dir(other);
+  write_own(dir, 0);
+  fleet_folder(dir, "kept", &state);
+  fleet_folder(dir, "other", &state);
+  return 0;
+}
+
 /* ---- What is asked for ----------------------------------------------------------------------- */
 
 static void check_scratch(const char *dir)
@@ -333,6 +411,8 @@ int main(int argc, char **argv)
     return change(argv[2], number(argv[3]), number(argv[4]));
   if (argc == 4 && strcmp(what, "night") == 0)
     return live_a_day(argv[2], number(argv[3]));
-  fputs("usage: corpus select|small|change|night DIR ...\n", stderr);
+  if (argc == 4 && strcmp(what, "fleet") == 0)
+    return fleet(argv[2], number(argv[3]));
+  fputs("usage: corpus select|small|change|night|fleet DIR ...\n", stderr);
   return ST_EXIT_TROUBLE;
 }

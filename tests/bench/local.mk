@@ -4,6 +4,8 @@ bench_helpers = \
 	tests/bench/corpus \
 	tests/bench/dpkg-floor \
 	tests/bench/dpkg-read \
+	tests/bench/fleet/fleet-simulator \
+	tests/bench/fleet/http-floor \
 	tests/bench/floor \
 	tests/bench/measure \
 	tests/bench/report
@@ -16,6 +18,18 @@ tests_bench_dpkg_read_SOURCES = tests/bench/dpkg-read.c \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES)
 tests_bench_dpkg_read_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(LIBARCHIVE_CFLAGS)
 tests_bench_dpkg_read_LDADD = $(GCRYPT_LIBS) -ldl -lpthread
+tests_bench_fleet_fleet_simulator_SOURCES = \
+	tests/bench/fleet/clone.c tests/bench/fleet/clone.h \
+	tests/bench/fleet/crew.c tests/bench/fleet/crew.h \
+	tests/bench/fleet/fleet-simulator.c \
+	tests/bench/fleet/link.c tests/bench/fleet/link.h \
+	tests/bench/fleet/talk.c tests/bench/fleet/talk.h \
+	tests/bench/fleet/template.c tests/bench/fleet/template.h \
+	archive-sync/signature.c archive-sync/signature.h \
+	archive-sync/wire.c archive-sync/wire.h
+tests_bench_fleet_fleet_simulator_LDADD = libsystracker.la $(GNUTLS_LIBS)
+tests_bench_fleet_http_floor_SOURCES = tests/bench/fleet/http-floor.c
+tests_bench_fleet_http_floor_LDADD = libsystracker.la $(MHD_LIBS)
 tests_bench_floor_SOURCES = tests/bench/floor.c
 tests_bench_floor_LDADD = libsystracker.la
 tests_bench_measure_SOURCES = tests/bench/measure.c
