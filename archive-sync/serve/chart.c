@@ -71,6 +71,9 @@ void st_page_chart(struct st_html *h, const char *text)
   st_html_close(h, "svg");
   st_html_open(h, "span");
   st_html_attr(h, "class", "said");
-  st_html_printf(h, " %" PRId64 " in %zu nights, at most %" PRId64, sum, n, most);
+  if (sum == 0)
+    st_html_printf(h, "none in %zu nights", n);
+  else
+    st_html_printf(h, "%" PRId64 ", at most %" PRId64 " a night", sum, most);
   st_html_close(h, "span");
 }

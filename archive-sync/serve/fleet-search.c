@@ -220,7 +220,7 @@ static int check_text(const char *text, struct st_error *err)
 {
   size_t n = strlen(text);
   if (n == 0 || n > SEARCH_MAX)
-    return st_fail(err, 0, "there is nothing to search for, or too much");
+    return st_refuse(err, "there is nothing to search for, or too much");
   return 0;
 }
 
@@ -311,8 +311,8 @@ static int parse_wanted(const char *text, struct wanted *ret, struct st_error *e
   rest += strlen(ret->version);
   rest += strspn(rest, " \t");
   if (n == 0 || *rest || (ret->relation == ANY) != (*ret->version == 0))
-    return st_fail(err, 0, "NAME, or NAME and one of < <= = >= > and a version, is a package (%s)",
-                   st_quote(text));
+    return st_refuse(err, "NAME, or NAME and one of < <= = >= > and a version, is a package (%s)",
+                     st_quote(text));
   return 0;
 }
 
@@ -407,8 +407,8 @@ static int parse_digits(const char *hex, struct digits *ret, struct st_error *er
   char low[2 * ST_DIGEST_SIZE + 1], high[2 * ST_DIGEST_SIZE + 1];
   size_t n = strlen(hex);
   if (n < DIGITS_LEAST || n >= sizeof(low) || strspn(hex, "0123456789abcdefABCDEF") != n)
-    return st_fail(err, 0, "%d to %d hexadecimal digits begin a digest (%s)", DIGITS_LEAST,
-                   2 * ST_DIGEST_SIZE, st_quote(hex));
+    return st_refuse(err, "%d to %d hexadecimal digits begin a digest (%s)", DIGITS_LEAST,
+                     2 * ST_DIGEST_SIZE, st_quote(hex));
   memset(low, '0', sizeof(low) - 1);
   memset(high, 'f', sizeof(high) - 1);
   low[sizeof(low) - 1] = high[sizeof(high) - 1] = 0;

@@ -65,8 +65,9 @@ static void write_logout(struct st_html *h, const struct st_request *r)
   st_html_open(h, "li");
   st_frame_form(h, r, &to);
   st_html_open(h, "button");
-  st_html_text(h, "Log out ");
+  st_html_text(h, "Log out (");
   st_html_bytes(h, r->who.user, strlen(r->who.user));
+  st_html_text(h, ")");
   st_html_close(h, "form");
   st_html_close(h, "li");
 }

@@ -53,6 +53,23 @@ static void write_digest(struct st_html *h, const struct st_view_entry *e)
   st_html_close(h, "dd");
 }
 
+/* What people ask for first; the other columns are folded. */
+static bool is_first(const struct st_view_column *column)
+{
+  static const char *const names[] = {"type", "mode", "owner", "group", "size", "mtime", "target"};
+  for (size_t i = 0; i < ST_COUNT(names); i++)
+    if (strcmp(column->name, names[i]) == 0)
+      return true;
+  return false;
+}
+
+static void write_columns(struct st_html *h, const struct st_view_entry *e, bool first)
+{
+  for (size_t i = 0; i < e->ncolumns; i++)
+    if (is_first(&e->columns[i]) == first)
+      st_page_fact(h, e->columns[i].name, e->columns[i].value);
+}
+
 static void write_entry(struct st_html *h, const struct st_view_entry *e)
 {
   st_html_open(h, "dl");
@@ -62,14 +79,20 @@ static void write_entry(struct st_html *h, const struct st_view_entry *e)
   st_page_fact(h, "Package", e->package);
   if (e->present && e->package)
     st_page_fact(h, "As packaged", e->expected ? "yes" : "no: it deviates");
-  for (size_t i = 0; i < e->ncolumns; i++)
-    st_page_fact(h, e->columns[i].name, e->columns[i].value);
+  write_columns(h, e, true);
   write_digest(h, e);
   if (e->secret)
     st_page_fact(h, "Content", "a secret: it is sealed, and not shown");
   else if (e->present && e->type == 'f')
     st_page_fact(h, "Content kept in", e->source ? e->source : "nowhere");
   st_html_close(h, "dl");
+  if (e->ncolumns > 0) {
+    st_html_open(h, "details");
+    st_html_element(h, "summary", "All else that is known");
+    st_html_open(h, "dl");
+    write_columns(h, e, false);
+    st_html_close(h, "details");
+  }
 }
 
 static int write_content(struct st_html *h, struct st_hostview *v, int64_t number, const char *path,

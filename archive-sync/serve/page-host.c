@@ -32,11 +32,41 @@ static int write_known(void *arg, const struct st_fleet_host *host, struct st_er
   st_page_fact(h, "Latest", state);
   st_page_fact(h, "Holds", holds);
   st_page_fact(h, "Of it alone", size);
-  st_html_element(h, "dt", "Nights");
+  st_html_element(h, "dt", "Changes, 30 nights");
   st_html_open(h, "dd");
   st_page_chart(h, host->nights);
   st_html_close(h, "dd");
   return 0;
+}
+
+static void write_other(struct st_html *h, const char *term, const char *host)
+{
+  ST_AUTO_LINK to = {0};
+  if (!*host)
+    return;
+  st_page_link_host(&to, host);
+  st_html_element(h, "dt", term);
+  st_html_open(h, "dd");
+  st_html_anchor(h, &to, host);
+  st_html_close(h, "dd");
+}
+
+static void write_access(struct st_request *r, struct timeline *p)
+{
+  struct st_access_host host;
+  if (!st_access_host(r->server->access, p->view->host, &host))
+    return;
+  ST_AUTO_FREE char *state =
+      st_format("%s%s%s", st_host_state_name(host.state), *host.by ? ", by " : "", host.by);
+  ST_AUTO_FREE char *twin =
+      host.twins > 0 ? st_format("used by two machines, at %s and %s: one is a copy, and needs a "
+                                 "key of its own",
+                                 host.address, host.twin)
+                     : NULL;
+  st_page_fact(&p->h, "Here", state);
+  st_page_fact(&p->h, "Key", twin);
+  write_other(&p->h, "Continues", host.continues);
+  write_other(&p->h, "Continued by", host.continued);
 }
 
 static int write_facts(struct st_request *r, struct timeline *p, struct st_error *err)
@@ -44,6 +74,7 @@ static int write_facts(struct st_request *r, struct timeline *p, struct st_error
   st_html_open(&p->h, "dl");
   st_page_fact(&p->h, "Identity", p->view->host);
   int known = st_fleet_host(r->server->fleet, p->view->host, write_known, &p->h, err);
+  write_access(r, p);
   st_html_close(&p->h, "dl");
   return known < 0 ? -1 : 0;
 }

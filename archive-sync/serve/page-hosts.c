@@ -74,6 +74,59 @@ static void write_form(struct hosts *p)
   st_html_close(&p->h, "form");
 }
 
+/* ---- What needs somebody ------------------------------------------------------------------------
+ */
+
+#define TWINS_MAX 20 /* so many are named */
+
+struct notices {
+  struct hosts *p;
+  size_t pending, twins;
+};
+
+static void write_twins(struct st_html *h, const struct st_access_host *host)
+{
+  ST_AUTO_LINK to = {0};
+  st_page_link_host(&to, host->id);
+  st_html_open(h, "p");
+  st_html_classed(h, "strong", "warn", "Two machines use one key: ");
+  st_html_anchor(h, &to, host->id);
+  st_html_printf(h, ", at %s and %s, last on ", host->address, host->twin);
+  st_frame_time(h, host->twins);
+  st_html_text(h, ". One of them is a copy: it needs a key of its own.");
+  st_html_close(h, "p");
+}
+
+static int take_notice(void *arg, const struct st_access_host *host, struct st_error *err)
+{
+  (void)err;
+  struct notices *n = arg;
+  struct st_request *r = n->p->r;
+  if (host->state == ST_HOST_PENDING && r->who.role >= ST_ROLE_OPERATOR)
+    n->pending += st_access_may_operate(r->server->access, &r->who, host->id);
+  if (host->twins > 0 && st_access_may_see(r->server->access, &r->who, host->id) &&
+      n->twins++ < TWINS_MAX)
+    write_twins(&n->p->h, host);
+  return 0;
+}
+
+static int write_notices(struct hosts *p, struct st_error *err)
+{
+  struct notices n = {.p = p};
+  if (st_access_hosts(p->r->server->access, -1, take_notice, &n, err) < 0)
+    return -1;
+  if (n.pending == 0)
+    return 0;
+  ST_AUTO_LINK to = {0};
+  ST_AUTO_FREE char *text = st_format(
+      n.pending == 1 ? "%zu host waits for approval" : "%zu hosts wait for approval", n.pending);
+  st_link_to(&to, "/admin");
+  st_html_open(&p->h, "p");
+  st_html_anchor(&p->h, &to, text);
+  st_html_close(&p->h, "p");
+  return 0;
+}
+
 /* ---- The table ----------------------------------------------------------------------------------
  */
 
@@ -101,8 +154,12 @@ static void begin_table(struct hosts *p)
 {
   static const struct {
     const char *text, *sort;
-  } heads[] = {{"Host", "name"},      {"State", "silent"}, {"Last checkpoint", "age"},
-               {"Nights", "changes"}, {"Packages", NULL},  {"Deviations", NULL},
+  } heads[] = {{"Host", "name"},
+               {"State", "silent"},
+               {"Last checkpoint", "age"},
+               {"Changes, 30 nights", "changes"},
+               {"Packages", NULL},
+               {"Deviations", NULL},
                {"Size", "size"}};
   st_html_open(&p->h, "table");
   st_html_attr(&p->h, "class", "blocks hosts");
@@ -134,16 +191,34 @@ static void write_name(struct hosts *p, const struct st_fleet_host *host)
   st_html_close(&p->h, "th");
 }
 
+static void write_warning(struct hosts *p, const char *words, bool *any)
+{
+  if (*any)
+    st_html_text(&p->h, ", ");
+  *any = true;
+  st_html_classed(&p->h, "strong", "warn", words);
+}
+
 static void write_state(struct hosts *p, const struct st_fleet_host *host)
 {
+  struct st_access_host access = {0};
+  bool any = false;
+  st_access_host(p->r->server->access, host->id, &access);
   st_page_cell(&p->h, "State");
   if (host->silent)
-    st_html_classed(&p->h, "strong", "warn", "silent");
-  if (host->silent && host->incomplete)
-    st_html_text(&p->h, ", ");
+    write_warning(p, "silent", &any);
   if (host->incomplete)
-    st_html_classed(&p->h, "strong", "warn", "incomplete");
-  if (!host->silent && !host->incomplete)
+    write_warning(p, "incomplete", &any);
+  if (access.twins > 0)
+    write_warning(p, "two machines use its key", &any);
+  if (*access.continued) {
+    ST_AUTO_LINK to = {0};
+    st_page_link_host(&to, access.continued);
+    st_html_text(&p->h, any ? ", " : "");
+    any = true;
+    st_html_anchor(&p->h, &to, "continued by another");
+  }
+  if (!any)
     st_html_text(&p->h, host->number > 0 ? "well" : "nothing yet");
   st_html_close(&p->h, "td");
 }
@@ -182,7 +257,7 @@ static int write_host(void *arg, const struct st_fleet_host *host, struct st_err
   write_name(p, host);
   write_state(p, host);
   write_latest(p, host);
-  st_page_cell(&p->h, "Nights");
+  st_page_cell(&p->h, "Changes, 30 nights");
   st_page_chart(&p->h, host->nights);
   st_html_close(&p->h, "td");
   write_number(p, "Packages", host->packages);
@@ -204,6 +279,8 @@ int st_page_hosts(struct st_request *r, struct st_error *err)
   read_query(&p);
   link_list(&base, &p.query);
   p.h = st_frame_begin(r, "Hosts");
+  if (write_notices(&p, err) < 0)
+    return -1;
   write_form(&p);
   begin_table(&p);
   if (st_fleet_hosts(r->server->fleet, &p.query, write_host, &p, &total, err) < 0)

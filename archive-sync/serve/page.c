@@ -303,7 +303,10 @@ void st_page_restore(struct st_html *h, struct st_request *r, const char *host, 
   st_html_open(h, "details");
   st_html_attr(h, "class", "restore");
   st_html_flag(h, "open");
-  st_html_element(h, "summary", "The command that restores this");
+  st_html_open(h, "summary");
+  st_html_printf(h, "The command that restores %s as of checkpoint %" PRId64,
+                 path ? "the path" : "everything", number);
+  st_html_close(h, "summary");
   write_command(h, command);
   st_html_open(h, "p");
   st_html_text(h, "On the host itself, as root; with ");
