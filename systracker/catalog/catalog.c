@@ -71,6 +71,9 @@ static int open_database(struct st_catalog *c, bool immutable, struct st_error *
   c->db = NULL;
   if (sqlite3_open_v2(uri, &c->db, flags, NULL) != SQLITE_OK)
     return st_sql_fail(c, "cannot open the catalog", err);
+  /* Statements are not planned again for each value that is bound: no statistics would tell more.
+   */
+  sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
   sqlite3_busy_timeout(c->db, 10000); /* ms; another program's checkpoint of the WAL is short */
   /* 32 MiB at most, as they are needed: the pages that a first checkpoint fills all the time stay.
    */

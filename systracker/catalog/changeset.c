@@ -52,15 +52,14 @@ static void begun_sql(struct st_buffer *sql, const struct st_table_full *t, bool
 }
 
 /* Whether most paths have a row that began. */
-static int begun_most(struct st_catalog *c, int64_t since, const struct st_table_full *t,
-                      struct st_error *err)
+static int begun_most(struct st_catalog *c, const struct st_table_full *t, struct st_error *err)
 {
   ST_AUTO_FREE char *sql = st_format("SELECT 4 * (SELECT count(*) FROM \"%s\") >"
                                      " (SELECT count(*) FROM path)",
                                      t->pub.name);
   int64_t most = 0;
 
-  if (since == 0 && st_is_entry(t) && st_sql_number(c, sql, 0, &most, err) < 0)
+  if (st_is_entry(t) && st_sql_number(c, sql, 0, &most, err) < 0)
     return -1;
   return most != 0;
 }
@@ -75,30 +74,61 @@ static int read_key_columns(struct st_catalog *c, sqlite3_stmt *s, const struct 
   return r;
 }
 
-/* The rows of one table, ended or begun. */
-static int each_changed(struct st_catalog *c, int64_t since, int64_t number,
-                        struct st_table_full *t, bool ended, st_changed_fn *fn, void *arg,
-                        struct st_error *err)
+/* What is asked of each checkpoint but the first is prepared once. */
+static sqlite3_stmt *changed_statement(struct st_catalog *c, struct st_table_full *t, bool ended,
+                                       struct st_error *err)
+{
+  sqlite3_stmt **kept = &t->statements[ended ? ST_ENDED_SINCE : ST_BEGUN_SINCE];
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+
+  if (*kept)
+    return *kept;
+  ended ? ended_sql(&sql, t) : begun_sql(&sql, t, false, true);
+  *kept = st_sql_prepare(c, sql.data, err);
+  return *kept;
+}
+
+static sqlite3_stmt *first_statement(struct st_catalog *c, struct st_table_full *t,
+                                     struct st_error *err)
+{
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+  int most = begun_most(c, t, err);
+
+  if (most < 0)
+    return NULL;
+  begun_sql(&sql, t, most, false);
+  return st_sql_prepare(c, sql.data, err);
+}
+
+static int each_row(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t, bool ended,
+                    st_changed_fn *fn, void *arg, struct st_error *err)
 {
   struct st_value values[ST_MAX_COLUMNS];
   struct st_fact_row row = {.table = &t->pub, .values = values};
-  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
-  int r = ended ? 0 : begun_most(c, since, t, err);
+  int r;
 
-  if (r < 0)
-    return r;
-  ended ? ended_sql(&sql, t) : begun_sql(&sql, t, r, since > 0);
-  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);
-  if (!s)
-    return -1;
-  sqlite3_bind_int64(s, 1, since);
-  sqlite3_bind_int64(s, 2, number);
   while ((r = st_sql_step(c, s, err)) == 1) {
     r = ended ? read_key_columns(c, s, t, values, err) : st_fact_read(c, s, t, &row, err);
     if (r < 0 || (r = fn(arg, t, &row, ended, err)) != 0)
       return r;
   }
   return r;
+}
+
+/* The rows of one table, ended or begun. */
+static int each_changed(struct st_catalog *c, int64_t since, int64_t number,
+                        struct st_table_full *t, bool ended, st_changed_fn *fn, void *arg,
+                        struct st_error *err)
+{
+  ST_AUTO_STATEMENT *own = since > 0 ? NULL : first_statement(c, t, err);
+  ST_AUTO_RESET *kept = since > 0 ? changed_statement(c, t, ended, err) : NULL;
+  sqlite3_stmt *s = own ? own : kept;
+
+  if (!s)
+    return -1;
+  sqlite3_bind_int64(s, 1, since);
+  sqlite3_bind_int64(s, 2, number);
+  return each_row(c, s, t, ended, fn, arg, err);
 }
 
 static int changed_of(struct st_catalog *c, int64_t since, int64_t number, struct st_table_full *t,
@@ -276,9 +306,11 @@ static void append(void *arg, const void *data, size_t length)
 int st_changeset_body(struct st_catalog *c, int64_t number, struct st_buffer *out,
                       struct st_error *err)
 {
+  ST_AUTO_VIEW view;
   struct st_checkpoint cp;
 
-  if (st_gap_check(c, number, err) < 0 || st_catalog_checkpoint(c, number, &cp, err) < 0)
+  if (st_view_hold(&view, c, err) < 0 || st_gap_check(c, number, err) < 0 ||
+      st_catalog_checkpoint(c, number, &cp, err) < 0)
     return -1;
   st_checkpoint_clear(&cp);
   return st_body_write(c, number, append, out, err);

@@ -36,6 +36,8 @@ enum st_table_statement {
   ST_LIVE_GET, /* key: the overlay's row */
   ST_LIVE_SET, /* key, since, ended, absent, values */
   ST_LIVE_DELETE,
+  ST_ENDED_SINCE, /* since, number: what a body tells (changeset.c) */
+  ST_BEGUN_SINCE,
   ST_TABLE_STATEMENTS,
 };
 
@@ -578,6 +580,8 @@ struct st_view {
   struct st_catalog *c; /* NULL: there is nothing to end */
 };
 int st_view_begin(struct st_view *view, struct st_catalog *c, struct st_error *err);
+/* The same for what waits for nobody: without a WAL writers wait for its end. */
+int st_view_hold(struct st_view *view, struct st_catalog *c, struct st_error *err);
 void st_view_end(struct st_view *view);
 #define ST_AUTO_VIEW ST_CLEANUP(st_view_end) struct st_view
 

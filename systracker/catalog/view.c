@@ -24,18 +24,28 @@ static int forget_old(struct st_catalog *c, struct st_error *err)
   return st_gaps_load(c, err);
 }
 
-int st_view_begin(struct st_view *view, struct st_catalog *c, struct st_error *err)
+static int begin(struct st_view *view, struct st_catalog *c, bool hold, struct st_error *err)
 {
   view->c = NULL;
   if (c->writer || !sqlite3_get_autocommit(c->db))
     return 0;
-  /* Without a WAL, who reads on in a pager would keep writers waiting. */
-  if (c->wal) {
+  if (hold) {
     if (st_sql_exec(c, "BEGIN", err) < 0)
       return -1;
     view->c = c;
   }
   return forget_old(c, err);
+}
+
+/* Without a WAL, who reads on in a pager would keep writers waiting. */
+int st_view_begin(struct st_view *view, struct st_catalog *c, struct st_error *err)
+{
+  return begin(view, c, c->wal, err);
+}
+
+int st_view_hold(struct st_view *view, struct st_catalog *c, struct st_error *err)
+{
+  return begin(view, c, true, err);
 }
 
 void st_view_end(struct st_view *view)
