@@ -238,6 +238,11 @@ void st_catalog_set_objects(struct st_catalog *c, const struct st_catalog_object
   c->objects = *objects;
 }
 
+void st_catalog_set_durable(struct st_catalog *c, const struct st_catalog_durable *durable)
+{
+  c->durable = durable ? *durable : (struct st_catalog_durable){0};
+}
+
 void st_catalog_set_scope(struct st_catalog *c, const struct st_catalog_scope *scope)
 {
   c->scope = *scope;

@@ -71,6 +71,15 @@ struct st_catalog_scope {
 };
 void st_catalog_set_scope(struct st_catalog *c, const struct st_catalog_scope *scope);
 
+/* Asked right before a checkpoint is committed, when all but that is done: its end is the end of
+ * what makes the objects durable that it names, which may go on beside until then. */
+struct st_catalog_durable {
+  int (*wait)(void *arg, struct st_error *err);
+  void *arg;
+};
+/* NULL: nothing is asked. */
+void st_catalog_set_durable(struct st_catalog *c, const struct st_catalog_durable *durable);
+
 /* ---- Tables -------------------------------------------------------------------------- */
 
 /* A declared table, ours or stored; lives as long as the catalog.  `declaration.name` is the

@@ -142,6 +142,8 @@ static int make(struct st_catalog *c, const struct st_keys *keys, struct st_chec
   if (st_tags_put(c, err) < 0 || make_header(c, keys, cp, &header, err) < 0 ||
       st_checkpoint_store(c, cp, &header, err) < 0)
     return -1;
+  if (c->durable.wait && c->durable.wait(c->durable.arg, err) < 0)
+    return -1;
   return st_sql_exec(c, "COMMIT", err);
 }
 

@@ -185,6 +185,7 @@ struct st_catalog {
   struct st_table_full **tables; /* by name */
   size_t count;
   struct st_catalog_objects objects;
+  struct st_catalog_durable durable;
   struct st_catalog_scope scope;
 
   /* The scan that is open: a writer's is checkpoint `number` in a transaction; a reader's is the

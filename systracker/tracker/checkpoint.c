@@ -27,6 +27,60 @@ int st_tracker_scan(struct st_tracker *t, struct st_scan_result *ret, struct st_
   return r < 0 ? st_wrap(err, "scan") : 0;
 }
 
+/* The store's objects are made durable beside what the catalog does before it commits, which needs
+ * none of them. */
+struct syncing {
+  struct st_store *store;
+  pthread_t thread;
+  bool begun; /* the thread is there */
+  int result;
+  struct st_error err;
+};
+
+static void *sync_objects(void *arg)
+{
+  struct syncing *s = arg;
+  s->result = st_store_sync(s->store, &s->err);
+  return NULL;
+}
+
+static void sync_begin(struct syncing *s)
+{
+  s->begun = pthread_create(&s->thread, NULL, sync_objects, s) == 0;
+  if (!s->begun)
+    sync_objects(s);
+}
+
+static int sync_wait(void *arg, struct st_error *err)
+{
+  struct syncing *s = arg;
+  if (s->begun)
+    pthread_join(s->thread, NULL);
+  s->begun = false;
+  if (s->result < 0 && err) {
+    st_error_clear(err);
+    *err = s->err;
+    s->err = ST_ERROR_INIT;
+  }
+  return s->result;
+}
+
+static int commit_catalog(struct st_observation *o, const struct st_checkpoint_options *options,
+                          int64_t began, struct st_checkpoint *ret, struct st_error *err)
+{
+  struct st_tracker *t = o->tracker;
+  struct syncing syncing = {.store = t->store};
+  struct st_catalog_durable durable = {sync_wait, &syncing};
+  sync_begin(&syncing);
+  st_catalog_set_durable(t->catalog, &durable);
+  int r = st_catalog_commit(t->catalog, &t->keys, began, options->message, o->result->incomplete,
+                            ret, err);
+  st_catalog_set_durable(t->catalog, NULL);
+  sync_wait(&syncing, NULL);
+  st_error_clear(&syncing.err);
+  return r;
+}
+
 /* Content before references: the packs are durable before the catalog commits, and the index speaks
  * of a checkpoint only after that. */
 static int commit(struct st_observation *o, const struct st_checkpoint_options *options,
@@ -35,10 +89,7 @@ static int commit(struct st_observation *o, const struct st_checkpoint_options *
   static const uint8_t no_scope[ST_DIGEST_SIZE];
   struct st_tracker *t = o->tracker;
   uint8_t head[ST_DIGEST_SIZE];
-  if (st_store_sync(t->store, err) < 0)
-    return -1;
-  if (st_catalog_commit(t->catalog, &t->keys, began, options->message, o->result->incomplete, ret,
-                        err) < 0)
+  if (commit_catalog(o, options, began, ret, err) < 0)
     return -1;
   st_catalog_head(t->catalog, head);
   ST_AUTO_ERROR why = ST_ERROR_INIT;
