@@ -14,7 +14,18 @@ archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
 archive_sync_systracker_sync_LDADD = libsystracker.la $(CURL_LIBS) $(GNUTLS_LIBS)
 
 bin_PROGRAMS += archive-sync/systracker-archive
-archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c \
+ACCESS_SOURCES = \
+	archive-sync/instance.c archive-sync/instance.h \
+	archive-sync/serve/access.c archive-sync/serve/access.h archive-sync/serve/access-inside.h \
+	archive-sync/serve/access-enrol.c \
+	archive-sync/serve/access-hosts.c \
+	archive-sync/serve/access-login.c \
+	archive-sync/serve/access-people.c \
+	archive-sync/serve/access-session.c \
+	archive-sync/serve/access-tokens.c \
+	archive-sync/serve/guesses.c \
+	archive-sync/serve/password.c
+archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_SOURCES) \
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
 	archive-sync/gc.c \
@@ -113,6 +124,12 @@ archive_sync_serve_test_view_SOURCES = archive-sync/serve/test-view.c archive-sy
 archive_sync_serve_test_view_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_view_LDADD = $(UNIT_LDADD) $(LIBGIT2_LIBS)
 TESTS += archive-sync/serve/test-view
+check_PROGRAMS += archive-sync/serve/test-access
+archive_sync_serve_test_access_SOURCES = archive-sync/serve/test-access.c $(ACCESS_SOURCES) \
+	archive-sync/signature.c
+archive_sync_serve_test_access_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_access_LDADD = $(UNIT_LDADD) $(GNUTLS_LIBS) $(ARGON2_LIBS)
+TESTS += archive-sync/serve/test-access
 check_PROGRAMS += archive-sync/test-signature
 archive_sync_test_signature_SOURCES = archive-sync/test-signature.c archive-sync/signature.c
 archive_sync_test_signature_CFLAGS = $(UNIT_CFLAGS) $(GNUTLS_CFLAGS)
