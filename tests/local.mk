@@ -34,6 +34,7 @@ SHELL_TESTS = \
 	tests/test-package-diff.sh \
 	tests/test-package-restore.sh \
 	tests/test-packages.sh \
+	tests/test-page.sh \
 	tests/test-plugin-abi.sh \
 	tests/test-plugin-fails.sh \
 	tests/test-prune.sh \
