@@ -133,9 +133,18 @@ int st_frame_end(struct st_html *h)
   return 0;
 }
 
+static const char *refusal_title(unsigned status)
+{
+  if (status >= 500)
+    return "Not done";
+  if (status == 401 || status == 403)
+    return "Not allowed";
+  return status == 404 ? "Not found" : "Refused";
+}
+
 void st_frame_refuse(struct st_request *r, const char *message)
 {
-  struct st_html h = st_frame_begin(r, r->reply.status == 404 ? "Not found" : "Refused");
+  struct st_html h = st_frame_begin(r, refusal_title(r->reply.status));
   st_html_element(&h, "p", message);
   st_frame_end(&h);
 }

@@ -209,19 +209,47 @@ void st_page_change(struct st_html *h, const struct st_page_sides *sides,
   write_words(h, change);
 }
 
+static void begin_group(struct st_html *h, enum st_view_kind kind, size_t total)
+{
+  st_html_open(h, "details");
+  if (kind == ST_VIEW_CONFIGURATION || total <= UNFOLDED_MAX)
+    st_html_flag(h, "open");
+  st_html_open(h, "summary");
+  st_html_open(h, "h2");
+  st_html_printf(h, "%s: %zu", st_view_kind_words[kind], total);
+  st_html_close(h, "summary");
+}
+
+/* Kinds of which this page shows a part, or nothing. */
+static void write_kinds(struct st_html *h, const struct st_view_changes *changes,
+                        const struct st_link *base)
+{
+  size_t total = st_page_total(changes, -1);
+  if (total <= changes->count)
+    return;
+  ST_AUTO_FREE char *all = st_format("All (%zu)", total);
+  st_html_open(h, "ul");
+  st_html_attr(h, "class", "links");
+  st_page_item(h, base, all);
+  for (size_t i = 0; i < ST_VIEW_KINDS; i++) {
+    if (changes->totals[i] == 0)
+      continue;
+    ST_AUTO_LINK to = {0};
+    ST_AUTO_FREE char *text = st_format("Only %s (%zu)", st_view_kind_words[i], changes->totals[i]);
+    st_page_link_copy(&to, base);
+    st_link_query(&to, "kind", st_view_kind_words[i]);
+    st_page_item(h, &to, text);
+  }
+  st_html_close(h, "ul");
+}
+
 /* The items of one kind, from `*at` on. */
 static int write_group(struct st_html *h, const struct st_page_sides *sides,
                        const struct st_view_changes *changes, size_t *at, size_t *texts,
                        struct st_error *err)
 {
   enum st_view_kind kind = changes->items[*at].kind;
-  st_html_open(h, "details");
-  if (kind == ST_VIEW_CONFIGURATION || changes->totals[kind] <= UNFOLDED_MAX)
-    st_html_flag(h, "open");
-  st_html_open(h, "summary");
-  st_html_open(h, "h2");
-  st_html_printf(h, "%s: %zu", st_view_kind_words[kind], changes->totals[kind]);
-  st_html_close(h, "summary");
+  begin_group(h, kind, changes->totals[kind]);
   st_html_open(h, "ul");
   st_html_attr(h, "class", "changes");
   for (; *at < changes->count && changes->items[*at].kind == kind; ++*at) {
@@ -239,16 +267,18 @@ static int write_group(struct st_html *h, const struct st_page_sides *sides,
   return 0;
 }
 
-size_t st_page_total(const struct st_view_changes *changes)
+size_t st_page_total(const struct st_view_changes *changes, int kind)
 {
   size_t total = 0;
-  for (size_t i = 0; i < ST_VIEW_KINDS; i++)
-    total += changes->totals[i];
+  for (int i = 0; i < ST_VIEW_KINDS; i++)
+    if (kind < 0 || kind == i)
+      total += changes->totals[i];
   return total;
 }
 
 int st_page_changes(struct st_html *h, const struct st_page_sides *sides,
-                    const struct st_view_changes *changes, bool texts, struct st_error *err)
+                    const struct st_view_changes *changes, bool texts, const struct st_link *base,
+                    struct st_error *err)
 {
   size_t at = 0, left = texts ? TEXTS_MAX : 0;
   if (changes->rules)
@@ -257,6 +287,7 @@ int st_page_changes(struct st_html *h, const struct st_page_sides *sides,
                     "added or deleted.");
   if (changes->truncated)
     st_html_element(h, "p", "There is too much to look at all of it: ask for less, below a path.");
+  write_kinds(h, changes, base);
   while (at < changes->count)
     if (write_group(h, sides, changes, &at, &left, err) < 0)
       return -1;

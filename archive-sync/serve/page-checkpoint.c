@@ -59,7 +59,9 @@ static int write_scope(struct st_html *h, struct st_hostview *v, const struct st
     st_html_close(h, "section");
   }
   st_html_open(h, "details");
-  st_html_element(h, "summary", "What it covers");
+  st_html_open(h, "summary");
+  st_html_element(h, "h2", "What it covers");
+  st_html_close(h, "summary");
   write_list(h, "Plug-ins", &scope.plugins);
   write_list(h, "Mounts", &scope.mounts);
   st_html_close(h, "details");
@@ -106,15 +108,17 @@ static int write_changes(struct st_request *r, struct st_html *h, struct st_host
   ST_AUTO_CHANGES changes = {0};
   ST_AUTO_LINK base = {0};
   const struct st_page_sides sides = {v, v, before, number};
-  const struct st_view_query query = {.kind = -1, .span = st_page_span(r)};
+  const struct st_view_query query = {.kind = st_page_kind(r), .span = st_page_span(r)};
   if (st_hostview_changes(v, before, number, &query, &changes, err) < 0)
     return -1;
-  if (st_page_changes(h, &sides, &changes, true, err) < 0)
-    return -1;
-  if (st_page_total(&changes) == 0 && changes.packaged == 0)
-    st_html_element(h, "p", "Nothing changed.");
   st_page_link_checkpoint(&base, v->host, number);
-  st_page_paging(h, &base, query.span, changes.count, st_page_total(&changes));
+  if (st_page_changes(h, &sides, &changes, true, &base, err) < 0)
+    return -1;
+  if (st_page_total(&changes, -1) == 0 && changes.packaged == 0)
+    st_html_element(h, "p", "Nothing changed.");
+  if (query.kind >= 0)
+    st_link_query(&base, "kind", st_view_kind_words[query.kind]);
+  st_page_paging(h, &base, query.span, changes.count, st_page_total(&changes, query.kind));
   return 0;
 }
 

@@ -159,16 +159,18 @@ static int write_changes(struct compare *p, struct st_error *err)
   ST_AUTO_CHANGES changes = {0};
   ST_AUTO_LINK base = {0};
   const struct st_view_query query = {
-      .below = p->path, .kind = -1, .files = p->path, .span = st_page_span(p->r)};
+      .below = p->path, .kind = st_page_kind(p->r), .files = p->path, .span = st_page_span(p->r)};
   if (find_changes(p, &query, &changes, err) < 0)
     return -1;
-  size_t total = st_page_total(&changes);
+  size_t total = st_page_total(&changes, query.kind);
+  st_page_link_sides(&base, &p->sides, p->path, p->split ? "split" : NULL);
   if (total == 0)
     st_html_element(&p->h, "p", "Nothing differs.");
   else if (!is_path_alone(p, &changes) &&
-           st_page_changes(&p->h, &p->sides, &changes, !p->path, err) < 0)
+           st_page_changes(&p->h, &p->sides, &changes, !p->path, &base, err) < 0)
     return -1;
-  st_page_link_sides(&base, &p->sides, p->path, p->split ? "split" : NULL);
+  if (query.kind >= 0)
+    st_link_query(&base, "kind", st_view_kind_words[query.kind]);
   st_page_paging(&p->h, &base, query.span, changes.count, total);
   return 0;
 }

@@ -31,7 +31,7 @@ static int write_known(void *arg, const struct st_fleet_host *host, struct st_er
                 host->packages, host->deviations);
   st_page_fact(h, "Latest", state);
   st_page_fact(h, "Holds", holds);
-  st_page_fact(h, "Of it alone", size);
+  st_page_fact(h, "Content of its own", size);
   st_html_element(h, "dt", "Changes, 30 nights");
   st_html_open(h, "dd");
   st_page_chart(h, host->nights);

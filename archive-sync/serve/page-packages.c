@@ -193,5 +193,6 @@ int st_page_packages(struct st_request *r, struct st_error *err)
   st_page_trail(&p.h, view, p.number);
   if ((package && *package ? write_deviations(&p, package, err) : write_packages(&p, err)) < 0)
     return -1;
+  st_page_restore(&p.h, r, view->host, p.number, NULL);
   return st_frame_end(&p.h);
 }

@@ -30,6 +30,15 @@ struct st_view_span st_page_span(const struct st_request *r)
   return span;
 }
 
+int st_page_kind(const struct st_request *r)
+{
+  const char *text = st_request_query(r, "kind");
+  for (int i = 0; text && i < ST_VIEW_KINDS; i++)
+    if (strcmp(text, st_view_kind_words[i]) == 0)
+      return i;
+  return -1;
+}
+
 char *st_page_path(const struct st_request *r)
 {
   const char *path = st_request_query(r, "path"), *shown = st_request_query(r, "shown");
@@ -216,11 +225,17 @@ void st_page_trail(struct st_html *h, const struct st_hostview *v, int64_t numbe
   st_html_close(h, "nav");
 }
 
+void st_page_link_copy(struct st_link *to, const struct st_link *from)
+{
+  to->query = from->query;
+  st_buffer_append(&to->text, from->text.data, from->text.length);
+}
+
 static void write_page_link(struct st_html *h, const struct st_link *base, struct st_view_span span,
                             size_t offset, const char *text)
 {
-  ST_AUTO_LINK to = {.query = base->query};
-  st_buffer_append(&to.text, base->text.data, base->text.length);
+  ST_AUTO_LINK to = {0};
+  st_page_link_copy(&to, base);
   if (offset > 0)
     st_link_query_number(&to, "offset", (int64_t)offset);
   if (span.limit != ST_PAGE_ROWS)

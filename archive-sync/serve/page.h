@@ -15,6 +15,8 @@
 
 /* offset= and limit= of the query; what is no number is as if it was not there. */
 struct st_view_span st_page_span(const struct st_request *r);
+/* kind= of the query: an enum st_view_kind, -1: all. */
+int st_page_kind(const struct st_request *r);
 /* path=, its bytes; or what was typed as shown=, where it may be written as pages show it
  * (escape.h).  Malloc'ed; NULL: neither is there, or it does not begin with "/". */
 char *st_page_path(const struct st_request *r);
@@ -58,6 +60,8 @@ void st_page_item(struct st_html *h, const struct st_link *to, const char *text)
 /* "51 to 100 of 240", earlier, later; `base` is the address without offset and limit. */
 void st_page_paging(struct st_html *h, const struct st_link *base, struct st_view_span span,
                     size_t shown, size_t total);
+/* Copies the address. */
+void st_page_link_copy(struct st_link *to, const struct st_link *from);
 /* A <td> for a table that becomes blocks on a telephone, where `label` (words) stands before it;
  * close "td". */
 void st_page_cell(struct st_html *h, const char *label);
@@ -70,18 +74,20 @@ void st_page_fact(struct st_html *h, const char *term, const char *words);
 void st_page_restore(struct st_html *h, struct st_request *r, const char *host, int64_t number,
                      const char *path);
 /* The changes of a query, grouped and folded; links compare `from` with `to` of one host.
- * With `texts`, what configuration became is shown in the list, as far as there is not too much. */
+ * With `texts`, what configuration became is shown in the list, as far as there is not too much.
+ * `base`: the list's address without kind, offset and limit. */
 struct st_page_sides {
   struct st_hostview *a, *b; /* the same for one host */
   int64_t at_a, at_b;
 };
 int st_page_changes(struct st_html *h, const struct st_page_sides *sides,
-                    const struct st_view_changes *changes, bool texts, struct st_error *err);
+                    const struct st_view_changes *changes, bool texts, const struct st_link *base,
+                    struct st_error *err);
 /* One change: what it is and what it says, linked to where there is more. */
 void st_page_change(struct st_html *h, const struct st_page_sides *sides,
                     const struct st_view_change *change);
-/* Of all kinds, without offset and limit. */
-size_t st_page_total(const struct st_view_changes *changes);
+/* Of one kind, or (-1) of all, without offset and limit. */
+size_t st_page_total(const struct st_view_changes *changes, int kind);
 /* The address of the comparison; `path`, `view`: NULL: none. */
 void st_page_link_sides(struct st_link *to, const struct st_page_sides *sides, const char *path,
                         const char *view);
