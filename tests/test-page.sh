@@ -5,6 +5,9 @@
 . "$ST_SOURCE/tests/functions.sh"
 need_program curl
 systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
+for verb in serve user; do
+  systracker_archive --help | grep -q "^ *$verb " || skip "systracker-archive has no $verb"
+done
 archive=$scratch/archive
 # init also says what to keep: not of interest here.
 systracker_archive init "$archive" >/dev/null
