@@ -192,7 +192,7 @@ static int check_id(const char *id, struct st_error *err)
   uint8_t raw[(ST_HOST_ID_SIZE - 1) / 2];
   if (st_unhex(raw, sizeof(raw), id))
     return 0;
-  return st_fail(err, 0, "a host's id has 32 hexadecimal digits (%s)", st_quote(id));
+  return st_refuse(err, "a host's id has 32 hexadecimal digits (%s)", st_quote(id));
 }
 
 static int set_state(struct st_access *a, const char *id, enum st_host_state state, const char *by,

@@ -390,7 +390,7 @@ int st_access_group_host(struct st_access *a, const char *group, const char *hos
 {
   int changes;
   if (!is_host_name(host) || strchr(host, '/'))
-    return st_fail(err, 0, "a host's id has 32 hexadecimal digits (%s)", st_quote(host));
+    return st_refuse(err, "a host's id has 32 hexadecimal digits (%s)", st_quote(host));
   ST_ACCESS_HOLD(a);
   ST_AUTO_ACCESS_CHANGE *in = NULL;
   if (st_access_start(a, false, &in, err) < 0)
@@ -410,7 +410,7 @@ int st_access_group_user(struct st_access *a, const char *group, const char *use
 {
   int changes;
   if (role != ST_ROLE_NONE && role != ST_ROLE_VIEWER && role != ST_ROLE_OPERATOR)
-    return st_fail(err, 0, "of a group one is viewer, operator or none");
+    return st_refuse(err, "of a group one is viewer, operator or none");
   ST_ACCESS_HOLD(a);
   ST_AUTO_ACCESS_CHANGE *in = NULL;
   if (st_access_start(a, false, &in, err) < 0)

@@ -109,15 +109,15 @@ static int check_token(struct st_access *a, struct st_access_token *t, int64_t n
   if (*t->name && find_by_name(a, t->name))
     return st_refuse(err, "there is a token of this name already (%s)", t->name);
   if (t->kind == ST_TOKEN_RESTORE && !st_unhex(raw, sizeof(raw), t->host))
-    return st_fail(err, 0, "a restore token is for a host, named by its whole id");
+    return st_refuse(err, "a restore token is for a host, named by its whole id");
   if (t->kind == ST_TOKEN_API && (t->role < ST_ROLE_VIEWER || t->role > ST_ROLE_ADMIN))
-    return st_fail(err, 0, "a token for the API has a role: viewer, operator or admin");
+    return st_refuse(err, "a token for the API has a role: viewer, operator or admin");
   if (*t->group && (t->kind != ST_TOKEN_API || t->role == ST_ROLE_ADMIN))
-    return st_fail(err, 0, "a group's token is one for the API, of a viewer or operator");
+    return st_refuse(err, "a group's token is one for the API, of a viewer or operator");
   if (*t->group && !st_strings_has(&a->groups, t->group))
     return st_refuse(err, "there is no such group (%s)", st_quote(t->group));
   if (t->expires && t->expires <= now)
-    return st_fail(err, 0, "the token would have expired already");
+    return st_refuse(err, "the token would have expired already");
   if (a->ntokens >= ST_ACCESS_TOKENS)
     return st_refuse(err, "there are %d tokens already", ST_ACCESS_TOKENS);
   take_name(a, t);

@@ -289,10 +289,10 @@ int st_access_check_name(const char *what, const char *name, struct st_error *er
   if (n > 0 && n < ST_ACCESS_NAME_SIZE && !strchr("._-", *name) &&
       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n)
     return 0;
-  return st_fail(err, 0,
-                 "a name of a %s is made of 1 to %d letters, digits, and within it '.', '_', '-' "
-                 "(%s)",
-                 what, ST_ACCESS_NAME_SIZE - 1, st_quote(name));
+  return st_refuse(err,
+                   "a name of a %s is made of 1 to %d letters, digits, and within it '.', '_', '-' "
+                   "(%s)",
+                   what, ST_ACCESS_NAME_SIZE - 1, st_quote(name));
 }
 
 int st_access_make_secret(char kind, char ret[ST_ACCESS_TOKEN_SIZE], struct st_error *err)

@@ -23,7 +23,7 @@ int st_password_hash(const char *password, char **ret, struct st_error *err)
   char encoded[ENCODED];
   size_t n = strlen(password);
   if (n < ST_PASSWORD_MIN || n > ST_PASSWORD_MAX)
-    return st_fail(err, 0, "a password has %d to %d bytes", ST_PASSWORD_MIN, ST_PASSWORD_MAX);
+    return st_refuse(err, "a password has %d to %d bytes", ST_PASSWORD_MIN, ST_PASSWORD_MAX);
   if (st_random(salt, sizeof(salt), err) < 0)
     return -1;
   int r = argon2id_hash_encoded(PASSES, MEMORY, LANES, password, n, salt, sizeof(salt), HASH,
