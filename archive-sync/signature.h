@@ -36,6 +36,11 @@ int st_signature_make(const struct st_signed_request *request, const struct st_k
 /* "sha-256=:...:" of a body (RFC 9530): malloc'ed. */
 char *st_content_digest(const void *body, size_t length);
 
+/* Whether the key signed the bytes (RFC 8032), by GnuTLS: as st_verify_signature, in a sixth of its
+ * time. */
+bool st_signature_is(const uint8_t public_key[ST_PUBLIC_KEY_SIZE], const void *data, size_t length,
+                     const uint8_t signature[ST_SIGNATURE_SIZE]);
+
 /* Proves a request; what the headers claim may be anything.  The nonce is the caller's to remember
  * until `created` is too old.  Safe for any bytes as a key, and from any thread. */
 struct st_signature_proof {

@@ -109,7 +109,8 @@ static int check_header(struct st_catalog *c, const struct st_changeset *set, st
   char host_id[ST_HOST_ID_SIZE];
   bool passed;
 
-  if (st_header_read(h, set->header.data, set->header.length, err) < 0)
+  if ((set->proved ? st_header_parse : st_header_read)(h, set->header.data, set->header.length,
+                                                       err) < 0)
     return -1;
   st_host_id(host_id, h->public_key);
   if (strcmp(host_id, c->host_id) != 0)

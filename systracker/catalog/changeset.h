@@ -64,6 +64,7 @@ struct st_changeset {
   struct st_buffer declarations, body;
   struct st_buffer between; /* headers of checkpoints that are passed over (snapshot.c) */
   int64_t since; /* where some are, the body tells what changed since; 0: it is a snapshot */
+  bool proved;   /* the caller has proved the header's signature: it is not done again */
 };
 void st_changeset_clear(struct st_changeset *set);
 #define ST_AUTO_CHANGESET ST_CLEANUP(st_changeset_clear) struct st_changeset
