@@ -5,7 +5,8 @@
 #define ARCHIVE_SYNC_ADMINISTER_H
 
 #include "archive-sync/archive.h"
-#include "systracker/tracker/cli.h"
+#include "archive-sync/gc.h"
+#include "systracker/commands/command.h"
 
 int st_administer_init(struct st_cli *cli, const char *dir, struct st_error *err);
 int st_administer_hosts(struct st_cli *cli, const char *dir, struct st_error *err);
@@ -13,10 +14,14 @@ int st_administer_hosts(struct st_cli *cli, const char *dir, struct st_error *er
  * named after.  Secrets are proved by their records alone.  Where the lock can be had, damage is
  * put aside, and noted with the hosts that need what it was. */
 int st_administer_verify(struct st_cli *cli, const char *dir, struct st_error *err);
-/* Removes objects and package files that no chain names (gc.c). */
+/* Removes objects and package files that no chain names (gc.h). */
 int st_administer_gc(struct st_cli *cli, const char *dir, struct st_error *err);
+void st_administer_gc_report(const struct st_cli *cli, const struct st_gc_result *result);
 
 /* Each host, and each of its older epochs: "ID", "ID/epoch-N". */
 int st_administer_list(struct st_archive *a, struct st_strings *ret, struct st_error *err);
+
+/* Verbs with options of their own: archive-sync/cmd-VERB.c. */
+extern const struct st_command archive_policy, archive_prune;
 
 #endif

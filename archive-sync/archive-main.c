@@ -28,12 +28,19 @@ static const struct {
     {"gc", "remove what no checkpoint of any host needs", st_administer_gc},
 };
 
+/* Verbs that have options of their own. */
+static const struct st_command *const own_verbs[] = {&archive_policy, &archive_prune};
+
 static void print_help(void)
 {
   printf("usage: systracker-archive [OPTION...] VERB DIR [HOST [ARGUMENT...]]\n"
          "Looks at and after an archive of many hosts in a directory.\n\nVerbs:\n");
   for (size_t i = 0; i < ST_COUNT(verbs); i++)
     printf("  %-7s DIR                 %s\n", verbs[i].name, verbs[i].summary);
+  for (size_t i = 0; i < ST_COUNT(own_verbs); i++) {
+    const struct st_cli_verb *v = own_verbs[i]->verb;
+    printf("  %-7s %-19s %s\n", v->name, v->usage, v->summary);
+  }
   for (size_t i = 0; i < ST_COUNT(host_verbs); i++) {
     const struct st_cli_verb *v = host_verbs[i]->verb;
     printf("  %-7s DIR HOST [ARGUMENT]  %s\n", v->name, v->summary);
@@ -81,8 +88,10 @@ static int run_host_verb(struct st_cli *cli, const struct st_command *command, i
 /* Only --json, --quiet and --help stand behind these. */
 static int run_verb(struct st_cli *cli, size_t which, int argc, char **argv, struct st_error *err)
 {
-  const struct st_cli_verb verb = {
-      .name = verbs[which].name, .usage = "DIR", .summary = verbs[which].summary};
+  const struct st_cli_verb verb = {.name = verbs[which].name,
+                                   .usage = "DIR",
+                                   .summary = verbs[which].summary,
+                                   .program = "systracker-archive"};
   int first = st_cli_parse(cli, &verb, argc, argv, NULL, NULL, err);
   if (first < 0)
     return -1;
@@ -96,6 +105,9 @@ static int dispatch(struct st_cli *cli, int argc, char **argv, struct st_error *
   for (size_t i = 0; i < ST_COUNT(verbs); i++)
     if (strcmp(argv[0], verbs[i].name) == 0)
       return run_verb(cli, i, argc, argv, err);
+  for (size_t i = 0; i < ST_COUNT(own_verbs); i++)
+    if (strcmp(argv[0], own_verbs[i]->verb->name) == 0)
+      return own_verbs[i]->run(cli, argc, argv, err);
   for (size_t i = 0; i < ST_COUNT(host_verbs); i++)
     if (strcmp(argv[0], host_verbs[i]->verb->name) == 0)
       return run_host_verb(cli, host_verbs[i], argc, argv, err);

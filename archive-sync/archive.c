@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "systracker/base/age.h"
+#include "systracker/base/digest.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/lock.h"
@@ -165,6 +167,12 @@ int st_archive_lock(struct st_archive *a, unsigned seconds, struct st_error *err
   return a->lock < 0 ? st_wrap(err, "archive %s", st_quote(a->path)) : 0;
 }
 
+void st_archive_unlock(struct st_archive *a)
+{
+  st_cleanup_close(&a->lock);
+  a->lock = -1;
+}
+
 int st_archive_objects(struct st_archive *a, enum st_store_flags flags, const struct st_keys *keys,
                        struct st_error *err)
 {
@@ -277,6 +285,41 @@ int st_archive_want(struct st_archive *a, const char *host, bool wanted, struct 
   if ((unlinkat(dir, WANTED, 0) < 0 && errno != ENOENT) || fsync(dir) < 0)
     return st_fail(err, errno, "cannot remove (%s/" WANTED ")", st_quote(folder));
   return 0;
+}
+
+static int stat_of(struct st_archive *a, const char *host, const char *name, struct stat *st)
+{
+  ST_AUTO_FREE char *path = st_format("hosts/%s/%s", host, name);
+  *st = (struct stat){0};
+  return fstatat(a->dir, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+static void add_stamp(struct st_buffer *b, const struct stat *st)
+{
+  st_buffer_append(b, &st->st_ino, sizeof(st->st_ino));
+  st_buffer_append(b, &st->st_size, sizeof(st->st_size));
+  st_buffer_append(b, &st->st_mtim.tv_sec, sizeof(st->st_mtim.tv_sec));
+  st_buffer_append(b, &st->st_mtim.tv_nsec, sizeof(st->st_mtim.tv_nsec));
+}
+
+int64_t st_archive_stamp(struct st_archive *a, const char *host, int64_t *ret_received,
+                         int64_t *ret_bytes)
+{
+  ST_AUTO_BUFFER b = ST_BUFFER_INIT;
+  struct stat catalog, wal, chain;
+  uint8_t digest[ST_DIGEST_SIZE];
+  int64_t stamp;
+  if (stat_of(a, host, "catalog.db", &catalog) < 0)
+    return 0;
+  stat_of(a, host, "catalog.db-wal", &wal);
+  stat_of(a, host, "chain", &chain);
+  add_stamp(&b, &catalog);
+  add_stamp(&b, &wal);
+  st_digest(digest, b.data, b.length);
+  memcpy(&stamp, digest, sizeof(stamp));
+  *ret_received = chain.st_mtim.tv_sec;
+  *ret_bytes = catalog.st_size + chain.st_size;
+  return stamp ? stamp : 1;
 }
 
 /* The content that the first table with an object names for the path. */

@@ -39,6 +39,7 @@ ST_DEFINE_CLEANUP(struct st_archive *, st_archive_close)
 
 /* Takes the lock; waits at most so long for whoever has it, having said so on standard error. */
 int st_archive_lock(struct st_archive *a, unsigned seconds, struct st_error *err);
+void st_archive_unlock(struct st_archive *a);
 /* Opens the objects; `keys` as in st_store_open. */
 int st_archive_objects(struct st_archive *a, enum st_store_flags flags, const struct st_keys *keys,
                        struct st_error *err);
@@ -54,6 +55,11 @@ int st_archive_hosts(struct st_archive *a, struct st_strings *ret, struct st_err
 /* A host's older epochs, as numbers in text, ascending; the folder is hosts/ID/epoch-N. */
 int st_archive_epochs(struct st_archive *a, const char *host, struct st_strings *ret,
                       struct st_error *err);
+/* What tells one state of a host's catalog from another: made of its file's inode, size and time.
+ * 0: there is none.  When a checkpoint came last (the chain grows with each, and with nothing
+ * else), and bytes of both. */
+int64_t st_archive_stamp(struct st_archive *a, const char *host, int64_t *ret_received,
+                         int64_t *ret_bytes);
 /* Whether something that the host's checkpoints need was found missing or damaged; and noting so.
  */
 bool st_archive_is_wanted(struct st_archive *a, const char *host);

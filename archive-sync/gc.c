@@ -1,132 +1,203 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * gc.c - what no chain of an archive names goes: objects that an interrupted sync left, or whose
- * checkpoints are gone, and package files.
+ * gc.c - what stays is what some chain names, or a host has sent lately, and may name with its next
+ * checkpoint (hosts/HOSTID/sent).
  *
- * The archive's lock is held, so that no host is between its objects and the checkpoint that names
- * them.  Package files are sent without it: those of the last day stay.
+ * The archive's lock is held while anything is removed, so that no host is between its objects and
+ * the checkpoint that names them.  Package files are sent without it: those of the last day stay.
+ *
+ * Of an object's id 8 bytes are remembered, as an archive may name tens of millions: another one
+ * that begins with the same stays, too.
  */
-#include <inttypes.h>
+#include "archive-sync/gc.h"
+
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "archive-sync/administer.h"
-#include "archive-sync/packagefiles.h"
+#include "archive-sync/serve/fleet.h"
+#include "archive-sync/wire.h"
 #include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/log.h"
 #include "systracker/base/set.h"
 #include "systracker/base/text.h"
-#include "systracker/store/repack.h"
+#include "systracker/store/packages.h"
 
-#define LOCK_SECONDS 600 /* as long as sync waits by default */
-#define MIN_AGE 86400    /* seconds, of package files */
+#define LOCK_SECONDS 600     /* as long as sync waits by default */
+#define MIN_AGE 86400        /* seconds, of package files */
+#define SENT_AGE (7 * 86400) /* seconds, of a host's list of what it sent */
+#define SENT_MAX ((size_t)1 << 31)
 
 struct garbage {
   struct st_archive *a;
+  struct st_gc_result *result;
   struct st_packages *packages;
-  struct st_catalog *c;   /* being read */
-  struct st_set *objects; /* named: kind of id and digest */
-  struct st_set *named;   /* packages: name, version and architecture, a NUL behind each */
-  int64_t files, left;    /* package files removed; unnamed, and too young */
-  uint64_t file_bytes;
-  struct st_repack_result repacked;
+  uint64_t *objects; /* named; sorted up to `sorted` */
+  size_t count, sorted, size;
+  struct st_set *named;  /* packages: name, version and architecture, a NUL behind each */
+  struct st_set *stamps; /* hosts as they were read */
 };
 
 static void garbage_free(struct garbage *g)
 {
   st_packages_closep(&g->packages);
-  if (g->objects)
-    st_set_free(g->objects);
-  if (g->named)
-    st_set_free(g->named);
+  free(g->objects);
+  st_set_free(g->named);
+  st_set_free(g->stamps);
 }
 
-/* ---- What is named ------------------------------------------------------------------------------
+/* ---- Objects that are named --------------------------------------------------------------------
  */
 
-static void id_bytes(const struct st_id *id, uint8_t out[33])
+static int compare_numbers(const void *x, const void *y)
 {
-  out[0] = id->keyed;
-  memcpy(out + 1, id->digest, 32);
+  const uint64_t *a = x, *b = y;
+  return (*a > *b) - (*a < *b);
+}
+
+static void sort_objects(struct garbage *g)
+{
+  size_t kept = 0;
+  if (g->count > 0)
+    qsort(g->objects, g->count, sizeof(*g->objects), compare_numbers);
+  for (size_t i = 0; i < g->count; i++)
+    if (i == 0 || g->objects[i] != g->objects[i - 1])
+      g->objects[kept++] = g->objects[i];
+  g->count = g->sorted = kept;
+}
+
+static uint64_t number_of(const struct st_id *id)
+{
+  uint64_t n;
+  memcpy(&n, id->digest, sizeof(n));
+  return n;
 }
 
 static int name_object(void *arg, const struct st_id *id)
 {
   struct garbage *g = arg;
-  uint8_t bytes[33];
-  id_bytes(id, bytes);
-  st_set_add(g->objects, bytes, sizeof(bytes), 0);
+  if (g->count == g->size && g->count > 2 * g->sorted)
+    sort_objects(g); /* hosts share many */
+  if (g->count == g->size) {
+    g->size = g->size ? 2 * g->size : 4096;
+    g->objects = st_realloc(g->objects, g->size, sizeof(*g->objects));
+  }
+  g->objects[g->count++] = number_of(id);
   return 0;
 }
 
-static void package_words(const struct st_package *p, struct st_buffer *out)
+static bool is_wanted(void *arg, const struct st_id *id)
 {
-  st_buffer_append(out, p->name, strlen(p->name) + 1);
-  st_buffer_append(out, p->version, strlen(p->version) + 1);
-  st_buffer_append(out, p->architecture, strlen(p->architecture) + 1);
+  const struct garbage *g = arg;
+  uint64_t n = number_of(id);
+  return g->count > 0 &&
+         bsearch(&n, g->objects, g->count, sizeof(*g->objects), compare_numbers) != NULL;
 }
 
-static int name_package(void *arg, const struct st_body_row *row, struct st_error *err)
+/* ---- Chains ------------------------------------------------------------------------------------
+ */
+
+static void package_words(struct st_buffer *out, const char *name, const char *version,
+                          const char *architecture)
 {
-  (void)err;
+  st_buffer_append(out, name, strlen(name) + 1);
+  st_buffer_append(out, version, strlen(version) + 1);
+  st_buffer_append(out, architecture, strlen(architecture) + 1);
+}
+
+static int name_package(void *arg, const char *name, const char *version, const char *architecture)
+{
   struct garbage *g = arg;
   ST_AUTO_BUFFER words = ST_BUFFER_INIT;
-  const struct st_package *p =
-      row->begun && !row->absent ? st_package_of_row(g->packages, row->table, row->values) : NULL;
-  if (!p)
-    return 0;
-  package_words(p, &words);
+  package_words(&words, name, version, architecture);
   st_set_add(g->named, words.data, words.length, 0);
   return 0;
 }
 
-static const struct st_catalog_table *table_of(void *arg, const char *name)
+/* Unless it is as it was when it was read. */
+static int read_chain(struct garbage *g, const char *host, struct st_error *err)
 {
-  return st_catalog_table(((struct garbage *)arg)->c, name);
-}
-
-static int read_chain(struct garbage *g, struct st_error *err)
-{
-  int64_t latest = st_catalog_latest(g->c);
-  if (st_catalog_objects(g->c, name_object, g, err) < 0)
-    return -1;
-  for (int64_t n = 1; n <= latest; n++) {
-    ST_AUTO_BUFFER body = ST_BUFFER_INIT;
-    if (st_catalog_held(g->c, n) != ST_HELD)
-      continue;
-    if (st_changeset_body(g->c, n, &body, err) < 0 ||
-        st_body_read(body.data ? body.data : "", body.length, table_of, name_package, g, err) < 0)
-      return -1;
+  ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
+  int64_t received, bytes, stamp = st_archive_stamp(g->a, host, &received, &bytes);
+  uint64_t before;
+  if (st_set_get(g->stamps, host, strlen(host), &before) && before == (uint64_t)stamp)
+    return 0;
+  int r = st_archive_catalog(g->a, host, ST_CATALOG_READ, &c, err);
+  if (r == -ENOENT) { /* a host whose first sync was interrupted has none */
+    st_error_clear(err);
+    return 0;
   }
+  if (r < 0 || st_catalog_objects(c, name_object, g, err) < 0 ||
+      st_catalog_packages(c, name_package, g, err) < 0)
+    return -1;
+  st_set_add(g->stamps, host, strlen(host), (uint64_t)stamp);
   return 0;
 }
 
 /* A chain that cannot be read may name anything: then nothing is removed. */
-static int read_chains(struct garbage *g, const struct st_strings *hosts, struct st_error *err)
+static int read_chains(struct garbage *g, struct st_error *err)
 {
-  for (size_t i = 0; i < hosts->count; i++) {
-    ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
-    int r = st_archive_catalog(g->a, hosts->items[i], ST_CATALOG_READ, &c, err);
-    if (r == -ENOENT) { /* a host whose first sync was interrupted has none */
-      st_error_clear(err);
-      continue;
-    }
-    g->c = c;
-    if (r < 0 || read_chain(g, err) < 0)
-      return st_wrap(err, "nothing was removed: host %s", hosts->items[i]);
+  ST_AUTO_STRINGS hosts = {0};
+  if (st_administer_list(g->a, &hosts, err) < 0)
+    return -1;
+  for (size_t i = 0; i < hosts.count; i++)
+    if (read_chain(g, hosts.items[i], err) < 0)
+      return st_wrap(err, "nothing was removed: host %s", hosts.items[i]);
+  return 0;
+}
+
+/* ---- What was sent -----------------------------------------------------------------------------
+ */
+
+static int read_list(struct garbage *g, int fd, struct st_error *err)
+{
+  ST_AUTO_BUFFER ids = ST_BUFFER_INIT;
+  struct st_id id;
+  if (st_read_all(fd, SENT_MAX, &ids, err) < 0)
+    return -1;
+  size_t whole = ids.length - ids.length % ST_WIRE_ID_SIZE; /* a kill may leave a part */
+  for (size_t n = 0; n < whole / ST_WIRE_ID_SIZE; n++) {
+    if (st_wire_id_at(ids.data, whole, n, &id, err) < 0)
+      return -1;
+    name_object(g, &id);
   }
   return 0;
 }
 
-/* ---- What is not --------------------------------------------------------------------------------
- */
-
-static bool is_wanted(void *arg, const struct st_id *id)
+/* A list that nothing was added to for a week goes before what it names may go: what it says is
+ * there is taken for being there. */
+static int read_sent(struct garbage *g, const char *host, struct st_error *err)
 {
-  struct garbage *g = arg;
-  uint8_t bytes[33];
-  id_bytes(id, bytes);
-  return st_set_get(g->objects, bytes, sizeof(bytes), NULL);
+  ST_AUTO_FREE char *path = st_format("hosts/%s/sent", host);
+  ST_AUTO_CLOSE int fd = st_open_beneath(g->a->dir, path, O_RDONLY, 0);
+  struct stat st;
+  if (fd == -ENOENT)
+    return 0;
+  if (fd < 0 || fstat(fd, &st) < 0)
+    return st_fail(err, fd < 0 ? -fd : errno, "cannot read what a host sent (%s)", path);
+  if (st.st_mtime >= (int64_t)time(NULL) - SENT_AGE)
+    return read_list(g, fd, err) < 0 ? st_wrap(err, "what a host sent (%s)", path) : 0;
+  if (unlinkat(g->a->dir, path, 0) < 0 && errno != ENOENT)
+    return st_fail(err, errno, "cannot remove (%s)", path);
+  return 0;
 }
+
+static int read_all_sent(struct garbage *g, struct st_error *err)
+{
+  ST_AUTO_STRINGS hosts = {0};
+  if (st_archive_hosts(g->a, &hosts, err) < 0)
+    return -1;
+  for (size_t i = 0; i < hosts.count; i++)
+    if (read_sent(g, hosts.items[i], err) < 0)
+      return st_wrap(err, "nothing was removed");
+  return 0;
+}
+
+/* ---- What is not -------------------------------------------------------------------------------
+ */
 
 static int remove_packages(struct garbage *g, struct st_error *err)
 {
@@ -135,18 +206,18 @@ static int remove_packages(struct garbage *g, struct st_error *err)
   int64_t before = (int64_t)time(NULL) - MIN_AGE;
   for (size_t n = 0; (p = st_packages_at(g->packages, n)); n++) {
     ST_AUTO_BUFFER words = ST_BUFFER_INIT;
-    package_words(p, &words);
+    package_words(&words, p->name, p->version, p->architecture);
     if (st_set_get(g->named, words.data, words.length, NULL))
       continue;
     int r = st_packages_remove(g->packages, p, before, err);
     if (r < 0)
       return -1;
-    g->files += r;
-    g->file_bytes += r ? p->size : 0;
-    g->left += !r;
+    g->result->files += r;
+    g->result->file_bytes += r ? p->size : 0;
+    g->result->left += !r;
   }
-  g->files += st_packages_drop_aside(g->packages, true, &aside);
-  g->file_bytes += aside;
+  g->result->files += st_packages_drop_aside(g->packages, true, &aside);
+  g->result->file_bytes += aside;
   return 0;
 }
 
@@ -157,57 +228,33 @@ static void say(void *arg, const char *words)
   fprintf(stderr, "systracker: %s\n", words);
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------
+/* ---- The whole ---------------------------------------------------------------------------------
  */
 
-static void report(const struct st_cli *cli, const struct garbage *g)
+/* A server that runs beside answers by its index whether a host has an object: that comes to know
+ * first what was pruned. */
+static int tell_fleet(struct st_archive *a, struct st_error *err)
 {
-  const struct st_repack_result *r = &g->repacked;
-  uint64_t freed = r->before > r->after ? r->before - r->after : 0;
-  if (cli->json) {
-    json_t *o = json_object();
-    json_object_set_new(o, "unneeded", json_integer((json_int_t)r->unwanted));
-    json_object_set_new(o, "removed", json_integer((json_int_t)r->dropped));
-    json_object_set_new(o, "bytes", json_integer((json_int_t)freed));
-    json_object_set_new(o, "packages", json_integer(g->files));
-    json_object_set_new(o, "package_bytes", json_integer((json_int_t)g->file_bytes));
-    st_cli_json(o);
-    return;
-  }
-  if (cli->quiet)
-    return;
-  ST_AUTO_FREE char *size = st_format_size(freed), *files = st_format_size(g->file_bytes);
-  printf("removed %" PRIu64 " objects (%s) and %" PRId64 " package files (%s)", r->dropped, size,
-         g->files, files);
-  if (r->unwanted > r->dropped)
-    printf("; %" PRIu64 " objects are needed by none and were left", r->unwanted - r->dropped);
-  if (g->left > 0)
-    printf("; %" PRId64 " package files of the last day were left", g->left);
-  putchar('\n');
+  ST_CLEANUP(st_fleet_closep) struct st_fleet *fleet = NULL;
+  return st_fleet_open_beside(&fleet, a, err) < 0 ? st_wrap(err, "nothing was removed") : 0;
 }
 
-static int collect(struct garbage *g, struct st_error *err)
+static int collect(struct garbage *g, unsigned percent, struct st_error *err)
 {
-  const struct st_repack_options options = {.percent = 1, .said = say};
-  ST_AUTO_STRINGS hosts = {0};
-  g->objects = st_set_new();
-  g->named = st_set_new();
-  if (st_packages_open(&g->packages, g->a->dir, err) < 0 ||
-      st_administer_list(g->a, &hosts, err) < 0 || read_chains(g, &hosts, err) < 0 ||
-      remove_packages(g, err) < 0)
+  const struct st_repack_options options = {.percent = percent, .said = say};
+  if (read_chains(g, err) < 0 || st_archive_lock(g->a, LOCK_SECONDS, err) < 0 ||
+      st_archive_objects(g->a, ST_STORE_WRITE, NULL, err) < 0 || tell_fleet(g->a, err) < 0 ||
+      read_chains(g, err) < 0 || read_all_sent(g, err) < 0 ||
+      st_packages_open(&g->packages, g->a->dir, err) < 0 || remove_packages(g, err) < 0)
     return -1;
-  return st_store_repack(g->a->store, is_wanted, g, &options, &g->repacked, err);
+  sort_objects(g);
+  return st_store_repack(g->a->store, is_wanted, g, &options, &g->result->repacked, err);
 }
 
-int st_administer_gc(struct st_cli *cli, const char *dir, struct st_error *err)
+int st_gc(struct st_archive *a, unsigned percent, struct st_gc_result *ret, struct st_error *err)
 {
-  ST_AUTO_ARCHIVE *a = NULL;
-  if (st_archive_open(&a, dir, false, err) < 0 || st_archive_lock(a, LOCK_SECONDS, err) < 0 ||
-      st_archive_objects(a, ST_STORE_WRITE, NULL, err) < 0)
-    return -1;
-  ST_CLEANUP(garbage_free) struct garbage g = {.a = a};
-  if (collect(&g, err) < 0)
-    return -1;
-  report(cli, &g);
-  return g.repacked.left > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+  *ret = (struct st_gc_result){0};
+  ST_CLEANUP(garbage_free)
+  struct garbage g = {.a = a, .result = ret, .named = st_set_new(), .stamps = st_set_new()};
+  return collect(&g, percent, err);
 }

@@ -28,8 +28,13 @@ ACCESS_SOURCES = \
 archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_SOURCES) \
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
-	archive-sync/gc.c \
+	archive-sync/cmd-gc.c \
+	archive-sync/cmd-policy.c \
+	archive-sync/cmd-prune.c \
+	archive-sync/expire.c archive-sync/expire.h \
+	archive-sync/gc.c archive-sync/gc.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
+	archive-sync/policy.c archive-sync/policy.h \
 	archive-sync/serve/fleet-file.c \
 	archive-sync/serve/fleet-hosts.c \
 	archive-sync/serve/fleet-internal.h \
@@ -53,7 +58,8 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	systracker/commands/cmd-diff.c \
 	systracker/commands/cmd-log.c \
 	systracker/commands/cmd-show.c \
-	systracker/commands/command.c systracker/commands/command.h
+	systracker/commands/command.c systracker/commands/command.h \
+	systracker/commands/keep.c
 archive_sync_systracker_archive_LDADD = libsystracker.la \
 	$(MHD_LIBS) $(GNUTLS_LIBS) $(ARGON2_LIBS) $(LIBGIT2_LIBS)
 

@@ -45,11 +45,18 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
 }
 
 static const struct st_cli_verb sync_verb = {
-    "sync", "[URL...]", "send the new checkpoints to the archives of the configuration, or these",
-    sync_options, set};
-static const struct st_cli_verb fetch_verb = {"fetch", "URL [--] [PATH...]",
+    "sync",
+    "[URL...]",
+    "send the new checkpoints to the archives of the configuration, or these",
+    sync_options,
+    set,
+    NULL};
+static const struct st_cli_verb fetch_verb = {"fetch",
+                                              "URL [--] [PATH...]",
                                               "bring the checkpoints of a host from an archive",
-                                              fetch_options, set};
+                                              fetch_options,
+                                              set,
+                                              NULL};
 
 /* ---- sync ---------------------------------------------------------------------------------------
  */

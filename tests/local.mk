@@ -6,6 +6,7 @@ stage = $(abs_builddir)/stage
 SHELL_TESTS = \
 	tests/test-archive.sh \
 	tests/test-archive-full.sh \
+	tests/test-archive-prune.sh \
 	tests/test-bad-input.sh \
 	tests/test-bootstrap.sh \
 	tests/test-changing-files.sh \

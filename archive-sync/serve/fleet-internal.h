@@ -147,9 +147,6 @@ void st_fleet_mark(struct st_fleet *f, struct st_fleet_entry *e);
 void st_fleet_unmark(struct st_fleet *f, struct st_fleet_entry *e);
 int st_fleet_read_tables(struct st_fleet *f, struct st_error *err);
 bool st_fleet_is_silent(const struct st_fleet *f, const struct st_fleet_entry *e, int64_t now);
-/* Size and times of what is in the host's folder; 0: there is no catalog. */
-int64_t st_fleet_stamp(struct st_fleet *f, const char *key, int64_t *ret_received,
-                       int64_t *ret_bytes);
 /* Forgets what is known of a host's objects (fleet-names.c). */
 void st_fleet_names_drop(struct st_fleet *f, const char *key);
 void st_fleet_names_free(struct st_fleet *f);

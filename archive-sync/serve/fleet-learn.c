@@ -515,7 +515,7 @@ static int set_aside(struct learner *l, const struct st_fleet_entry *e, char ret
   int64_t received, bytes;
   ST_AUTO_FREE char *key = st_format("%s/epoch-%lld", e->key, (long long)e->head.epoch);
   bool epoch = !strchr(e->key, '/') && strlen(key) < ST_FLEET_KEY_SIZE &&
-               !st_fleet_find(l->f, key) && st_fleet_stamp(l->f, key, &received, &bytes) != 0;
+               !st_fleet_find(l->f, key) && st_archive_stamp(l->f->a, key, &received, &bytes) != 0;
   snprintf(ret_key, ST_FLEET_KEY_SIZE, "%s", epoch ? key : "");
   ST_AUTO_FREE char *sql =
       epoch ? st_format("UPDATE host SET host = '%s', stamp = 0 WHERE id = %lld", key,
@@ -583,7 +583,7 @@ static int learn_all(struct learner *l, int64_t known, const struct st_changeset
     return -1;
   l->f->forgot |= pruned;
   learn_name(l);
-  l->e->stamp = st_fleet_stamp(l->f, l->e->key, &l->e->received, &l->e->bytes);
+  l->e->stamp = st_archive_stamp(l->f->a, l->e->key, &l->e->received, &l->e->bytes);
   return write_host(l, err);
 }
 

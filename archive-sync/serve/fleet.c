@@ -2,15 +2,10 @@
 /* fleet.c - the fleet opened, its hosts in memory, their heads. */
 #include "archive-sync/serve/fleet.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "archive-sync/serve/fleet-internal.h"
-#include "systracker/base/digest.h"
-#include "systracker/base/escape.h"
-#include "systracker/base/file.h"
 #include "systracker/base/log.h"
 
 #define FLUSH_HOSTS 256 /* of a fleet that is read anew, in one transaction */
@@ -144,45 +139,6 @@ bool st_fleet_head(struct st_fleet *f, const char *host, struct st_fleet_head *r
   return e != NULL;
 }
 
-/* ---- Whether a catalog is the one that is known ------------------------------------------------
- */
-
-static int stat_of(struct st_fleet *f, const char *key, const char *name, struct stat *st)
-{
-  ST_AUTO_FREE char *path = st_format("hosts/%s/%s", key, name);
-  *st = (struct stat){0};
-  return fstatat(f->a->dir, path, st, AT_SYMLINK_NOFOLLOW);
-}
-
-static void add_stamp(struct st_buffer *b, const struct stat *st)
-{
-  st_buffer_append(b, &st->st_ino, sizeof(st->st_ino));
-  st_buffer_append(b, &st->st_size, sizeof(st->st_size));
-  st_buffer_append(b, &st->st_mtim.tv_sec, sizeof(st->st_mtim.tv_sec));
-  st_buffer_append(b, &st->st_mtim.tv_nsec, sizeof(st->st_mtim.tv_nsec));
-}
-
-/* The chain grows with each checkpoint that is taken in, and with nothing else. */
-int64_t st_fleet_stamp(struct st_fleet *f, const char *key, int64_t *ret_received,
-                       int64_t *ret_bytes)
-{
-  ST_AUTO_BUFFER b = ST_BUFFER_INIT;
-  struct stat catalog, wal, chain;
-  uint8_t digest[ST_DIGEST_SIZE];
-  int64_t stamp;
-  if (stat_of(f, key, "catalog.db", &catalog) < 0)
-    return 0;
-  stat_of(f, key, "catalog.db-wal", &wal);
-  stat_of(f, key, "chain", &chain);
-  add_stamp(&b, &catalog);
-  add_stamp(&b, &wal);
-  st_digest(digest, b.data, b.length);
-  memcpy(&stamp, digest, sizeof(stamp));
-  *ret_received = chain.st_mtim.tv_sec;
-  *ret_bytes = catalog.st_size + chain.st_size;
-  return stamp ? stamp : 1;
-}
-
 /* ---- Opened ------------------------------------------------------------------------------------
  */
 
@@ -242,29 +198,30 @@ static int read_hosts(struct st_fleet *f, struct st_error *err)
   return r < 0 ? r : st_fleet_read_tables(f, err);
 }
 
-/* One host, where its catalog is not the one that is known. */
+/* One host, where its catalog is not the one that is known.  1: it cannot be read, and what is
+ * known of it stays. */
 static int catch_up(struct st_fleet *f, const char *key, struct st_error *err)
 {
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
   int64_t received, bytes;
   const struct st_fleet_entry *e = st_fleet_find(f, key);
-  int64_t stamp = st_fleet_stamp(f, key, &received, &bytes);
+  int64_t stamp = st_archive_stamp(f->a, key, &received, &bytes);
   if (stamp == 0 || (e && e->stamp == stamp))
     return 0;
-  int r = st_archive_catalog(f->a, key, ST_CATALOG_READ, &c, err);
-  if (r < 0)
-    return r;
+  if (st_archive_catalog(f->a, key, ST_CATALOG_READ, &c, err) < 0)
+    return 1;
   return st_catalog_latest(c) > 0 ? st_fleet_learn(f, key, c, err) : 0;
 }
 
-/* A host whose catalog cannot be read is not in the fleet's way: `verify` says what it is.  Beside
- * the server it is, as objects may go then. */
+/* A host that cannot be read is not in the fleet's way: `verify` says what it is.  Beside the
+ * server it is where it cannot be learned of, as objects may go then. */
 static int catch_up_or_say(struct st_fleet *f, const char *key, size_t *learned,
                            struct st_error *err)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  if (catch_up(f, key, &why) < 0) {
-    if (f->beside)
+  int r = catch_up(f, key, &why);
+  if (r != 0) {
+    if (r < 0 && f->beside)
       return st_fail(err, 0, "host %s: %s", key, st_error_text(&why));
     st_log(ST_LOG_WARNING, "host %s is not known to the fleet: %s", key, st_error_text(&why));
   }

@@ -9,6 +9,12 @@
 
 #define SMALL_PAGES 8192 /* of the catalog's file: 32 MiB */
 
+bool st_retention_is_set(const struct st_retention *keep)
+{
+  return keep->last > 0 || keep->daily > 0 || keep->weekly > 0 || keep->monthly > 0 ||
+         keep->yearly > 0 || keep->tags.count > 0;
+}
+
 /* ---- Which ----------------------------------------------------------------------------------- */
 
 void st_choices_free(struct st_choices *choices)

@@ -19,6 +19,9 @@ struct st_retention {
   struct st_strings tags;                 /* those that have one of these */
 };
 
+/* Whether any rule keeps something. */
+bool st_retention_is_set(const struct st_retention *keep);
+
 enum st_kept {
   ST_KEPT_BASELINE = 1,
   ST_KEPT_LATEST = 2,

@@ -6,23 +6,12 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "systracker/catalog/prune.h"
 #include "systracker/store/repack.h"
 #include "systracker/tracker/wanted.h"
 
 #define MIN_AGE 86400 /* seconds, of package files that no checkpoint may have yet */
 
-enum {
-  OPT_LAST = 256,
-  OPT_DAILY,
-  OPT_WEEKLY,
-  OPT_MONTHLY,
-  OPT_YEARLY,
-  OPT_TAG,
-  OPT_PACKAGES,
-  OPT_CONFIGURED,
-  OPT_DRY_RUN,
-};
+enum { OPT_PACKAGES = 256, OPT_CONFIGURED, OPT_DRY_RUN };
 
 struct prune_options {
   struct st_retention keep;
@@ -31,12 +20,7 @@ struct prune_options {
 };
 
 static const struct st_cli_option options[] = {
-    {"keep-last", OPT_LAST, "N", "keep the N newest"},
-    {"keep-daily", OPT_DAILY, "N", "keep the newest of each of the last N days that have one"},
-    {"keep-weekly", OPT_WEEKLY, "N", "of each of the last N weeks"},
-    {"keep-monthly", OPT_MONTHLY, "N", "of each of the last N months"},
-    {"keep-yearly", OPT_YEARLY, "N", "of each of the last N years"},
-    {"keep-tag", OPT_TAG, "NAME", "keep the one with this tag; may be given several times"},
+    CMD_KEEP_OPTIONS,
     {"keep-packages", OPT_PACKAGES, "WHICH",
      "of package files: installed, those of packages that a checkpoint has; or all"},
     {"configured", OPT_CONFIGURED, NULL, "do nothing where the configuration says nothing of it"},
@@ -56,18 +40,14 @@ static int set_packages(struct prune_options *o, const char *value, struct st_er
 static int set(void *arg, int letter, const char *value, struct st_error *err)
 {
   struct prune_options *o = arg;
-  int64_t *counts[] = {&o->keep.last, &o->keep.daily, &o->keep.weekly, &o->keep.monthly,
-                       &o->keep.yearly};
   if (letter == OPT_DRY_RUN)
     o->dry_run = true;
   else if (letter == OPT_CONFIGURED)
     o->configured = true;
   else if (letter == OPT_PACKAGES)
     return set_packages(o, value, err);
-  else if (letter == OPT_TAG)
-    st_strings_add(&o->keep.tags, value);
-  else if (st_parse_number(value, counts[letter - OPT_LAST], err) < 0)
-    return st_wrap(err, "--%s", options[letter - OPT_LAST].name);
+  else
+    return cmd_keep_set(&o->keep, letter, value, err);
   return 0;
 }
 
@@ -101,42 +81,6 @@ static void prune_free(struct prune *p)
 
 /* ---- Said ------------------------------------------------------------------------------------ */
 
-static const char *const reasons[] = {"baseline", "latest", "last",   "daily", "weekly",
-                                      "monthly",  "yearly", "tagged", "undo"};
-
-static void say_kept(const struct st_choice *choice)
-{
-  const char *between = "";
-  ST_AUTO_FREE char *time = st_format_time(choice->time);
-  printf("%4" PRId64 "  %s  kept: ", choice->number, time);
-  for (size_t i = 0; i < ST_COUNT(reasons); i++)
-    if (choice->kept >> i & 1) {
-      printf("%s%s", between, reasons[i]);
-      between = ", ";
-    }
-  putchar('\n');
-}
-
-/* The newest first, those that go as ranges. */
-static void say_choices(const struct prune *p)
-{
-  const struct st_choice *items = p->choices.items;
-  const char *pruned = p->o->dry_run ? "would be pruned" : "pruned";
-  for (size_t i = 0, next; i < p->choices.count; i = next) {
-    next = i + 1;
-    if (items[i].kept) {
-      say_kept(&items[i]);
-      continue;
-    }
-    while (next < p->choices.count && !items[next].kept)
-      next++;
-    if (next == i + 1)
-      printf("%4" PRId64 "  %s\n", items[i].number, pruned);
-    else
-      printf("%4" PRId64 "  to %" PRId64 " %s\n", items[next - 1].number, items[i].number, pruned);
-  }
-}
-
 static void say_summary(const struct prune *p)
 {
   const struct st_repack_result *s = &p->store;
@@ -160,15 +104,6 @@ static void say_packages(const struct prune *p)
            p->o->dry_run ? "would be removed" : "removed");
 }
 
-static json_t *kept_json(unsigned kept)
-{
-  json_t *array = json_array();
-  for (size_t i = 0; i < ST_COUNT(reasons); i++)
-    if (kept >> i & 1)
-      json_array_append_new(array, json_string(reasons[i]));
-  return array;
-}
-
 static void choices_json(const struct prune *p)
 {
   for (size_t i = 0; i < p->choices.count; i++) {
@@ -177,7 +112,7 @@ static void choices_json(const struct prune *p)
     json_t *o = json_object();
     json_object_set_new(o, "number", json_integer(choice->number));
     json_object_set_new(o, "time", json_string(time));
-    json_object_set_new(o, "kept", kept_json(choice->kept));
+    json_object_set_new(o, "kept", cmd_kept_json(choice->kept));
     st_cli_json(o);
   }
 }
@@ -216,7 +151,7 @@ static void report(const struct prune *p)
     choices_json(p);
     summary_json(p);
   } else if (!p->cli->quiet) {
-    say_choices(p);
+    cmd_choices_say(&p->choices, p->o->dry_run);
     say_tags(p);
     say_summary(p);
     say_packages(p);
@@ -326,12 +261,6 @@ static int prune(struct prune *p, struct st_error *err)
   return st_catalog_prune_commit(p->t->catalog, err) < 0 ? -1 : sweep(p, err);
 }
 
-static bool keeps_something(const struct st_retention *keep)
-{
-  return keep->last > 0 || keep->daily > 0 || keep->weekly > 0 || keep->monthly > 0 ||
-         keep->yearly > 0 || keep->tags.count > 0;
-}
-
 /* What the configuration says, where no option does. */
 static int configure(const struct st_cli *cli, struct st_retention *keep, struct st_error *err)
 {
@@ -352,11 +281,11 @@ static int configure(const struct st_cli *cli, struct st_retention *keep, struct
 static int run_with(struct st_cli *cli, struct prune_options *o, struct st_error *err)
 {
   ST_CLEANUP(prune_free) struct prune p = {.cli = cli, .o = o};
-  if (!keeps_something(&o->keep) && configure(cli, &o->keep, err) < 0)
+  if (!st_retention_is_set(&o->keep) && configure(cli, &o->keep, err) < 0)
     return -1;
-  if (!keeps_something(&o->keep) && o->configured)
+  if (!st_retention_is_set(&o->keep) && o->configured)
     return ST_EXIT_OK;
-  if (!keeps_something(&o->keep))
+  if (!st_retention_is_set(&o->keep))
     return st_refuse(err, "nothing says what to keep: give one of the options --keep-..., or "
                           "prune { keep_... } in the configuration");
   if (cmd_open_to_write(&p.t, cli, err) < 0 || cmd_latest(p.t, err) < 0 || prune(&p, err) < 0)

@@ -5,6 +5,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/text.h"
+#include "systracker/catalog/prune.h"
 #include "systracker/tracker/cli.h"
 #include "systracker/tracker/render.h"
 
@@ -42,6 +43,35 @@ enum { CMD_OPT_STAT = 256, CMD_OPT_NAME_ONLY, CMD_OPT_FILES, CMD_OPT_TIMES };
   }
 extern const struct st_cli_option cmd_changes_options[];
 int cmd_changes_set(void *arg, int letter, const char *value, struct st_error *err);
+
+/* Which checkpoints to keep: options of prune, here and of archives. */
+enum {
+  CMD_OPT_KEEP_LAST = 300,
+  CMD_OPT_KEEP_DAILY,
+  CMD_OPT_KEEP_WEEKLY,
+  CMD_OPT_KEEP_MONTHLY,
+  CMD_OPT_KEEP_YEARLY,
+  CMD_OPT_KEEP_TAG,
+};
+#define CMD_KEEP_OPTIONS                                                                           \
+  {"keep-last", CMD_OPT_KEEP_LAST, "N", "keep the N newest"},                                      \
+      {"keep-daily", CMD_OPT_KEEP_DAILY, "N",                                                      \
+       "keep the newest of each of the last N days that have one"},                                \
+      {"keep-weekly", CMD_OPT_KEEP_WEEKLY, "N", "of each of the last N weeks"},                    \
+      {"keep-monthly", CMD_OPT_KEEP_MONTHLY, "N", "of each of the last N months"},                 \
+      {"keep-yearly", CMD_OPT_KEEP_YEARLY, "N", "of each of the last N years"},                    \
+  {                                                                                                \
+    "keep-tag", CMD_OPT_KEEP_TAG, "NAME", "keep the one with this tag; may be given several times" \
+  }
+/* 0, or 1: it is none of these. */
+int cmd_keep_set(struct st_retention *keep, int letter, const char *value, struct st_error *err);
+/* The rules as those options: " --keep-last 3 ..."; "" where nothing says what to keep.  Malloc'ed.
+ */
+char *cmd_keep_words(const struct st_retention *keep);
+
+/* Why a checkpoint is kept, and what goes, the newest first; those that go as ranges. */
+void cmd_choices_say(const struct st_choices *choices, bool dry_run);
+json_t *cmd_kept_json(unsigned kept);
 
 #define ST_AUTO_CHECKPOINT ST_CLEANUP(st_checkpoint_clear) struct st_checkpoint
 #define ST_AUTO_SCAN ST_CLEANUP(st_scan_result_clear) struct st_scan_result

@@ -14,6 +14,7 @@ systracker_commands_systracker_SOURCES = \
 	systracker/commands/cmd-tag.c \
 	systracker/commands/cmd-verify.c \
 	systracker/commands/command.c systracker/commands/command.h \
+	systracker/commands/keep.c \
 	systracker/commands/main.c
 systracker_commands_systracker_LDADD = libsystracker.la
 systracker_commands_systracker_LDFLAGS = $(HOST_LDFLAGS)

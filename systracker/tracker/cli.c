@@ -150,11 +150,16 @@ struct operands {
   bool dashes;
 };
 
+static const char *program_of(const struct st_cli_verb *verb)
+{
+  return verb->program ? verb->program : "systracker";
+}
+
 static int parse_each(struct st_cli *cli, const struct st_cli_verb *verb, const struct options *o,
                       int argc, char **argv, void *arg, struct operands *found,
                       struct st_error *err)
 {
-  ST_AUTO_FREE char *who = st_format("see systracker %s --help", verb->name);
+  ST_AUTO_FREE char *who = st_format("see %s %s --help", program_of(verb), verb->name);
   const char *value = NULL; /* the last option's: it may be "--" itself */
   int c;
   opterr = 0;
@@ -200,8 +205,9 @@ int st_cli_operands(const struct st_cli_verb *verb, int count, int least, int mo
 {
   if (count >= least && (most < 0 || count <= most))
     return 0;
-  return st_fail(err, 0, "cannot read the command line: too %s operands: usage: systracker %s%s%s",
-                 count < least ? "few" : "many", verb->name, *verb->usage ? " " : "", verb->usage);
+  return st_fail(err, 0, "cannot read the command line: too %s operands: usage: %s %s%s%s",
+                 count < least ? "few" : "many", program_of(verb), verb->name,
+                 *verb->usage ? " " : "", verb->usage);
 }
 
 int st_cli_path(const struct st_cli *cli, const char *text, char **ret, struct st_error *err)
@@ -234,8 +240,8 @@ static void help_options(FILE *out, const struct st_cli_option *table)
 void st_cli_help(FILE *out, const struct st_cli_verb *verb)
 {
   if (verb) {
-    fprintf(out, "usage: systracker %s [OPTION...]%s%s\n%s\n", verb->name, *verb->usage ? " " : "",
-            verb->usage, verb->summary);
+    fprintf(out, "usage: %s %s [OPTION...]%s%s\n%s\n", program_of(verb), verb->name,
+            *verb->usage ? " " : "", verb->usage, verb->summary);
     if (count_options(verb->options) > 0) {
       fprintf(out, "\nOptions:\n");
       help_options(out, verb->options);

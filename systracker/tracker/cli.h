@@ -32,6 +32,7 @@ struct st_cli_verb {
   const struct st_cli_option *options; /* ends with a NULL name; may be NULL */
   /* One option; 0, or -1 with an error. */
   int (*set)(void *arg, int letter, const char *value, struct st_error *err);
+  const char *program; /* NULL: systracker */
 };
 
 /* Parses a verb's arguments, the global options among them; --help prints and ends with 0.

@@ -34,7 +34,7 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
   return 0;
 }
 
-static const struct st_cli_verb verb = {"diff", "[A [B]]", "what changed", options, set};
+static const struct st_cli_verb verb = {"diff", "[A [B]]", "what changed", options, set, NULL};
 
 /* One command line, parsed: argv[0] is the verb. */
 struct parsed {

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <inttypes.h>
+
+#include "archive-sync/administer.h"
+#include "archive-sync/policy.h"
+
+enum { OPT_ALL = 256, OPT_SILENT };
+
+struct options {
+  struct st_retention keep;
+  bool all;
+  int64_t silent_after; /* 0: not said */
+};
+
+static void options_free(struct options *o)
+{
+  st_strings_free(&o->keep.tags);
+}
+
+static const struct st_cli_option table[] = {
+    CMD_KEEP_OPTIONS,
+    {"keep-all", OPT_ALL, NULL, "keep all: no checkpoint is pruned"},
+    {"silent-after", OPT_SILENT, "HOURS",
+     "call a host silent when it has sent no checkpoint for so long"},
+    {NULL, 0, NULL, NULL},
+};
+
+static int set(void *arg, int letter, const char *value, struct st_error *err)
+{
+  struct options *o = arg;
+  if (letter == OPT_ALL)
+    o->all = true;
+  else if (letter != OPT_SILENT)
+    return cmd_keep_set(&o->keep, letter, value, err);
+  else if (st_parse_number(value, &o->silent_after, err) < 0)
+    return st_wrap(err, "--silent-after");
+  else if (o->silent_after == 0)
+    return st_fail(err, 0, "--silent-after takes a number of hours");
+  return 0;
+}
+
+static const struct st_cli_verb verb = {
+    .program = "systracker-archive",
+    .name = "policy",
+    .usage = "DIR",
+    .summary = "say, or set, which checkpoints the server keeps",
+    .options = table,
+    .set = set,
+};
+
+static json_t *keep_json(const struct st_retention *keep)
+{
+  const struct {
+    const char *name;
+    int64_t value;
+  } numbers[] = {{"last", keep->last},
+                 {"daily", keep->daily},
+                 {"weekly", keep->weekly},
+                 {"monthly", keep->monthly},
+                 {"yearly", keep->yearly}};
+  json_t *o = json_object(), *tags = json_array();
+  for (size_t i = 0; i < ST_COUNT(numbers); i++)
+    json_object_set_new(o, numbers[i].name, json_integer(numbers[i].value));
+  for (size_t i = 0; i < keep->tags.count; i++)
+    json_array_append_new(tags, st_json_path(keep->tags.items[i]));
+  json_object_set_new(o, "tags", tags);
+  return o;
+}
+
+static void report(const struct st_cli *cli, const struct st_policy *policy)
+{
+  if (cli->json) {
+    json_t *o = json_object();
+    json_object_set_new(o, "keep", keep_json(&policy->keep));
+    json_object_set_new(o, "silent_after", json_integer(policy->silent_after));
+    st_cli_json(o);
+    return;
+  }
+  ST_AUTO_FREE char *words = cmd_keep_words(&policy->keep);
+  if (*words)
+    printf("of each host, the server keeps:%s\n", words);
+  else
+    printf("the server keeps all checkpoints\n");
+  printf("a host that has sent no checkpoint for %" PRId64 " hours is called silent\n",
+         policy->silent_after);
+}
+
+/* Rules replace those there are, all of them. */
+static void change(struct st_policy *policy, struct options *o)
+{
+  if (o->all || st_retention_is_set(&o->keep)) {
+    st_policy_clear(policy);
+    policy->keep = o->keep;
+    o->keep = (struct st_retention){0};
+  }
+  if (o->silent_after > 0)
+    policy->silent_after = o->silent_after;
+}
+
+static int run_with(struct st_cli *cli, const char *dir, struct options *o, struct st_error *err)
+{
+  ST_AUTO_ARCHIVE *a = NULL;
+  ST_AUTO_POLICY policy = {0};
+  bool changes = o->all || o->silent_after > 0 || st_retention_is_set(&o->keep);
+  if (o->all && st_retention_is_set(&o->keep))
+    return st_fail(err, 0, "--keep-all goes with no other rule");
+  if (st_archive_open(&a, dir, false, err) < 0 || (changes && st_archive_lock(a, 60, err) < 0) ||
+      st_policy_read(a, &policy, err) < 0)
+    return -1;
+  change(&policy, o);
+  if (changes && st_policy_write(a, &policy, err) < 0)
+    return -1;
+  if (!changes || (!cli->quiet && !cli->json))
+    report(cli, &policy);
+  return ST_EXIT_OK;
+}
+
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
+{
+  ST_CLEANUP(options_free) struct options o = {0};
+  int first = st_cli_parse(cli, &verb, argc, argv, &o, NULL, err);
+  if (first < 0 || st_cli_operands(&verb, argc - first, 1, 1, err) < 0)
+    return -1;
+  return run_with(cli, argv[first], &o, err);
+}
+
+const struct st_command archive_policy = {&verb, run};

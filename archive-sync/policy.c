@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "archive-sync/policy.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+#include "systracker/base/text.h"
+
+#define POLICY "policy"
+#define POLICY_MAX 65536
+#define FORMAT "SysTracker policy 1"
+#define TAG "keep-tag"
+
+/* Each line is "NAME VALUE". */
+struct number {
+  const char *name;
+  int64_t *value;
+};
+#define NUMBERS(p)                                                                                 \
+  {                                                                                                \
+    {"keep-last", &(p)->keep.last}, {"keep-daily", &(p)->keep.daily},                              \
+        {"keep-weekly", &(p)->keep.weekly}, {"keep-monthly", &(p)->keep.monthly},                  \
+        {"keep-yearly", &(p)->keep.yearly}, {"silent-after", &(p)->silent_after},                  \
+  }
+
+void st_policy_clear(struct st_policy *policy)
+{
+  st_strings_free(&policy->keep.tags);
+}
+
+static int read_tag(struct st_policy *policy, const char *value, struct st_error *err)
+{
+  ST_AUTO_BUFFER tag = ST_BUFFER_INIT;
+  if (st_unescape(value, &tag, err) < 0)
+    return -1;
+  st_strings_add(&policy->keep.tags, tag.data ? tag.data : "");
+  return 0;
+}
+
+/* What it does not know might keep something: so it is an error. */
+static int read_line(struct st_policy *policy, const char *line, struct st_error *err)
+{
+  const struct number numbers[] = NUMBERS(policy);
+  size_t n = strcspn(line, " ");
+  const char *value = line[n] ? line + n + 1 : "";
+  if (n == strlen(TAG) && memcmp(line, TAG, n) == 0)
+    return read_tag(policy, value, err);
+  for (size_t i = 0; i < ST_COUNT(numbers); i++)
+    if (n == strlen(numbers[i].name) && memcmp(line, numbers[i].name, n) == 0)
+      return st_parse_number(value, numbers[i].value, err);
+  return st_fail(err, 0, "this version does not know what \"%s\" is", st_quote(line));
+}
+
+static int read_lines(struct st_policy *policy, const char *text, struct st_error *err)
+{
+  size_t n = strcspn(text, "\n");
+  if (n != strlen(FORMAT) || memcmp(text, FORMAT, n) != 0)
+    return st_fail(err, 0, "it is not in the format of this version");
+  while (text[n] && text[n + 1]) {
+    text += n + 1;
+    n = strcspn(text, "\n");
+    ST_AUTO_FREE char *line = st_memdup(text, n);
+    if (*line && read_line(policy, line, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+int st_policy_read(struct st_archive *a, struct st_policy *ret, struct st_error *err)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  *ret = (struct st_policy){.silent_after = ST_POLICY_SILENT};
+  int r = st_read_file(a->dir, POLICY, POLICY_MAX, &text, err);
+  if (r == -ENOENT) {
+    st_error_clear(err);
+    return 0;
+  }
+  if (r < 0 || read_lines(ret, text.data ? text.data : "", err) < 0)
+    return st_wrap(err, "the archive's policy (%s/" POLICY ")", st_quote(a->path));
+  return 0;
+}
+
+static void write_tag(struct st_buffer *text, const char *tag)
+{
+  st_buffer_append_string(text, TAG " ");
+  st_escape(text, tag, strlen(tag));
+  st_buffer_append_byte(text, '\n');
+}
+
+int st_policy_write(struct st_archive *a, const struct st_policy *policy, struct st_error *err)
+{
+  struct st_policy copy = *policy;
+  const struct number numbers[] = NUMBERS(&copy);
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  st_buffer_append_string(&text, FORMAT "\n");
+  for (size_t i = 0; i < ST_COUNT(numbers); i++)
+    if (*numbers[i].value > 0)
+      st_buffer_printf(&text, "%s %" PRId64 "\n", numbers[i].name, *numbers[i].value);
+  for (size_t i = 0; i < copy.keep.tags.count; i++)
+    write_tag(&text, copy.keep.tags.items[i]);
+  return st_write_file(a->dir, POLICY, 0600, text.data, text.length, err);
+}
