@@ -2,13 +2,19 @@
 program_PROGRAMS += archive-sync/systracker-sync
 archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/archive.c archive-sync/archive.h \
+	archive-sync/destination-directory.c archive-sync/destination.h \
+	archive-sync/destination-server.c \
 	archive-sync/instance.c archive-sync/instance.h \
+	archive-sync/join.c archive-sync/join.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/pull.c archive-sync/pull.h \
 	archive-sync/push.c archive-sync/push.h \
 	archive-sync/recovery.c archive-sync/recovery.h \
+	archive-sync/remote.c archive-sync/remote.h \
+	archive-sync/remotestate.c archive-sync/remotestate.h \
 	archive-sync/replica.c archive-sync/replica.h \
 	archive-sync/signature.c archive-sync/signature.h \
+	archive-sync/upload-objects.c archive-sync/upload-packages.c archive-sync/upload.h \
 	archive-sync/wire.c archive-sync/wire.h
 archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
 archive_sync_systracker_sync_LDADD = libsystracker.la $(CURL_LIBS) $(GNUTLS_LIBS)
@@ -136,6 +142,12 @@ archive_sync_serve_test_access_SOURCES = archive-sync/serve/test-access.c $(ACCE
 archive_sync_serve_test_access_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_access_LDADD = $(UNIT_LDADD) $(GNUTLS_LIBS) $(ARGON2_LIBS)
 TESTS += archive-sync/serve/test-access
+check_PROGRAMS += archive-sync/test-join
+archive_sync_test_join_SOURCES = archive-sync/test-join.c archive-sync/join.c archive-sync/join.h \
+	archive-sync/remotestate.c archive-sync/remotestate.h
+archive_sync_test_join_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_test_join_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/test-join
 check_PROGRAMS += archive-sync/test-signature
 archive_sync_test_signature_SOURCES = archive-sync/test-signature.c archive-sync/signature.c
 archive_sync_test_signature_CFLAGS = $(UNIT_CFLAGS) $(GNUTLS_CFLAGS)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "archive-sync/join.h"
 #include "archive-sync/pull.h"
 #include "archive-sync/push.h"
 #include "systracker/base/escape.h"
@@ -10,25 +11,36 @@
 #include "systracker/base/log.h"
 #include "systracker/base/text.h"
 
-enum { OPT_WAIT = 256, OPT_CONFIGURED, OPT_HOST, OPT_CHECKPOINT };
+enum { OPT_WAIT = 256, OPT_CONFIGURED, OPT_HOST, OPT_CHECKPOINT, OPT_JOIN };
 
 static const struct st_cli_option sync_options[] = {
     {"configured", OPT_CONFIGURED, NULL, "do nothing where the configuration names no archive"},
-    {"wait", OPT_WAIT, "SECONDS", "wait so long for another host that is sending (600)"},
+    {"join-file", OPT_JOIN, "FILE", "what is behind the # of the URL, from a file"},
+    {"wait", OPT_WAIT, "SECONDS", "wait so long for another host, or a server (600)"},
     {0},
 };
 
 static const struct st_cli_option fetch_options[] = {
     {"host", OPT_HOST, "HOST", "which host's: its id, the beginning of it, or its name"},
     {"checkpoint", OPT_CHECKPOINT, "CHECKPOINT", "this one alone, with what it needs"},
+    {"join-file", OPT_JOIN, "FILE", "what is behind the # of the URL, from a file"},
+    {"wait", OPT_WAIT, "SECONDS", "wait so long for a server (600)"},
     {0},
 };
 
 struct request {
   int64_t wait;
   bool configured;
+  char *behind; /* of a join string, for a URL without; NULL: none */
   struct st_pull_options pull;
 };
+
+static void request_clear(struct request *r)
+{
+  if (r->behind)
+    explicit_bzero(r->behind, strlen(r->behind));
+  free(r->behind);
+}
 
 static int set(void *arg, int letter, const char *value, struct st_error *err)
 {
@@ -37,6 +49,8 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     r->pull.host = value;
   else if (letter == OPT_CHECKPOINT)
     r->pull.checkpoint = value;
+  else if (letter == OPT_JOIN)
+    return st_join_read(value, &r->behind, err);
   else if (letter == OPT_CONFIGURED)
     r->configured = true;
   else if (st_parse_number(value, &r->wait, err) < 0 || r->wait > 86400)
@@ -100,23 +114,32 @@ static void print_push(const char *url, const struct st_push_result *r)
   printf(" with %" PRId64 " objects (%s) to %s\n", r->objects, size, st_quote(url));
 }
 
-static int push_one(const struct st_cli *cli, const char *url, const struct request *request)
+static int push_one(const struct st_cli *cli, const char *whole, const struct request *request)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
+  ST_AUTO_FREE char *url = st_join_shown(whole);
   struct st_push_result result;
-  if (st_push(cli, url, (unsigned)request->wait, &result, &err) < 0) {
-    st_wrap(&err, "cannot sync");
+  if (st_push(cli, whole, request->behind, (unsigned)request->wait, &result, &err) < 0) {
+    if (st_join_is_remote(url))
+      st_wrap(&err, "cannot sync to %s", st_quote(url));
+    else
+      st_wrap(&err, "cannot sync");
     return st_cli_fail(&err);
   }
   if (result.unsealed)
     fprintf(stderr, "systracker: the archive has no recovery key, so this host's secrets can be "
                     "read from it by nobody else\n");
+  if (result.pending)
+    fprintf(stderr,
+            "systracker: %s has not approved this host yet: `systracker-archive approve` there, or "
+            "its page, does; what was sent so far waits\n",
+            st_quote(url));
   if (cli->json)
     print_push_json(url, &result);
   else if (!cli->quiet)
     print_push(url, &result);
   fflush(stdout);
-  return result.missing > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
+  return result.missing > 0 || result.pending ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
 }
 
 static int configured(const struct st_cli *cli, bool quietly, struct st_strings *urls,
@@ -140,7 +163,7 @@ static int run_sync(struct st_cli *cli, const struct request *request, int count
   ST_AUTO_STRINGS urls = {0};
   int worst = ST_EXIT_OK;
   for (int i = 0; i < count; i++)
-    st_strings_add(&urls, operands[i]);
+    st_strings_take(&urls, st_join_take(operands[i]));
   if (count == 0 && configured(cli, request->configured, &urls, err) < 0)
     return -1;
   for (size_t i = 0; i < urls.count; i++) {
@@ -234,11 +257,13 @@ static bool is_fetch(const char *program)
 
 static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
-  struct request request = {.wait = 600};
+  ST_CLEANUP(request_clear) struct request request = {.wait = 600};
   bool fetch = is_fetch(argv[0]);
   int first = st_cli_parse(cli, fetch ? &fetch_verb : &sync_verb, argc, argv, &request, NULL, err);
   if (first < 0 || st_check_kernel(err) < 0)
     return -1;
+  if (!request.behind && getenv("SYSTRACKER_JOIN"))
+    request.behind = st_strdup(getenv("SYSTRACKER_JOIN"));
   return fetch ? run_fetch(cli, &request, argc - first, argv + first, err)
                : run_sync(cli, &request, argc - first, argv + first, err);
 }

@@ -122,6 +122,15 @@ int st_store_bases(struct st_store *store, const struct st_id *id, st_object_fn 
   return n < 0 ? n : r;
 }
 
+int st_store_bases_alone(struct st_store *store, const struct st_id *id, st_object_fn *fn,
+                         void *arg, struct st_error *err)
+{
+  struct st_object_row row;
+  if (!find(store, id, &row) || row.record.encoding == ST_ENCODING_PART)
+    return 0;
+  return st_store_bases(store, id, fn, arg, err);
+}
+
 /* ---- In ----------------------------------------------------------------------------------------
  */
 

@@ -60,6 +60,10 @@ typedef int st_object_fn(void *arg, const struct st_id *id, struct st_error *err
 int st_store_bases(struct st_store *store, const struct st_id *id, st_object_fn *fn, void *arg,
                    struct st_error *err);
 
+/* The same of the record that st_store_export_alone gives. */
+int st_store_bases_alone(struct st_store *store, const struct st_id *id, st_object_fn *fn,
+                         void *arg, struct st_error *err);
+
 /* Whether the object is there along with all that it is made of: the chunks of a list, the bases of
  * a delta.  (Where a secret cannot be read, nothing else tells.) */
 bool st_store_has_whole(struct st_store *store, const struct st_id *id);

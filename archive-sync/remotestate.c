@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "archive-sync/remotestate.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "archive-sync/remote.h"
+#include "systracker/base/age.h"
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+#define STATE_MAX 65536
+#define STATE_VERSION 1
+
+bool st_is_archive_id(const char *text)
+{
+  size_t n = ST_ARCHIVE_ID_SIZE - 1;
+  return text && strlen(text) == n && strspn(text, "0123456789abcdef") == n;
+}
+
+char *st_remote_state_path(const struct st_remote_state *s)
+{
+  return st_format(ST_REMOTE_DIR "/%s.json", s->archive);
+}
+
+void st_remote_state_clear(struct st_remote_state *s)
+{
+  if (s->session)
+    explicit_bzero(s->session, strlen(s->session));
+  free(s->session);
+  free(s->address);
+  free(s->token);
+  st_strings_free(&s->recipients);
+  json_decref(s->values);
+  *s = (struct st_remote_state){0};
+}
+
+/* ---- Reading -----------------------------------------------------------------------------------
+ */
+
+static char *copy_text(const json_t *o, const char *name)
+{
+  const char *text = json_string_value(json_object_get(o, name));
+  return text ? st_strdup(text) : NULL;
+}
+
+static void take(struct st_remote_state *s, const char *id, const char *address, json_t *o)
+{
+  json_t *recipient, *values = json_object_get(o, "values");
+  size_t i;
+  memcpy(s->archive, id, sizeof(s->archive));
+  s->address = st_strdup(address);
+  s->session = copy_text(o, "session");
+  s->expires = json_integer_value(json_object_get(o, "expires"));
+  s->token = copy_text(o, "token");
+  json_array_foreach(json_object_get(o, "recipients"), i, recipient)
+  {
+    if (json_string_value(recipient) && i < ST_AGE_RECIPIENTS)
+      st_strings_add(&s->recipients, json_string_value(recipient));
+  }
+  s->values = json_is_object(values) ? json_deep_copy(values) : json_object();
+}
+
+/* One that is damaged is as if it were not there: all of it can be had again. */
+static bool take_file(struct st_remote_state *s, int dir, const char *name, const char *address)
+{
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  ST_AUTO_FREE char *id = st_memdup(name, strcspn(name, "."));
+  if (!st_is_archive_id(id) || strcmp(name + strlen(id), ".json") != 0 ||
+      st_read_file(dir, name, STATE_MAX, &text, &ignored) < 0)
+    return false;
+  json_t *o = json_loadb(text.data ? text.data : "", text.length, 0, NULL);
+  const char *there = json_string_value(json_object_get(o, "address"));
+  const char *archive = json_string_value(json_object_get(o, "archive"));
+  bool found = json_integer_value(json_object_get(o, "version")) == STATE_VERSION && there &&
+               archive && strcmp(there, address) == 0 && strcmp(archive, id) == 0;
+  if (found)
+    take(s, id, address, o);
+  json_decref(o);
+  return found;
+}
+
+int st_remote_state_find(struct st_remote_state *s, int store_dirfd, const char *address,
+                         struct st_error *err)
+{
+  int fd = st_open_beneath(store_dirfd, ST_REMOTE_DIR, O_RDONLY | O_DIRECTORY, 0);
+  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  *s = (struct st_remote_state){0};
+  if (fd < 0 && fd != -ENOENT)
+    return st_fail(err, -fd, "cannot list (" ST_REMOTE_DIR ")");
+  for (struct dirent *e; d && (e = readdir(d));)
+    if (take_file(s, dirfd(d), e->d_name, address))
+      return 0;
+  s->address = st_strdup(address);
+  s->values = json_object();
+  return 0;
+}
+
+/* ---- Writing -----------------------------------------------------------------------------------
+ */
+
+static void set_text(json_t *o, const char *name, const char *text)
+{
+  if (text)
+    json_object_set_new(o, name, json_string(text));
+}
+
+int st_remote_state_write(const struct st_remote_state *s, int store_dirfd, struct st_error *err)
+{
+  ST_AUTO_FREE char *name = st_format("%s.json", s->archive);
+  json_t *o = json_object(), *recipients = json_array();
+  for (size_t i = 0; i < s->recipients.count; i++)
+    json_array_append_new(recipients, json_string(s->recipients.items[i]));
+  json_object_set_new(o, "version", json_integer(STATE_VERSION));
+  set_text(o, "archive", s->archive);
+  set_text(o, "address", s->address);
+  json_object_set_new(o, "recipients", recipients);
+  set_text(o, "session", s->session);
+  json_object_set_new(o, "expires", json_integer(s->expires));
+  set_text(o, "token", s->token);
+  json_object_set(o, "values", s->values);
+  ST_AUTO_FREE char *text = json_dumps(o, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+  json_decref(o);
+  if (st_make_dirs(store_dirfd, ST_REMOTE_DIR, 0700, err) < 0)
+    return -1;
+  ST_AUTO_CLOSE int dir = st_open_beneath(store_dirfd, ST_REMOTE_DIR, O_RDONLY | O_DIRECTORY, 0);
+  if (dir < 0)
+    return st_fail(err, -dir, "cannot open (" ST_REMOTE_DIR ")");
+  return st_write_file(dir, name, 0600, text ? text : "", text ? strlen(text) : 0, err);
+}
