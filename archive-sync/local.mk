@@ -158,4 +158,23 @@ archive_sync_test_wire_SOURCES = archive-sync/test-wire.c archive-sync/wire.c ar
 archive_sync_test_wire_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_test_wire_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/test-wire
+check_PROGRAMS += archive-sync/serve/test-commit
+archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archive-sync/archive.c \
+	archive-sync/serve/arrival.c \
+	archive-sync/serve/commit.c \
+	archive-sync/serve/committer.c \
+	archive-sync/serve/fleet-file.c \
+	archive-sync/serve/fleet-hosts.c \
+	archive-sync/serve/fleet-learn.c \
+	archive-sync/serve/fleet-names.c \
+	archive-sync/serve/fleet-prune.c \
+	archive-sync/serve/fleet-search.c \
+	archive-sync/serve/fleet.c \
+	archive-sync/serve/hosts.c \
+	archive-sync/serve/objects.c \
+	archive-sync/serve/sent.c \
+	archive-sync/wire.c
+archive_sync_serve_test_commit_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_commit_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/serve/test-commit
 endif

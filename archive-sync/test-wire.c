@@ -267,6 +267,8 @@ static void test_changeset(void **state)
     assert_same_bytes(&set.between, &back.between);
     assert_same_bytes(&set.body, &back.body);
     assert_int_equal(back.since, 41);
+    assert_int_equal(st_wire_changeset_body(out.data, out.length), set.body.length);
+    assert_int_equal(st_wire_changeset_body(out.data, 7), 0);
   }
 }
 

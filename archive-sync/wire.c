@@ -253,3 +253,23 @@ int st_wire_read_changeset(const void *data, size_t length, struct st_changeset 
     return st_fail(err, 0, "a changeset of %zu bytes is too long", length);
   return read_changeset(&in, ret, err) < 0 ? st_wrap(err, "a changeset cannot be read") : 0;
 }
+
+/* Only what leads to the frame's head is looked at. */
+uint64_t st_wire_changeset_body(const void *data, size_t length)
+{
+  struct st_cbor in = {data, length};
+  const void *bytes;
+  uint64_t parts;
+  int64_t n;
+  size_t size = 0;
+  if (st_cbor_read_array(&in, &parts, NULL) < 0 || parts != CHANGESET_PARTS ||
+      st_cbor_read_integer(&in, &n, NULL) < 0)
+    return 0;
+  for (int i = 0; i < 3; i++)
+    if (st_cbor_read_bytes(&in, &bytes, &size, NULL) < 0)
+      return 0;
+  if (st_cbor_read_integer(&in, &n, NULL) < 0 || st_cbor_read_bytes(&in, &bytes, &size, NULL) < 0)
+    return 0;
+  unsigned long long raw = ZSTD_getFrameContentSize(bytes, size);
+  return raw == ZSTD_CONTENTSIZE_UNKNOWN || raw == ZSTD_CONTENTSIZE_ERROR ? 0 : raw;
+}

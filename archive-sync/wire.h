@@ -49,5 +49,7 @@ int st_wire_add_changeset(struct st_buffer *out, const struct st_changeset *set,
 /* What is read may be larger than `length` by ST_WIRE_BODY_MAX. */
 int st_wire_read_changeset(const void *data, size_t length, struct st_changeset *ret,
                            struct st_error *err);
+/* Bytes of the body, before any of it is read; 0: it is malformed. */
+uint64_t st_wire_changeset_body(const void *data, size_t length);
 
 #endif

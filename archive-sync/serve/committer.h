@@ -30,14 +30,20 @@ enum st_commit {
   ST_COMMIT_REFUSED = 1, /* what was sent is not right: `words` says why, for the client too */
   ST_COMMIT_MISSING = 2, /* of a checkpoint: `missing` */
   ST_COMMIT_BUSY = 3,    /* too much waits, or somebody else has the archive for long */
+  ST_COMMIT_BEHIND = 4,  /* of a checkpoint or epoch: it does not follow what is here */
 };
 
-/* Records that a host sent, each proved (proof.h). */
+/* One that is to be kept of a host's parcels (arrival.h): proved as far as it can be. */
+struct st_proved {
+  size_t at; /* where it begins */
+  bool own;  /* the host had it before */
+};
+/* Records that a host sent. */
 struct st_commit_records {
   const char *host;
   const void *data; /* parcels (wire.h) */
   size_t length;
-  const struct st_proved *items; /* of those that are to be kept */
+  const struct st_proved *items; /* what a delta or a list needs comes before it */
   size_t count;
   bool *ret_refused; /* [count]: a delta that does not fit here, or a secret that is another's */
 };
@@ -49,6 +55,10 @@ struct st_commit_checkpoint {
   struct st_buffer missing; /* ids (wire.h), ST_WIRE_IDS_MAX at most */
 };
 
+/* What handlers share: readers of objects, and what is known of each host. */
+struct st_objects *st_committer_objects(struct st_committer *c);
+struct st_hosts *st_committer_hosts(struct st_committer *c);
+
 /* Each waits until it is durable, or refused; a negative return is an error of ours.  `words` is
  * set where it is refused. */
 int st_commit_records(struct st_committer *c, struct st_commit_records *work,
@@ -58,5 +68,9 @@ int st_commit_checkpoint(struct st_committer *c, struct st_commit_checkpoint *wo
 /* Puts the host's chain aside, which is of epoch `epoch` - 1. */
 int st_commit_epoch(struct st_committer *c, const char *host, int64_t epoch, struct st_error *words,
                     struct st_error *err);
+/* Objects of the host that are not there any more, ST_WIRE_IDS_MAX at most; where there are none,
+ * nothing is wanted of it any more. */
+int st_commit_lost(struct st_committer *c, const char *host, struct st_buffer *ret_ids,
+                   struct st_error *words, struct st_error *err);
 
 #endif

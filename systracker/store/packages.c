@@ -31,7 +31,7 @@ struct st_packages {
   struct st_strings strange; /* paths of what does not belong there */
 };
 
-static void package_clear(struct st_package *p)
+void st_package_clear(struct st_package *p)
 {
   free(p->name);
   free(p->version);
@@ -44,7 +44,7 @@ void st_packages_close(struct st_packages *p)
   if (!p)
     return;
   for (size_t i = 0; i < p->count; i++)
-    package_clear(&p->items[i]);
+    st_package_clear(&p->items[i]);
   free(p->items);
   st_strings_free(&p->strange);
   if (p->store >= 0)
@@ -144,6 +144,13 @@ static bool parse_name(struct st_package *ret, const char *folder, const char *n
   return !strcmp(full, again);
 }
 
+bool st_package_of_name(struct st_package *ret, const char *name)
+{
+  const char folder[3] = {name[0], name[0] ? name[1] : 0, 0};
+  *ret = (struct st_package){0};
+  return parse_name(ret, folder, name);
+}
+
 /* ---- Reading the folder ------------------------------------------------------------------- */
 
 static int compare_words(const struct st_package *a, const struct st_package *b)
@@ -182,7 +189,7 @@ static void read_entry(struct st_packages *p, int dir, const char *folder, const
     take(p, &item);
     return;
   }
-  package_clear(&item);
+  st_package_clear(&item);
   st_strings_take(&p->strange, st_format("%s/%s/%s", ST_PACKAGES_DIR, folder, name));
 }
 
@@ -252,17 +259,27 @@ int st_package_by_digest(int store_dirfd, const uint8_t digest[ST_DIGEST_SIZE],
       item.size = (uint64_t)st.st_size;
       r = fn(arg, &item);
     }
-    package_clear(&item);
+    st_package_clear(&item);
   }
   return r;
 }
 
+int st_packages_open_unlisted(struct st_packages **ret, int store_dirfd, struct st_error *err)
+{
+  struct st_packages *p = st_calloc(1, sizeof *p);
+  *ret = p;
+  p->store = fcntl(store_dirfd, F_DUPFD_CLOEXEC, 0);
+  if (p->store >= 0)
+    return 0;
+  st_packages_close(st_steal(ret));
+  return st_fail(err, errno, "cannot open the packages");
+}
+
 int st_packages_open(struct st_packages **ret, int store_dirfd, struct st_error *err)
 {
-  ST_CLEANUP(st_packages_closep) struct st_packages *p = st_calloc(1, sizeof *p);
-  p->store = fcntl(store_dirfd, F_DUPFD_CLOEXEC, 0);
-  if (p->store < 0)
-    return st_fail(err, errno, "cannot open the packages");
+  ST_CLEANUP(st_packages_closep) struct st_packages *p = NULL;
+  if (st_packages_open_unlisted(&p, store_dirfd, err) < 0)
+    return -1;
   int fd = openat(p->store, ST_PACKAGES_DIR, DIR_FLAGS);
   if (fd < 0 && errno != ENOENT)
     return st_fail(err, errno, "cannot open the packages (" ST_PACKAGES_DIR ")");

@@ -27,11 +27,19 @@ struct st_package {
   uint64_t size; /* bytes */
 };
 
+/* Of a file's name "DIGEST_NAME_VERSION_ARCHITECTURE.KIND"; false unless it is one that
+ * st_package_path makes.  The size is not known.  Cleared in either case. */
+bool st_package_of_name(struct st_package *ret, const char *name);
+void st_package_clear(struct st_package *p);
+#define ST_AUTO_PACKAGE ST_CLEANUP(st_package_clear) struct st_package
+
 struct st_packages; /* packages/ as it was read */
 
 /* Reads packages/ in the store's directory (descriptor borrowed for the call); none is empty.  What
  * does not belong there is passed over. */
 int st_packages_open(struct st_packages **ret, int store_dirfd, struct st_error *err);
+/* The same without reading it, to receive files and to read those whose names are known. */
+int st_packages_open_unlisted(struct st_packages **ret, int store_dirfd, struct st_error *err);
 void st_packages_close(struct st_packages *p);
 ST_DEFINE_CLEANUP(struct st_packages *, st_packages_close)
 
