@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,6 +16,8 @@
 #define HELD_NS ((int64_t)1000 * 1000 * 1000)
 #define PAUSE_NS (250 * 1000 * 1000)
 
+#define THREADS 8
+
 enum { OPT_CONFIGURED = 256, OPT_DRY_RUN, OPT_NO_GC };
 
 struct prune {
@@ -23,8 +27,11 @@ struct prune {
   struct st_archive *a;
   struct st_fleet *fleet; /* NULL: there is none */
   struct st_strings hosts;
-  int64_t since;                       /* when the lock was taken */
+  int64_t since; /* when the lock was taken */
+  _Atomic size_t next;
+  pthread_mutex_t saying;              /* what follows, and output */
   int64_t changed, checkpoints, facts; /* hosts that were pruned, and of what */
+  int64_t failed;
 };
 
 static void prune_free(struct prune *p)
@@ -102,17 +109,6 @@ static int end_turn(struct prune *p, struct st_error *err)
   return r;
 }
 
-static int next_turn(struct prune *p, struct st_error *err)
-{
-  const struct timespec pause = {.tv_nsec = PAUSE_NS};
-  if (p->a->lock >= 0 && now_ns() - p->since > HELD_NS) {
-    if (end_turn(p, err) < 0)
-      return -1;
-    nanosleep(&pause, NULL);
-  }
-  return begin_turn(p, err);
-}
-
 /* ---- Hosts -------------------------------------------------------------------------------------
  */
 
@@ -134,37 +130,66 @@ static void say_host(const struct prune *p, const char *host, const struct st_ex
   cmd_choices_say(&e->choices, p->dry_run);
 }
 
-static int prune_host(struct prune *p, const char *host, struct st_error *err)
+static void note_host(struct prune *p, const char *host, const struct st_expiry *e)
 {
-  ST_AUTO_EXPIRY e = {0};
-  if (next_turn(p, err) < 0)
-    return -1;
-  int r = st_expire_host(p->a, p->fleet, host, &p->keep, p->dry_run, &e, err);
-  if (r != 0)
-    return r < 0 ? -1 : 0;
-  p->changed += e.result.checkpoints > 0;
-  p->checkpoints += e.result.checkpoints;
-  p->facts += e.result.rows;
-  if (p->cli->json ? e.result.checkpoints > 0 : p->hosts.count == 1 && !p->cli->quiet)
-    say_host(p, host, &e);
-  return 0;
+  p->changed += e->result.checkpoints > 0;
+  p->checkpoints += e->result.checkpoints;
+  p->facts += e->result.rows;
+  if (p->cli->json ? e->result.checkpoints > 0 : p->hosts.count == 1 && !p->cli->quiet)
+    say_host(p, host, e);
 }
 
-/* What is wrong with one host does not keep the others from being pruned. */
+/* One after another, what is wrong with one does not keep the others from being pruned. */
+static void *prune_some(void *arg)
+{
+  struct prune *p = arg;
+  while (p->dry_run || now_ns() - p->since < HELD_NS) {
+    ST_AUTO_EXPIRY e = {0};
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    size_t at = atomic_fetch_add(&p->next, 1);
+    if (at >= p->hosts.count)
+      break;
+    const char *host = p->hosts.items[at];
+    int r = st_expire_host(p->a, p->fleet, host, &p->keep, p->dry_run, &e, &why);
+    pthread_mutex_lock(&p->saying);
+    if (r == 0)
+      note_host(p, host, &e);
+    p->failed += r < 0;
+    if (r < 0) {
+      fflush(stdout);
+      fprintf(stderr, "systracker: not pruned: %s\n", st_error_text(&why));
+    }
+    pthread_mutex_unlock(&p->saying);
+  }
+  return NULL;
+}
+
+/* Each waits for the disk most of the time. */
+static void prune_by_several(struct prune *p)
+{
+  pthread_t threads[THREADS];
+  size_t n = 0;
+  while (n < THREADS && n < p->hosts.count && pthread_create(&threads[n], NULL, prune_some, p) == 0)
+    n++;
+  if (n == 0)
+    prune_some(p);
+  for (size_t i = 0; i < n; i++)
+    pthread_join(threads[i], NULL);
+}
+
 static int prune_hosts(struct prune *p, struct st_error *err)
 {
-  int failed = 0;
-  for (size_t i = 0; i < p->hosts.count; i++) {
-    ST_AUTO_ERROR why = ST_ERROR_INIT;
-    if (prune_host(p, p->hosts.items[i], &why) >= 0)
-      continue;
-    if (p->a->lock < 0 && !p->dry_run)
-      return st_fail(err, 0, "%s", st_error_text(&why));
-    fflush(stdout);
-    fprintf(stderr, "systracker: not pruned: %s\n", st_error_text(&why));
-    failed++;
+  const struct timespec pause = {.tv_nsec = PAUSE_NS};
+  while (p->next < p->hosts.count) {
+    if (p->since != 0)
+      nanosleep(&pause, NULL);
+    if (begin_turn(p, err) < 0)
+      return -1;
+    prune_by_several(p);
+    if (end_turn(p, err) < 0)
+      return -1;
   }
-  return end_turn(p, err) < 0 ? -1 : failed;
+  return 0;
 }
 
 static int find_hosts(struct prune *p, char **argv, int count, struct st_error *err)
@@ -232,17 +257,16 @@ static int run_with(struct prune *p, char **argv, int count, struct st_error *er
   if (!st_retention_is_set(&p->keep))
     return st_refuse(err, "nothing says what to keep: give one of the options --keep-..., or set "
                           "the archive's policy");
-  int failed = find_hosts(p, argv + 1, count - 1, err) < 0 ? -1 : prune_hosts(p, err);
-  if (failed < 0)
+  if (find_hosts(p, argv + 1, count - 1, err) < 0 || prune_hosts(p, err) < 0)
     return -1;
   report(p);
   int status = p->dry_run || p->no_gc ? ST_EXIT_OK : sweep(p, err);
-  return status == ST_EXIT_OK && failed > 0 ? ST_EXIT_INCOMPLETE : status;
+  return status == ST_EXIT_OK && p->failed > 0 ? ST_EXIT_INCOMPLETE : status;
 }
 
 static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
-  ST_CLEANUP(prune_free) struct prune p = {.cli = cli};
+  ST_CLEANUP(prune_free) struct prune p = {.cli = cli, .saying = PTHREAD_MUTEX_INITIALIZER};
   int first = st_cli_parse(cli, &verb, argc, argv, &p, NULL, err);
   if (first < 0 || st_cli_operands(&verb, argc - first, 1, -1, err) < 0)
     return -1;

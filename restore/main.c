@@ -146,11 +146,14 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
   }
 }
 
-static const struct st_cli_verb restore_verb = {"restore", "--checkpoint CHECKPOINT [--] [PATH...]",
+static const struct st_cli_verb restore_verb = {"restore",
+                                                "--checkpoint CHECKPOINT [--] [PATH...]",
                                                 "put entries back as they were at a checkpoint",
-                                                restore_options, set, NULL};
-static const struct st_cli_verb undo_verb = {"undo", "", "put back what the last restore changed",
-                                             undo_options, set, NULL};
+                                                restore_options,
+                                                set,
+                                                NULL};
+static const struct st_cli_verb undo_verb = {
+    "undo", "", "put back what the last restore changed", undo_options, set, NULL};
 
 static bool is_undo(const char *program)
 {
