@@ -4,42 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "systracker/base/age.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/text.h"
 #include "systracker/store/packages.h"
-
-/* What is printed is an identity file: `systracker-archive init DIR > FILE` keeps it as one. */
-static void print_recovery_key(struct st_cli *cli, const char *dir, const char *identity,
-                               const char *recipient)
-{
-  if (cli->json) {
-    json_t *o = json_object();
-    json_object_set_new(o, "archive", st_json_path(dir));
-    json_object_set_new(o, "recipient", json_string(recipient));
-    json_object_set_new(o, "recovery_key", json_string(identity));
-    st_cli_json(o);
-    return;
-  }
-  printf("# made an archive; hosts send to it with: systracker sync %s\n"
-         "# The recovery key opens the secrets of its hosts.  It is printed this once and kept\n"
-         "# nowhere: keep it safe, and elsewhere.\n"
-         "# public key: %s\n%s\n",
-         st_quote(dir), recipient, identity);
-}
-
-int st_administer_init(struct st_cli *cli, const char *dir, struct st_error *err)
-{
-  ST_AUTO_FREE char *path = NULL;
-  char identity[ST_AGE_IDENTITY_SIZE], recipient[ST_AGE_RECIPIENT_SIZE];
-  if (st_archive_path(dir, &path, err) < 0 || st_age_make(identity, recipient, err) < 0)
-    return -1;
-  int r = st_archive_init(path, recipient, err);
-  if (r == 0)
-    print_recovery_key(cli, dir, identity, recipient);
-  explicit_bzero(identity, sizeof(identity));
-  return r < 0 ? -1 : ST_EXIT_OK;
-}
 
 static int open_to_look(const char *dir, struct st_archive **ret, struct st_error *err)
 {

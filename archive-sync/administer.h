@@ -8,7 +8,6 @@
 #include "archive-sync/gc.h"
 #include "systracker/commands/command.h"
 
-int st_administer_init(struct st_cli *cli, const char *dir, struct st_error *err);
 int st_administer_hosts(struct st_cli *cli, const char *dir, struct st_error *err);
 /* Every object, every host's chain, facts and state; and that whoever signed is who the folder is
  * named after.  Secrets are proved by their records alone.  Where the lock can be had, damage is
@@ -22,6 +21,6 @@ void st_administer_gc_report(const struct st_cli *cli, const struct st_gc_result
 int st_administer_list(struct st_archive *a, struct st_strings *ret, struct st_error *err);
 
 /* Verbs with options of their own: archive-sync/cmd-VERB.c. */
-extern const struct st_command archive_policy, archive_prune;
+extern const struct st_command archive_init, archive_policy, archive_prune, archive_serve;
 
 #endif

@@ -22,14 +22,14 @@ static const struct {
   const char *name, *summary;
   int (*run)(struct st_cli *cli, const char *dir, struct st_error *err);
 } verbs[] = {
-    {"init", "make an archive of an empty folder", st_administer_init},
     {"hosts", "the hosts that have sent checkpoints", st_administer_hosts},
     {"verify", "read the whole archive again, and name what is damaged", st_administer_verify},
     {"gc", "remove what no checkpoint of any host needs", st_administer_gc},
 };
 
 /* Verbs that have options of their own. */
-static const struct st_command *const own_verbs[] = {&archive_policy, &archive_prune};
+static const struct st_command *const own_verbs[] = {&archive_init, &archive_policy, &archive_prune,
+                                                    &archive_serve};
 
 static void print_help(void)
 {

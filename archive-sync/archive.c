@@ -10,6 +10,7 @@
 #include "systracker/base/digest.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/keys.h"
 #include "systracker/base/lock.h"
 
 #define MARK "archive"
@@ -17,6 +18,7 @@
 #define FORMAT "SysTracker archive "
 #define FORMAT_VERSION 1
 #define RECIPIENT "recipient "
+#define ID "id "
 #define WANTED "wanted"
 
 /* ---- The folder --------------------------------------------------------------------------------
@@ -50,6 +52,25 @@ static int read_recipients(struct st_archive *a, const char *text, struct st_err
                                                             ST_AGE_RECIPIENTS, st_quote(a->path));
 }
 
+static bool is_id(const char *name)
+{
+  return strlen(name) == ST_HOST_ID_SIZE - 1 &&
+         strspn(name, "0123456789abcdef") == ST_HOST_ID_SIZE - 1;
+}
+
+static int read_id(struct st_archive *a, const char *text, struct st_error *err)
+{
+  const char *line = strstr(text, "\n" ID);
+  if (!line)
+    return 0;
+  line += 1 + strlen(ID);
+  ST_AUTO_FREE char *id = st_memdup(line, strcspn(line, "\n"));
+  if (!is_id(id))
+    return st_fail(err, 0, "the archive's id is malformed (%s)", st_quote(a->path));
+  memcpy(a->id, id, sizeof(a->id));
+  return 0;
+}
+
 static int read_mark(struct st_archive *a, bool any_store, struct st_error *err)
 {
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;
@@ -73,7 +94,7 @@ static int read_mark(struct st_archive *a, bool any_store, struct st_error *err)
     return st_fail(err, 0, "the archive has format %ld, this SysTracker knows %d (%s)", version,
                    FORMAT_VERSION, st_quote(a->path));
   a->marked = true;
-  return read_recipients(a, text.data, err);
+  return read_recipients(a, text.data, err) < 0 ? -1 : read_id(a, text.data, err);
 }
 
 static struct st_archive *new_archive(char *path)
@@ -121,11 +142,33 @@ static bool is_empty(int dir)
   return empty;
 }
 
+static int make_id(struct st_archive *a, struct st_error *err)
+{
+  uint8_t random[(ST_ARCHIVE_ID_SIZE - 1) / 2];
+  if (st_random(random, sizeof(random), err) < 0)
+    return -1;
+  st_hex(a->id, random, sizeof(random));
+  return 0;
+}
+
+int st_archive_need_id(struct st_archive *a, struct st_error *err)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  if (a->id[0])
+    return 0;
+  if (make_id(a, err) < 0 || st_read_file(a->dir, MARK, MARK_MAX, &text, err) < 0)
+    return -1;
+  st_buffer_printf(&text, "%s" ID "%s\n", text.data[text.length - 1] == '\n' ? "" : "\n", a->id);
+  return st_write_file(a->dir, MARK, 0600, text.data, text.length, err);
+}
+
 /* The mark comes last: what has it is whole. */
 static int fill(struct st_archive *a, const char *recipient, struct st_error *err)
 {
   ST_AUTO_FREE char *names = recipient ? st_format("%s%s\n", RECIPIENT, recipient) : st_strdup("");
-  ST_AUTO_FREE char *mark = st_format("%s%d\n%s", FORMAT, FORMAT_VERSION, names);
+  if (make_id(a, err) < 0)
+    return -1;
+  ST_AUTO_FREE char *mark = st_format("%s%d\n%s" ID "%s\n", FORMAT, FORMAT_VERSION, names, a->id);
   if (st_make_dirs(a->dir, "hosts", 0700, err) < 0 ||
       st_make_dirs(a->dir, "packages", 0700, err) < 0 ||
       (a->lock = st_lock(a->dir, "lock", err)) < 0 ||
@@ -218,12 +261,6 @@ static DIR *open_list(int dir, const char *path)
 {
   int fd = st_open_beneath(dir, path, O_RDONLY | O_DIRECTORY, 0);
   return fd < 0 ? NULL : fdopendir(fd);
-}
-
-static bool is_id(const char *name)
-{
-  return strlen(name) == ST_HOST_ID_SIZE - 1 &&
-         strspn(name, "0123456789abcdef") == ST_HOST_ID_SIZE - 1;
 }
 
 static bool has_catalog(struct st_archive *a, const char *folder)

@@ -4,7 +4,7 @@
  *
  * It is laid out as every store is, plus the file `archive` that marks it:
  *
- *   archive               "SysTracker archive 1\n"; lines "NAME VALUE" may follow (recipient)
+ *   archive               "SysTracker archive 1\n"; lines "NAME VALUE" may follow (recipient, id)
  *   hosts/HOSTID/         catalog.db and chain of each host; key.age is for its sealed data key
  *   hosts/HOSTID/wanted   verify missed something there: its next sync sends what is missing again
  *   hosts/HOSTID/epoch-N/ the same as a host had sent them before it was set back
@@ -17,11 +17,14 @@
 #include "systracker/catalog/changeset.h"
 #include "systracker/store/transfer.h"
 
+#define ST_ARCHIVE_ID_SIZE 33 /* 32 hexadecimal digits at random, and a NUL */
+
 struct st_archive {
   char *path;
   int dir;
   int lock;                     /* -1: not held */
   bool marked;                  /* false: a host's own store */
+  char id[ST_ARCHIVE_ID_SIZE];  /* "": it has none yet (st_archive_need_id) */
   struct st_strings recipients; /* "age1...": who can open the hosts' data keys (recovery.h) */
   struct st_store *store;       /* NULL until it is opened; NULL after that: it has no objects */
 };
@@ -36,6 +39,9 @@ int st_archive_open(struct st_archive **ret, const char *url, bool any_store, st
 void st_archive_close(struct st_archive *a);
 ST_DEFINE_CLEANUP(struct st_archive *, st_archive_close)
 #define ST_AUTO_ARCHIVE ST_CLEANUP(st_archive_closep) struct st_archive
+
+/* Gives it an id where it has none, as archives of before servers have; 0 where it has. */
+int st_archive_need_id(struct st_archive *a, struct st_error *err);
 
 /* Takes the lock; waits at most so long for whoever has it, having said so on standard error. */
 int st_archive_lock(struct st_archive *a, unsigned seconds, struct st_error *err);

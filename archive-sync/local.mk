@@ -35,12 +35,16 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
 	archive-sync/cmd-gc.c \
+	archive-sync/cmd-init.c \
 	archive-sync/cmd-policy.c \
 	archive-sync/cmd-prune.c \
+	archive-sync/cmd-serve.c \
 	archive-sync/expire.c archive-sync/expire.h \
 	archive-sync/gc.c archive-sync/gc.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/policy.c archive-sync/policy.h \
+	archive-sync/serve/admit.c \
+	archive-sync/serve/client.c archive-sync/serve/client.h \
 	archive-sync/serve/fleet-file.c \
 	archive-sync/serve/fleet-hosts.c \
 	archive-sync/serve/fleet-internal.h \
@@ -49,7 +53,22 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/serve/fleet-prune.c \
 	archive-sync/serve/fleet-search.c \
 	archive-sync/serve/fleet.c archive-sync/serve/fleet.h \
+	archive-sync/serve/frame.c archive-sync/serve/frame.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
+	archive-sync/serve/http.c archive-sync/serve/http.h \
+	archive-sync/serve/listen.c archive-sync/serve/listen.h \
+	archive-sync/serve/metrics.c archive-sync/serve/metrics.h \
+	archive-sync/serve/operation.c \
+	archive-sync/serve/options.h \
+	archive-sync/serve/privileges.c archive-sync/serve/privileges.h \
+	archive-sync/serve/reply.c \
+	archive-sync/serve/request.c archive-sync/serve/request.h \
+	archive-sync/serve/requestlog.c archive-sync/serve/requestlog.h \
+	archive-sync/serve/route.c archive-sync/serve/route.h \
+	archive-sync/serve/server.c archive-sync/serve/server.h \
+	archive-sync/serve/tls.c archive-sync/serve/tls.h \
+	archive-sync/serve/transport.h \
+	archive-sync/serve/url.c archive-sync/serve/url.h \
 	archive-sync/serve/view.c archive-sync/serve/view.h \
 	archive-sync/serve/view-changes.c \
 	archive-sync/serve/view-content.c \
@@ -58,6 +77,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/serve/view-path.c \
 	archive-sync/serve/view-two.c \
 	archive-sync/serve/view-unified.c \
+	archive-sync/serve/worker.c archive-sync/serve/worker.h \
 	archive-sync/signature.c archive-sync/signature.h \
 	archive-sync/wire.c archive-sync/wire.h \
 	systracker/commands/cmd-cat.c \
@@ -67,7 +87,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	systracker/commands/command.c systracker/commands/command.h \
 	systracker/commands/keep.c
 archive_sync_systracker_archive_LDADD = libsystracker.la \
-	$(MHD_LIBS) $(GNUTLS_LIBS) $(ARGON2_LIBS) $(LIBGIT2_LIBS)
+	$(MHD_LIBS) $(GNUTLS_LIBS) $(ARGON2_LIBS) $(LIBGIT2_LIBS) $(CAP_LIBS)
 
 # The style sheet becomes a string of the program.
 EXTRA_DIST += archive-sync/serve/style.css

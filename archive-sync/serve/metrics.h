@@ -17,7 +17,9 @@ enum st_metric {
   ST_METRIC_OBJECTS,
   ST_METRIC_PACKAGES,
   ST_METRIC_ENROLLED,
+  ST_METRIC_BUSY,        /* put off with 429 or 503 */
   ST_METRIC_CONNECTIONS, /* open now */
+  ST_METRIC_RUNNING,     /* requests, now */
   ST_METRICS
 };
 struct st_metrics;
@@ -25,5 +27,13 @@ struct st_metrics *st_metrics_new(void);
 void st_metrics_free(struct st_metrics *m);
 void st_metrics_add(struct st_metrics *m, enum st_metric which, int64_t n);
 int64_t st_metrics_get(const struct st_metrics *m, enum st_metric which);
+
+/* One request took so long. */
+void st_metrics_took(struct st_metrics *m, int64_t microseconds);
+/* Appends all of it as text: counters, the histogram of durations. */
+void st_metrics_print(const struct st_metrics *m, struct st_buffer *out);
+/* Appends one value of another kind; `type`: "gauge" or "counter". */
+void st_metrics_value(struct st_buffer *out, const char *name, const char *type, const char *help,
+                      int64_t value);
 
 #endif

@@ -16,6 +16,8 @@
 #include "archive-sync/serve/metrics.h"
 
 struct st_committer;
+struct st_requestlog;
+struct st_serve_options;
 
 struct st_server {
   const char *dir; /* the archive's folder, as given */
@@ -25,6 +27,13 @@ struct st_server {
   struct st_fleet *fleet;
   struct st_metrics *metrics;
   struct st_committer *committer;
+  struct st_requestlog *log;
+  const struct st_serve_options *options;
+  int incoming;    /* the folder of temporary files */
+  int64_t started; /* seconds since 1970 */
 };
+
+/* The verb `serve`: until SIGTERM or SIGINT.  An exit status. */
+int st_serve(const struct st_serve_options *options, struct st_error *err);
 
 #endif

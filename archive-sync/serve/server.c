@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* server.c - the server's life: what it opens, gives up, runs, and closes again. */
+#include "archive-sync/serve/server.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "archive-sync/serve/http.h"
+#include "archive-sync/serve/listen.h"
+#include "archive-sync/serve/options.h"
+#include "archive-sync/serve/privileges.h"
+#include "archive-sync/serve/request.h"
+#include "archive-sync/serve/requestlog.h"
+#include "archive-sync/serve/tls.h"
+#include "systracker/base/escape.h"
+#include "systracker/base/file.h"
+
+/* Each module's routes. */
+static const struct st_route *const tables[] = {
+    st_operation_routes,
+    NULL,
+};
+
+struct life {
+  struct st_server server;
+  struct st_http *http;
+  int listening;
+  char *name; /* what it listens on */
+};
+
+static void end_life(struct life *l)
+{
+  struct st_server *s = &l->server;
+  st_cleanup_close(&l->listening);
+  free(l->name);
+  st_cleanup_close(&s->incoming);
+  if (s->archive)
+    st_archive_close(s->archive);
+  if (s->metrics)
+    st_metrics_free(s->metrics);
+  if (s->log)
+    st_requestlog_close(s->log);
+}
+
+/* ---- What it stands on --------------------------------------------------------------------------
+ */
+
+/* Uploads that a kill interrupted have no name there; this is for files of anything else. */
+static int open_incoming(struct st_server *s, struct st_error *err)
+{
+  if (st_make_dirs(s->archive->dir, "incoming", 0700, err) < 0)
+    return st_wrap(err, "the archive cannot be written to");
+  s->incoming = st_open_beneath(s->archive->dir, "incoming", O_RDONLY | O_DIRECTORY, 0);
+  if (s->incoming < 0)
+    return st_fail(err, -s->incoming, "cannot open the folder incoming");
+  int fd = openat(s->incoming, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  if (!d)
+    return st_fail(err, errno, "cannot list the folder incoming");
+  for (struct dirent *e; (e = readdir(d));)
+    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+      unlinkat(s->incoming, e->d_name, 0);
+  return 0;
+}
+
+/* Writing is tried here, in words, and not found out by the first host that sends. */
+static int try_writing(struct st_server *s, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd = openat(s->incoming, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0 || faccessat(s->archive->dir, "hosts", W_OK | X_OK, AT_EACCESS) < 0 ||
+      faccessat(s->archive->dir, "packs", W_OK | X_OK, AT_EACCESS) < 0)
+    return st_fail(err, errno, "the archive cannot be written to (%s)", st_quote(s->dir));
+  return 0;
+}
+
+/* As the user that serves. */
+static int open_archive(struct st_server *s, struct st_error *err)
+{
+  if (open_incoming(s, err) < 0 || try_writing(s, err) < 0 ||
+      st_archive_need_id(s->archive, err) < 0)
+    return -1;
+  s->metrics = st_metrics_new();
+  s->started = time(NULL);
+  return 0;
+}
+
+/* With root's rights, where there are some: what needs them. */
+static int open_first(struct life *l, const struct st_serve_options *o, struct st_error *err)
+{
+  struct st_server *s = &l->server;
+  s->options = o;
+  s->dir = o->dir;
+  if (st_archive_open(&s->archive, o->dir, false, err) < 0 ||
+      (!o->plain && st_tls_use(s->archive->dir, err) < 0))
+    return -1;
+  l->listening = st_listen(o->listen, o->plain, &l->name, err);
+  return l->listening < 0 ? -1 : 0;
+}
+
+/* ---- While it runs ------------------------------------------------------------------------------
+ */
+
+static void say(const struct life *l, const char *level, const char *text)
+{
+  st_requestlog_note(l->server.log, level, text);
+}
+
+static void reload(struct life *l)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_server *s = &l->server;
+  if (st_requestlog_reopen(s->log, &err) < 0 ||
+      (!s->options->plain && st_tls_use(s->archive->dir, &err) < 0))
+    say(l, "error", st_error_text(&err));
+  else
+    say(l, "info", "certificate and log were opened again");
+}
+
+static void block_signals(sigset_t *set)
+{
+  sigemptyset(set);
+  sigaddset(set, SIGTERM);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(struct life *l, struct st_error *err)
+{
+  sigset_t signals;
+  int number = SIGHUP;
+  block_signals(&signals); /* before the threads: they inherit it */
+  if (st_http_start(&l->http, &l->server, tables, l->listening, err) < 0)
+    return -1;
+  l->listening = -1;
+  ST_AUTO_FREE char *text =
+      st_format("listening on http%s://%s", l->server.options->plain ? "" : "s", l->name);
+  say(l, "info", text);
+  while (sigwait(&signals, &number) == 0 && number == SIGHUP)
+    reload(l);
+  say(l, "info", "stopping");
+  if (!st_http_stop(l->http, l->server.options->grace)) {
+    say(l, "warning", "stopped before all requests were finished");
+    _exit(ST_EXIT_INCOMPLETE); /* their threads still use what would be closed here */
+  }
+  return ST_EXIT_OK;
+}
+
+int st_serve(const struct st_serve_options *options, struct st_error *err)
+{
+  ST_CLEANUP(end_life) struct life l = {.listening = -1, .server.incoming = -1};
+  if (open_first(&l, options, err) < 0 ||
+      st_privileges_drop(l.server.archive->dir, options->user, err) < 0 ||
+      st_requestlog_open(&l.server.log, options->log, err) < 0 || open_archive(&l.server, err) < 0)
+    return -1;
+  return run(&l, err);
+}

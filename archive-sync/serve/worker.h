@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* worker.h - threads for what takes its time, and a queue before them that has an end. */
+#ifndef ARCHIVE_SYNC_SERVE_WORKER_H
+#define ARCHIVE_SYNC_SERVE_WORKER_H
+
+#include "systracker/base/cleanup.h"
+#include "systracker/base/error.h"
+
+struct st_workers;
+
+/* So many threads, so many jobs at most that wait. */
+int st_workers_start(struct st_workers **ret, unsigned threads, unsigned waiting,
+                     struct st_error *err);
+/* Waits for all jobs, ends the threads. */
+void st_workers_stop(struct st_workers *w);
+ST_DEFINE_CLEANUP(struct st_workers *, st_workers_stop)
+
+enum st_submitted {
+  ST_SUBMITTED,
+  ST_SUBMIT_FULL, /* too many wait */
+  ST_SUBMIT_BUSY, /* one of this name waits or runs */
+};
+/* Has `run(arg)` called by a thread, and `done(arg)` behind it.  `name`: of these one at a time
+ * waits or is in `run`; "": any number.  Copied, at most 64 bytes count. */
+enum st_submitted st_workers_submit(struct st_workers *w, const char *name, void (*run)(void *arg),
+                                    void (*done)(void *arg), void *arg);
+
+#endif
