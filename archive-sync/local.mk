@@ -192,6 +192,7 @@ archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archiv
 	archive-sync/serve/fleet.c \
 	archive-sync/serve/hosts.c \
 	archive-sync/serve/objects.c \
+	archive-sync/serve/parallel.c \
 	archive-sync/serve/sent.c \
 	archive-sync/wire.c
 archive_sync_serve_test_commit_CFLAGS = $(UNIT_CFLAGS)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "archive-sync/serve/committer-internal.h"
+#include "archive-sync/serve/parallel.h"
 #include "archive-sync/serve/sent.h"
 #include "systracker/base/log.h"
 
@@ -58,28 +59,54 @@ static int keep_records(struct st_store *store, struct st_commit_records *work,
   return 0;
 }
 
+/* The records of one host: what is to be noted of them. */
+struct delivery {
+  struct st_committer *c;
+  struct st_job *job;
+  struct st_buffer ids;
+  int result;
+};
+
+static void note_sent(void *arg, size_t n)
+{
+  struct delivery *d = &((struct delivery *)arg)[n];
+  d->result =
+      st_sent_add(d->c->a->dir, d->job->host, ST_SENT, d->ids.data, d->ids.length, d->job->err);
+}
+
+static int keep_all(struct st_committer *c, struct delivery *all, size_t count,
+                    struct st_error *err)
+{
+  for (size_t i = 0; i < count; i++)
+    if (keep_records(c->a->store, all[i].job->records, &all[i].ids, err) < 0)
+      return -1;
+  return st_store_sync(c->a->store, err);
+}
+
+static size_t count_jobs(const struct st_job *jobs)
+{
+  size_t n = 0;
+  for (; jobs; jobs = jobs->next)
+    n++;
+  return n;
+}
+
 int st_job_records(struct st_committer *c, struct st_job *jobs, struct st_error *err)
 {
-  struct st_store *store = c->a->store;
-  size_t n = 0;
+  size_t count = count_jobs(jobs), n = 0;
+  ST_AUTO_FREE struct delivery *all = st_calloc(count, sizeof(*all));
   for (struct st_job *job = jobs; job; job = job->next)
-    n++;
-  struct st_buffer *ids = st_calloc(n, sizeof(*ids));
-  int r = 0;
-  n = 0;
-  for (struct st_job *job = jobs; job && r == 0; job = job->next)
-    r = keep_records(store, job->records, &ids[n++], err);
+    all[n++] = (struct delivery){.c = c, .job = job};
+  int r = keep_all(c, all, count, err);
   if (r == 0)
-    r = st_store_sync(store, err);
-  n = 0;
-  for (struct st_job *job = jobs; job; job = job->next, n++) {
-    if (r == 0)
-      r = st_sent_add(c->a->dir, job->host, ST_SENT, ids[n].data, ids[n].length, err);
-    st_metrics_add(c->server->metrics, ST_METRIC_OBJECTS,
-                   r == 0 ? (int64_t)(ids[n].length / ST_WIRE_ID_SIZE) : 0);
-    st_buffer_free(&ids[n]);
+    st_parallel(count, ST_PARALLEL_MAX, note_sent, all);
+  for (n = 0; n < count; n++) {
+    all[n].job->result = all[n].result < 0 ? -1 : ST_COMMIT_DONE;
+    if (r == 0 && all[n].result == 0)
+      st_metrics_add(c->server->metrics, ST_METRIC_OBJECTS,
+                     (int64_t)(all[n].ids.length / ST_WIRE_ID_SIZE));
+    st_buffer_free(&all[n].ids);
   }
-  free(ids);
   return r;
 }
 
@@ -252,52 +279,91 @@ static int refuse(struct st_job *job, enum st_commit why, struct st_error *err)
   return why;
 }
 
-static int apply(struct st_committer *c, struct st_job *job, struct st_catalog *catalog)
-{
-  struct st_commit_checkpoint *work = job->checkpoint;
-  ST_CLEANUP(naming_free)
-  struct naming n = {.c = c, .work = work, .named = st_set_new()};
-  if (st_own_open(&n.own, c->a, c->server->fleet, job->host, job->err) < 0)
-    return -1;
-  if (st_catalog_apply_checked(catalog, work->set, name_row, &n, job->err) < 0) {
-    if (work->missing.length > 0) {
-      st_refuse(job->words, "%s", st_error_text(job->err));
-      st_error_clear(job->err);
-      return ST_COMMIT_MISSING;
-    }
-    return job->err->code != 0 ? -1 : refuse(job, ST_COMMIT_REFUSED, job->err);
-  }
-  learn(c, job->host, catalog, work->set, &n);
-  st_metrics_add(c->server->metrics, ST_METRIC_CHECKPOINTS, 1);
-  return ST_COMMIT_DONE;
-}
-
 static int open_catalog(struct st_committer *c, struct st_job *job, struct st_catalog **ret)
 {
   return st_archive_catalog(c->a, job->host, ST_CATALOG_WRITE | ST_CATALOG_REPLICA, ret, job->err);
 }
 
-static int commit_checkpoint(struct st_committer *c, struct st_job *job)
+/* One checkpoint: taken into its catalog beside others, then learned of one after the other. */
+struct taking {
+  struct st_committer *c;
+  struct st_job *job;
+  struct st_catalog *catalog; /* NULL: it could not be opened */
+  struct naming naming;
+  bool was_there, taken;
+};
+
+static void taking_clear(struct taking *t)
 {
-  const struct st_buffer *header = &job->checkpoint->set->header;
+  st_catalog_closep(&t->catalog);
+  naming_free(&t->naming);
+}
+
+static int apply(struct taking *t)
+{
+  struct st_job *job = t->job;
+  struct st_commit_checkpoint *work = job->checkpoint;
+  struct naming *n = &t->naming;
+  *n = (struct naming){.c = t->c, .work = work, .named = st_set_new()};
+  if (st_own_open(&n->own, t->c->a, t->c->server->fleet, job->host, job->err) < 0)
+    return -1;
+  t->taken = st_catalog_apply_checked(t->catalog, work->set, name_row, n, job->err) == 0;
+  if (t->taken)
+    return ST_COMMIT_DONE;
+  if (work->missing.length > 0) {
+    st_refuse(job->words, "%s", st_error_text(job->err));
+    st_error_clear(job->err);
+    return ST_COMMIT_MISSING;
+  }
+  return job->err->code != 0 ? -1 : refuse(job, ST_COMMIT_REFUSED, job->err);
+}
+
+static int take(struct taking *t)
+{
+  struct st_job *job = t->job;
+  const struct st_changeset *set = job->checkpoint->set;
   struct st_header h;
-  ST_CLEANUP(st_catalog_closep) struct st_catalog *catalog = NULL;
-  if (st_header_read(&h, header->data, header->length, job->err) < 0)
+  if ((set->proved ? st_header_parse : st_header_read)(&h, set->header.data, set->header.length,
+                                                       job->err) < 0)
     return refuse(job, ST_COMMIT_REFUSED, job->err);
-  if (open_catalog(c, job, &catalog) < 0)
+  if (open_catalog(t->c, job, &t->catalog) < 0)
     return -1;
   job->checkpoint->number = h.number;
-  int r = is_there(catalog, &h, job->err);
-  if (r > 0) {
-    learn(c, job->host, catalog, NULL, NULL);
-    return ST_COMMIT_DONE;
-  }
-  int64_t latest = st_catalog_latest(catalog);
-  if (r == 0 && h.number <= latest) {
+  int r = is_there(t->catalog, &h, job->err);
+  t->was_there = r > 0;
+  if (r != 0)
+    return r < 0 ? -1 : ST_COMMIT_DONE;
+  if (h.number <= st_catalog_latest(t->catalog)) {
     st_fail(job->err, 0, "another checkpoint %lld is here", (long long)h.number);
     return refuse(job, ST_COMMIT_BEHIND, job->err);
   }
-  return r < 0 ? -1 : apply(c, job, catalog);
+  return apply(t);
+}
+
+static void take_one(void *arg, size_t n)
+{
+  struct taking *t = &((struct taking *)arg)[n];
+  t->job->result = take(t);
+}
+
+/* Each waits for its own catalog to be durable.  A host has one request at a time, so that no two
+ * are of one catalog. */
+void st_job_checkpoints(struct st_committer *c, struct st_job *jobs)
+{
+  size_t count = count_jobs(jobs), n = 0;
+  ST_AUTO_FREE struct taking *all = st_calloc(count, sizeof(*all));
+  for (struct st_job *job = jobs; job; job = job->next)
+    all[n++] = (struct taking){.c = c, .job = job};
+  st_parallel(count, ST_PARALLEL_MAX, take_one, all);
+  for (struct taking *t = all; t < all + count; t++) {
+    if (t->taken) {
+      learn(c, t->job->host, t->catalog, t->job->checkpoint->set, &t->naming);
+      st_metrics_add(c->server->metrics, ST_METRIC_CHECKPOINTS, 1);
+    } else if (t->was_there) {
+      learn(c, t->job->host, t->catalog, NULL, NULL);
+    }
+    taking_clear(t);
+  }
 }
 
 /* ---- Epochs ------------------------------------------------------------------------------------
@@ -406,8 +472,6 @@ static int commit_lost(struct st_committer *c, struct st_job *job)
 int st_job_one(struct st_committer *c, struct st_job *job)
 {
   switch (job->kind) {
-  case ST_JOB_CHECKPOINT:
-    return commit_checkpoint(c, job);
   case ST_JOB_EPOCH:
     return commit_epoch(c, job);
   case ST_JOB_LOST:

@@ -49,8 +49,11 @@ void st_job_done(struct st_committer *c, struct st_job *job, int result);
 /* ---- commit.c, the archive locked and its store open to be written ------------------------------
  */
 
-/* All records of these jobs, durable with the hosts' lists; or none of them is acknowledged. */
+/* All records of these jobs, durable with the hosts' lists: sets err and result of each; or none
+ * of them is acknowledged. */
 int st_job_records(struct st_committer *c, struct st_job *jobs, struct st_error *err);
+/* All checkpoints of these jobs, each of another host; sets words, err and result of each. */
+void st_job_checkpoints(struct st_committer *c, struct st_job *jobs);
 /* One of another kind; sets words or err of the job. */
 int st_job_one(struct st_committer *c, struct st_job *job);
 

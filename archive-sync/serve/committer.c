@@ -231,11 +231,11 @@ static void finish_all(struct st_committer *c, struct st_job *jobs, int result,
 }
 
 /* Each kind by itself, in the order that makes what is named durable first. */
-static struct st_job *take_kind(struct st_job **jobs, bool records)
+static struct st_job *take_kind(struct st_job **jobs, enum st_job_kind kind)
 {
   struct st_job *taken = NULL, **tail = &taken;
   for (struct st_job **at = jobs; *at;) {
-    if (((*at)->kind == ST_JOB_RECORDS) != records) {
+    if ((*at)->kind != kind) {
       at = &(*at)->next;
       continue;
     }
@@ -247,29 +247,39 @@ static struct st_job *take_kind(struct st_job **jobs, bool records)
   return taken;
 }
 
+static void tell(struct st_committer *c, struct st_job *jobs)
+{
+  for (struct st_job *job = jobs, *next; job; job = next) {
+    next = job->next;
+    st_job_done(c, job, job->result);
+  }
+}
+
 static void run_records(struct st_committer *c, struct st_job *jobs)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   if (!jobs)
     return;
-  int r = st_job_records(c, jobs, &why);
-  if (r < 0) /* the store takes no more after a failure: the next batch opens it again */
-    close_store(c);
-  finish_all(c, jobs, r < 0 ? r : ST_COMMIT_DONE, &why);
+  if (st_job_records(c, jobs, &why) == 0) {
+    tell(c, jobs);
+    return;
+  }
+  close_store(c); /* it takes no more after a failure: the next batch opens it again */
+  finish_all(c, jobs, -1, &why);
 }
 
 /* What one host sent does not keep others from theirs. */
 static void run_others(struct st_committer *c, struct st_job *jobs)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
+  struct st_job *checkpoints = take_kind(&jobs, ST_JOB_CHECKPOINT);
+  st_job_checkpoints(c, checkpoints);
   for (struct st_job *job = jobs; job; job = job->next)
     job->result = st_job_one(c, job);
-  if (jobs && st_fleet_flush(c->server->fleet, &why) < 0)
+  if ((jobs || checkpoints) && st_fleet_flush(c->server->fleet, &why) < 0)
     st_log(ST_LOG_WARNING, "%s", st_error_text(&why)); /* it catches up when it is opened */
-  for (struct st_job *job = jobs, *next; job; job = next) {
-    next = job->next;
-    st_job_done(c, job, job->result);
-  }
+  tell(c, checkpoints);
+  tell(c, jobs);
 }
 
 static void run_batch(struct st_committer *c, struct st_job *jobs)
@@ -285,7 +295,7 @@ static void run_batch(struct st_committer *c, struct st_job *jobs)
     let_go(c);
     return;
   }
-  run_records(c, take_kind(&jobs, true));
+  run_records(c, take_kind(&jobs, ST_JOB_RECORDS));
   if (jobs && !c->a->store && prepare(c, &why) < 0) {
     finish_all(c, jobs, -1, &why);
     return;

@@ -10,6 +10,7 @@
 #include "archive-sync/serve/arrival.h"
 #include "archive-sync/serve/objects.h"
 #include "archive-sync/serve/sent.h"
+#include "archive-sync/signature.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/tracker/sealed.h"
@@ -308,12 +309,32 @@ static int commit_checkpoint(struct st_request *r, const struct st_changeset *se
   return outcome < 0 ? -1 : 0;
 }
 
+/* What this cannot prove is left to the catalog, which says what is wrong. */
+static bool is_proved(const struct st_changeset *set)
+{
+  struct st_header h;
+  const struct st_buffer *header = &set->header;
+  return st_header_parse(&h, header->data, header->length, NULL) == 0 &&
+         st_signature_is(h.public_key, header->data, header->length - ST_SIGNATURE_SIZE,
+                         h.signature);
+}
+
+static int take_changeset(struct st_request *r, const struct st_sent_body *body,
+                          struct st_error *err)
+{
+  ST_AUTO_CHANGESET set = {0};
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (st_wire_read_changeset(body->data, body->length, &set, &why) < 0)
+    return st_reply_refuse(r, 400, "%s", st_error_text(&why));
+  set.proved = is_proved(&set);
+  return commit_checkpoint(r, &set, err);
+}
+
 /* What is large is one at a time. */
 static int checkpoint(struct st_request *r, struct st_error *err)
 {
   ST_AUTO_SENDING sending = {0};
   ST_AUTO_BODY body = {0};
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
   struct st_objects *objects = st_committer_objects(r->server->committer);
   if (!st_sending_begin(&sending, r))
     return 0;
@@ -322,11 +343,7 @@ static int checkpoint(struct st_request *r, struct st_error *err)
   bool large = st_wire_changeset_body(body.data, body.length) > SMALL_CHANGESET;
   if (large)
     st_objects_begin_large(objects);
-  ST_AUTO_CHANGESET set = {0};
-  int result = st_wire_read_changeset(body.data, body.length, &set, &why) < 0
-                   ? st_reply_refuse(r, 400, "%s", st_error_text(&why))
-                   : commit_checkpoint(r, &set, err);
-  st_changeset_clear(&set);
+  int result = take_changeset(r, &body, err);
   if (large)
     st_objects_end_large(objects);
   return result;
