@@ -43,8 +43,16 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/gc.c archive-sync/gc.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/policy.c archive-sync/policy.h \
+	archive-sync/serve/access-request.c \
 	archive-sync/serve/admit.c \
+	archive-sync/serve/arrival.c archive-sync/serve/arrival.h \
+	archive-sync/serve/chart.c \
 	archive-sync/serve/client.c archive-sync/serve/client.h \
+	archive-sync/serve/command.c archive-sync/serve/command.h \
+	archive-sync/serve/commit.c \
+	archive-sync/serve/committer.c archive-sync/serve/committer.h \
+	archive-sync/serve/committer-internal.h \
+	archive-sync/serve/fetch.c \
 	archive-sync/serve/fleet-file.c \
 	archive-sync/serve/fleet-hosts.c \
 	archive-sync/serve/fleet-internal.h \
@@ -54,18 +62,35 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/serve/fleet-search.c \
 	archive-sync/serve/fleet.c archive-sync/serve/fleet.h \
 	archive-sync/serve/frame.c archive-sync/serve/frame.h \
+	archive-sync/serve/hosts.c archive-sync/serve/hosts.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
 	archive-sync/serve/http.c archive-sync/serve/http.h \
 	archive-sync/serve/listen.c archive-sync/serve/listen.h \
 	archive-sync/serve/metrics.c archive-sync/serve/metrics.h \
+	archive-sync/serve/objects.c archive-sync/serve/objects.h \
 	archive-sync/serve/operation.c \
 	archive-sync/serve/options.h \
+	archive-sync/serve/page.c archive-sync/serve/page.h \
+	archive-sync/serve/page-admin.c \
+	archive-sync/serve/page-administer.c \
+	archive-sync/serve/page-changes.c \
+	archive-sync/serve/page-checkpoint.c \
+	archive-sync/serve/page-diff.c \
+	archive-sync/serve/page-file.c \
+	archive-sync/serve/page-host.c \
+	archive-sync/serve/page-hosts.c \
+	archive-sync/serve/page-packages.c \
+	archive-sync/serve/page-search.c \
 	archive-sync/serve/privileges.c archive-sync/serve/privileges.h \
 	archive-sync/serve/reply.c \
 	archive-sync/serve/request.c archive-sync/serve/request.h \
 	archive-sync/serve/requestlog.c archive-sync/serve/requestlog.h \
 	archive-sync/serve/route.c archive-sync/serve/route.h \
 	archive-sync/serve/server.c archive-sync/serve/server.h \
+	archive-sync/serve/sent.c archive-sync/serve/sent.h \
+	archive-sync/serve/sync.c archive-sync/serve/sync.h \
+	archive-sync/serve/sync-packages.c \
+	archive-sync/serve/style.c \
 	archive-sync/serve/tls.c archive-sync/serve/tls.h \
 	archive-sync/serve/transport.h \
 	archive-sync/serve/url.c archive-sync/serve/url.h \

@@ -91,13 +91,23 @@ static int ask_to_log_in(struct st_transport *t)
   return 1;
 }
 
-/* What may not be seen is answered as what is not there. */
+/* By the head; a signature only when the body is there, too. */
+static int identify(struct st_transport *t, struct st_error *err)
+{
+  struct st_request *r = &t->request;
+  return st_access_identify(r->server->access, r, err);
+}
+
 static int look_at_role(struct st_transport *t)
 {
   struct st_request *r = &t->request;
   if (r->who.role < r->route->needs)
     return r->who.role == ST_ROLE_NONE ? ask_to_log_in(t)
                                        : refuse(t, 403, "this needs more rights than you have");
+  /* What may not be seen is answered as what is not there. */
+  if ((r->route->flags & ST_ROUTE_HOST) &&
+      !st_access_may_read(r->server->access, &r->who, r->parts[0]))
+    return refuse(t, 404, "there is no such host");
   return 0;
 }
 
@@ -153,16 +163,19 @@ static int look_at_form(struct st_transport *t)
 
 int st_admit_head(struct st_transport *t, struct st_error *err)
 {
-  (void)err;
   if (look_at_framing(t) || find_route(t) || look_at_site(t) || look_at_length(t))
     return 1;
-  return t->is_signed ? 0 : look_at_role(t);
+  t->is_signed = st_access_needs_body(&t->request);
+  if (t->is_signed)
+    return t->request.route->body == ST_BODY_FILE ? refuse(t, 401, "this needs a session") : 0;
+  int r = identify(t, err);
+  return r ? r : look_at_role(t);
 }
 
 int st_admit_body(struct st_transport *t, struct st_error *err)
 {
-  (void)err;
-  if (t->is_signed && look_at_role(t))
-    return 1;
-  return look_at_form(t);
+  int r = t->is_signed ? identify(t, err) : 0;
+  if (r == 0 && t->is_signed)
+    r = look_at_role(t);
+  return r ? r : look_at_form(t);
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "archive-sync/serve/committer.h"
 #include "archive-sync/serve/http.h"
 #include "archive-sync/serve/listen.h"
 #include "archive-sync/serve/options.h"
@@ -20,8 +21,7 @@
 
 /* Each module's routes. */
 static const struct st_route *const tables[] = {
-    st_operation_routes,
-    NULL,
+    st_fetch_routes, st_operation_routes, st_page_routes, st_sync_routes, NULL,
 };
 
 struct life {
@@ -36,6 +36,12 @@ static void end_life(struct life *l)
   struct st_server *s = &l->server;
   st_cleanup_close(&l->listening);
   free(l->name);
+  if (s->committer)
+    st_committer_close(s->committer);
+  if (s->fleet)
+    st_fleet_close(s->fleet);
+  if (s->access)
+    st_access_close(s->access);
   st_cleanup_close(&s->incoming);
   if (s->archive)
     st_archive_close(s->archive);
@@ -84,7 +90,9 @@ static int open_archive(struct st_server *s, struct st_error *err)
     return -1;
   s->metrics = st_metrics_new();
   s->started = time(NULL);
-  return 0;
+  if (st_access_open(&s->access, s->archive->dir, err) < 0)
+    return -1;
+  return st_fleet_open(&s->fleet, s->archive, err);
 }
 
 /* With root's rights, where there are some: what needs them. */
@@ -133,7 +141,9 @@ static int run(struct life *l, struct st_error *err)
 {
   sigset_t signals;
   int number = SIGHUP;
-  block_signals(&signals); /* before the threads: they inherit it */
+  block_signals(&signals); /* before there are threads: they inherit it */
+  if (st_committer_open(&l->server.committer, &l->server, err) < 0)
+    return -1;
   if (st_http_start(&l->http, &l->server, tables, l->listening, err) < 0)
     return -1;
   l->listening = -1;
