@@ -323,10 +323,7 @@ int st_destination_server(struct st_destination **ret, struct st_push *p,
   };
   struct server *s = st_calloc(1, sizeof(*s));
   s->d = (struct st_destination){&ops, p};
-  s->join = (struct st_join){.address = st_strdup(join->address),
-                             .pinned = join->pinned,
-                             .token = join->token ? st_strdup(join->token) : NULL};
-  memcpy(s->join.pin, join->pin, sizeof(join->pin));
+  st_join_copy(&s->join, join);
   struct st_remote_options options = {
       .join = &s->join, .store_dir = p->t->store_dir, .keys = &p->keys, .wait = p->wait};
   if (st_remote_open(&s->remote, &options, err) < 0) {

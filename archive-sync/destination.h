@@ -6,9 +6,9 @@
 #ifndef ARCHIVE_SYNC_DESTINATION_H
 #define ARCHIVE_SYNC_DESTINATION_H
 
+#include "archive-sync/ids.h"
 #include "archive-sync/join.h"
 #include "archive-sync/push.h"
-#include "systracker/base/set.h"
 
 /* One push, as both sides see it. */
 struct st_push {
@@ -65,16 +65,5 @@ int st_destination_directory(struct st_destination **ret, struct st_push *p, con
                              struct st_error *err);
 int st_destination_server(struct st_destination **ret, struct st_push *p,
                           const struct st_join *join, struct st_error *err);
-
-/* Ids, each once, in the order in which they came. */
-struct st_ids {
-  struct st_id *items;
-  size_t count, size;
-  struct st_set *seen;
-};
-void st_ids_clear(struct st_ids *ids);
-#define ST_AUTO_IDS ST_CLEANUP(st_ids_clear) struct st_ids
-/* True when it was not there. */
-bool st_ids_add(struct st_ids *ids, const struct st_id *id);
 
 #endif

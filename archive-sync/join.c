@@ -31,6 +31,13 @@ char *st_join_take(char *argument)
   return copy;
 }
 
+void st_join_copy(struct st_join *to, const struct st_join *from)
+{
+  *to = *from;
+  to->address = st_strdup(from->address);
+  to->token = from->token ? st_strdup(from->token) : NULL;
+}
+
 void st_join_clear(struct st_join *join)
 {
   if (join->token)

@@ -28,6 +28,7 @@ bool st_join_is_remote(const char *url);
 /* Reads the URL; `behind` (may be NULL): what stands behind the "#", where the URL has none of its
  * own; a whole join string will do, too.  Errors do not repeat it. */
 int st_join_parse(struct st_join *ret, const char *url, const char *behind, struct st_error *err);
+void st_join_copy(struct st_join *to, const struct st_join *from);
 void st_join_clear(struct st_join *join);
 #define ST_AUTO_JOIN ST_CLEANUP(st_join_clear) struct st_join
 

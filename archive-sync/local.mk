@@ -2,8 +2,9 @@
 program_PROGRAMS += archive-sync/systracker-sync
 archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/archive.c archive-sync/archive.h \
-	archive-sync/destination-directory.c archive-sync/destination.h \
-	archive-sync/destination-server.c \
+	archive-sync/destination-directory.c archive-sync/destination-server.c archive-sync/destination.h \
+	archive-sync/download.c archive-sync/download.h \
+	archive-sync/ids.c archive-sync/ids.h \
 	archive-sync/instance.c archive-sync/instance.h \
 	archive-sync/join.c archive-sync/join.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
@@ -14,6 +15,7 @@ archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/remotestate.c archive-sync/remotestate.h \
 	archive-sync/replica.c archive-sync/replica.h \
 	archive-sync/signature.c archive-sync/signature.h \
+	archive-sync/source-directory.c archive-sync/source-server.c archive-sync/source.h \
 	archive-sync/upload-objects.c archive-sync/upload-packages.c archive-sync/upload.h \
 	archive-sync/wire.c archive-sync/wire.h
 archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)

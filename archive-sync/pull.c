@@ -3,64 +3,45 @@
 
 #include <string.h>
 
-#include "archive-sync/packagefiles.h"
-#include "archive-sync/recovery.h"
 #include "archive-sync/replica.h"
+#include "archive-sync/source.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
 struct pull {
-  const struct st_pull_options *options;
-  struct st_tracker *t; /* the store alone */
-  struct st_archive *a;
+  struct st_pull p;
+  struct st_source *source;
   struct st_catalog *there;
   struct st_replica replica;
-  struct st_packages *packages_there, *packages_here;
-  bool *found; /* of each path that was asked for */
-  struct st_pull_result *result;
+  const struct st_packages *packages_there; /* the source's */
+  struct st_packages *packages_here;
+  struct st_ids ids; /* what a body names */
+  bool *found;       /* of each path that was asked for */
 };
+
+void st_source_close(struct st_source *s)
+{
+  s->ops->close(s);
+}
 
 static void pull_free(struct pull *p)
 {
   st_packages_closep(&p->packages_here);
-  st_packages_closep(&p->packages_there);
   st_replica_close(&p->replica);
+  st_ids_clear(&p->ids);
   free(p->found);
   if (p->there)
     st_catalog_close(p->there);
-  if (p->a)
-    st_archive_close(p->a);
-  if (p->t)
-    st_tracker_close(p->t);
+  if (p->source)
+    st_source_close(p->source);
+  if (p->p.t)
+    st_tracker_close(p->p.t);
 }
 
-/* ---- Which host --------------------------------------------------------------------------------
- */
-
-static int default_host(struct pull *p, char **ret, struct st_error *err)
+void st_pull_passed_over(struct st_pull *p, const struct st_error *why)
 {
-  ST_AUTO_STRINGS ids = {0};
-  if (st_archive_hosts(p->a, &ids, err) < 0)
-    return -1;
-  if (ids.count == 0)
-    return st_refuse(err, "there is no host in the archive yet");
-  if (!st_strings_has(&ids, p->t->keys.host_id) && ids.count > 1)
-    return st_fail(err, 0, "there are %zu hosts in the archive: --host names one", ids.count);
-  *ret = st_strdup(ids.count > 1 ? p->t->keys.host_id : ids.items[0]);
-  return 0;
-}
-
-static int choose_host(struct pull *p, struct st_error *err)
-{
-  ST_AUTO_FREE char *host = NULL;
-  int r = p->options->host ? st_archive_find_host(p->a, p->options->host, &host, err)
-                           : default_host(p, &host, err);
-  if (r < 0)
-    return -1;
-  if (strlen(host) >= sizeof(p->result->host))
-    return st_fail(err, 0, "there is no such epoch (%s)", host);
-  strncpy(p->result->host, host, sizeof(p->result->host) - 1);
-  return 0;
+  p->result->missing++;
+  fprintf(stderr, "systracker: not fetched: %s\n", st_error_text(why));
 }
 
 /* ---- Objects -----------------------------------------------------------------------------------
@@ -69,7 +50,7 @@ static int choose_host(struct pull *p, struct st_error *err)
 static bool is_wanted(struct pull *p, const struct st_catalog_table *table,
                       const struct st_value *row, const struct st_column *column)
 {
-  const struct st_strings *paths = p->options->paths;
+  const struct st_strings *paths = p->p.options->paths;
   if (!paths || paths->count == 0 || (column->flags & ST_MANIFEST))
     return true;
   if (!(table->declaration.flags & ST_TABLE_ENTRY))
@@ -84,37 +65,20 @@ static bool is_wanted(struct pull *p, const struct st_catalog_table *table,
   return wanted;
 }
 
-/* What the archive lacks is said, and left to whoever looks for it. */
-static int bring_object(struct pull *p, const struct st_id *id, struct st_error *err)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  int r = st_store_copy(p->t->store, p->a->store, id, &why);
-  p->result->objects += r > 0;
-  if (r >= 0)
-    return 0;
-  if (st_store_has(p->a->store, id) && why.code != 0)
-    return st_fail(err, 0, "%s", st_error_text(&why));
-  p->result->missing++;
-  fprintf(stderr, "systracker: not fetched: %s\n", st_error_text(&why));
-  return 0;
-}
-
 /* Where the archive does not have the package's file, other places may. */
 static int bring_package(struct pull *p, const struct st_catalog_table *table,
                          const struct st_value *row, struct st_error *err)
 {
   const struct st_package *package = st_package_of_row(p->packages_there, table, row);
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  if (!package || (p->options->paths && p->options->paths->count > 0))
+  if (!package || (p->p.options->paths && p->p.options->paths->count > 0))
     return 0;
-  int r = st_package_copy(p->packages_here, p->packages_there, package, &why);
-  p->result->packages += r > 0;
+  int r = p->source->ops->package(p->source, p->packages_here, package, &why);
+  p->p.result->packages += r > 0;
   if (r < 0 && why.code != 0)
     return st_fail(err, 0, "%s", st_error_text(&why));
-  if (r < 0) {
-    p->result->missing++;
-    fprintf(stderr, "systracker: not fetched: %s\n", st_error_text(&why));
-  }
+  if (r < 0)
+    st_pull_passed_over(&p->p, &why);
   return 0;
 }
 
@@ -122,12 +86,11 @@ static int bring_row(struct pull *p, const struct st_catalog_table *table,
                      const struct st_value *row, struct st_error *err)
 {
   const struct st_table *d = &table->declaration;
-  int r = bring_package(p, table, row, err);
-  for (size_t i = table->nkeys; i < d->ncolumns && r == 0; i++)
+  for (size_t i = table->nkeys; i < d->ncolumns; i++)
     if ((d->columns[i].flags & (ST_OBJECT | ST_MANIFEST)) && row[i].type == ST_ID &&
         is_wanted(p, table, row, &d->columns[i]))
-      r = bring_object(p, &row[i].u.id, err);
-  return r;
+      st_ids_add(&p->ids, &row[i].u.id);
+  return bring_package(p, table, row, err);
 }
 
 static int bring_body_row(void *arg, const struct st_body_row *row, struct st_error *err)
@@ -143,7 +106,12 @@ static const struct st_catalog_table *table_of(void *arg, const char *name)
 /* What a body names; all of it is in memory, so that no host that sends meanwhile has to wait. */
 static int bring_named(struct pull *p, const struct st_buffer *body, struct st_error *err)
 {
-  return st_body_read(body->data ? body->data : "", body->length, table_of, bring_body_row, p, err);
+  if (st_body_read(body->data ? body->data : "", body->length, table_of, bring_body_row, p, err) <
+      0)
+    return -1;
+  int r = p->source->ops->objects(p->source, p->ids.items, p->ids.count, err);
+  st_ids_clear(&p->ids);
+  return r;
 }
 
 static int bring_body(struct pull *p, int64_t number, struct st_error *err)
@@ -163,11 +131,11 @@ static int bring_one(struct pull *p, int64_t number, struct st_error *err)
 /* Those of all checkpoints up to `last`, or of that one alone. */
 static int bring_objects(struct pull *p, int64_t last, struct st_error *err)
 {
-  int r = p->options->checkpoint ? bring_one(p, last, err) : 0;
-  for (int64_t n = 1; n <= last && r == 0 && !p->options->checkpoint; n++)
+  int r = p->p.options->checkpoint ? bring_one(p, last, err) : 0;
+  for (int64_t n = 1; n <= last && r == 0 && !p->p.options->checkpoint; n++)
     if (st_catalog_held(p->there, n) == ST_HELD)
       r = bring_body(p, n, err);
-  return r < 0 ? -1 : st_store_sync(p->t->store, err);
+  return r < 0 ? -1 : st_store_sync(p->p.t->store, err);
 }
 
 /* ---- Paths that nobody knows -------------------------------------------------------------------
@@ -191,14 +159,14 @@ static int is_known(struct pull *p, int64_t number, const char *path, struct st_
 
 static int check_paths(struct pull *p, int64_t last, struct st_error *err)
 {
-  const struct st_strings *paths = p->options->paths;
+  const struct st_strings *paths = p->p.options->paths;
   for (size_t i = 0; paths && i < paths->count; i++) {
     int known = p->found[i] ? 1 : is_known(p, last, paths->items[i], err);
     if (known < 0)
       return -1;
     if (known)
       continue;
-    p->result->missing++;
+    p->p.result->missing++;
     fprintf(stderr, "systracker: not fetched: there was no such path at checkpoint %lld (%s)\n",
             (long long)last, st_quote(paths->items[i]));
   }
@@ -213,7 +181,7 @@ static int check_paths(struct pull *p, int64_t last, struct st_error *err)
 static bool is_alone(const struct pull *p)
 {
   const struct st_replica *r = &p->replica;
-  return p->options->checkpoint && strcmp(p->result->host, p->t->keys.host_id) != 0 &&
+  return p->p.options->checkpoint && strcmp(p->p.result->host, p->p.t->keys.host_id) != 0 &&
          !(r->here && !r->diverged && st_replica_is_whole(r));
 }
 
@@ -236,62 +204,68 @@ static int bring_checkpoints(struct pull *p, int64_t last, struct st_error *err)
 {
   ST_AUTO_FREE int64_t *numbers = st_calloc((size_t)last + 1, sizeof(*numbers));
   size_t count = 0;
-  p->result->alone = is_alone(p);
-  for (int64_t n = p->result->alone ? last : 1; n <= last; n++)
+  p->p.result->alone = is_alone(p);
+  for (int64_t n = p->p.result->alone ? last : 1; n <= last; n++)
     if (!is_here(p, n) && !is_gone(p, n))
       numbers[count++] = n;
   int r = st_replica_bring(&p->replica, numbers, count, err);
-  p->result->first = p->replica.first;
-  p->result->last = p->replica.last;
-  p->result->retired = p->replica.retired;
-  return r < 0 ? st_wrap(err, "archive %s", st_quote(p->a->path)) : 0;
+  p->p.result->first = p->replica.first;
+  p->p.result->last = p->replica.last;
+  p->p.result->retired = p->replica.retired;
+  return r < 0 ? st_wrap(err, "the archive") : 0;
 }
 
 static int bring(struct pull *p, struct st_error *err)
 {
   int64_t last = st_catalog_latest(p->there);
-  if (p->options->checkpoint &&
-      st_catalog_resolve(p->there, p->options->checkpoint, &last, err) < 0)
+  if (p->p.options->checkpoint &&
+      st_catalog_resolve(p->there, p->p.options->checkpoint, &last, err) < 0)
     return -1;
   if (st_replica_open(&p->replica, err) < 0)
     return -1;
   /* The host itself was set back. */
-  if (p->replica.diverged && strcmp(p->result->host, p->t->keys.host_id) == 0)
+  if (p->replica.diverged && strcmp(p->p.result->host, p->p.t->keys.host_id) == 0)
     return st_refuse(err, "the archive has checkpoints of this host that do not follow its own: "
                           "nothing was fetched; sync opens a new epoch");
   if (bring_objects(p, last, err) < 0 || check_paths(p, last, err) < 0 ||
       bring_checkpoints(p, last, err) < 0)
     return -1;
-  ST_AUTO_FREE char *id = st_memdup(p->result->host, strcspn(p->result->host, "/"));
-  return st_recovery_bring(p->a, id, p->t->store_dir, err) < 0 ? -1 : 0;
+  ST_AUTO_FREE char *id = st_memdup(p->p.result->host, strcspn(p->p.result->host, "/"));
+  return p->source->ops->key(p->source, id, err) < 0 ? -1 : 0;
 }
 
-/* A host that is named is looked for before a store is made. */
+/* A host that is named is looked for before a store is made, where that can be done. */
 static int open_both(struct pull *p, const struct st_cli *cli, struct st_error *err)
 {
-  if (p->options->host && choose_host(p, err) < 0)
+  int chosen = p->source->ops->choose(p->source, true, err);
+  if (chosen < 0 || st_tracker_open_store(&p->p.t, &cli->tracker, err) < 0)
     return -1;
-  if (st_tracker_open_store(&p->t, &cli->tracker, err) < 0)
+  if ((chosen > 0 && p->source->ops->choose(p->source, false, err) < 0) ||
+      p->source->ops->open(p->source, &p->there, &p->packages_there, err) < 0 ||
+      st_packages_open(&p->packages_here, p->p.t->store_dir, err) < 0)
     return -1;
-  if (!p->options->host && choose_host(p, err) < 0)
-    return -1;
-  if (st_archive_catalog(p->a, p->result->host, ST_CATALOG_READ, &p->there, err) < 0 ||
-      st_packages_open(&p->packages_there, p->a->dir, err) < 0 ||
-      st_packages_open(&p->packages_here, p->t->store_dir, err) < 0)
-    return -1;
-  p->replica =
-      (struct st_replica){.store_dir = p->t->store_dir, .host = p->result->host, .there = p->there};
+  p->replica = (struct st_replica){
+      .store_dir = p->p.t->store_dir, .host = p->p.result->host, .there = p->there};
   return 0;
+}
+
+static int open_source(struct pull *p, const char *url, struct st_error *err)
+{
+  ST_AUTO_JOIN join = {0};
+  if (!st_join_is_remote(url))
+    return st_source_directory(&p->source, &p->p, url, err);
+  return st_join_parse(&join, url, p->p.options->behind, err) < 0
+             ? -1
+             : st_source_server(&p->source, &p->p, &join, err);
 }
 
 int st_pull(const struct st_cli *cli, const char *url, const struct st_pull_options *options,
             struct st_pull_result *ret, struct st_error *err)
 {
-  ST_CLEANUP(pull_free) struct pull p = {.options = options, .result = ret};
+  ST_CLEANUP(pull_free) struct pull p = {.p = {.options = options, .result = ret}};
   *ret = (struct st_pull_result){0};
   p.found = st_calloc(options->paths ? options->paths->count + 1 : 1, sizeof(*p.found));
-  if (st_archive_open(&p.a, url, false, err) < 0 ||
-      st_archive_objects(p.a, ST_STORE_READ, NULL, err) < 0 || open_both(&p, cli, err) < 0)
+  if (open_source(&p, url, err) < 0 || open_both(&p, cli, err) < 0)
     return -1;
   return bring(&p, err);
 }

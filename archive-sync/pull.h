@@ -10,6 +10,8 @@ struct st_pull_options {
   const char *host;               /* NULL: this one, or the only one there is */
   const char *checkpoint;         /* NULL: all; else this one alone, and no object besides */
   const struct st_strings *paths; /* objects of these and what lies below alone; empty: all */
+  const char *behind;             /* what a join string has behind its "#" (join.h); NULL: none */
+  unsigned wait;                  /* seconds, for a server */
 };
 
 struct st_pull_result {

@@ -237,10 +237,14 @@ static int run_fetch(struct st_cli *cli, struct request *request, int count, cha
       take_paths(cli, count - 1, operands + 1, &paths, err) < 0)
     return -1;
   request->pull.paths = &paths;
-  if (st_pull(cli, operands[0], &request->pull, &result, err) < 0)
-    return st_wrap(err, "cannot fetch");
+  request->pull.behind = request->behind;
+  request->pull.wait = (unsigned)request->wait;
+  ST_AUTO_FREE char *whole = st_join_take(operands[0]), *url = st_join_shown(whole);
+  if (st_pull(cli, whole, &request->pull, &result, err) < 0)
+    return st_join_is_remote(url) ? st_wrap(err, "cannot fetch from %s", st_quote(url))
+                                  : st_wrap(err, "cannot fetch");
   if (cli->json)
-    print_pull_json(operands[0], &result);
+    print_pull_json(url, &result);
   else if (!cli->quiet)
     print_pull(&result);
   return result.missing > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;

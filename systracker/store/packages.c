@@ -294,6 +294,22 @@ int st_packages_open(struct st_packages **ret, int store_dirfd, struct st_error 
   return 0;
 }
 
+void st_packages_told(struct st_packages **ret, const struct st_strings *names)
+{
+  struct st_packages *p = st_calloc(1, sizeof *p);
+  p->store = -1;
+  for (size_t i = 0; i < names->count; i++) {
+    struct st_package item;
+    if (st_package_of_name(&item, names->items[i]))
+      take(p, &item);
+    else
+      st_package_clear(&item);
+  }
+  if (p->count > 1)
+    qsort(p->items, p->count, sizeof *p->items, compare);
+  *ret = p;
+}
+
 const struct st_package *st_packages_at(const struct st_packages *p, size_t n)
 {
   return n < p->count ? &p->items[n] : NULL;

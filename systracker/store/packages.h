@@ -16,6 +16,7 @@
 #ifndef ST_STORE_PACKAGES_H
 #define ST_STORE_PACKAGES_H
 
+#include "systracker/base/buffer.h"
 #include "systracker/base/digest.h"
 
 #define ST_PACKAGES_DIR "packages"
@@ -62,6 +63,9 @@ const struct st_package *st_packages_next(const struct st_packages *p,
  * returns other than 0, with that. */
 int st_package_by_digest(int store_dirfd, const uint8_t digest[ST_DIGEST_SIZE],
                          int (*fn)(void *arg, const struct st_package *package), void *arg);
+/* A list of what another store says that it has, by names of files, "DIGEST_NAME_VERSION_
+ * ARCHITECTURE.KIND": to look into alone.  What is no such name is passed over; sizes are 0. */
+void st_packages_told(struct st_packages **ret, const struct st_strings *names);
 /* The n-th by name, version (as text), architecture and digest; NULL past the end. */
 const struct st_package *st_packages_at(const struct st_packages *p, size_t n);
 
