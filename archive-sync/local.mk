@@ -83,6 +83,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/serve/page-hosts.c \
 	archive-sync/serve/page-packages.c \
 	archive-sync/serve/page-search.c \
+	archive-sync/serve/parallel.c archive-sync/serve/parallel.h \
 	archive-sync/serve/privileges.c archive-sync/serve/privileges.h \
 	archive-sync/serve/reply.c \
 	archive-sync/serve/request.c archive-sync/serve/request.h \
