@@ -226,4 +226,14 @@ archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archiv
 archive_sync_serve_test_commit_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_commit_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-commit
+check_PROGRAMS += archive-sync/serve/test-request archive-sync/serve/test-worker
+archive_sync_serve_test_request_SOURCES = archive-sync/serve/test-request.c \
+	archive-sync/serve/route.c archive-sync/serve/url.c
+archive_sync_serve_test_request_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_request_LDADD = $(UNIT_LDADD)
+archive_sync_serve_test_worker_SOURCES = archive-sync/serve/test-worker.c \
+	archive-sync/serve/worker.c
+archive_sync_serve_test_worker_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_worker_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/serve/test-request archive-sync/serve/test-worker
 endif
