@@ -6,6 +6,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz-manifest \
 	tests/fuzz/fuzz-pack \
 	tests/fuzz/fuzz-signature \
+	tests/fuzz/fuzz-url \
 	tests/fuzz/fuzz-wire
 
 FUZZ_SOURCES = tests/fuzz/fuzz.c tests/fuzz/fuzz.h
@@ -30,6 +31,10 @@ tests_fuzz_fuzz_signature_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_signature_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_signature_LDADD = libsystracker.la $(GNUTLS_LIBS)
 
+tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz-url.c archive-sync/serve/url.c \
+	archive-sync/serve/url.h $(FUZZ_SOURCES)
+tests_fuzz_fuzz_url_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_url_LDADD = libsystracker.la
 tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/fuzz-wire.c archive-sync/wire.c archive-sync/wire.h \
 	$(FUZZ_SOURCES)
 tests_fuzz_fuzz_wire_LDFLAGS = $(FUZZ_LDFLAGS)
