@@ -11,25 +11,17 @@
  */
 #include "archive-sync/gc.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "archive-sync/administer.h"
 #include "archive-sync/serve/fleet.h"
-#include "archive-sync/wire.h"
-#include "systracker/base/escape.h"
-#include "systracker/base/file.h"
-#include "systracker/base/log.h"
+#include "archive-sync/serve/sent.h"
 #include "systracker/base/set.h"
-#include "systracker/base/text.h"
 #include "systracker/store/packages.h"
 
-#define LOCK_SECONDS 600     /* as long as sync waits by default */
-#define MIN_AGE 86400        /* seconds, of package files */
-#define SENT_AGE (7 * 86400) /* seconds, of a host's list of what it sent */
-#define SENT_MAX ((size_t)1 << 31)
+#define LOCK_SECONDS 600 /* as long as sync waits by default */
+#define MIN_AGE 86400    /* seconds, of package files */
 
 struct garbage {
   struct st_archive *a;
@@ -149,53 +141,6 @@ static int read_chains(struct garbage *g, struct st_error *err)
   return 0;
 }
 
-/* ---- What was sent -----------------------------------------------------------------------------
- */
-
-static int read_list(struct garbage *g, int fd, struct st_error *err)
-{
-  ST_AUTO_BUFFER ids = ST_BUFFER_INIT;
-  struct st_id id;
-  if (st_read_all(fd, SENT_MAX, &ids, err) < 0)
-    return -1;
-  size_t whole = ids.length - ids.length % ST_WIRE_ID_SIZE; /* a kill may leave a part */
-  for (size_t n = 0; n < whole / ST_WIRE_ID_SIZE; n++) {
-    if (st_wire_id_at(ids.data, whole, n, &id, err) < 0)
-      return -1;
-    name_object(g, &id);
-  }
-  return 0;
-}
-
-/* A list that nothing was added to for a week goes before what it names may go: what it says is
- * there is taken for being there. */
-static int read_sent(struct garbage *g, const char *host, struct st_error *err)
-{
-  ST_AUTO_FREE char *path = st_format("hosts/%s/sent", host);
-  ST_AUTO_CLOSE int fd = st_open_beneath(g->a->dir, path, O_RDONLY, 0);
-  struct stat st;
-  if (fd == -ENOENT)
-    return 0;
-  if (fd < 0 || fstat(fd, &st) < 0)
-    return st_fail(err, fd < 0 ? -fd : errno, "cannot read what a host sent (%s)", path);
-  if (st.st_mtime >= (int64_t)time(NULL) - SENT_AGE)
-    return read_list(g, fd, err) < 0 ? st_wrap(err, "what a host sent (%s)", path) : 0;
-  if (unlinkat(g->a->dir, path, 0) < 0 && errno != ENOENT)
-    return st_fail(err, errno, "cannot remove (%s)", path);
-  return 0;
-}
-
-static int read_all_sent(struct garbage *g, struct st_error *err)
-{
-  ST_AUTO_STRINGS hosts = {0};
-  if (st_archive_hosts(g->a, &hosts, err) < 0)
-    return -1;
-  for (size_t i = 0; i < hosts.count; i++)
-    if (read_sent(g, hosts.items[i], err) < 0)
-      return st_wrap(err, "nothing was removed");
-  return 0;
-}
-
 /* ---- What is not -------------------------------------------------------------------------------
  */
 
@@ -244,7 +189,7 @@ static int collect(struct garbage *g, unsigned percent, struct st_error *err)
   const struct st_repack_options options = {.percent = percent, .said = say};
   if (read_chains(g, err) < 0 || st_archive_lock(g->a, LOCK_SECONDS, err) < 0 ||
       st_archive_objects(g->a, ST_STORE_WRITE, NULL, err) < 0 || tell_fleet(g->a, err) < 0 ||
-      read_chains(g, err) < 0 || read_all_sent(g, err) < 0 ||
+      read_chains(g, err) < 0 || st_sent_each(g->a, time(NULL), name_object, g, err) < 0 ||
       st_packages_open(&g->packages, g->a->dir, err) < 0 || remove_packages(g, err) < 0)
     return -1;
   sort_objects(g);

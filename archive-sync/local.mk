@@ -69,6 +69,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/serve/http.c archive-sync/serve/http.h \
 	archive-sync/serve/listen.c archive-sync/serve/listen.h \
 	archive-sync/serve/metrics.c archive-sync/serve/metrics.h \
+	archive-sync/serve/night.c archive-sync/serve/night.h \
 	archive-sync/serve/objects.c archive-sync/serve/objects.h \
 	archive-sync/serve/operation.c \
 	archive-sync/serve/options.h \

@@ -12,6 +12,7 @@
 #define POLICY_MAX 65536
 #define FORMAT "SysTracker policy 1"
 #define TAG "keep-tag"
+#define AT "prune-at"
 
 /* Each line is "NAME VALUE". */
 struct number {
@@ -28,6 +29,16 @@ struct number {
 void st_policy_clear(struct st_policy *policy)
 {
   st_strings_free(&policy->keep.tags);
+}
+
+int st_policy_time(const char *text, int64_t *ret, struct st_error *err)
+{
+  static const char digits[] = "0123456789";
+  if (strlen(text) != 5 || text[2] != ':' || strspn(text, digits) != 2 ||
+      strspn(text + 3, digits) != 2 || memcmp(text, "24", 2) >= 0 || text[3] > '5')
+    return st_fail(err, 0, "a time is HH:MM, from 00:00 to 23:59 (%s)", st_quote(text));
+  *ret = 60 * (10 * (text[0] - '0') + text[1] - '0') + 10 * (text[3] - '0') + text[4] - '0';
+  return 0;
 }
 
 static int read_tag(struct st_policy *policy, const char *value, struct st_error *err)
@@ -47,6 +58,8 @@ static int read_line(struct st_policy *policy, const char *line, struct st_error
   const char *value = line[n] ? line + n + 1 : "";
   if (n == strlen(TAG) && memcmp(line, TAG, n) == 0)
     return read_tag(policy, value, err);
+  if (n == strlen(AT) && memcmp(line, AT, n) == 0)
+    return st_policy_time(value, &policy->prune_at, err);
   for (size_t i = 0; i < ST_COUNT(numbers); i++)
     if (n == strlen(numbers[i].name) && memcmp(line, numbers[i].name, n) == 0)
       return st_parse_number(value, numbers[i].value, err);
@@ -71,7 +84,7 @@ static int read_lines(struct st_policy *policy, const char *text, struct st_erro
 int st_policy_read(struct st_archive *a, struct st_policy *ret, struct st_error *err)
 {
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;
-  *ret = (struct st_policy){.silent_after = ST_POLICY_SILENT};
+  *ret = (struct st_policy){.silent_after = ST_POLICY_SILENT, .prune_at = ST_POLICY_PRUNE_AT};
   int r = st_read_file(a->dir, POLICY, POLICY_MAX, &text, err);
   if (r == -ENOENT) {
     st_error_clear(err);
@@ -98,6 +111,7 @@ int st_policy_write(struct st_archive *a, const struct st_policy *policy, struct
   for (size_t i = 0; i < ST_COUNT(numbers); i++)
     if (*numbers[i].value > 0)
       st_buffer_printf(&text, "%s %" PRId64 "\n", numbers[i].name, *numbers[i].value);
+  st_buffer_printf(&text, AT " %02d:%02d\n", (int)(copy.prune_at / 60), (int)(copy.prune_at % 60));
   for (size_t i = 0; i < copy.keep.tags.count; i++)
     write_tag(&text, copy.keep.tags.items[i]);
   return st_write_file(a->dir, POLICY, 0600, text.data, text.length, err);

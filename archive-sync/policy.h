@@ -9,14 +9,19 @@
 #include "archive-sync/archive.h"
 #include "systracker/catalog/prune.h"
 
-#define ST_POLICY_SILENT 36 /* hours, where nothing is said */
+#define ST_POLICY_SILENT 36    /* hours, where nothing is said */
+#define ST_POLICY_PRUNE_AT 240 /* minutes after midnight */
 
 struct st_policy {
   struct st_retention keep; /* no rule: everything is kept */
   int64_t silent_after;     /* hours */
+  int64_t prune_at;         /* minutes after midnight, local time */
 };
 void st_policy_clear(struct st_policy *policy);
 #define ST_AUTO_POLICY ST_CLEANUP(st_policy_clear) struct st_policy
+
+/* "HH:MM". */
+int st_policy_time(const char *text, int64_t *ret, struct st_error *err);
 
 /* There is none: nothing is pruned. */
 int st_policy_read(struct st_archive *a, struct st_policy *ret, struct st_error *err);

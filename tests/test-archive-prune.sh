@@ -116,7 +116,12 @@ expect_status 0 systracker_archive --json policy "$archive"
   fail "the policy is not what was set"
 expect_status 0 systracker_archive --quiet policy "$archive" --silent-after 24
 expect_status 0 systracker_archive policy "$archive"
-contains "$out" ' --keep-last 1 --keep-tag good$' 'for 24 hours'
+contains "$out" '^at 04:00, .* --keep-last 1 --keep-tag good$' 'for 24 hours'
+expect_status 0 systracker_archive policy "$archive" --prune-at 23:05
+contains "$out" '^at 23:05, '
+for bad in 24:00 1:00 12:60 12.30 12:3x; do
+  expect_status 2 systracker_archive policy "$archive" --prune-at $bad
+done
 expect_status 2 systracker_archive policy "$archive" --silent-after 0
 expect_status 2 systracker_archive policy "$archive" --keep-all --keep-last 1
 

@@ -11,6 +11,7 @@
 #include "archive-sync/serve/committer.h"
 #include "archive-sync/serve/http.h"
 #include "archive-sync/serve/listen.h"
+#include "archive-sync/serve/night.h"
 #include "archive-sync/serve/options.h"
 #include "archive-sync/serve/privileges.h"
 #include "archive-sync/serve/request.h"
@@ -27,6 +28,7 @@ static const struct st_route *const tables[] = {
 struct life {
   struct st_server server;
   struct st_http *http;
+  struct st_night *night;
   int listening;
   char *name; /* what it listens on */
 };
@@ -36,6 +38,8 @@ static void end_life(struct life *l)
   struct st_server *s = &l->server;
   st_cleanup_close(&l->listening);
   free(l->name);
+  if (l->night)
+    st_night_stop(l->night);
   if (s->committer)
     st_committer_close(s->committer);
   if (s->fleet)
@@ -142,9 +146,9 @@ static int run(struct life *l, struct st_error *err)
   sigset_t signals;
   int number = SIGHUP;
   block_signals(&signals); /* before there are threads: they inherit it */
-  if (st_committer_open(&l->server.committer, &l->server, err) < 0)
-    return -1;
-  if (st_http_start(&l->http, &l->server, tables, l->listening, err) < 0)
+  if (st_committer_open(&l->server.committer, &l->server, err) < 0 ||
+      st_night_start(&l->night, &l->server, err) < 0 ||
+      st_http_start(&l->http, &l->server, tables, l->listening, err) < 0)
     return -1;
   l->listening = -1;
   ST_AUTO_FREE char *text =
