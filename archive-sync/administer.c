@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "archive-sync/administer.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "archive-sync/serve/access.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/text.h"
 #include "systracker/store/packages.h"
@@ -35,65 +37,104 @@ int st_administer_list(struct st_archive *a, struct st_strings *ret, struct st_e
 /* ---- hosts --------------------------------------------------------------------------------------
  */
 
-static void print_host_json(const char *id, const char *name, const struct st_checkpoint *cp,
-                            const struct st_strings *epochs)
+/* A host, as it is listed. */
+struct listed {
+  const char *id, *name; /* name NULL: not kept */
+  struct st_checkpoint cp;
+  struct st_strings epochs;
+  bool asked; /* the server: `access` says what it knows */
+  struct st_access_host access;
+};
+
+static void print_host_json(const struct listed *h)
 {
   json_t *o = json_object(), *older = json_array();
-  ST_AUTO_FREE char *time = st_format_time_utc(cp->time);
-  for (size_t i = 0; i < epochs->count; i++)
-    json_array_append_new(older, json_integer(strtoll(epochs->items[i], NULL, 10)));
-  json_object_set_new(o, "host", json_string(id));
-  json_object_set_new(o, "name", st_json_words(name ? name : ""));
-  json_object_set_new(o, "checkpoints", json_integer(cp->number));
-  json_object_set_new(o, "time", cp->number ? json_string(time) : json_null());
-  json_object_set_new(o, "epoch", json_integer(cp->epoch));
+  ST_AUTO_FREE char *time = st_format_time_utc(h->cp.time);
+  ST_AUTO_FREE char *twins = st_format_time_utc(h->access.twins);
+  for (size_t i = 0; i < h->epochs.count; i++)
+    json_array_append_new(older, json_integer(strtoll(h->epochs.items[i], NULL, 10)));
+  json_object_set_new(o, "host", json_string(h->id));
+  json_object_set_new(o, "name", st_json_words(h->name ? h->name : ""));
+  json_object_set_new(o, "checkpoints", json_integer(h->cp.number));
+  json_object_set_new(o, "time", h->cp.number ? json_string(time) : json_null());
+  json_object_set_new(o, "epoch", json_integer(h->cp.epoch));
   json_object_set_new(o, "older_epochs", older);
+  json_object_set_new(o, "state",
+                      h->asked ? json_string(st_host_state_name(h->access.state)) : json_null());
+  json_object_set_new(o, "continues",
+                      *h->access.continues ? json_string(h->access.continues) : json_null());
+  json_object_set_new(o, "continued_by",
+                      *h->access.continued ? json_string(h->access.continued) : json_null());
+  json_object_set_new(o, "two_machines", h->access.twins ? json_string(twins) : json_null());
   st_cli_json(o);
 }
 
-static void print_host(const char *id, const char *name, const struct st_checkpoint *cp,
-                       const struct st_strings *epochs)
+static void print_host(const struct listed *h)
 {
-  ST_AUTO_FREE char *time = st_format_time(cp->time);
-  printf("%s  %-16s %5" PRId64 " checkpoints", id, name ? name : "-", cp->number);
-  if (cp->number)
+  ST_AUTO_FREE char *time = st_format_time(h->cp.time);
+  printf("%s  %-16s %5" PRId64 " checkpoints", h->id, h->name ? h->name : "-", h->cp.number);
+  if (h->cp.number)
     printf(", latest %s", time);
-  if (cp->epoch > 1)
-    printf(", epoch %" PRId64, cp->epoch);
-  for (size_t i = 0; i < epochs->count; i++)
-    printf("%s%s", i ? ", " : "; older epochs: ", epochs->items[i]);
+  if (h->cp.epoch > 1)
+    printf(", epoch %" PRId64, h->cp.epoch);
+  for (size_t i = 0; i < h->epochs.count; i++)
+    printf("%s%s", i ? ", " : "; older epochs: ", h->epochs.items[i]);
+  if (h->asked && h->access.state != ST_HOST_APPROVED)
+    printf("; %s", st_host_state_name(h->access.state));
+  if (*h->access.continues)
+    printf("; continues %s", h->access.continues);
+  if (*h->access.continued)
+    printf("; continued by %s", h->access.continued);
+  if (h->access.twins)
+    printf("; two machines use its key, from %s and %s", st_quote(h->access.address),
+           st_quote(h->access.twin));
   putchar('\n');
 }
 
-static int show_host(struct st_cli *cli, struct st_archive *a, const char *id, struct st_error *err)
+static int show_host(struct st_cli *cli, struct st_archive *a, struct st_access *access,
+                     const char *id, struct st_error *err)
 {
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
-  ST_CLEANUP(st_checkpoint_clear) struct st_checkpoint cp = {0};
-  ST_AUTO_STRINGS epochs = {0};
+  struct listed h = {.id = id};
   ST_AUTO_FREE char *name = st_archive_host_name(a, id);
   int r = st_archive_catalog(a, id, ST_CATALOG_READ, &c, err);
   if (r < 0 && r != -ENOENT)
     return -1;
   st_error_clear(err);
+  h.name = name;
+  h.asked = access && st_access_host(access, id, &h.access);
   int64_t latest = c ? st_catalog_latest(c) : 0;
-  if ((latest > 0 && st_catalog_checkpoint(c, latest, &cp, err) < 0) ||
-      st_archive_epochs(a, id, &epochs, err) < 0)
-    return -1;
-  if (cli->json)
-    print_host_json(id, name, &cp, &epochs);
-  else
-    print_host(id, name, &cp, &epochs);
-  return 0;
+  r = (latest > 0 && st_catalog_checkpoint(c, latest, &h.cp, err) < 0) ||
+              st_archive_epochs(a, id, &h.epochs, err) < 0
+          ? -1
+          : 0;
+  if (r == 0 && cli->json)
+    print_host_json(&h);
+  else if (r == 0)
+    print_host(&h);
+  st_checkpoint_clear(&h.cp);
+  st_strings_free(&h.epochs);
+  return r;
+}
+
+/* What a server knows of them, where there was one. */
+static int open_access(struct st_archive *a, struct st_access **ret, struct st_error *err)
+{
+  if (faccessat(a->dir, "access.db", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+    return 0;
+  return st_access_open(ret, a->dir, err);
 }
 
 int st_administer_hosts(struct st_cli *cli, const char *dir, struct st_error *err)
 {
   ST_AUTO_ARCHIVE *a = NULL;
+  ST_CLEANUP(st_access_closep) struct st_access *access = NULL;
   ST_AUTO_STRINGS ids = {0};
-  if (open_to_look(dir, &a, err) < 0 || st_archive_hosts(a, &ids, err) < 0)
+  if (open_to_look(dir, &a, err) < 0 || st_archive_hosts(a, &ids, err) < 0 ||
+      open_access(a, &access, err) < 0)
     return -1;
   for (size_t i = 0; i < ids.count; i++)
-    if (show_host(cli, a, ids.items[i], err) < 0)
+    if (show_host(cli, a, access, ids.items[i], err) < 0)
       return -1;
   return ST_EXIT_OK;
 }

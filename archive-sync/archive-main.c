@@ -28,8 +28,12 @@ static const struct {
 };
 
 /* Verbs that have options of their own. */
-static const struct st_command *const own_verbs[] = {&archive_init, &archive_policy, &archive_prune,
-                                                    &archive_serve};
+static const struct st_command *const own_verbs[] = {
+    &archive_init,  &archive_policy,  &archive_prune, &archive_serve, &archive_enrolment,
+    &archive_token, &archive_approve, &archive_deny,  &archive_user,  &archive_group,
+};
+
+#define HANGING "                              "
 
 static void print_help(void)
 {
@@ -39,7 +43,9 @@ static void print_help(void)
     printf("  %-7s DIR                 %s\n", verbs[i].name, verbs[i].summary);
   for (size_t i = 0; i < ST_COUNT(own_verbs); i++) {
     const struct st_cli_verb *v = own_verbs[i]->verb;
-    printf("  %-7s %-19s %s\n", v->name, v->usage, v->summary);
+    bool wide = strlen(v->usage) > 19;
+    printf("  %-7s %-*s%s%s\n", v->name, wide ? 0 : 20, v->usage, wide ? "\n" HANGING : "",
+           v->summary);
   }
   for (size_t i = 0; i < ST_COUNT(host_verbs); i++) {
     const struct st_cli_verb *v = host_verbs[i]->verb;

@@ -36,11 +36,16 @@ ACCESS_SOURCES = \
 archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_SOURCES) \
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
+	archive-sync/access-verbs.c archive-sync/access-verbs.h \
+	archive-sync/cmd-approve.c \
 	archive-sync/cmd-gc.c \
+	archive-sync/cmd-group.c \
 	archive-sync/cmd-init.c \
 	archive-sync/cmd-policy.c \
 	archive-sync/cmd-prune.c \
 	archive-sync/cmd-serve.c \
+	archive-sync/cmd-token.c \
+	archive-sync/cmd-user.c \
 	archive-sync/expire.c archive-sync/expire.h \
 	archive-sync/gc.c archive-sync/gc.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
@@ -68,6 +73,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/serve/html.c archive-sync/serve/html.h \
 	archive-sync/serve/http.c archive-sync/serve/http.h \
 	archive-sync/serve/listen.c archive-sync/serve/listen.h \
+	archive-sync/serve/login.c \
 	archive-sync/serve/metrics.c archive-sync/serve/metrics.h \
 	archive-sync/serve/night.c archive-sync/serve/night.h \
 	archive-sync/serve/objects.c archive-sync/serve/objects.h \

@@ -4,6 +4,7 @@
 stage = $(abs_builddir)/stage
 
 SHELL_TESTS = \
+	tests/test-access.sh \
 	tests/test-archive.sh \
 	tests/test-archive-full.sh \
 	tests/test-archive-prune.sh \

@@ -164,6 +164,18 @@ int st_access_refresh(struct st_access *a, struct st_error *err)
 /* ---- Opening ------------------------------------------------------------------------------------
  */
 
+/* The server runs as the folder's owner; root's programs beside make nothing that it cannot open.
+ * SQLite gives its own files the owner of this one. */
+static int give_to_owner(int dir, int fd, struct st_error *err)
+{
+  struct stat st;
+  if (geteuid() != 0)
+    return 0;
+  if (fstat(dir, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0)
+    return st_fail(err, errno, "cannot give the file to the archive's owner (" FILE_NAME ")");
+  return 0;
+}
+
 static int check_file(int dir, struct st_error *err)
 {
   struct stat st;
@@ -176,7 +188,7 @@ static int check_file(int dir, struct st_error *err)
   if (st.st_mode & 077)
     return st_fail(err, 0, "the file is open to others: mode %04o, 0600 is needed (" FILE_NAME ")",
                    (unsigned)st.st_mode & 07777);
-  return 0;
+  return st.st_size == 0 ? give_to_owner(dir, fd, err) : 0;
 }
 
 static int make_schema(struct st_access *a, struct st_error *err)

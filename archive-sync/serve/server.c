@@ -22,7 +22,7 @@
 
 /* Each module's routes. */
 static const struct st_route *const tables[] = {
-    st_fetch_routes, st_operation_routes, st_page_routes, st_sync_routes, NULL,
+    st_fetch_routes, st_login_routes, st_operation_routes, st_page_routes, st_sync_routes, NULL,
 };
 
 struct life {
