@@ -44,6 +44,7 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
 }
 
 static const struct st_cli_verb verb = {
+    .program = "systracker-archive",
     .name = "policy",
     .usage = "DIR",
     .summary = "say, or set, which checkpoints the server keeps",

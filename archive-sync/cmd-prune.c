@@ -65,6 +65,7 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
 }
 
 static const struct st_cli_verb verb = {
+    .program = "systracker-archive",
     .name = "prune",
     .usage = "DIR [HOST...]",
     .summary = "forget checkpoints, but for those that are to be kept",

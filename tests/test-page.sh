@@ -64,13 +64,13 @@ two=$(basename "$store"/hosts/*)
 # ---- The server -----------------------------------------------------------------------------------
 
 jar=$scratch/cookies
-printf 'boss password\n' | systracker_archive user add "$archive" boss --role admin
-printf 'first password\n' | systracker_archive user add "$archive" watcher --role none
-systracker_archive group add "$archive" first-ones
-systracker_archive group host "$archive" first-ones "$one"
-systracker_archive group user "$archive" first-ones watcher --role viewer
+printf 'boss password\n' | systracker_archive user "$archive" add boss --role admin
+printf 'first password\n' | systracker_archive user "$archive" add watcher --role none
+systracker_archive group "$archive" add first-ones
+systracker_archive group "$archive" add-host first-ones "$one"
+systracker_archive group "$archive" role first-ones watcher viewer
 port=7$(($$ % 900 + 100))
-systracker_archive serve "$archive" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
+systracker_archive serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
   2>"$scratch/serve.err" &
 server=$!
 at_end "kill $server 2>/dev/null; wait $server"
