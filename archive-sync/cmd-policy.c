@@ -52,37 +52,13 @@ static const struct st_cli_verb verb = {
     .set = set,
 };
 
-static json_t *keep_json(const struct st_retention *keep)
-{
-  const struct {
-    const char *name;
-    int64_t value;
-  } numbers[] = {{"last", keep->last},
-                 {"daily", keep->daily},
-                 {"weekly", keep->weekly},
-                 {"monthly", keep->monthly},
-                 {"yearly", keep->yearly}};
-  json_t *o = json_object(), *tags = json_array();
-  for (size_t i = 0; i < ST_COUNT(numbers); i++)
-    json_object_set_new(o, numbers[i].name, json_integer(numbers[i].value));
-  for (size_t i = 0; i < keep->tags.count; i++)
-    json_array_append_new(tags, st_json_path(keep->tags.items[i]));
-  json_object_set_new(o, "tags", tags);
-  return o;
-}
-
 static void report(const struct st_cli *cli, const struct st_policy *policy)
 {
-  ST_AUTO_FREE char *at =
-      st_format("%02d:%02d", (int)(policy->prune_at / 60), (int)(policy->prune_at % 60));
   if (cli->json) {
-    json_t *o = json_object();
-    json_object_set_new(o, "keep", keep_json(&policy->keep));
-    json_object_set_new(o, "prune_at", json_string(at));
-    json_object_set_new(o, "silent_after", json_integer(policy->silent_after));
-    st_cli_json(o);
+    st_cli_json(st_policy_json(policy));
     return;
   }
+  ST_AUTO_FREE char *at = st_policy_say_time(policy->prune_at);
   ST_AUTO_FREE char *words = cmd_keep_words(&policy->keep);
   if (*words)
     printf("at %s, of each host the server keeps:%s\n", at, words);

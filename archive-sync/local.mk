@@ -33,7 +33,7 @@ ACCESS_SOURCES = \
 	archive-sync/serve/access-tokens.c \
 	archive-sync/serve/guesses.c \
 	archive-sync/serve/password.c
-archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_SOURCES) \
+ARCHIVE_SOURCES = $(ACCESS_SOURCES) \
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
 	archive-sync/access-verbs.c archive-sync/access-verbs.h \
@@ -52,6 +52,13 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/policy.c archive-sync/policy.h \
 	archive-sync/serve/access-request.c \
 	archive-sync/serve/admit.c \
+	archive-sync/serve/api-changes.c \
+	archive-sync/serve/api-enrolment.c \
+	archive-sync/serve/api-files.c \
+	archive-sync/serve/api-hosts.c \
+	archive-sync/serve/api-people.c \
+	archive-sync/serve/api-search.c \
+	archive-sync/serve/api.c archive-sync/serve/api.h \
 	archive-sync/serve/arrival.c archive-sync/serve/arrival.h \
 	archive-sync/serve/chart.c \
 	archive-sync/serve/client.c archive-sync/serve/client.h \
@@ -110,6 +117,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	archive-sync/serve/view-internal.h \
 	archive-sync/serve/view-packages.c \
 	archive-sync/serve/view-path.c \
+	archive-sync/serve/view-pool.c \
 	archive-sync/serve/view-two.c \
 	archive-sync/serve/view-unified.c \
 	archive-sync/serve/worker.c archive-sync/serve/worker.h \
@@ -121,6 +129,7 @@ archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ACCESS_S
 	systracker/commands/cmd-show.c \
 	systracker/commands/command.c systracker/commands/command.h \
 	systracker/commands/keep.c
+archive_sync_systracker_archive_SOURCES = archive-sync/archive-main.c $(ARCHIVE_SOURCES)
 archive_sync_systracker_archive_LDADD = libsystracker.la \
 	$(MHD_LIBS) $(GNUTLS_LIBS) $(ARGON2_LIBS) $(LIBGIT2_LIBS) $(CAP_LIBS)
 
@@ -186,6 +195,7 @@ archive_sync_serve_test_view_SOURCES = archive-sync/serve/test-view.c archive-sy
 	archive-sync/serve/view-content.c \
 	archive-sync/serve/view-packages.c \
 	archive-sync/serve/view-path.c \
+	archive-sync/serve/view-pool.c \
 	archive-sync/serve/view-two.c \
 	archive-sync/serve/view-unified.c
 archive_sync_serve_test_view_CFLAGS = $(UNIT_CFLAGS)

@@ -7,6 +7,7 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/text.h"
+#include "systracker/tracker/cli.h"
 
 #define POLICY "policy"
 #define POLICY_MAX 65536
@@ -115,4 +116,41 @@ int st_policy_write(struct st_archive *a, const struct st_policy *policy, struct
   for (size_t i = 0; i < copy.keep.tags.count; i++)
     write_tag(&text, copy.keep.tags.items[i]);
   return st_write_file(a->dir, POLICY, 0600, text.data, text.length, err);
+}
+
+/* ---- As JSON ------------------------------------------------------------------------------------
+ */
+
+static json_t *keep_json(const struct st_retention *keep)
+{
+  const struct {
+    const char *name;
+    int64_t value;
+  } numbers[] = {{"last", keep->last},
+                 {"daily", keep->daily},
+                 {"weekly", keep->weekly},
+                 {"monthly", keep->monthly},
+                 {"yearly", keep->yearly}};
+  json_t *o = json_object(), *tags = json_array();
+  for (size_t i = 0; i < ST_COUNT(numbers); i++)
+    json_object_set_new(o, numbers[i].name, json_integer(numbers[i].value));
+  for (size_t i = 0; i < keep->tags.count; i++)
+    json_array_append_new(tags, st_json_path(keep->tags.items[i]));
+  json_object_set_new(o, "tags", tags);
+  return o;
+}
+
+char *st_policy_say_time(int64_t minutes)
+{
+  return st_format("%02d:%02d", (int)(minutes / 60), (int)(minutes % 60));
+}
+
+json_t *st_policy_json(const struct st_policy *policy)
+{
+  ST_AUTO_FREE char *at = st_policy_say_time(policy->prune_at);
+  json_t *o = json_object();
+  json_object_set_new(o, "keep", keep_json(&policy->keep));
+  json_object_set_new(o, "prune_at", json_string(at));
+  json_object_set_new(o, "silent_after", json_integer(policy->silent_after));
+  return o;
 }

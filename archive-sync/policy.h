@@ -6,6 +6,8 @@
 #ifndef ARCHIVE_SYNC_POLICY_H
 #define ARCHIVE_SYNC_POLICY_H
 
+#include <jansson.h>
+
 #include "archive-sync/archive.h"
 #include "systracker/catalog/prune.h"
 
@@ -26,5 +28,9 @@ int st_policy_time(const char *text, int64_t *ret, struct st_error *err);
 /* There is none: nothing is pruned. */
 int st_policy_read(struct st_archive *a, struct st_policy *ret, struct st_error *err);
 int st_policy_write(struct st_archive *a, const struct st_policy *policy, struct st_error *err);
+/* Minutes of a day as "03:30"; malloc'ed. */
+char *st_policy_say_time(int64_t minutes);
+/* `keep`, `prune_at` and `silent_after` (doc/json). */
+json_t *st_policy_json(const struct st_policy *policy);
 
 #endif

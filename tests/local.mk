@@ -5,6 +5,7 @@ stage = $(abs_builddir)/stage
 
 SHELL_TESTS = \
 	tests/test-access.sh \
+	tests/test-api.sh \
 	tests/test-archive.sh \
 	tests/test-archive-full.sh \
 	tests/test-archive-prune.sh \
@@ -59,6 +60,8 @@ REAL_TESTS = \
 	tests/real/lint-man.sh \
 	tests/real/lint-scripts.sh \
 	tests/real/test-accounts.sh \
+	tests/real/test-browser.sh \
+	tests/real/test-openapi.sh \
 	tests/real/test-damaged-objects.sh \
 	tests/real/test-dead-disk.sh \
 	tests/real/test-debian.sh \
@@ -103,7 +106,14 @@ check_PROGRAMS += tests/list-tree
 tests_list_tree_SOURCES = tests/list-tree.c
 tests_list_tree_CPPFLAGS = $(GCRYPT_CFLAGS)
 tests_list_tree_LDADD = $(GCRYPT_LIBS)
-EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh \
+# What the archive's server answers.
+check_PROGRAMS += tests/list-routes
+tests_list_routes_SOURCES = tests/list-routes.c $(ARCHIVE_SOURCES)
+tests_list_routes_LDADD = $(archive_sync_systracker_archive_LDADD)
+
+EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/served.sh \
+	tests/browser/checks.js tests/browser/node.sh tests/browser/schemas.js tests/browser/walk.js \
+	tests/browser/package.json tests/browser/package-lock.json doc/openapi.yaml \
 	tests/quickstart.sh tests/rpm-lab.sh tests/real/debian.sh tests/real/toys.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
 	tests/fixtures/packaging.c tests/packaging.sh \
@@ -145,6 +155,12 @@ asan = $(abs_top_srcdir)/build-asan
 .PHONY: quickstart
 quickstart: stage-tree
 	@$(AM_TESTS_ENVIRONMENT) /bin/sh '$(top_srcdir)/tests/quickstart.sh'
+
+# Pictures of the pages, for doc/.
+.PHONY: screenshots
+screenshots: stage-tree $(check_PROGRAMS)
+	@SCREENSHOTS='$(abs_top_srcdir)/doc/screenshots'; export SCREENSHOTS; \
+	$(AM_TESTS_ENVIRONMENT) /bin/sh '$(top_srcdir)/tests/real/test-browser.sh'
 
 .PHONY: check-real check-sanitizers check-threads
 check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES)

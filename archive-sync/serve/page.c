@@ -58,7 +58,7 @@ int st_page_open_host(struct st_request *r, const char *host, struct st_hostview
                       struct st_error *err)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  int found = st_hostview_open(ret, r->server->archive, host, &why);
+  int found = st_hostviews_open(r->server->views, host, ret, &why);
   if (found < 0)
     return st_fail(err, why.code, "%s", st_error_text(&why));
   if (found > 0)

@@ -17,12 +17,19 @@
 #include "archive-sync/serve/request.h"
 #include "archive-sync/serve/requestlog.h"
 #include "archive-sync/serve/tls.h"
+#include "archive-sync/serve/view.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
 /* Each module's routes. */
 static const struct st_route *const tables[] = {
-    st_fetch_routes, st_login_routes, st_operation_routes, st_page_routes, st_sync_routes, NULL,
+    st_api_routes,
+    st_fetch_routes,
+    st_login_routes,
+    st_operation_routes,
+    st_page_routes,
+    st_sync_routes,
+    NULL,
 };
 
 struct life {
@@ -42,6 +49,8 @@ static void end_life(struct life *l)
     st_night_stop(l->night);
   if (s->committer)
     st_committer_close(s->committer);
+  if (s->views)
+    st_hostviews_free(s->views);
   if (s->fleet)
     st_fleet_close(s->fleet);
   if (s->access)
@@ -94,6 +103,7 @@ static int open_archive(struct st_server *s, struct st_error *err)
     return -1;
   s->metrics = st_metrics_new();
   s->started = time(NULL);
+  s->views = st_hostviews_new(s->archive);
   if (st_access_open(&s->access, s->archive->dir, err) < 0)
     return -1;
   return st_fleet_open(&s->fleet, s->archive, err);

@@ -16,6 +16,7 @@
 #include "archive-sync/serve/metrics.h"
 
 struct st_committer;
+struct st_hostviews;
 struct st_requestlog;
 struct st_serve_options;
 
@@ -29,8 +30,9 @@ struct st_server {
   struct st_committer *committer;
   struct st_requestlog *log;
   const struct st_serve_options *options;
-  int incoming;    /* the folder of temporary files */
-  int64_t started; /* seconds since 1970 */
+  int incoming;               /* the folder of temporary files */
+  int64_t started;            /* seconds since 1970 */
+  struct st_hostviews *views; /* view.h: hosts to look at are opened by it */
 };
 
 /* The verb `serve`: until SIGTERM or SIGINT.  An exit status. */

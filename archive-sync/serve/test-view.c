@@ -382,6 +382,39 @@ static void test_packages(void **state)
   assert_string_equal(all.data, "extra 1 2;");
 }
 
+/* ---- Kept for the next --------------------------------------------------------------------------
+ */
+
+static struct st_hostview *borrow(struct hosts *h, struct st_hostviews *pool)
+{
+  struct st_hostview *v = NULL;
+  ok(&h->one, st_hostviews_open(pool, h->one.keys.host_id, &v, &h->one.err));
+  assert_non_null(v);
+  return v;
+}
+
+/* Nobody gets a view twice, nor one of what was. */
+static void test_pool(void **state)
+{
+  struct hosts *h = *state;
+  ST_CLEANUP(st_hostviews_freep) struct st_hostviews *pool = st_hostviews_new(h->archive);
+  ok(&h->one, st_store_sync(h->store, &h->one.err));
+  struct st_hostview *a = borrow(h, pool), *b = borrow(h, pool);
+  assert_true(a != b);
+  st_hostview_close(a);
+  assert_true(borrow(h, pool) == a);
+  st_hostview_close(a);
+  st_hostview_close(b);
+  start(&h->one);
+  put_entry(&h->one, "/opt/new", "f", 0600);
+  commit(&h->one);
+  ST_AUTO_HOSTVIEW *c = borrow(h, pool);
+  assert_int_equal(c->latest, 4);
+  struct st_hostview *none;
+  assert_int_equal(st_hostviews_open(pool, "../x", &none, &h->one.err), 1);
+  st_error_clear(&h->one.err);
+}
+
 /* ---- Two hosts ----------------------------------------------------------------------------------
  */
 
@@ -423,19 +456,13 @@ static void test_two(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(test_no_host),
-      TEST(test_resolve),
-      TEST(test_checkpoints),
-      TEST(test_changes),
-      TEST(test_span),
-      TEST(test_content),
-      TEST(test_diff),
-      TEST(test_diff_of_secret),
-      TEST(test_entry),
-      TEST(test_history),
-      TEST(test_packages),
-      TEST(test_two),
-      cmocka_unit_test(test_rows),
+      TEST(test_no_host),     TEST(test_resolve),
+      TEST(test_checkpoints), TEST(test_changes),
+      TEST(test_span),        TEST(test_content),
+      TEST(test_diff),        TEST(test_diff_of_secret),
+      TEST(test_entry),       TEST(test_history),
+      TEST(test_packages),    TEST(test_two),
+      TEST(test_pool),        cmocka_unit_test(test_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

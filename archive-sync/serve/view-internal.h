@@ -6,6 +6,12 @@
 #include "archive-sync/serve/view.h"
 #include "systracker/tracker/render-internal.h"
 
+/* "ID" or "ID/epoch-N": names of folders are made of it. */
+bool st_view_is_host(const char *text);
+/* Closed for good; a view that came of a pool goes back there by st_hostviews_return. */
+void st_hostview_free(struct st_hostview *v);
+void st_hostviews_return(struct st_hostviews *p, struct st_hostview *v);
+
 /* A state of a host. */
 struct st_view_at {
   struct st_hostview *v;

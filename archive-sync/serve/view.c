@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "archive-sync/serve/view.h"
+#include "archive-sync/serve/view-internal.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,8 +11,7 @@
 /* ---- Open and close -----------------------------------------------------------------------------
  */
 
-/* "ID" or "ID/epoch-N": a folder's name is made of it. */
-static bool is_host(const char *text)
+bool st_view_is_host(const char *text)
 {
   size_t n = strspn(text, "0123456789abcdef");
   const char *number = text + ST_HOST_ID_SIZE - 1 + strlen("/epoch-");
@@ -51,7 +50,7 @@ static char *find_name(struct st_hostview *v)
 int st_hostview_open(struct st_hostview **ret, struct st_archive *a, const char *host,
                      struct st_error *err)
 {
-  if (!is_host(host) || !has_catalog(a, host)) {
+  if (!st_view_is_host(host) || !has_catalog(a, host)) {
     st_refuse(err, "there is no such host in the archive (%s)", st_quote(host));
     return 1;
   }
@@ -67,6 +66,14 @@ int st_hostview_open(struct st_hostview **ret, struct st_archive *a, const char 
 }
 
 void st_hostview_close(struct st_hostview *v)
+{
+  if (v->pool)
+    st_hostviews_return(v->pool, v);
+  else
+    st_hostview_free(v);
+}
+
+void st_hostview_free(struct st_hostview *v)
 {
   if (v->t)
     st_tracker_close(v->t);

@@ -31,12 +31,33 @@ struct st_view_span {
 size_t st_view_span_limit(struct st_view_span span);       /* 1 to ST_VIEW_LIMIT */
 bool st_view_span_has(struct st_view_span span, size_t n); /* the n-th, from 0 */
 
+struct st_hostviews;
+
+/* By which a catalog is known for what it was. */
+struct st_view_stamp {
+  uint64_t dev, ino, index;
+  int64_t size, seconds, nsec;
+  int64_t wal_size, wal_seconds, wal_nsec; /* of a host's own store */
+};
+
 struct st_hostview {
   char *host;     /* "ID" or "ID/epoch-N" */
   char *name;     /* of /etc/hostname at the latest checkpoint, words; "" where it is not known */
   int64_t latest; /* checkpoint; 0: none yet */
   struct st_tracker *t;
+  struct st_hostviews *pool; /* it goes back there; NULL: none */
+  struct st_view_stamp stamp;
+  int64_t used; /* seconds, monotonic: it went back */
 };
+
+/* A few closed views are kept for who asks for the same host again.  For any number of threads;
+ * the archive is borrowed for its life. */
+struct st_hostviews *st_hostviews_new(struct st_archive *a);
+void st_hostviews_free(struct st_hostviews *p); /* all that were opened are closed */
+ST_DEFINE_CLEANUP(struct st_hostviews *, st_hostviews_free)
+/* As the next one. */
+int st_hostviews_open(struct st_hostviews *p, const char *host, struct st_hostview **ret,
+                      struct st_error *err);
 
 /* 1: there is no such host, or it has sent nothing yet; the error says so. */
 int st_hostview_open(struct st_hostview **ret, struct st_archive *a, const char *host,

@@ -80,6 +80,10 @@ struct st_catalog_durable {
 /* NULL: nothing is asked. */
 void st_catalog_set_durable(struct st_catalog *c, const struct st_catalog_durable *durable);
 
+/* Forgets what was read of manifests and can be read again: for a catalog that stays open unused.
+ */
+void st_catalog_unload(struct st_catalog *c);
+
 /* ---- Tables -------------------------------------------------------------------------- */
 
 /* A declared table, ours or stored; lives as long as the catalog.  `declaration.name` is the

@@ -62,6 +62,12 @@ void st_known_unload(struct st_catalog *c)
   c->manifests.has_winner = false;
 }
 
+void st_catalog_unload(struct st_catalog *c)
+{
+  if (c->manifests.holders == 0)
+    st_known_unload(c);
+}
+
 /* Takes the hashes over. */
 static struct st_known *add(struct st_manifests *m, const struct st_id *id, bool observed,
                             uint32_t *hashes, size_t count)
