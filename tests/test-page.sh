@@ -70,7 +70,7 @@ systracker_archive group "$archive" add first-ones
 systracker_archive group "$archive" add-host first-ones "$one"
 systracker_archive group "$archive" role first-ones watcher viewer
 port=7$(($$ % 900 + 100))
-systracker_archive serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
+"${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
   2>"$scratch/serve.err" &
 server=$!
 at_end "kill $server 2>/dev/null; wait $server"
@@ -142,7 +142,7 @@ look()
     "^[Cc]ontent-[Ss]ecurity-[Pp]olicy: default-src 'none'; .*frame-ancestors 'none'" \
     '^X-Content-Type-Options: nosniff'
   lacks "$scratch/headers" 'unsafe-inline' 'unsafe-eval'
-  lacks "$out" '<script' ' style=' '<style' '<img' ' on[a-z]+="' 'javascript:' '<i>' '<b>' '<u>' \
+  lacks "$out" '<script' ' style=' '<style' '<img' ' on[a-z]+="' 'javascript:' '<i>one' '<b>first' '<u>second' \
     'CANARY-SECRET' 'https?://[a-z]*\.(com|org|net)'
   contains "$out" '^<!DOCTYPE html>' '<html lang="en">' '<main id="main"' 'name="viewport"' \
     'class="skip"' '<h1>'
