@@ -72,6 +72,8 @@ static int find_route(struct st_transport *t)
   case ST_ROUTE_MALFORMED:
     return refuse(t, 400, "the address is malformed");
   default:
+    /* Who mistypes an address is a person. */
+    r->page = strncmp(t->target, "/v1/", 4) != 0;
     return refuse(t, 404, "there is nothing at this address");
   }
 }
