@@ -376,6 +376,7 @@ int st_committer_open(struct st_committer **ret, struct st_server *server, struc
   int r = pthread_create(&c->thread, NULL, run, c);
   if (r != 0)
     return st_fail(err, r, "cannot start the committer");
+  pthread_setname_np(c->thread, "committer");
   *ret = st_steal(&c);
   return 0;
 }

@@ -52,13 +52,17 @@ int st_sent_read(int archive_dir, const char *host, const char *list, struct st_
 static int open_to_append(int dir, const char *list, bool *ret_new, struct st_error *err)
 {
   struct stat st;
-  ST_AUTO_CLOSE int fd = openat(dir, list, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  const int flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+  ST_AUTO_CLOSE int fd = openat(dir, list, flags);
+  bool made = fd < 0 && errno == ENOENT;
+  if (made)
+    fd = openat(dir, list, flags | O_CREAT, 0600);
   if (fd < 0 || fstat(fd, &st) < 0)
     return st_fail(err, errno, "cannot open a host's list (%s)", list);
   off_t torn = st.st_size % (off_t)st_sent_item_size(list);
   if ((torn > 0 && ftruncate(fd, st.st_size - torn) < 0) || lseek(fd, 0, SEEK_END) < 0)
     return st_fail(err, errno, "cannot append to a host's list (%s)", list);
-  *ret_new = st.st_size == 0;
+  *ret_new = made;
   return st_steal_fd(&fd);
 }
 
@@ -85,51 +89,11 @@ int st_sent_replace(int archive_dir, const char *host, const char *list, const v
     return dir == -ENOENT ? 0 : -1;
   if (length > 0)
     return st_write_file(dir, list, 0600, items, length, err);
-  if (unlinkat(dir, list, 0) < 0 && errno != ENOENT)
-    return st_fail(err, errno, "cannot remove a host's list (%s)", list);
-  return 0; /* that it comes back after a power cut does no harm */
-}
-
-/* ---- For gc ------------------------------------------------------------------------------------
- */
-
-static int each_id(const struct st_buffer *ids, int (*fn)(void *arg, const struct st_id *id),
-                   void *arg, struct st_error *err)
-{
-  struct st_id id;
-  for (size_t n = 0; n < ids->length / ST_WIRE_ID_SIZE; n++) {
-    if (st_wire_id_at(ids->data, ids->length, n, &id, NULL) < 0)
-      continue; /* of some other version, or damaged: it names nothing that we have */
-    if (fn(arg, &id) < 0)
-      return st_fail(err, 0, "cannot note what hosts sent");
-  }
-  return 0;
-}
-
-static bool is_old(struct st_archive *a, const char *host, int64_t now)
-{
-  struct stat st;
-  ST_AUTO_FREE char *path = st_format("hosts/%s/" ST_SENT, host);
-  return fstatat(a->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < now - ST_SENT_AGE;
-}
-
-int st_sent_each(struct st_archive *a, int64_t now, int (*fn)(void *arg, const struct st_id *id),
-                 void *arg, struct st_error *err)
-{
-  ST_AUTO_STRINGS hosts = {0};
-  ST_AUTO_BUFFER ids = ST_BUFFER_INIT;
-  if (st_archive_hosts(a, &hosts, err) < 0)
-    return -1;
-  for (size_t i = 0; i < hosts.count; i++) {
-    if (is_old(a, hosts.items[i], now)) {
-      if (st_sent_replace(a->dir, hosts.items[i], ST_SENT, NULL, 0, err) < 0)
-        return -1;
-      continue;
-    }
-    if (st_sent_read(a->dir, hosts.items[i], ST_SENT, &ids, err) < 0 ||
-        each_id(&ids, fn, arg, err) < 0)
-      return st_wrap(err, "host %s", hosts.items[i]);
-  }
+  /* Emptied, so that the next one need not be synced in the folder too.  That it comes back after a
+   * power cut does no harm. */
+  ST_AUTO_CLOSE int fd = openat(dir, list, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 && errno != ENOENT)
+    return st_fail(err, errno, "cannot empty a host's list (%s)", list);
   return 0;
 }
 

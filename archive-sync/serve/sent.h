@@ -20,7 +20,6 @@
 #define ST_SENT "sent"
 #define ST_SENT_CHUNKS "chunks"
 #define ST_SENT_PACKAGES "packages"
-#define ST_SENT_AGE ((int64_t)7 * 86400) /* seconds that gc keeps `sent` after the last of it */
 
 /* Bytes of one item of that list. */
 size_t st_sent_item_size(const char *list);
@@ -31,15 +30,9 @@ int st_sent_read(int archive_dir, const char *host, const char *list, struct st_
 /* Appends items, durably; makes the host's folder where need be. */
 int st_sent_add(int archive_dir, const char *host, const char *list, const void *items,
                 size_t length, struct st_error *err);
-/* Replaces all of it in one step; none: removes it. */
+/* Replaces all of it in one step; none: empties it. */
 int st_sent_replace(int archive_dir, const char *host, const char *list, const void *items,
                     size_t length, struct st_error *err);
-
-/* For gc, with the archive's lock held: calls fn with each id that a host sent, or all hosts'
- * (host NULL), where the last of a host's is younger than ST_SENT_AGE; a list that is older goes.
- */
-int st_sent_each(struct st_archive *a, int64_t now, int (*fn)(void *arg, const struct st_id *id),
-                 void *arg, struct st_error *err);
 
 /* ---- What is a host's own -----------------------------------------------------------------------
  */

@@ -68,8 +68,9 @@ static const char fresh_schema[] =
     "CREATE TEMP TABLE retired(number INTEGER PRIMARY KEY);";
 
 static const char commit_sql[] =
-    "INSERT OR REPLACE INTO main.replaced SELECT o.pack, o.offset, o.id FROM main.object o"
-    " JOIN temp.fresh f ON f.id = o.id WHERE o.pack <> f.pack OR o.offset <> f.offset;"
+    /* CROSS: the few fresh ones are looked up among all, never the other way round. */
+    "INSERT OR REPLACE INTO main.replaced SELECT o.pack, o.offset, o.id FROM temp.fresh f"
+    " CROSS JOIN main.object o ON o.id = f.id WHERE o.pack <> f.pack OR o.offset <> f.offset;"
     "INSERT OR REPLACE INTO main.object SELECT * FROM temp.fresh;"
     "INSERT OR REPLACE INTO main.pack SELECT * FROM temp.fresh_pack;"
     "DELETE FROM temp.fresh;"
