@@ -97,6 +97,49 @@ int st_sent_replace(int archive_dir, const char *host, const char *list, const v
   return 0;
 }
 
+/* ---- For gc ------------------------------------------------------------------------------------
+ */
+
+static int each_id(const struct st_buffer *ids, int (*fn)(void *arg, const struct st_id *id),
+                   void *arg, struct st_error *err)
+{
+  struct st_id id;
+  for (size_t n = 0; n < ids->length / ST_WIRE_ID_SIZE; n++) {
+    if (st_wire_id_at(ids->data, ids->length, n, &id, NULL) < 0)
+      continue; /* of some other version, or damaged: it names nothing that we have */
+    if (fn(arg, &id) < 0)
+      return st_fail(err, 0, "cannot note what hosts sent");
+  }
+  return 0;
+}
+
+static bool is_old(struct st_archive *a, const char *host, int64_t now)
+{
+  struct stat st;
+  ST_AUTO_FREE char *path = st_format("hosts/%s/" ST_SENT, host);
+  return fstatat(a->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < now - ST_SENT_AGE;
+}
+
+int st_sent_each(struct st_archive *a, int64_t now, int (*fn)(void *arg, const struct st_id *id),
+                 void *arg, struct st_error *err)
+{
+  ST_AUTO_STRINGS hosts = {0};
+  ST_AUTO_BUFFER ids = ST_BUFFER_INIT;
+  if (st_archive_hosts(a, &hosts, err) < 0)
+    return -1;
+  for (size_t i = 0; i < hosts.count; i++) {
+    if (is_old(a, hosts.items[i], now)) {
+      if (st_sent_replace(a->dir, hosts.items[i], ST_SENT, NULL, 0, err) < 0)
+        return -1;
+      continue;
+    }
+    if (st_sent_read(a->dir, hosts.items[i], ST_SENT, &ids, err) < 0 ||
+        each_id(&ids, fn, arg, err) < 0)
+      return st_wrap(err, "host %s", hosts.items[i]);
+  }
+  return 0;
+}
+
 /* ---- What is a host's own ----------------------------------------------------------------------
  */
 

@@ -21,6 +21,8 @@
 #define ST_SENT_CHUNKS "chunks"
 #define ST_SENT_PACKAGES "packages"
 
+#define ST_SENT_AGE ((int64_t)7 * 86400) /* seconds that gc keeps `sent` after the last of it */
+
 /* Bytes of one item of that list. */
 size_t st_sent_item_size(const char *list);
 
@@ -33,6 +35,11 @@ int st_sent_add(int archive_dir, const char *host, const char *list, const void 
 /* Replaces all of it in one step; none: empties it. */
 int st_sent_replace(int archive_dir, const char *host, const char *list, const void *items,
                     size_t length, struct st_error *err);
+
+/* For gc, with the archive's lock held: calls fn with each id that hosts sent, where the last of a
+ * host's is younger than ST_SENT_AGE; a list that is older is emptied. */
+int st_sent_each(struct st_archive *a, int64_t now, int (*fn)(void *arg, const struct st_id *id),
+                 void *arg, struct st_error *err);
 
 /* ---- What is a host's own -----------------------------------------------------------------------
  */
