@@ -21,7 +21,8 @@ void st_administer_gc_report(const struct st_cli *cli, const struct st_gc_result
 int st_administer_list(struct st_archive *a, struct st_strings *ret, struct st_error *err);
 
 /* Verbs with options of their own: archive-sync/cmd-VERB.c. */
-extern const struct st_command archive_approve, archive_deny, archive_enrolment, archive_group,
-    archive_init, archive_policy, archive_prune, archive_serve, archive_token, archive_user;
+extern const struct st_command archive_approve, archive_backup, archive_deny, archive_enrolment,
+    archive_group, archive_init, archive_policy, archive_prune, archive_serve, archive_token,
+    archive_user;
 
 #endif

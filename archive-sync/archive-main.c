@@ -29,8 +29,9 @@ static const struct {
 
 /* Verbs that have options of their own. */
 static const struct st_command *const own_verbs[] = {
-    &archive_init,  &archive_policy,  &archive_prune, &archive_serve, &archive_enrolment,
-    &archive_token, &archive_approve, &archive_deny,  &archive_user,  &archive_group,
+    &archive_init,  &archive_backup,    &archive_policy, &archive_prune,
+    &archive_serve, &archive_enrolment, &archive_token,  &archive_approve,
+    &archive_deny,  &archive_user,      &archive_group,
 };
 
 #define HANGING "                              "

@@ -15,8 +15,10 @@
 #include <time.h>
 
 #include "archive-sync/administer.h"
+#include "archive-sync/backup.h"
 #include "archive-sync/serve/fleet.h"
 #include "archive-sync/serve/sent.h"
+#include "systracker/base/lock.h"
 #include "systracker/base/set.h"
 #include "systracker/store/packages.h"
 
@@ -26,6 +28,7 @@
 struct garbage {
   struct st_archive *a;
   struct st_gc_result *result;
+  int lock; /* against backups */
   struct st_packages *packages;
   uint64_t *objects; /* named; sorted up to `sorted` */
   size_t count, sorted, size;
@@ -35,6 +38,7 @@ struct garbage {
 
 static void garbage_free(struct garbage *g)
 {
+  st_cleanup_close(&g->lock);
   st_packages_closep(&g->packages);
   free(g->objects);
   st_set_free(g->named);
@@ -187,6 +191,9 @@ static int tell_fleet(struct st_archive *a, struct st_error *err)
 static int collect(struct garbage *g, unsigned percent, struct st_error *err)
 {
   const struct st_repack_options options = {.percent = percent, .said = say};
+  g->lock = st_lock(g->a->dir, ST_BACKUP_LOCK, err);
+  if (g->lock < 0)
+    return st_wrap(err, "nothing was removed: a backup is being made");
   if (read_chains(g, err) < 0 || st_archive_lock(g->a, LOCK_SECONDS, err) < 0 ||
       st_archive_objects(g->a, ST_STORE_WRITE, NULL, err) < 0 || tell_fleet(g->a, err) < 0 ||
       read_chains(g, err) < 0 || st_sent_each(g->a, time(NULL), name_object, g, err) < 0 ||
@@ -200,6 +207,7 @@ int st_gc(struct st_archive *a, unsigned percent, struct st_gc_result *ret, stru
 {
   *ret = (struct st_gc_result){0};
   ST_CLEANUP(garbage_free)
-  struct garbage g = {.a = a, .result = ret, .named = st_set_new(), .stamps = st_set_new()};
+  struct garbage g = {
+      .a = a, .lock = -1, .result = ret, .named = st_set_new(), .stamps = st_set_new()};
   return collect(&g, percent, err);
 }

@@ -37,7 +37,9 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) \
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
 	archive-sync/access-verbs.c archive-sync/access-verbs.h \
+	archive-sync/backup.c archive-sync/backup.h \
 	archive-sync/cmd-approve.c \
+	archive-sync/cmd-backup.c \
 	archive-sync/cmd-gc.c \
 	archive-sync/cmd-group.c \
 	archive-sync/cmd-init.c \

@@ -7,6 +7,7 @@ SHELL_TESTS = \
 	tests/test-access.sh \
 	tests/test-api.sh \
 	tests/test-archive.sh \
+	tests/test-archive-backup.sh \
 	tests/test-archive-full.sh \
 	tests/test-archive-prune.sh \
 	tests/test-bad-input.sh \

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "archive-sync/policy.h"
-#include "systracker/base/log.h"
+#include "archive-sync/serve/requestlog.h"
 
 #define LOOK_SECONDS 60
 
@@ -80,15 +80,22 @@ static int spawn(struct st_night *n, pid_t *ret)
   return r;
 }
 
-static void say_end(int status)
+static void say(struct st_night *n, const char *level, const char *text)
 {
+  if (n->server->log)
+    st_requestlog_note(n->server->log, level, text);
+}
+
+static void say_end(struct st_night *n, int status)
+{
+  ST_AUTO_FREE char *text =
+      WIFEXITED(status)
+          ? st_format("pruning ended with status %d", WEXITSTATUS(status))
+          : st_format("pruning was ended by signal %d: the next one goes on", WTERMSIG(status));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-    st_log(ST_LOG_INFO, "hosts were pruned by the archive's policy");
-  else if (WIFEXITED(status))
-    st_log(ST_LOG_WARNING, "pruning ended with status %d", WEXITSTATUS(status));
+    say(n, "info", "hosts were pruned by the archive's policy");
   else
-    st_log(ST_LOG_WARNING, "pruning was ended by signal %d: the next one goes on",
-           WTERMSIG(status));
+    say(n, "warning", text);
 }
 
 static void prune(struct st_night *n)
@@ -100,8 +107,9 @@ static void prune(struct st_night *n)
   n->child = r == 0 ? pid : 0;
   pthread_mutex_unlock(&n->lock);
   if (r != 0) {
+    ST_AUTO_FREE char *text = st_format("cannot start pruning: %s", strerror(r));
     if (r != ECANCELED)
-      st_log(ST_LOG_WARNING, "cannot start pruning: %s", strerror(r));
+      say(n, "error", text);
     return;
   }
   siginfo_t info;
@@ -111,7 +119,7 @@ static void prune(struct st_night *n)
   n->child = 0;
   waitpid(pid, &status, 0);
   pthread_mutex_unlock(&n->lock);
-  say_end(status);
+  say_end(n, status);
 }
 
 /* ---- The thread --------------------------------------------------------------------------------
@@ -162,7 +170,7 @@ static void *run(void *arg)
     ST_AUTO_ERROR err = ST_ERROR_INIT;
     bool prunes = false;
     if (look(n, &prunes, &err) < 0) {
-      st_log(ST_LOG_WARNING, "%s", st_error_text(&err));
+      say(n, "error", st_error_text(&err));
       continue;
     }
     int64_t now = (int64_t)time(NULL);
