@@ -2,7 +2,9 @@
 /* cmd-init.c - systracker-archive init DIR */
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
+#include "archive-sync/access-verbs.h"
 #include "archive-sync/administer.h"
 #include "archive-sync/serve/options.h"
 #include "archive-sync/serve/tls.h"
@@ -48,11 +50,24 @@ static void need_name(struct st_strings *names)
   st_strings_add(names, name);
 }
 
-static char *join_string(const char *name, const char *digest)
+/* With a first token, by which any number of hosts may join; `token DIR revoke init` ends it. */
+static int make_join_string(const char *path, const char *name, char **ret, struct st_error *err)
 {
+  ST_AUTO_KEEPER k = {0};
+  struct st_access_token t = {.name = "init", .kind = ST_TOKEN_JOIN, .uses = -1};
+  char token[ST_ACCESS_TOKEN_SIZE] = "";
   bool six = strchr(name, ':') != NULL;
-  return st_format("https://%s%s%s:%d/#%s", six ? "[" : "", name, six ? "]" : "", ST_SERVE_PORT,
-                   digest);
+  ST_AUTO_FREE char *url =
+      st_format("https://%s%s%s:%d", six ? "[" : "", name, six ? "]" : "", ST_SERVE_PORT);
+  t.created = time(NULL);
+  if (st_keeper_open(&k, path, err) < 0)
+    return -1;
+  snprintf(t.by, sizeof(t.by), "%s", k.by);
+  int r = st_access_add_token(k.access, &t, t.created, token, err) < 0
+              ? -1
+              : st_keeper_join_string(&k, url, true, token, ret, err);
+  explicit_bzero(token, sizeof(token));
+  return r;
 }
 
 /* What there is to print. */
@@ -95,15 +110,12 @@ static void print(const struct st_cli *cli, const struct made *m)
 static int make_credentials(const char *path, struct st_strings *names, struct made *m,
                             struct st_error *err)
 {
-  ST_AUTO_FREE char *digest = NULL;
   ST_AUTO_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0)
     return st_fail(err, errno, "cannot open the folder (%s)", st_quote(path));
   need_name(names);
-  if (st_tls_make(dir, names, err) < 0 || st_tls_digest(dir, &digest, err) < 0)
-    return -1;
-  m->join = join_string(names->items[0], digest);
-  return 0;
+  return st_tls_make(dir, names, err) < 0 ? -1
+                                          : make_join_string(path, names->items[0], &m->join, err);
 }
 
 /* Whether it is an archive from before there was a server, or one whose key was taken away. */
@@ -147,7 +159,7 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
     return -1;
   m.dir = argv[first];
   int r = init(cli, path, &m, &names, err);
-  free(m.join);
+  st_wipe_password(&m.join);
   return r < 0 ? -1 : ST_EXIT_OK;
 }
 

@@ -37,7 +37,7 @@ jq -e '.token as $t | .kind == "restore" and (.join | endswith("#." + $t))' "$ou
 jq -r .token "$out" >>"$scratch/secrets"
 [ "$(wc -l <"$scratch/secrets")" = 3 ] || fail "not three tokens"
 expect_status 0 systracker_archive --json token "$archive" list
-[ "$(jq -r '.name + " " + .kind' "$out" | tr '\n' ',')" = 'ci api,cluster join,restore-1 restore,' ] ||
+[ "$(jq -r '.name + " " + .kind' "$out" | tr '\n' ',')" = 'ci api,cluster join,init join,restore-1 restore,' ] ||
   fail "tokens: $(cat "$out")"
 jq -e 'select(.kind == "restore") | .host == "'$some'" and .expires != null' "$out" >/dev/null ||
   fail "a restore token's host and end"
