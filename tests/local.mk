@@ -5,6 +5,7 @@ stage = $(abs_builddir)/stage
 
 SHELL_TESTS = \
 	tests/test-access.sh \
+	tests/test-access-server.sh \
 	tests/test-api.sh \
 	tests/test-archive.sh \
 	tests/test-archive-backup.sh \

@@ -215,6 +215,13 @@ static bool is_settled(const struct asking *q, const char *token)
   return h && h->has_key && h->is.state == ST_HOST_APPROVED && (!token || *token != 'r');
 }
 
+/* What may be lost with the power: the host is let in again by what let it in. */
+static bool is_repeatable(const struct asking *q, const char *token)
+{
+  const struct st_token *t = token ? st_access_find_token(q->a, token) : NULL;
+  return !token || (t && t->is.kind == ST_TOKEN_JOIN && t->is.uses < 0);
+}
+
 static int enrol(struct asking *q, const char *token, struct st_access_refusal *why,
                  struct st_error *err)
 {
@@ -223,7 +230,7 @@ static int enrol(struct asking *q, const char *token, struct st_access_refusal *
     return refuse(why, 403, "the archive's administrator has denied this host");
   if (is_settled(q, token))
     return 0;
-  if (st_access_start(q->a, false, &in, err) < 0)
+  if (st_access_start(q->a, is_repeatable(q, token), &in, err) < 0)
     return -1;
   q->host = st_access_find_host(q->a, q->id); /* of what is in the file now */
   if (q->host && q->host->is.state == ST_HOST_DENIED)

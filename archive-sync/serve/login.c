@@ -15,6 +15,7 @@
 #define COOKIE "systracker"
 #define FORM_COOKIE "systracker-login"
 #define FORM_MAX 16384 /* bytes of a body */
+#define WAIT "60"      /* seconds */
 #define ONLY_HERE "; HttpOnly; Secure; SameSite=Strict"
 
 /* A page of ours to go on to: a path, which no browser reads as another server's. */
@@ -106,6 +107,8 @@ static int post_login(struct st_request *r, struct st_error *err)
     return -1;
   if (refused) {
     r->reply.status = why.status;
+    if (why.status != 401 && st_reply_header(r, "Retry-After", WAIT) < 0)
+      return -1;
     return show_form(r, why.text, user, next, err);
   }
   st_reply_redirect(r, next);
