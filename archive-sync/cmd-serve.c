@@ -25,7 +25,7 @@ static const struct st_cli_option options[] = {
     {"plain", OPT_PLAIN, NULL, "HTTP, behind a proxy on this machine that does TLS"},
     {"log", OPT_LOG, "FILE", "log requests there: a path, stderr or none (stderr)"},
     {"threads", OPT_THREADS, "N", "threads that answer (as many as processors, at most 8)"},
-    {"workers", OPT_WORKERS, "N", "threads for what takes its time (4)"},
+    {"workers", OPT_WORKERS, "N", "threads for what takes its time (16)"},
     {"connections", OPT_CONNECTIONS, "N", "connections at most (1000)"},
     {"per-address", OPT_PER_ADDRESS, "N", "connections at most from one address (100)"},
     {"grace", OPT_GRACE, "SECONDS", "how long what runs may take at the end (30)"},
@@ -94,7 +94,7 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
   struct st_serve_options o = {
       .log = "stderr",
       .threads = processors(),
-      .workers = 4,
+      .workers = 16, /* most of them wait for the committer, which takes all that wait at once */
       .waiting = 256,
       .connections = 1000,
       .per_address = 100,

@@ -131,10 +131,20 @@ void st_buffer_printf(struct st_buffer *b, const char *fmt, ...)
   va_end(ap);
 }
 
+/* Most is short; it may have been taken from the buffer itself. */
 void st_buffer_vprintf(struct st_buffer *b, const char *fmt, va_list ap)
 {
-  ST_AUTO_FREE char *s = st_vformat(fmt, ap);
-  st_buffer_append_string(b, s);
+  char text[256];
+  va_list again;
+  va_copy(again, ap);
+  int n = vsnprintf(text, sizeof(text), fmt, ap);
+  if (n >= 0 && (size_t)n < sizeof(text)) {
+    st_buffer_append(b, text, (size_t)n);
+  } else {
+    ST_AUTO_FREE char *s = st_vformat(fmt, again);
+    st_buffer_append_string(b, s);
+  }
+  va_end(again);
 }
 
 char *st_buffer_steal(struct st_buffer *b, size_t *ret_length)
