@@ -69,6 +69,7 @@ REAL_TESTS = \
 	tests/real/test-debian.sh \
 	tests/real/test-deviations.sh \
 	tests/real/test-dpkg-state.sh \
+	tests/real/test-fleet.sh \
 	tests/real/test-kill.sh \
 	tests/real/test-large-300.sh \
 	tests/real/test-manifests.sh \
@@ -165,7 +166,8 @@ screenshots: stage-tree $(check_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) /bin/sh '$(top_srcdir)/tests/real/test-browser.sh'
 
 .PHONY: check-real check-sanitizers check-threads
-check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES)
+check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES) \
+		tests/bench/corpus tests/bench/fleet/fleet-simulator
 	@status=0; \
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(REAL_TESTS)' \
 		TEST_SUITE_LOG=real-suite.log || status=1; \

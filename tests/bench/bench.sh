@@ -11,6 +11,8 @@
 #   BENCH_BYTES=N      and its bytes, about (2300000000)
 #   BENCH_CHECKPOINTS=N  of the long chain (1000)
 #   BENCH_MILLION=1    a million small files, too (5 GB, a million inodes)
+#   BENCH_HOSTS=N      of the rows fleet-...: made-up hosts before the archive's server (200)
+#   BENCH_NIGHTS=N     and nights that they have behind them, where pages are read (10)
 #   BENCH_STRICT=1     ends with 1 where a limit does not hold
 set -eu
 export LC_ALL=C.UTF-8 TZ=UTC PAGER=cat NO_COLOR=1
@@ -24,7 +26,8 @@ entries=${BENCH_ENTRIES:-105000}
 bytes=${BENCH_BYTES:-2300000000}
 checkpoints=${BENCH_CHECKPOINTS:-1000}
 
-all_rows="first-digests first-content size nothing-changed changed etc-nights look packages restore"
+all_rows="first-digests first-content size nothing-changed changed etc-nights look packages restore \
+fleet-baseline fleet-night fleet-poll"
 [ -z "${BENCH_MILLION:-}" ] || all_rows="$all_rows million"
 rows=${BENCH:-$all_rows}
 if [ "$rows" = list ]; then
@@ -124,6 +127,7 @@ size_of()
 . "$ST_SOURCE/tests/bench/corpora.sh"
 . "$ST_SOURCE/tests/bench/peers.sh"
 . "$ST_SOURCE/tests/bench/rows.sh"
+. "$ST_SOURCE/tests/bench/fleet.sh"
 
 # ---- Run -----------------------------------------------------------------------------------------
 

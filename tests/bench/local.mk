@@ -37,7 +37,7 @@ tests_bench_measure_LDADD = libsystracker.la
 tests_bench_report_SOURCES = tests/bench/report.c
 tests_bench_report_LDADD = libsystracker.la -lm
 
-EXTRA_DIST += tests/bench/bench.sh tests/bench/corpora.sh tests/bench/peers.sh \
+EXTRA_DIST += tests/bench/bench.sh tests/bench/corpora.sh tests/bench/fleet.sh tests/bench/peers.sh \
 	tests/bench/rows.sh doc/performance.md
 
 .PHONY: bench bench-peers
