@@ -29,8 +29,12 @@ int st_archive_path(const char *url, char **ret, struct st_error *err)
   const char *path = url;
   if (strncmp(url, "file://", 7) == 0)
     path = url + 7;
-  else if (strstr(url, "://"))
-    return st_refuse(err, "only archives in a directory are in this version (%s)", st_quote(url));
+  else if (strstr(url, "://")) {
+    ST_AUTO_FREE char *shown = st_memdup(url, strcspn(url, "#")); /* a token may be behind */
+    return st_refuse(err,
+                     "an archive is a folder, file:///PATH, or a server, https://HOST:PORT (%s)",
+                     st_quote(shown));
+  }
   if (*path == 0 || (path != url && *path != '/'))
     return st_fail(err, 0, "this is no path of an archive: file:///PATH is (%s)", st_quote(url));
   *ret = st_strdup(path);

@@ -221,14 +221,14 @@ static int bring(struct pull *p, struct st_error *err)
   if (p->p.options->checkpoint &&
       st_catalog_resolve(p->there, p->p.options->checkpoint, &last, err) < 0)
     return -1;
-  if (st_replica_open(&p->replica, err) < 0)
+  if (!p->source->is_here && st_replica_open(&p->replica, err) < 0)
     return -1;
   /* The host itself was set back. */
   if (p->replica.diverged && strcmp(p->p.result->host, p->p.t->keys.host_id) == 0)
     return st_refuse(err, "the archive has checkpoints of this host that do not follow its own: "
                           "nothing was fetched; sync opens a new epoch");
   if (bring_objects(p, last, err) < 0 || check_paths(p, last, err) < 0 ||
-      bring_checkpoints(p, last, err) < 0)
+      (!p->source->is_here && bring_checkpoints(p, last, err) < 0))
     return -1;
   ST_AUTO_FREE char *id = st_memdup(p->p.result->host, strcspn(p->p.result->host, "/"));
   return p->source->ops->key(p->source, id, err) < 0 ? -1 : 0;

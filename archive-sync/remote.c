@@ -446,10 +446,10 @@ static int fail_status(const struct attempt *a, struct st_error *err)
                    "host signs: set the clock",
                    (long long)(off < 0 ? -off : off), off < 0 ? "behind" : "ahead of");
   ST_AUTO_FREE char *said = st_strdup(st_error_text(err));
-  return st_fail(err, 0,
-                 "%s.  A join string with a token of that archive lets a host in, "
-                 "`systracker-archive token` there makes one; or have this host, %s, approved",
-                 said, a->r->o.keys->host_id);
+  return st_refuse(err,
+                   "%s.  A join string with a token of that archive lets a host in, "
+                   "`systracker-archive token` there makes one; or have this host, %s, approved",
+                   said, a->r->o.keys->host_id);
 }
 
 /* ---- Trying again ------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ int st_source_directory(struct st_source **ret, struct st_pull *p, const char *u
   };
   ST_CLEANUP(st_source_closep) struct st_source *s = NULL;
   struct directory *dir = st_calloc(1, sizeof(*dir));
-  dir->s = (struct st_source){&ops, p};
+  dir->s = (struct st_source){.ops = &ops, .pull = p};
   s = &dir->s;
   if (st_archive_open(&dir->a, url, false, err) < 0 ||
       st_archive_objects(dir->a, ST_STORE_READ, NULL, err) < 0)

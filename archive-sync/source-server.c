@@ -410,7 +410,8 @@ static int open_host(struct st_source *s, struct st_catalog **ret,
     return -1;
   *ret_packages = v->packages;
   st_catalog_open(&here, s->pull->t->store_dir, s->pull->result->host, ST_CATALOG_READ, &ignored);
-  if (here && is_complete(v, here))
+  s->is_here = here && is_complete(v, here);
+  if (s->is_here)
     *ret = st_steal(&here);
   else if (stage(v, here, ret, err) < 0)
     return -1;
@@ -454,7 +455,7 @@ int st_source_server(struct st_source **ret, struct st_pull *p, const struct st_
   };
   struct server *v = st_calloc(1, sizeof(*v));
   (void)err;
-  v->s = (struct st_source){&ops, p};
+  v->s = (struct st_source){.ops = &ops, .pull = p};
   v->staging = -1;
   st_join_copy(&v->join, join);
   *ret = &v->s;

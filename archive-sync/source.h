@@ -41,6 +41,7 @@ struct st_source_ops {
 struct st_source {
   const struct st_source_ops *ops;
   struct st_pull *pull;
+  bool is_here; /* the catalog that was opened is the local one, as there is nothing beyond it */
 };
 void st_source_close(struct st_source *s);
 ST_DEFINE_CLEANUP(struct st_source *, st_source_close)

@@ -2,6 +2,7 @@
 /* systracker-sync, and under the name systracker-fetch its opposite. */
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "archive-sync/join.h"
 #include "archive-sync/pull.h"
@@ -86,6 +87,7 @@ static void print_push_json(const char *url, const struct st_push_result *r)
   json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
   json_object_set_new(o, "missing", json_integer(r->missing));
   json_object_set_new(o, "new_epoch", r->set_back ? json_integer(r->epoch) : json_null());
+  json_object_set_new(o, "pending", json_boolean(r->pending));
   st_cli_json(o);
 }
 
@@ -142,14 +144,30 @@ static int push_one(const struct st_cli *cli, const char *whole, const struct re
   return result.missing > 0 || result.pending ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
 }
 
+/* A file that others can read must not have a token. */
+static void warn_readable(const char *url, const char *file)
+{
+  struct stat st;
+  const char *behind = strchr(url, '#');
+  if (!st_join_is_remote(url) || !behind || !strchr(behind, '.') || stat(file, &st) < 0 ||
+      !(st.st_mode & 077))
+    return;
+  fprintf(stderr,
+          "systracker: %s has a token of an archive and can be read by others: chmod 600 keeps it, "
+          "and once this host is let in it may be left out\n",
+          st_quote(file));
+}
+
 static int configured(const struct st_cli *cli, bool quietly, struct st_strings *urls,
                       struct st_error *err)
 {
   ST_CLEANUP(st_tracker_closep) struct st_tracker *t = NULL;
   if (st_tracker_open_config(&t, &cli->tracker, err) < 0)
     return -1;
-  for (size_t i = 0; i < t->conf->archives.count; i++)
+  for (size_t i = 0; i < t->conf->archives.count; i++) {
     st_strings_add(urls, t->conf->archives.items[i]);
+    warn_readable(t->conf->archives.items[i], t->conf->archive_files.items[i]);
+  }
   if (urls->count == 0 && !quietly)
     return st_fail(err, 0,
                    "no archive is named: give a URL, or archive { url = \"...\" } in the "
@@ -187,6 +205,15 @@ static void print_pull_json(const char *url, const struct st_pull_result *r)
   json_object_set_new(o, "objects", json_integer(r->objects));
   json_object_set_new(o, "packages", json_integer(r->packages));
   json_object_set_new(o, "missing", json_integer(r->missing));
+  st_cli_json(o);
+}
+
+/* Who runs us, as restore does, sees this line alone. */
+static void print_error_json(const char *url, const struct st_error *err)
+{
+  json_t *o = json_object();
+  json_object_set_new(o, "archive", st_json_path(url));
+  json_object_set_new(o, "error", st_json_words(st_error_text(err)));
   st_cli_json(o);
 }
 
@@ -240,9 +267,15 @@ static int run_fetch(struct st_cli *cli, struct request *request, int count, cha
   request->pull.behind = request->behind;
   request->pull.wait = (unsigned)request->wait;
   ST_AUTO_FREE char *whole = st_join_take(operands[0]), *url = st_join_shown(whole);
-  if (st_pull(cli, whole, &request->pull, &result, err) < 0)
-    return st_join_is_remote(url) ? st_wrap(err, "cannot fetch from %s", st_quote(url))
-                                  : st_wrap(err, "cannot fetch");
+  if (st_pull(cli, whole, &request->pull, &result, err) < 0) {
+    if (st_join_is_remote(url))
+      st_wrap(err, "cannot fetch from %s", st_quote(url));
+    else
+      st_wrap(err, "cannot fetch");
+    if (cli->json)
+      print_error_json(url, err);
+    return -1;
+  }
   if (cli->json)
     print_pull_json(url, &result);
   else if (!cli->quiet)

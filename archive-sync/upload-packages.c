@@ -182,8 +182,11 @@ static char *ask_for(struct offer *o, size_t first, size_t *ret_count)
       break;
     ST_AUTO_FREE char *file = file_of(package);
     hex_of(package, hex);
-    json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "digest", hex, "size",
-                                          (json_int_t)package->size, "file", file));
+    json_t *one = json_object();
+    json_object_set_new(one, "digest", json_string(hex));
+    json_object_set_new(one, "size", json_integer((json_int_t)package->size));
+    json_object_set_new(one, "file", json_string(file));
+    json_array_append_new(list, one);
   }
   json_object_set_new(question, "packages", list);
   char *text = json_dumps(question, JSON_COMPACT);

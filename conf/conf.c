@@ -251,8 +251,10 @@ static int take_archive(struct reader *r, cfg_t *section, size_t block)
   const char *url = cfg_getstr(section, "url");
   if (!url || !*url)
     return wrong(r, r->source->blocks[block].line, "an archive needs a url");
-  if (!st_strings_has(&r->conf->archives, url))
-    st_strings_add(&r->conf->archives, url);
+  if (st_strings_has(&r->conf->archives, url))
+    return 0;
+  st_strings_add(&r->conf->archives, url);
+  st_strings_add(&r->conf->archive_files, r->source->file);
   return 0;
 }
 
@@ -512,6 +514,7 @@ void st_conf_free(struct st_conf *conf)
   free(conf->store);
   free(conf->log);
   st_strings_free(&conf->archives);
+  st_strings_free(&conf->archive_files);
   st_strings_free(&conf->caches);
   st_strings_free(&conf->files);
   st_strings_free(&conf->prune.tags);

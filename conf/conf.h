@@ -66,8 +66,9 @@ struct st_conf {
   size_t nplugins;
   struct st_conf_entry *lists[ST_CONF_NLISTS];
   size_t nlists[ST_CONF_NLISTS];
-  struct st_strings archives; /* archive { url = } */
-  struct st_strings files;    /* what was read, in order */
+  struct st_strings archives;      /* archive { url = } */
+  struct st_strings archive_files; /* where each of them stands */
+  struct st_strings files;         /* what was read, in order */
   struct st_conf_prune prune;
 };
 

@@ -4,10 +4,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "restore/journal.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/process.h"
 
 #define ST_FETCH_SECONDS (24 * 3600)
 #define ST_FETCH_OUTPUT 65536
@@ -27,31 +29,60 @@ static int parse_host(const char *line, char **ret, struct st_error *err)
 {
   json_t *o = json_loads(line, 0, NULL);
   const char *host = json_string_value(json_object_get(o, "host"));
+  const char *error = json_string_value(json_object_get(o, "error"));
   if (host)
     *ret = st_strdup(host);
+  else
+    st_refuse(err, "%s", error ? error : "fetch did not say which host it brought");
   json_decref(o);
-  return host ? 0 : st_fail(err, 0, "fetch did not say which host it brought");
+  return host ? 0 : -1;
+}
+
+/* What is behind the "#" of a server's URL goes to the program by a descriptor: in its arguments
+ * everybody would see it.  -1: there is nothing of it. */
+static int hand_over(const struct st_request *r, struct st_error *err)
+{
+  const char *join = r->join ? r->join : getenv("SYSTRACKER_JOIN");
+  if (!join || r->join_file)
+    return -1;
+  ST_AUTO_CLOSE int fd = memfd_create("join", MFD_CLOEXEC);
+  if (fd < 0)
+    return st_fail(err, errno, "cannot hand the join string over");
+  if (st_write_all(fd, join, strlen(join), err) < 0)
+    return -1;
+  return st_steal_fd(&fd);
+}
+
+static void add_arguments(const struct st_request *r, int join, struct st_strings *argv)
+{
+  const struct st_tracker_options *o = &r->cli->tracker;
+  add_option(argv, "--config", o->config);
+  add_option(argv, "--root", o->root);
+  add_option(argv, "--store", o->store);
+  add_option(argv, "--host", r->host);
+  add_option(argv, "--join-file", join >= 0 ? "/proc/self/fd/3" : r->join_file);
+  st_strings_add(argv, "--json");
+  st_strings_add(argv, "--");
+  st_strings_add(argv, r->from);
 }
 
 static int fetch(const struct st_request *r, char **ret, struct st_error *err)
 {
-  const struct st_tracker_options *o = &r->cli->tracker;
   ST_AUTO_FREE char *folder = st_host_libexec_dir();
   ST_AUTO_STRINGS argv = {0};
   ST_AUTO_FREE char *out = NULL;
   size_t length;
+  ST_AUTO_CLOSE int join = hand_over(r, err);
+  if (join < 0 && err->message)
+    return -1;
   st_strings_take(&argv, st_format("%s/systracker-fetch", folder));
-  add_option(&argv, "--config", o->config);
-  add_option(&argv, "--root", o->root);
-  add_option(&argv, "--store", o->store);
-  add_option(&argv, "--host", r->host);
-  st_strings_add(&argv, "--json");
-  st_strings_add(&argv, "--");
-  st_strings_add(&argv, r->from);
-  int status = st_run(argv.items, ST_FETCH_OUTPUT, ST_FETCH_SECONDS, &out, &length, err);
+  add_arguments(r, join, &argv);
+  int status = join < 0 ? st_run(argv.items, ST_FETCH_OUTPUT, ST_FETCH_SECONDS, &out, &length, err)
+                        : st_run_with(argv.items[0], argv.items, join, ST_FETCH_OUTPUT,
+                                      ST_FETCH_SECONDS, &out, &length, err);
   if (status < 0)
     return st_wrap(err, "cannot fetch from %s", st_quote(r->from));
-  if (status > ST_EXIT_INCOMPLETE || length == 0)
+  if (length == 0)
     return st_refuse(err, "nothing could be fetched: `systracker fetch %s` says why",
                      st_quote(r->from));
   return parse_host(out, ret, err);

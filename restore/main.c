@@ -17,6 +17,7 @@ enum letter {
   OPT_NUMERIC_OWNER,
   OPT_HOST,
   OPT_FROM,
+  OPT_JOIN_FILE,
   OPT_RECOVERY_KEY,
   OPT_RESUME,
   OPT_STATUS,
@@ -38,6 +39,7 @@ static const struct st_cli_option restore_options[] = {
     {"numeric-owner", OPT_NUMERIC_OWNER, NULL, "owners and ACLs by number, whatever their names"},
     {"host", OPT_HOST, "HOST", "of another host, whose chain was fetched"},
     {"from", OPT_FROM, "URL", "fetch it from an archive first"},
+    {"join-file", OPT_JOIN_FILE, "FILE", "what is behind the # of the URL, from a file"},
     {"recovery-key", OPT_RECOVERY_KEY, "FILE", "opens another host's secrets"},
     {"verify", OPT_VERIFY, "quick|full", "full: also read again what was proved as it was put"},
     {"resume", OPT_RESUME, NULL, "go on with an interrupted restore"},
@@ -52,6 +54,19 @@ static const struct st_cli_option undo_options[] = {
     {"force", OPT_FORCE, NULL, "also where somebody changed it since the restore"},
     {0},
 };
+
+/* What a server's URL has behind its "#" is a secret: it leaves the list of processes, which shows
+ * our arguments as they are in our memory. */
+static void take_from(struct st_request *r, const char *value)
+{
+  char *hash = strncmp(value, "https://", 8) == 0 ? strchr(value, '#') : NULL;
+  r->from = value;
+  if (!hash)
+    return;
+  free(r->join);
+  r->join = st_strdup(hash + 1);
+  memset(hash, 0, strlen(hash));
+}
 
 static int set_packages(struct st_request *r, const char *value, struct st_error *err)
 {
@@ -112,7 +127,10 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     r->host = value;
     return 0;
   case OPT_FROM:
-    r->from = value;
+    take_from(r, value);
+    return 0;
+  case OPT_JOIN_FILE:
+    r->join_file = value;
     return 0;
   case OPT_RECOVERY_KEY:
     r->recovery_key = value;
@@ -209,5 +227,8 @@ int main(int argc, char **argv)
   struct st_error err = ST_ERROR_INIT;
   int status = run(&request, &cli, is_undo(argv[0]), argc, argv, &err);
   st_strings_free(&request.paths);
+  if (request.join)
+    explicit_bzero(request.join, strlen(request.join));
+  free(request.join);
   return st_cli_end(status < 0 ? st_cli_fail(&err) : status);
 }

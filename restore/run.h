@@ -16,7 +16,11 @@ enum st_request_packages {
 struct st_request {
   const struct st_cli *cli;
   const char *checkpoint;
-  const char *from, *host;  /* an archive's URL; whose checkpoints: NULL our own */
+  const char *from, *host; /* an archive's URL; whose checkpoints: NULL our own */
+  /* For a server's URL: what a join string has behind its "#" (malloc'ed), or the file that has it;
+   * NULL: none. */
+  char *join;
+  const char *join_file;
   const char *recovery_key; /* file with the archive's recovery key; NULL: none */
   bool dry_run, yes, exact, no_undo, resume, status, force;
   bool numeric_owner;

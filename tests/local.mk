@@ -46,6 +46,7 @@ SHELL_TESTS = \
 	tests/test-quickstart.sh \
 	tests/test-recovery.sh \
 	tests/test-refill.sh \
+	tests/test-remote.sh \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
@@ -114,7 +115,7 @@ check_PROGRAMS += tests/list-routes
 tests_list_routes_SOURCES = tests/list-routes.c $(ARCHIVE_SOURCES)
 tests_list_routes_LDADD = $(archive_sync_systracker_archive_LDADD)
 
-EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/served.sh \
+EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/remote.sh tests/served.sh \
 	tests/browser/checks.js tests/browser/node.sh tests/browser/schemas.js tests/browser/walk.js \
 	tests/browser/package.json tests/browser/package-lock.json doc/openapi.yaml \
 	tests/quickstart.sh tests/rpm-lab.sh tests/real/debian.sh tests/real/toys.sh \

@@ -49,7 +49,7 @@ as a systracker checkpoint >/dev/null
 expect_status 2 as a systracker sync "$scratch/other"
 one_error 'no archive of SysTracker'
 [ -z "$(ls -A "$scratch/other")" ] || fail "something was written into another folder"
-expect_status 1 as a systracker sync https://archive.example.org:7440
+expect_status 1 as a systracker sync ftp://archive.example.org/
 expect_status 2 as a systracker sync
 one_error 'no archive is named'
 
