@@ -42,20 +42,21 @@ make_template()
   : >"$fleet/template/made-$nights"
 }
 
+# Of the archive $fleet/$serving: "new", which hosts send to, or "past", which was made.
 simulate()
 {
-  "$simulator" --template "$fleet/template" --state "$fleet/hosts" "$@" >>"$log"
+  "$simulator" --template "$fleet/template" --state "$fleet/$serving-hosts" "$@" >>"$log"
 }
 
 # ---- The server ----------------------------------------------------------------------------------
 
 start_server()
 {
-  "$archive_program" serve "$fleet/archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$fleet/requests" \
-    2>>"$log" &
+  "$archive_program" serve "$fleet/$serving" --user "$(id -un)" --listen "127.0.0.1:$port" \
+    --log "$fleet/requests" 2>>"$log" &
   server=$!
   trap 'kill $server 2>/dev/null; wait' EXIT
-  for _ in $(seq 600); do
+  for _ in $(seq 6000); do
     ! "$simulator" get "$join" 1 /health >>"$log" 2>&1 || return 0
     kill -0 "$server" 2>/dev/null || break
     sleep 0.1
@@ -70,17 +71,38 @@ stop_server()
   trap - EXIT
 }
 
-# An archive whose hosts have sent their first checkpoint.
-make_fleet()
+# use ARCHIVE: the server serves that one from here on; it is made where there is none in this run.
+serving='' made=''
+use()
 {
-  [ -z "${fleet_is_made:-}" ] || return 0
+  [ "$serving" != "$1" ] || return 0
+  [ -z "$serving" ] || stop_server
+  serving=$1
   mkdir -p "$fleet"
   make_template
-  rm -rf "$fleet/archive" "$fleet/hosts" "$fleet/requests"
-  "$archive_program" init "$fleet/archive" --name 127.0.0.1 >/dev/null 2>>"$log"
-  join=$("$archive_program" token "$fleet/archive" add --url "https://127.0.0.1:$port")
+  case " $made " in
+  *" $serving "*) ;;
+  *) "make_$serving" ;;
+  esac
+  join=$("$archive_program" token "$fleet/$serving" add --url "https://127.0.0.1:$port")
   start_server
-  fleet_is_made=1
+}
+
+make_new()
+{
+  rm -rf "$fleet/new" "$fleet/new-hosts" "$fleet/requests"
+  "$archive_program" init "$fleet/new" --name 127.0.0.1 >/dev/null 2>>"$log"
+  made="$made new"
+}
+
+# $past nights of each host, by copying one's catalog and signing its headers anew.
+make_past()
+{
+  note "bench: making $past nights of $hosts hosts"
+  rm -rf "$fleet/past" "$fleet/past-hosts"
+  "$archive_program" init "$fleet/past" --name 127.0.0.1 >/dev/null 2>>"$log"
+  simulate --threads 2 clone "$fleet/past" "$hosts" "$past"
+  made="$made past"
 }
 
 # told WHO COMMAND...: a run of the simulator, with its results.
@@ -101,7 +123,7 @@ at=1 # the checkpoint that all hosts have
 
 row_fleet_baseline()
 {
-  make_fleet
+  use new
   row "" "$hosts new hosts: enrolled, and their first checkpoint of 1,010 facts with 202 contents"
   limit peak_mb baseline 0 "" 300
   round=1
@@ -110,9 +132,8 @@ row_fleet_baseline()
 
 make_baseline()
 {
-  make_fleet
-  [ "$(wc -c <"$fleet/hosts" 2>/dev/null || echo 0)" -gt 0 ] ||
-    simulate push "$join" "$hosts" 1
+  use new
+  [ -s "$fleet/new-hosts" ] || simulate push "$join" "$hosts" 1
 }
 
 # Nights pass; what they take on the disk is told for each host and night.
@@ -124,7 +145,7 @@ row_fleet_night()
   limit peak_mb night 0 "" 300
   limit bytes growth 0 "" 2048
   stop_server # what the index has in its log is put to its place
-  before=$(used "$fleet/archive/hosts" "$fleet/archive"/fleet.db*)
+  before=$(used "$fleet/new/hosts" "$fleet/new"/fleet.db*)
   start_server
   first=$at
   round=1
@@ -134,7 +155,7 @@ row_fleet_night()
     round=$((round + 1))
   done
   stop_server
-  after=$(used "$fleet/archive/hosts" "$fleet/archive"/fleet.db*)
+  after=$(used "$fleet/new/hosts" "$fleet/new"/fleet.db*)
   growth_of growth "$(((after - before) / hosts / (at - first)))"
   start_server
 }
@@ -143,8 +164,8 @@ row_fleet_night()
 
 start_floor()
 {
-  "$BENCH_PROGRAMS/fleet/http-floor" "$((port + 1))" "$fleet/archive/tls.key" \
-    "$fleet/archive/tls.crt" >"$fleet/floor" 2>>"$log" &
+  "$BENCH_PROGRAMS/fleet/http-floor" "$((port + 1))" "$fleet/new/tls.key" \
+    "$fleet/new/tls.crt" >"$fleet/floor" 2>>"$log" &
   floor_server=$!
   until grep -q ready "$fleet/floor"; do sleep 0.1; done
 }
@@ -169,3 +190,55 @@ fleet_poll__session() { told session poll "$join" "$hosts" "$polls"; }
 # Fewer: a host may sign a few times in ten minutes, and one takes as long as ten of the others.
 fleet_poll__signature() { told signature sign "$join" "$hosts" "$((2 * hosts))"; }
 fleet_poll__connection() { told connection connect "$join" "$hosts" "$((polls / 10))"; }
+
+
+# ---- Pages ---------------------------------------------------------------------------------------
+
+host_ids() { find "$fleet/past/hosts" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort; }
+row_fleet_pages()
+{
+  use past
+  row "" "pages of an archive with $hosts hosts and $past nights; each asked for ten times"
+  token=$("$archive_program" token "$fleet/past" add --api viewer)
+  host=$(host_ids | head -n 1)
+  other=$(host_ids | tail -n 1)
+  pages="hosts hosts-by-change host checkpoint diff-nights diff-hosts history file packages"
+  pages="$pages search-path search-digest"
+  for page in $pages; do limit wall_s "$page" 0 "" 0.1; done
+  limit peak_mb hosts 0 "" 300
+  in_turn "$pages" ""
+}
+page()
+{
+  who=$1
+  told "$who" --threads 1 --each --header "Authorization: Bearer $token" get "$join" 10 "$2"
+}
+fleet_pages__hosts() { page hosts /; }
+fleet_pages__hosts_by_change() { page hosts-by-change '/?sort=changes&offset=100'; }
+fleet_pages__host() { page host "/hosts/$host"; }
+fleet_pages__checkpoint() { page checkpoint "/hosts/$host/checkpoints/$past"; }
+fleet_pages__diff_nights() { page diff-nights "/hosts/$host/diff?from=2&to=$past"; }
+fleet_pages__diff_hosts() { page diff-hosts "/diff?a=$host:$past&b=$other:2"; }
+fleet_pages__history() { page history "/hosts/$host/history?path=/etc/fleet/kept/own"; }
+fleet_pages__file() { page file "/hosts/$host/files/$past?path=/etc/fleet/kept/own"; }
+fleet_pages__packages() { page packages "/hosts/$host/packages?checkpoint=$past"; }
+fleet_pages__search_path() { page search-path '/search?q=/etc/fleet/kept/own&in=path'; }
+fleet_pages__search_digest() { page search-digest '/search?q=0123456789abcdef&in=digest'; }
+
+# ---- What goes -----------------------------------------------------------------------------------
+
+# As many hosts, and as many nights behind them, for both; the first of two nights enrols them.
+row_fleet_expiry()
+{
+  use past
+  row arrival "one night of $hosts hosts goes, beside one that comes"
+  limit wall_s expiry 1 arrival
+  simulate push "$join" "$hosts" "$((past + 1))"
+  round=1
+  while [ "$round" -le "$runs" ]; do
+    told arrival push "$join" "$hosts" "$((past + 1 + round))"
+    who=expiry
+    measured "$archive_program" prune "$fleet/past" --keep-last "$past" --no-gc
+    round=$((round + 1))
+  done
+}

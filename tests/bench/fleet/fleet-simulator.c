@@ -15,6 +15,7 @@
  *   --threads N      8
  *   --pid N          the server: its processor time and memory are told, too
  *   --header LINE    of a `get`
+ *   --each           what is told is what one of the tasks took, not all
  *   --results FILE ROW WHO ROUND   a line of JSON is appended, as measure.c does
  */
 #include "config.h"
@@ -45,6 +46,7 @@ struct simulator {
   char *header;         /* whole line, or "" */
   char *const *results; /* FILE ROW WHO ROUND, or NULL */
   unsigned threads;
+  bool each;
   long pid;
   struct fleet_template *t;
   struct state state;
@@ -202,6 +204,13 @@ static int make_model(struct simulator *s, struct st_error *err)
 /* ---- What was measured -------------------------------------------------------------------------
  */
 
+static void tell_each(struct fleet_result *r, uint64_t tasks)
+{
+  r->wall_s = r->median_ms / 1e3;
+  r->cpu_s /= (double)tasks;
+  r->server_cpu_s /= (double)tasks;
+}
+
 static json_t *result_json(const struct fleet_result *r, const char *what, uint64_t tasks)
 {
   return json_pack(
@@ -240,6 +249,8 @@ static int run(struct simulator *s, const char *what, fleet_task_fn *task, uint6
     return -1;
   if (r < 0)
     return -1;
+  if (s->each)
+    tell_each(&result, tasks);
   json_t *line = result_json(&result, what, tasks);
   r = tell(s, line, err);
   json_decref(line);
@@ -325,7 +336,7 @@ static int take_options(struct simulator *s, int argc, char **argv)
   static const struct option options[] = {{"template", 1, NULL, 't'}, {"state", 1, NULL, 's'},
                                           {"threads", 1, NULL, 'n'},  {"pid", 1, NULL, 'p'},
                                           {"header", 1, NULL, 'h'},   {"results", 1, NULL, 'r'},
-                                          {NULL, 0, NULL, 0}};
+                                          {"each", 0, NULL, 'e'},     {NULL, 0, NULL, 0}};
   for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) >= 0;) {
     if (c == 't')
       s->template_dir = optarg;
@@ -337,6 +348,8 @@ static int take_options(struct simulator *s, int argc, char **argv)
       s->pid = atol(optarg);
     else if (c == 'h')
       free(s->header), s->header = st_format("%s\r\n", optarg);
+    else if (c == 'e')
+      s->each = true;
     else if (c == 'r' && optind + 3 <= argc)
       s->results = &argv[optind - 1], optind += 3;
     else
