@@ -8,7 +8,7 @@ need_program curl
 systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
 archive=$scratch/archive
 expect_status 0 systracker_archive init "$archive" --name localhost
-digest=$(sed -n "s/.*#\([A-Za-z0-9_-]*\)'.*/\1/p" "$out")
+digest=$(sed -n "s/.*#\([A-Za-z0-9_-]*\)[.'].*/\1/p" "$out")
 port=$((20000 + $$ % 20000))
 url=https://127.0.0.1:$port
 
@@ -106,7 +106,7 @@ if [ "$(id -u)" -eq 0 ] && unshare -fp --mount-proc true 2>/dev/null; then
   [ "$(state_of a .two_machines)" != null ] || fail "two machines were not noticed"
   expect_status 0 systracker_archive hosts "$archive"
   contains "$out" "$(id_of a) .*two machines use its key, from 127.0.0.1"
-  contains "$scratch/serve.err" "two machines use the key of host $(id_of a)"
+  contains "$scratch/serve.log" "warning.*two machines use the key of host $(id_of a)"
   expect_status 0 systracker_archive approve "$archive" host-a
   [ "$(state_of a .two_machines)" = null ] || fail "the notice stays"
   kill "$first"
@@ -211,6 +211,9 @@ wait $server || :
 start_server
 expect_status 0 as b systracker sync "$url/#$digest"
 
+contains "$scratch/serve.log" "a new host $(id_of a) waits for approval from 127.0.0.1" \
+  "a new host $(id_of c) is let in from .* by token restore-1, and continues $(id_of a)" \
+  'a login as boss from 127.0.0.1 was refused' 'boss has logged in from 127.0.0.1'
 jq -r '.session // empty' "$scratch"/store-*/remote/*.json >>"$scratch/secrets"
 [ "$(wc -l <"$scratch/secrets")" -ge 5 ] || fail "too few secrets were looked for"
 ! grep -aF -f "$scratch/secrets" "$scratch/serve.log" "$scratch/serve.err" || fail "a secret is in a log"

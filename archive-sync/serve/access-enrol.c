@@ -156,10 +156,10 @@ static int let_in(struct asking *q, enum st_host_state state, const char *by, st
     return -1;
   bool is_new = !q->host;
   note(q, state, said);
-  st_log(ST_LOG_INFO, "%s %s %s from %s%s%s%s%s", is_new ? "a new host" : "the host", q->id,
-         state == ST_HOST_PENDING ? "waits for approval" : "is let in", q->call->peer,
-         *said ? " by " : "", said, *q->host->is.continues ? ", and continues " : "",
-         q->host->is.continues);
+  st_access_note(q->a, false, "%s %s %s from %s%s%s%s%s", is_new ? "a new host" : "the host", q->id,
+                 state == ST_HOST_PENDING ? "waits for approval" : "is let in", q->call->peer,
+                 *said ? " by " : "", said, *q->host->is.continues ? ", and continues " : "",
+                 q->host->is.continues);
   return 0;
 }
 

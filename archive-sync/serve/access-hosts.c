@@ -216,6 +216,7 @@ static int set_state(struct st_access *a, const char *id, enum st_host_state sta
     return -1;
   if (st_access_commit(&in, err) < 0)
     return -1;
+  st_access_note(a, false, "the host %s is %s", id, said);
   a->seen = -1;
   return st_access_refresh(a, err);
 }

@@ -88,6 +88,9 @@ struct st_access {
   int64_t started;               /* seconds since 1970: signatures from before are not taken */
   char archive[ST_HOST_ID_SIZE]; /* its id; "": it has none yet */
 
+  st_access_say_fn *say; /* NULL: the program's log */
+  void *say_arg;
+
   enum st_enrolment enrolment;
   struct st_host **hosts;
   size_t nhosts, hosts_size;
@@ -144,6 +147,7 @@ int st_access_prepare(struct st_access *a, sqlite3_stmt **ret, const char *sql,
                       struct st_error *err);
 void st_access_finalize(sqlite3_stmt **s);
 #define ST_AUTO_ACCESS_STMT ST_CLEANUP(st_access_finalize) sqlite3_stmt
+void st_access_note(struct st_access *a, bool warning, const char *fmt, ...) ST_PRINTF(3, 4);
 int st_access_fail(struct st_access *a, const char *what, struct st_error *err);
 /* A transaction, with what others changed before it taken in; what is not committed when `*in` goes
  * out of scope never was.  Durable, or (quick) lost where the power fails. */

@@ -180,6 +180,7 @@ static int end(struct st_access *a, const struct attempt *t, char ret_cookie[ST_
   const struct st_user *u = st_access_find_user(a, t->user);
   if (!u || u->version != t->version)
     return refuse(why, 401, "name or password is wrong");
+  st_access_note(a, false, "%s has logged in from %s", u->is.name, t->peer);
   return make_login(a, u, t->now, ret_cookie, err);
 }
 
@@ -199,6 +200,14 @@ static int prove(struct st_access *a, const struct attempt *t, struct st_access_
   return good ? 0 : 1;
 }
 
+static void note_refused(struct st_access *a, const struct attempt *t,
+                         const struct st_access_refusal *why)
+{
+  ST_ACCESS_HOLD(a);
+  st_access_note(a, false, "a login as %s from %s was refused: %s", st_quote(t->user), t->peer,
+                 why->text);
+}
+
 int st_access_login(struct st_access *a, const char *user, const char *password, const char *peer,
                     int64_t now, char ret_cookie[ST_ACCESS_TOKEN_SIZE],
                     struct st_access_refusal *why, struct st_error *err)
@@ -212,6 +221,6 @@ int st_access_login(struct st_access *a, const char *user, const char *password,
     r = prove(a, &t, why);
   ST_AUTO_FREE char *encoded = t.encoded;
   if (r == 1)
-    st_log(ST_LOG_INFO, "a login as %s from %s was refused: %s", st_quote(user), peer, why->text);
+    note_refused(a, &t, why);
   return r ? r : end(a, &t, ret_cookie, why, err);
 }

@@ -266,6 +266,7 @@ int st_access_add_user(struct st_access *a, const char *name, enum st_role role,
                     (int64_t)role, encoded, version, (int64_t)time(NULL)) < 0 ||
       st_access_commit(&in, err) < 0)
     return -1;
+  st_access_note(a, false, "the user %s is there now, role %s", name, roles[role]);
   a->seen = -1;
   return st_access_refresh(a, err);
 }
@@ -284,6 +285,7 @@ static int finish(struct st_access **in, int changes, const char *what, const ch
     return no_such(what, name, err);
   if (st_access_commit(in, err) < 0)
     return -1;
+  st_access_note(a, false, "the %s %s was changed", what, name);
   a->seen = -1;
   return st_access_refresh(a, err);
 }

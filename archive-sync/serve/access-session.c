@@ -40,14 +40,15 @@ static size_t find_left(const struct st_host *h, const char *instance)
   return i;
 }
 
-static void notice_return(struct st_host *h, int64_t now)
+static void notice_return(struct st_access *a, struct st_host *h, int64_t now)
 {
   if (++h->returns < TWIN_RETURNS)
     return;
   if (!h->is.twins)
-    st_log(ST_LOG_WARNING,
-           "two machines use the key of host %s and take turns, from %s and %s: is one a copy?",
-           h->is.id, h->is.address, h->left[0].address);
+    st_access_note(
+        a, true,
+        "two machines use the key of host %s and take turns, from %s and %s: is one a copy?",
+        h->is.id, h->is.address, h->left[0].address);
   h->is.twins = now;
   memcpy(h->is.twin, h->left[0].address, sizeof(h->is.twin));
 }
@@ -84,7 +85,7 @@ static int note_instance(struct st_access *a, struct st_host *h, const struct st
   memcpy(h->instance, instance, sizeof(h->instance));
   st_access_copy(h->is.address, sizeof(h->is.address), call->peer);
   if (back < ST_ACCESS_LEFT)
-    notice_return(h, call->now);
+    notice_return(a, h, call->now);
   return write_instance(a, h, err);
 }
 

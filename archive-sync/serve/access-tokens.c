@@ -90,12 +90,15 @@ static struct st_token *find_by_name(struct st_access *a, const char *name)
   return NULL;
 }
 
+static const char *kind_name(enum st_token_kind kind)
+{
+  return kind == ST_TOKEN_API ? "api" : kind == ST_TOKEN_RESTORE ? "restore" : "join";
+}
+
 /* "join-3": the first that is free. */
 static void take_name(struct st_access *a, struct st_access_token *t)
 {
-  const char *kind = t->kind == ST_TOKEN_API       ? "api"
-                     : t->kind == ST_TOKEN_RESTORE ? "restore"
-                                                   : "join";
+  const char *kind = kind_name(t->kind);
   for (unsigned i = 1; *t->name == 0 || find_by_name(a, t->name); i++)
     snprintf(t->name, sizeof(t->name), "%s-%u", kind, i);
 }
@@ -153,6 +156,8 @@ int st_access_add_token(struct st_access *a, const struct st_access_token *token
       st_access_make_secret((char)t.kind, secret, err) < 0 ||
       insert_token(a, &t, secret, now, err) < 0 || st_access_commit(&in, err) < 0)
     return -1;
+  st_access_note(a, false, "the token %s (%s) is made by %s%s%s", t.name, kind_name(t.kind), t.by,
+                 *t.host ? " for host " : "", t.host);
   memcpy(ret_token, secret, sizeof(secret));
   explicit_bzero(secret, sizeof(secret));
   a->seen = -1;
@@ -171,6 +176,7 @@ int st_access_revoke_token(struct st_access *a, const char *name, struct st_erro
     return st_refuse(err, "there is no such token (%s)", st_quote(name));
   if (st_access_commit(&in, err) < 0)
     return -1;
+  st_access_note(a, false, "the token %s is revoked", name);
   a->seen = -1;
   return st_access_refresh(a, err);
 }

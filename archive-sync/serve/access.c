@@ -292,6 +292,28 @@ void st_access_close(struct st_access *a)
   free(a);
 }
 
+/* ---- Events -------------------------------------------------------------------------------------
+ */
+
+void st_access_on_event(struct st_access *a, st_access_say_fn *fn, void *arg)
+{
+  ST_ACCESS_HOLD(a);
+  a->say = fn;
+  a->say_arg = arg;
+}
+
+void st_access_note(struct st_access *a, bool warning, const char *fmt, ...)
+{
+  va_list ap;
+  va_start(ap, fmt);
+  ST_AUTO_FREE char *message = st_vformat(fmt, ap);
+  va_end(ap);
+  if (a->say)
+    a->say(a->say_arg, warning ? "warning" : "info", message);
+  else
+    st_log(warning ? ST_LOG_WARNING : ST_LOG_INFO, "%s", message);
+}
+
 /* ---- Small things -------------------------------------------------------------------------------
  */
 
@@ -375,5 +397,6 @@ int st_access_set_enrolment(struct st_access *a, enum st_enrolment e, struct st_
       st_access_commit(&in, err) < 0)
     return -1;
   a->enrolment = e;
+  st_access_note(a, false, "enrolment is %s now", enrolments[e]);
   return 0;
 }

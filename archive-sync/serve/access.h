@@ -39,6 +39,11 @@ int st_access_open(struct st_access **ret, int archive_dirfd, struct st_error *e
 void st_access_close(struct st_access *a);
 ST_DEFINE_CLEANUP(struct st_access *, st_access_close)
 
+/* What is said of who was let in, refused, approved, given a token: "info" or "warning".  Without
+ * it that goes to the program's own log.  It is called with the access locked. */
+typedef void st_access_say_fn(void *arg, const char *level, const char *message);
+void st_access_on_event(struct st_access *a, st_access_say_fn *fn, void *arg);
+
 /* ---- Requests -----------------------------------------------------------------------------------
  */
 

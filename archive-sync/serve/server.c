@@ -95,6 +95,11 @@ static int try_writing(struct st_server *s, struct st_error *err)
   return 0;
 }
 
+static void note_event(void *log, const char *level, const char *message)
+{
+  st_requestlog_note(log, level, message);
+}
+
 /* As the user that serves. */
 static int open_archive(struct st_server *s, struct st_error *err)
 {
@@ -106,6 +111,7 @@ static int open_archive(struct st_server *s, struct st_error *err)
   s->views = st_hostviews_new(s->archive);
   if (st_access_open(&s->access, s->archive->dir, err) < 0)
     return -1;
+  st_access_on_event(s->access, note_event, s->log);
   return st_fleet_open(&s->fleet, s->archive, err);
 }
 
