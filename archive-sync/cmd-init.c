@@ -51,15 +51,18 @@ static void need_name(struct st_strings *names)
 }
 
 /* With a first token, by which any number of hosts may join; `token DIR revoke init` ends it. */
-static int make_join_string(const char *path, const char *name, char **ret, struct st_error *err)
+static int make_join_string(const char *path, const char *name, bool again, char **ret,
+                            struct st_error *err)
 {
   ST_AUTO_KEEPER k = {0};
-  struct st_access_token t = {.name = "init", .kind = ST_TOKEN_JOIN, .uses = -1};
+  struct st_access_token t = {.kind = ST_TOKEN_JOIN, .uses = -1};
   char token[ST_ACCESS_TOKEN_SIZE] = "";
   bool six = strchr(name, ':') != NULL;
   ST_AUTO_FREE char *url =
       st_format("https://%s%s%s:%d", six ? "[" : "", name, six ? "]" : "", ST_SERVE_PORT);
   t.created = time(NULL);
+  if (!again) /* else the name may be taken: it gets another */
+    snprintf(t.name, sizeof(t.name), "init");
   if (st_keeper_open(&k, path, err) < 0)
     return -1;
   snprintf(t.by, sizeof(t.by), "%s", k.by);
@@ -114,8 +117,9 @@ static int make_credentials(const char *path, struct st_strings *names, struct m
   if (dir < 0)
     return st_fail(err, errno, "cannot open the folder (%s)", st_quote(path));
   need_name(names);
-  return st_tls_make(dir, names, err) < 0 ? -1
-                                          : make_join_string(path, names->items[0], &m->join, err);
+  return st_tls_make(dir, names, err) < 0
+             ? -1
+             : make_join_string(path, names->items[0], !m->identity, &m->join, err);
 }
 
 /* Whether it is an archive from before there was a server, or one whose key was taken away. */

@@ -16,6 +16,7 @@ enum {
   OPT_WORKERS,
   OPT_CONNECTIONS,
   OPT_PER_ADDRESS,
+  OPT_TIMEOUT,
   OPT_GRACE,
 };
 
@@ -28,6 +29,7 @@ static const struct st_cli_option options[] = {
     {"workers", OPT_WORKERS, "N", "threads for what takes its time (16)"},
     {"connections", OPT_CONNECTIONS, "N", "connections at most (1000)"},
     {"per-address", OPT_PER_ADDRESS, "N", "connections at most from one address (100)"},
+    {"timeout", OPT_TIMEOUT, "SECONDS", "without a byte, that end a connection (30)"},
     {"grace", OPT_GRACE, "SECONDS", "how long what runs may take at the end (30)"},
     {NULL, 0, NULL, NULL},
 };
@@ -39,8 +41,8 @@ static int set_count(unsigned *ret, const char *value, int64_t least, int64_t mo
   if (st_parse_number(value, &n, err) < 0)
     return -1;
   if (n < least || n > most)
-    return st_fail(err, 0, "not a number from %lld to %lld: %s", (long long)least, (long long)most,
-                   value);
+    return st_fail(err, 0, "a number from %lld to %lld is wanted, not %s", (long long)least,
+                   (long long)most, value);
   *ret = (unsigned)n;
   return 0;
 }
@@ -69,6 +71,8 @@ static int set_option(void *arg, int letter, const char *value, struct st_error 
     return set_count(&o->connections, value, 16, 100000, err);
   case OPT_PER_ADDRESS:
     return set_count(&o->per_address, value, 1, 100000, err);
+  case OPT_TIMEOUT:
+    return set_count(&o->timeout, value, 1, 3600, err);
   default:
     return set_count(&o->grace, value, 0, 3600, err);
   }
@@ -98,6 +102,7 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
       .waiting = 256,
       .connections = 1000,
       .per_address = 100,
+      .timeout = 30,
       .grace = 30,
   };
   int first = st_cli_parse(cli, &verb, argc, argv, &o, NULL, err);

@@ -50,6 +50,7 @@ SHELL_TESTS = \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
+	tests/test-serve.sh \
 	tests/test-store-fixture.sh \
 	tests/test-sweep.sh \
 	tests/test-sync.sh \

@@ -9,14 +9,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define HEAD_SECONDS 60 /* from the connection, or the answer before, to the end of a head */
-#define BODY_SECONDS 60 /* and so many bytes a second: */
-#define BODY_RATE 4096
+#define BODY_RATE 4096 /* bytes a second, at least */
 
 struct st_client {
   struct st_client *next, *previous;
   int fd;
   bool behind_proxy;
+  unsigned seconds;         /* for a head; for a body, besides its rate */
   _Atomic int64_t body;     /* when the body began, seconds of the monotonic clock */
   _Atomic int64_t deadline; /* the same clock; 0: none */
   char address[ST_CLIENT_ADDRESS_SIZE];
@@ -26,6 +25,7 @@ struct st_clients {
   pthread_mutex_t mutex; /* of the list: who is in it has an open descriptor */
   struct st_client *first;
   bool behind_proxy;
+  unsigned seconds;
 };
 
 static int64_t now(void)
@@ -35,11 +35,12 @@ static int64_t now(void)
   return t.tv_sec;
 }
 
-struct st_clients *st_clients_new(bool behind_proxy)
+struct st_clients *st_clients_new(bool behind_proxy, unsigned seconds)
 {
   struct st_clients *all = st_calloc(1, sizeof(*all));
   pthread_mutex_init(&all->mutex, NULL);
   all->behind_proxy = behind_proxy;
+  all->seconds = seconds;
   return all;
 }
 
@@ -79,6 +80,7 @@ struct st_client *st_client_open(struct st_clients *all, int fd, const void *soc
   struct st_client *c = st_calloc(1, sizeof(*c));
   c->fd = fd;
   c->behind_proxy = all->behind_proxy;
+  c->seconds = all->seconds;
   write_address(c->address, sizeof(c->address), sockaddr);
   st_client_owes_head(c);
   pthread_mutex_lock(&all->mutex);
@@ -105,15 +107,14 @@ void st_client_close(struct st_clients *all, struct st_client *c)
 
 void st_client_owes_head(struct st_client *c)
 {
-  atomic_store(&c->deadline, now() + HEAD_SECONDS);
+  atomic_store(&c->deadline, now() + c->seconds);
 }
 
 void st_client_owes_body(struct st_client *c, uint64_t received)
 {
   if (received == 0)
     atomic_store(&c->body, now());
-  atomic_store(&c->deadline,
-               atomic_load(&c->body) + BODY_SECONDS + (int64_t)(received / BODY_RATE));
+  atomic_store(&c->deadline, atomic_load(&c->body) + c->seconds + (int64_t)(received / BODY_RATE));
 }
 
 void st_client_owes_nothing(struct st_client *c)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * client.h - the connections that are open: where from, and until when they must have sent what
- * they owe us.  libmicrohttpd ends those that send nothing for 30 s; those that send a byte now and
- * then are ended here.
+ * they owe us.  libmicrohttpd ends those that send nothing for a while; those that send a byte now
+ * and then are ended here.
  */
 #ifndef ARCHIVE_SYNC_SERVE_CLIENT_H
 #define ARCHIVE_SYNC_SERVE_CLIENT_H
@@ -12,8 +12,10 @@
 struct st_client;
 struct st_clients;
 
-/* `behind_proxy`: all come from a proxy on this machine, which says the address of each. */
-struct st_clients *st_clients_new(bool behind_proxy);
+/* `behind_proxy`: all come from a proxy on this machine, which says the address of each.
+ * `seconds`: what a head may take, from the connection or the answer before; and a body, besides
+ * one for each 4 KiB. */
+struct st_clients *st_clients_new(bool behind_proxy, unsigned seconds);
 /* All connections are gone. */
 void st_clients_free(struct st_clients *all);
 /* Ends those that are too slow; called every few seconds. */

@@ -17,9 +17,7 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
-#define CONNECTION_MEMORY 32768 /* bytes, for head and buffers of each connection */
-#define IDLE_SECONDS 30         /* without a byte */
-#define SWEEP_SECONDS 5
+#define CONNECTION_MEMORY 32768          /* bytes, for head and buffers of each connection */
 #define DISCARD_MAX ((uint64_t)1 << 20)  /* of a refused body, passed over to keep the client */
 #define MEMORY_MAX ((int64_t)64 << 20)   /* of all bodies in memory together */
 #define SPACE_KEPT ((uint64_t)256 << 20) /* left free by bodies that go to the disk */
@@ -390,11 +388,12 @@ static void on_message(void *arg, const char *fmt, va_list ap)
 static void *sweep(void *arg)
 {
   struct st_http *http = arg;
+  unsigned pause = 1 + http->server->options->timeout / 8; /* seconds */
   pthread_mutex_lock(&http->mutex);
   while (!http->ending) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += SWEEP_SECONDS;
+    until.tv_sec += pause;
     pthread_cond_timedwait(&http->changed, &http->mutex, &until);
     pthread_mutex_unlock(&http->mutex);
     st_clients_sweep(http->clients);
@@ -423,7 +422,7 @@ static struct MHD_Daemon *start_daemon(struct st_http *http, int listening)
   add(items, &n, MHD_OPTION_THREAD_POOL_SIZE, o->threads, NULL);
   add(items, &n, MHD_OPTION_CONNECTION_LIMIT, o->connections, NULL);
   add(items, &n, MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->plain ? 0 : o->per_address, NULL);
-  add(items, &n, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, NULL);
+  add(items, &n, MHD_OPTION_CONNECTION_TIMEOUT, o->timeout, NULL);
   add(items, &n, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL);
   add(items, &n, MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
   add(items, &n, MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, http);
@@ -478,7 +477,7 @@ int st_http_start(struct st_http **ret, struct st_server *server,
   http->tables = tables;
   pthread_mutex_init(&http->mutex, NULL);
   pthread_cond_init(&http->changed, NULL);
-  http->clients = st_clients_new(server->options->plain);
+  http->clients = st_clients_new(server->options->plain, 2 * server->options->timeout);
   if (start(http, listening, err) < 0) {
     free_http(http);
     return -1;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* operation.c - what tells how the server is: health, metrics, what archive it is. */
-#include <arpa/inet.h>
-#include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "archive-sync/serve/request.h"
@@ -81,20 +81,60 @@ static void print_process(const struct st_server *s, struct st_buffer *out)
                    s->started);
 }
 
+static int count_hosts(struct st_fleet *f, bool silent, int64_t *ret, struct st_error *err)
+{
+  const struct st_fleet_query query = {.silent_only = silent, .offset = SIZE_MAX};
+  size_t total = 0;
+  if (st_fleet_hosts(f, &query, NULL, NULL, &total, err) < 0)
+    return -1;
+  *ret = (int64_t)total;
+  return 0;
+}
+
+static int print_fleet(struct st_fleet *f, struct st_buffer *out, struct st_error *err)
+{
+  int64_t hosts = 0, silent = 0;
+  if (count_hosts(f, false, &hosts, err) < 0 || count_hosts(f, true, &silent, err) < 0)
+    return -1;
+  st_metrics_value(out, "hosts", "gauge", "Hosts that have sent checkpoints.", hosts);
+  st_metrics_value(out, "silent_hosts", "gauge", "Hosts that have sent none for too long.", silent);
+  return 0;
+}
+
+/* Bytes on the disk of the files in a folder. */
+static int64_t size_of(int dir, const char *name)
+{
+  struct stat st;
+  int64_t bytes = 0;
+  int fd = st_open_beneath(dir, name, O_RDONLY | O_DIRECTORY, 0);
+  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  for (struct dirent *e; d && (e = readdir(d));)
+    if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+      bytes += (int64_t)st.st_blocks * 512;
+  return bytes;
+}
+
+static void print_sizes(const struct st_archive *a, struct st_buffer *out)
+{
+  st_metrics_value(out, "packs_bytes", "gauge", "Size of all objects.", size_of(a->dir, "packs"));
+  st_metrics_value(out, "package_files_bytes", "gauge", "Size of all package files.",
+                   size_of(a->dir, "packages"));
+}
+
 static int get_metrics(struct st_request *r, struct st_error *err)
 {
-  (void)err;
   if (!may_measure(r))
     return st_reply_refuse(r, 401, "metrics are for this machine, and for viewers' tokens");
   r->reply.type = "text/plain; version=0.0.4; charset=utf-8";
   st_metrics_print(r->server->metrics, &r->reply.body);
   print_process(r->server, &r->reply.body);
-  return 0;
+  print_sizes(r->server->archive, &r->reply.body);
+  return print_fleet(r->server->fleet, &r->reply.body, err);
 }
 
 const struct st_route st_operation_routes[] = {
     {"GET", "/health", ST_ROLE_NONE, 0, ST_BODY_NONE, 0, get_health},
-    {"GET", "/metrics", ST_ROLE_NONE, 0, ST_BODY_NONE, 0, get_metrics},
+    {"GET", "/metrics", ST_ROLE_NONE, ST_ROUTE_WORK, ST_BODY_NONE, 0, get_metrics},
     {"GET", "/v1/archive", ST_ROLE_NONE, 0, ST_BODY_NONE, 0, get_archive},
     {0},
 };

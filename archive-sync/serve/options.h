@@ -18,6 +18,7 @@ struct st_serve_options {
   unsigned waiting;     /* requests for those, at most */
   unsigned connections; /* at most, and from one address: */
   unsigned per_address;
+  unsigned timeout; /* seconds without a byte that end a connection; twice that for a whole head */
   unsigned grace; /* seconds that what runs may take when the server is to stop */
 };
 

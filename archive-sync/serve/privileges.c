@@ -64,30 +64,47 @@ static int become(const struct account *a, struct st_error *err)
   return 0;
 }
 
-/* Where it stays root: what it needs no more than any user does. */
-static int drop_capabilities(struct st_error *err)
+static int choose_capabilities(cap_t caps)
 {
   static const cap_value_t kept[] = {CAP_DAC_OVERRIDE, CAP_FOWNER};
-  cap_t caps = cap_init();
-  bool root = geteuid() == 0;
-  int r = caps ? 0 : -1;
-  if (r == 0 && root)
-    r = cap_set_flag(caps, CAP_PERMITTED, 2, kept, CAP_SET) < 0 ||
-                cap_set_flag(caps, CAP_EFFECTIVE, 2, kept, CAP_SET) < 0
-            ? -1
-            : 0;
-  if (r == 0)
-    r = cap_set_proc(caps);
-  int code = errno;
-  if (caps)
-    cap_free(caps);
-  return r < 0 ? st_fail(err, code, "cannot give capabilities up") : 0;
+  if (geteuid() != 0)
+    return 0;
+  return cap_set_flag(caps, CAP_PERMITTED, 2, kept, CAP_SET) < 0 ||
+                 cap_set_flag(caps, CAP_EFFECTIVE, 2, kept, CAP_SET) < 0
+             ? -1
+             : 0;
 }
+
+static void free_caps(cap_t *caps)
+{
+  if (*caps)
+    cap_free(*caps);
+}
+
+/* Where it stays root, what is about files is kept.  Where there are none, nothing is called that a
+ * filter of system calls may forbid. */
+static int drop_capabilities(struct st_error *err)
+{
+  ST_CLEANUP(free_caps) cap_t wanted = cap_init();
+  ST_CLEANUP(free_caps) cap_t there = cap_get_proc();
+  if (!wanted || !there || choose_capabilities(wanted) < 0)
+    return st_fail(err, errno, "cannot tell what capabilities there are");
+  if (cap_compare(wanted, there) != 0 && cap_set_proc(wanted) < 0)
+    return st_fail(err, errno, "cannot give capabilities up");
+  return 0;
+}
+
+/* Leaks are looked for by a thread that traces the others. */
+#ifdef __SANITIZE_ADDRESS__
+#define DUMPABLE 1
+#else
+#define DUMPABLE 0
+#endif
 
 static int seal(struct st_error *err)
 {
   const struct rlimit none = {0, 0};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) < 0 ||
       setrlimit(RLIMIT_CORE, &none) < 0)
     return st_fail(err, errno, "cannot close the process to others");
   return 0;

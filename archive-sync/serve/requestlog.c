@@ -10,6 +10,8 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
+#define PATH_SHOWN 512 /* bytes of a path; the rest is left out */
+
 struct st_requestlog {
   pthread_rwlock_t lock; /* of the descriptor: written to by many */
   int fd;                /* -1: none */
@@ -113,7 +115,8 @@ void st_requestlog_request(struct st_requestlog *log, const struct st_transport 
   add_text(&line, "peer", t->peer);
   add_who(&line, &r->who);
   add_text(&line, "method", r->method);
-  add_text(&line, "path", r->path);
+  ST_AUTO_FREE char *path = st_memdup(r->path, strnlen(r->path, PATH_SHOWN));
+  add_text(&line, "path", path);
   st_buffer_printf(&line, ",\"status\":%u,\"in\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"ms\":%.1f%s",
                    status, t->received, r->reply.length, (double)microseconds / 1000,
                    whole ? "" : ",\"cut\":true");

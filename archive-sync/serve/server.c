@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -115,13 +116,32 @@ static int open_archive(struct st_server *s, struct st_error *err)
   return st_fleet_open(&s->fleet, s->archive, err);
 }
 
+/* One descriptor a connection, one a body, and those of stores and catalogs. */
+static int need_descriptors(const struct st_serve_options *o, struct st_error *err)
+{
+  struct rlimit limit;
+  rlim_t wanted = 2 * (rlim_t)o->connections + 1024;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    return st_fail(err, errno, "cannot tell how many files may be open");
+  if (limit.rlim_cur >= wanted)
+    return 0;
+  limit.rlim_cur = wanted;
+  if (limit.rlim_max < wanted)
+    limit.rlim_max = wanted; /* root may */
+  if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+    return st_refuse(err,
+                     "%u connections need a limit of %llu open files (LimitNOFILE=, ulimit -n)",
+                     o->connections, (unsigned long long)wanted);
+  return 0;
+}
+
 /* With root's rights, where there are some: what needs them. */
 static int open_first(struct life *l, const struct st_serve_options *o, struct st_error *err)
 {
   struct st_server *s = &l->server;
   s->options = o;
   s->dir = o->dir;
-  if (st_archive_open(&s->archive, o->dir, false, err) < 0 ||
+  if (need_descriptors(o, err) < 0 || st_archive_open(&s->archive, o->dir, false, err) < 0 ||
       (!o->plain && st_tls_use(s->archive->dir, err) < 0))
     return -1;
   l->listening = st_listen(o->listen, o->plain, &l->name, err);
