@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
+#include "archive-sync/policy.h"
 #include "archive-sync/serve/access.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/text.h"
@@ -44,6 +46,8 @@ struct listed {
   struct st_strings epochs;
   bool asked; /* the server: `access` says what it knows */
   struct st_access_host access;
+  int64_t received, bytes; /* when the latest came; of catalog and chain */
+  bool silent;
 };
 
 static void print_host_json(const struct listed *h)
@@ -51,6 +55,7 @@ static void print_host_json(const struct listed *h)
   json_t *o = json_object(), *older = json_array();
   ST_AUTO_FREE char *time = st_format_time_utc(h->cp.time);
   ST_AUTO_FREE char *twins = st_format_time_utc(h->access.twins);
+  ST_AUTO_FREE char *received = st_format_time_utc(h->received);
   for (size_t i = 0; i < h->epochs.count; i++)
     json_array_append_new(older, json_integer(strtoll(h->epochs.items[i], NULL, 10)));
   json_object_set_new(o, "host", json_string(h->id));
@@ -66,15 +71,44 @@ static void print_host_json(const struct listed *h)
   json_object_set_new(o, "continued_by",
                       *h->access.continued ? json_string(h->access.continued) : json_null());
   json_object_set_new(o, "two_machines", h->access.twins ? json_string(twins) : json_null());
+  json_object_set_new(o, "received", h->received ? json_string(received) : json_null());
+  json_object_set_new(o, "silent", json_boolean(h->silent));
+  json_object_set_new(o, "bytes", json_integer(h->bytes));
   st_cli_json(o);
+}
+
+/* "3 hours ago" */
+static char *age_words(int64_t seconds)
+{
+  static const struct {
+    int64_t seconds;
+    const char *one, *many;
+  } units[] = {{86400, "day", "days"}, {3600, "hour", "hours"}, {60, "minute", "minutes"}};
+  for (size_t i = 0; i < ST_COUNT(units); i++)
+    if (seconds >= units[i].seconds) {
+      ST_AUTO_FREE char *n = cmd_count(seconds / units[i].seconds, units[i].one, units[i].many);
+      return st_format("%s ago", n);
+    }
+  return st_strdup("just now");
+}
+
+static void print_state(const struct listed *h)
+{
+  ST_AUTO_FREE char *age = age_words((int64_t)time(NULL) - h->received);
+  ST_AUTO_FREE char *size = st_format_size((uint64_t)h->bytes);
+  if (h->received)
+    printf(", received %s, catalog %s", age, size);
+  if (h->silent)
+    printf("; silent");
 }
 
 static void print_host(const struct listed *h)
 {
-  ST_AUTO_FREE char *time = st_format_time(h->cp.time);
+  ST_AUTO_FREE char *latest = st_format_time(h->cp.time);
   printf("%s  %-16s %5" PRId64 " checkpoints", h->id, h->name ? h->name : "-", h->cp.number);
   if (h->cp.number)
-    printf(", latest %s", time);
+    printf(", latest %s", latest);
+  print_state(h);
   if (h->cp.epoch > 1)
     printf(", epoch %" PRId64, h->cp.epoch);
   for (size_t i = 0; i < h->epochs.count; i++)
@@ -92,7 +126,7 @@ static void print_host(const struct listed *h)
 }
 
 static int show_host(struct st_cli *cli, struct st_archive *a, struct st_access *access,
-                     const char *id, struct st_error *err)
+                     const struct st_policy *policy, const char *id, struct st_error *err)
 {
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
   struct listed h = {.id = id};
@@ -102,7 +136,10 @@ static int show_host(struct st_cli *cli, struct st_archive *a, struct st_access 
     return -1;
   st_error_clear(err);
   h.name = name;
+  st_archive_stamp(a, id, &h.received, &h.bytes);
   h.asked = access && st_access_host(access, id, &h.access);
+  h.silent = a->marked && h.received && !*h.access.continued &&
+             (int64_t)time(NULL) - h.received > policy->silent_after * 3600;
   int64_t latest = c ? st_catalog_latest(c) : 0;
   r = (latest > 0 && st_catalog_checkpoint(c, latest, &h.cp, err) < 0) ||
               st_archive_epochs(a, id, &h.epochs, err) < 0
@@ -129,12 +166,13 @@ int st_administer_hosts(struct st_cli *cli, const char *dir, struct st_error *er
 {
   ST_AUTO_ARCHIVE *a = NULL;
   ST_CLEANUP(st_access_closep) struct st_access *access = NULL;
+  ST_AUTO_POLICY policy = {0};
   ST_AUTO_STRINGS ids = {0};
   if (open_to_look(dir, &a, err) < 0 || st_archive_hosts(a, &ids, err) < 0 ||
-      open_access(a, &access, err) < 0)
+      open_access(a, &access, err) < 0 || st_policy_read(a, &policy, err) < 0)
     return -1;
   for (size_t i = 0; i < ids.count; i++)
-    if (show_host(cli, a, access, ids.items[i], err) < 0)
+    if (show_host(cli, a, access, &policy, ids.items[i], err) < 0)
       return -1;
   return ST_EXIT_OK;
 }

@@ -311,13 +311,23 @@ static int sync_copy(const struct backup *b, struct st_error *err)
   return syncfs(b->to) < 0 ? st_fail(err, errno, "cannot sync the copy") : 0;
 }
 
-static int rename_all(struct backup *b, bool objects, struct st_error *err)
+enum part { OBJECTS, REST, ARCHIVE_MARK };
+
+static enum part part_of(const char *path)
 {
-  for (size_t i = 0; i < b->renames.count; i++) {
-    const char *path = b->renames.items[i];
+  if (is_pack(path) || strncmp(path, "packages/", 9) == 0)
+    return OBJECTS;
+  return strcmp(path, "archive") == 0 ? ARCHIVE_MARK : REST;
+}
+
+/* What was copied last comes first: a catalog before its chain, which may lag behind it, but not
+ * run ahead. */
+static int rename_part(struct backup *b, enum part part, struct st_error *err)
+{
+  for (size_t i = b->renames.count; i > 0; i--) {
+    const char *path = b->renames.items[i - 1];
     ST_AUTO_FREE char *beside = new_path(path);
-    bool is_object = is_pack(path) || strncmp(path, "packages/", 9) == 0;
-    if (is_object == objects && renameat(b->to, beside, b->to, path) < 0)
+    if (part_of(path) == part && renameat(b->to, beside, b->to, path) < 0)
       return st_fail(err, errno, "cannot rename the copy (%s)", st_quote(path));
   }
   return sync_copy(b, err);
@@ -417,7 +427,7 @@ static int open_place(struct backup *b, const char *to, struct st_error *err)
   return check_place(b, to, err);
 }
 
-/* In this order (above).  The mark of an archive comes with what comes into force last. */
+/* In this order (above). */
 static int copy_all(struct backup *b, struct st_error *err)
 {
   static const char *const names[] = {"policy", "tls.key", "tls.crt", "archive"};
@@ -446,8 +456,10 @@ int st_backup(struct st_archive *a, const char *to, struct st_backup_result *ret
   ST_AUTO_CLOSE int there = st_lock(b.to, "lock", err);
   if (there < 0)
     return st_wrap(err, "backup %s", st_quote(to));
-  return copy_all(&b, err) < 0 || rename_all(&b, true, err) < 0 || rename_all(&b, false, err) < 0 ||
-                 drop_old(&b, err) < 0
-             ? -1
-             : 0;
+  if (copy_all(&b, err) < 0)
+    return -1;
+  for (enum part part = OBJECTS; part <= ARCHIVE_MARK; part++)
+    if (rename_part(&b, part, err) < 0)
+      return -1;
+  return drop_old(&b, err);
 }

@@ -123,6 +123,15 @@ for bad in 24:00 1:00 12:60 12.30 12:3x; do
   expect_status 2 systracker_archive policy "$archive" --prune-at $bad
 done
 expect_status 2 systracker_archive policy "$archive" --silent-after 0
+expect_status 0 systracker_archive hosts "$archive"
+contains "$out" ' alpha .* 11 checkpoints, latest .*, received just now, catalog [0-9.]+ KiB$'
+touch -d '2 days ago' "$archive/hosts/$(basename "$scratch"/store-b/hosts/*)/chain"
+expect_status 0 systracker_archive hosts "$archive"
+contains "$out" ' alpha .* KiB$' ' beta .*, received 2 days ago, .*; silent$'
+expect_status 0 systracker_archive --quiet policy "$archive" --silent-after 72
+expect_status 0 systracker_archive --json hosts "$archive"
+jq -se 'map(.silent) == [false, false] and all(.[]; .bytes > 1000 and .received)' "$out" >/dev/null ||
+  { cat "$out"; fail "hosts --json"; }
 expect_status 2 systracker_archive policy "$archive" --keep-all --keep-last 1
 
 # ---- What was sent lately stays ----------------------------------------------------------------------
@@ -143,7 +152,7 @@ contains "$out" '^removed 0 objects'
 touch -d '8 days ago' "$sent"
 expect_status 0 systracker_archive --json gc "$archive" # one of the two is the other host's, too
 [ "$(jq .removed "$out")" -eq 1 ] || { cat "$out"; fail "what was sent long ago is still there"; }
-[ ! -e "$sent" ] || fail "the list of what was sent outlived it"
+[ ! -s "$sent" ] || fail "the list of what was sent outlived it"
 expect_status 0 systracker_archive verify "$archive"
 
 # A policy of a later version is not guessed at.
