@@ -124,7 +124,7 @@ int st_hostviews_open(struct st_hostviews *p, const char *host, struct st_hostvi
   bool stamped = st_view_is_host(host) && read_stamp(p->archive, host, &stamp);
   drop_old(p, IDLE_MAX);
   struct st_hostview *v = stamped ? take(p, host) : NULL;
-  if (v && is_same(&v->stamp, &stamp)) {
+  if (v && is_same(&v->stamp, &stamp) && st_catalog_hold(v->t->catalog, NULL) == 0) {
     *ret = v;
     return 0;
   }
@@ -140,6 +140,7 @@ int st_hostviews_open(struct st_hostviews *p, const char *host, struct st_hostvi
 
 void st_hostviews_return(struct st_hostviews *p, struct st_hostview *v)
 {
+  st_catalog_let_go(v->t->catalog);
   st_tracker_forget_packages(v->t);
   st_catalog_unload(v->t->catalog);
   drop_old(p, IDLE_MAX - 1);

@@ -59,6 +59,8 @@ int st_hostview_open(struct st_hostview **ret, struct st_archive *a, const char 
   v->host = st_strdup(host);
   if (st_tracker_open(&v->t, &options, ST_TRACKER_LOOK, err) < 0)
     return st_wrap(err, "host %s", host);
+  if (st_catalog_hold(v->t->catalog, err) < 0)
+    return -1;
   v->latest = st_catalog_latest(v->t->catalog);
   v->name = find_name(v);
   *ret = st_steal(&v);

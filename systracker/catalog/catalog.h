@@ -84,6 +84,12 @@ void st_catalog_set_durable(struct st_catalog *c, const struct st_catalog_durabl
  */
 void st_catalog_unload(struct st_catalog *c);
 
+/* For a reader with many questions: until it is let go, all of them are answered from one state of
+ * the file, and the file is locked once and not for each.  Without a WAL a writer waits meanwhile:
+ * for moments only.  Once it is held, holding it again does nothing. */
+int st_catalog_hold(struct st_catalog *c, struct st_error *err);
+void st_catalog_let_go(struct st_catalog *c);
+
 /* ---- Tables -------------------------------------------------------------------------- */
 
 /* A declared table, ours or stored; lives as long as the catalog.  `declaration.name` is the

@@ -200,6 +200,7 @@ struct st_catalog {
   struct st_gap *gaps; /* by number */
   size_t ngaps;
   bool wal;        /* a reader's view keeps no writer waiting */
+  bool held;       /* st_catalog_hold: a read transaction is open */
   int64_t version; /* of the file, when what is cached was read; 0: never asked */
 
   /* As far as the chain file was completed by us: its length, and the last checkpoint in it. */

@@ -53,3 +53,24 @@ void st_view_end(struct st_view *view)
   if (view->c)
     sqlite3_exec(view->c->db, "COMMIT", NULL, NULL, NULL);
 }
+
+int st_catalog_hold(struct st_catalog *c, struct st_error *err)
+{
+  if (c->held || c->writer || !sqlite3_get_autocommit(c->db))
+    return 0;
+  if (st_sql_exec(c, "BEGIN", err) < 0)
+    return -1;
+  c->held = true;
+  if (forget_old(c, err) < 0) {
+    st_catalog_let_go(c);
+    return -1;
+  }
+  return 0;
+}
+
+void st_catalog_let_go(struct st_catalog *c)
+{
+  if (c->held)
+    sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL);
+  c->held = false;
+}
