@@ -12,7 +12,7 @@ server_at()
   [ -e "$archive" ] || systracker_archive init "$archive" --name localhost >"$scratch/$1.init"
   port=$((20000 + ($$ * 7 + $(printf '%d' "'${1#"${1%?}"}")) % 20000))
   url=https://127.0.0.1:$port
-  digest=$(sed -n "s/.*#\([A-Za-z0-9_-]*\)'.*/\1/p" "$scratch/$1.init")
+  digest=$(sed -n "s/.*#\([A-Za-z0-9_-]*\)[.'].*/\1/p" "$scratch/$1.init")
   [ -n "$digest" ] || fail "init printed no join string"
 }
 
@@ -27,7 +27,7 @@ start()
   "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" "$@" 2>>"$scratch/$name.err" &
   echo $! >"$scratch/$name.pid"
   at_end "stop $name"
-  answers "$url"
+  case " $* " in *' --plain '*) answers "http://127.0.0.1:$port" ;; *) answers "$url" ;; esac
 }
 
 # answers URL: waits until a server does, whatever it says.
