@@ -43,6 +43,26 @@ while read -r verb; do
   diff "$scratch/help" "$scratch/said" || fail "options of $verb: --help (<), the page (>)"
 done <"$scratch/verbs"
 
+# The archive's program: the options of all its verbs are those of its page, and each verb is there.
+archive=${ST_SYSTRACKER%/*}/systracker-archive
+mandoc -T ascii "$ST_MANDIR/man8/systracker-archive.8" | plain >"$scratch/archive-page"
+expect_status 0 "$archive" --help
+sed -n '/^Verbs:/,/^$/s/^  \([a-z-][a-z-]*\) .*/\1/p' "$out" >"$scratch/archive-verbs"
+[ "$(wc -l <"$scratch/archive-verbs")" -ge 10 ] || fail "--help lists too few verbs"
+printf '%s\n' --help --json --quiet --version >"$scratch/archive-options"
+while read -r verb; do
+  contains "$scratch/archive-page" "^ +(.*, )?$verb([ ,].*)?\$"
+  case $verb in log | show | diff | cat) continue ;; esac
+  expect_status 0 "$archive" "$verb" --help
+  sed -n '/^Options:/,/^$/p' "$out" | sed -E 's/(--[a-z-]+( [A-Z]+)?) .*/\1/' | options \
+    >>"$scratch/archive-options"
+done <"$scratch/archive-verbs"
+awk '/^[A-Z]/ { on = $0 == "DESCRIPTION" } on' "$scratch/archive-page" |
+  sed -nE 's/^ {4,20}((-.*)?--[a-z-]+.*)$/\1/p' |
+  sed -E 's/(--[a-z-]+( [A-Za-z:]+)?)  .*/\1/' | options >"$scratch/archive-said"
+sort -u "$scratch/archive-options" | diff - "$scratch/archive-said" ||
+  fail "options of systracker-archive: --help (<), the page (>)"
+
 # Each key of the shipped configuration has its place in the page,
 # or, where it is a plug-in's own option, in the plug-in's.
 for conf_page in "$ST_MANDIR/man5/systracker.conf.5" "$ST_MANDIR"/man8/systracker-*_track.8; do
