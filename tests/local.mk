@@ -51,6 +51,7 @@ SHELL_TESTS = \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
 	tests/test-serve.sh \
+	tests/test-serve-sync.sh \
 	tests/test-store-fixture.sh \
 	tests/test-sweep.sh \
 	tests/test-sync.sh \
@@ -108,6 +109,10 @@ tests_dump_archive_SOURCES = tests/dump-archive.c archive-sync/archive.c
 tests_dump_archive_LDADD = libsystracker.la
 
 # All that a tree holds, told without any code of ours.
+check_PROGRAMS += tests/host-client
+tests_host_client_SOURCES = tests/host-client.c archive-sync/signature.c archive-sync/wire.c
+tests_host_client_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
+tests_host_client_LDADD = libsystracker.la $(GNUTLS_LIBS)
 check_PROGRAMS += tests/list-tree
 tests_list_tree_SOURCES = tests/list-tree.c
 tests_list_tree_CPPFLAGS = $(GCRYPT_CFLAGS)
