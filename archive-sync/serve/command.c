@@ -55,15 +55,10 @@ bool st_command_is_address(const char *address)
   return address && *address && *address != '-' && is_of(address, strlen(address), ".-:[]");
 }
 
-static char *address_url(const char *address)
-{
-  return st_format("https://%s/", st_command_is_address(address) ? address : "ARCHIVE");
-}
-
 char *st_command_join(const char *address, const char *pin, const char *token)
 {
-  ST_AUTO_FREE char *url = address_url(address);
-  return st_format("%s#%s.%s", url, pin ? pin : "", token);
+  return st_format("https://%s/%s%s%s%s", st_command_is_address(address) ? address : "ARCHIVE",
+                   pin || token ? "#" : "", pin ? pin : "", token ? "." : "", token ? token : "");
 }
 
 char *st_command_sync(const char *url)
@@ -86,12 +81,11 @@ char *st_command_restore_from(const char *url, const char *host)
 }
 
 /* "ID" of "ID/epoch-N", too, is said as it is: restore takes it. */
-char *st_command_restore(const char *address, const char *host, int64_t number, const char *path)
+char *st_command_restore(const char *url, const char *host, int64_t number, const char *path)
 {
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
-  ST_AUTO_FREE char *from = address_url(address);
   st_buffer_append_string(&out, "systracker restore --from ");
-  st_command_word(&out, from, strlen(from));
+  st_command_word(&out, url, strlen(url));
   st_buffer_append_string(&out, " --host ");
   st_command_word(&out, host, strlen(host));
   st_buffer_printf(&out, " --checkpoint %" PRId64, number);

@@ -8,8 +8,6 @@
 #include <time.h>
 
 #include "archive-sync/serve/command.h"
-#include "archive-sync/serve/options.h"
-#include "archive-sync/serve/tls.h"
 
 /* ---- Fields -------------------------------------------------------------------------------------
  */
@@ -104,19 +102,10 @@ static void write_made(struct st_html *h, const char *words, const char *command
   st_html_element(h, "p", "It is shown this once: it is not kept here.");
 }
 
-/* Behind a proxy that does TLS its key is what hosts see, which is not known here. */
-static char *join_string(struct st_request *r, const char *token)
-{
-  ST_AUTO_FREE char *pin = NULL;
-  if (!r->server->options->plain && st_tls_digest(r->server->archive->dir, &pin, NULL) < 0)
-    pin = NULL;
-  return st_command_join(st_request_header(r, "Host"), pin, token);
-}
-
 static int show_token(struct st_request *r, const struct st_access_token *t, const char *token)
 {
   struct st_html h = st_frame_begin(r, "The new token");
-  ST_AUTO_FREE char *url = join_string(r, token);
+  ST_AUTO_FREE char *url = st_page_url(r, token);
   if (t->kind == ST_TOKEN_API) {
     ST_AUTO_FREE char *header = st_format("Authorization: Bearer %s", token);
     write_made(&h, "Programs send it with each request:", header);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "archive-sync/serve/command.h"
+#include "archive-sync/serve/options.h"
+#include "archive-sync/serve/tls.h"
 #include "systracker/base/escape.h"
 
 /* ---- What is asked for --------------------------------------------------------------------------
@@ -299,6 +301,15 @@ void st_page_fact(struct st_html *h, const char *term, const char *words)
   st_html_element(h, "dd", words);
 }
 
+/* Behind a proxy that does TLS its key is what hosts see, which is not known here. */
+char *st_page_url(struct st_request *r, const char *token)
+{
+  ST_AUTO_FREE char *pin = NULL;
+  if (!r->server->options->plain && st_tls_digest(r->server->archive->dir, &pin, NULL) < 0)
+    pin = NULL;
+  return st_command_join(st_request_header(r, "Host"), pin, token);
+}
+
 /* ---- The command that restores it ---------------------------------------------------------------
  */
 
@@ -314,7 +325,8 @@ static void write_command(struct st_html *h, const char *command)
 void st_page_restore(struct st_html *h, struct st_request *r, const char *host, int64_t number,
                      const char *path)
 {
-  ST_AUTO_FREE char *command = st_command_restore(st_request_header(r, "Host"), host, number, path);
+  ST_AUTO_FREE char *url = st_page_url(r, NULL);
+  ST_AUTO_FREE char *command = st_command_restore(url, host, number, path);
   st_html_open(h, "details");
   st_html_attr(h, "class", "restore");
   st_html_flag(h, "open");

@@ -69,6 +69,8 @@ void st_page_cell(struct st_html *h, const char *label);
 void st_page_heads(struct st_html *h, const char *const *heads, size_t n);
 /* <dt>, <dd> with words; NULL: neither. */
 void st_page_fact(struct st_html *h, const char *term, const char *words);
+/* "https://ADDRESS/#DIGEST" of this server, with a token where one is given; malloc'ed. */
+char *st_page_url(struct st_request *r, const char *token);
 /* The command that puts the path back as it was at the checkpoint (NULL: all), for the host itself
  * and for another machine. */
 void st_page_restore(struct st_html *h, struct st_request *r, const char *host, int64_t number,

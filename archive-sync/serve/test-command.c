@@ -88,15 +88,14 @@ static void expect(char *command, const char *text)
 static void test_commands(void **state)
 {
   (void)state;
-  expect(st_command_restore("a.example:7440", "ab12", 3, "/etc/a b"),
+  expect(st_command_restore("https://a.example:7440/", "ab12", 3, "/etc/a b"),
          "systracker restore --from https://a.example:7440/ --host ab12 --checkpoint 3 -- "
          "'/etc/a b'");
-  expect(st_command_restore("evil/;rm -rf", "ab/epoch-2", 3, NULL),
-         "systracker restore --from https://ARCHIVE/ --host ab/epoch-2 --checkpoint 3");
-  expect(st_command_restore(NULL, "ab", 1, NULL),
-         "systracker restore --from https://ARCHIVE/ --host ab --checkpoint 1");
-  expect(st_command_restore("[::1]:7440", "ab", 1, NULL),
-         "systracker restore --from 'https://[::1]:7440/' --host ab --checkpoint 1");
+  expect(st_command_restore("https://a/#pin", "ab/epoch-2", 3, NULL),
+         "systracker restore --from 'https://a/#pin' --host ab/epoch-2 --checkpoint 3");
+  expect(st_command_join("evil/;rm -rf", NULL, NULL), "https://ARCHIVE/");
+  expect(st_command_join(NULL, "pin", NULL), "https://ARCHIVE/#pin");
+  expect(st_command_join("[::1]:7440", NULL, NULL), "https://[::1]:7440/");
   ST_AUTO_FREE char *url = st_command_join("a:1", "pin", "jtoken");
   assert_string_equal(url, "https://a:1/#pin.jtoken");
   expect(st_command_sync(url), "systracker sync 'https://a:1/#pin.jtoken'");
