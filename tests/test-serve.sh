@@ -260,10 +260,24 @@ cp "$scratch/crt" "$archive/tls.crt"
 ask 200 /health
 
 # ---- It ends ------------------------------------------------------------------------------------
+# What runs is finished, by its own measure of time; new requests are not taken.
+head -c 60000 /dev/zero >"$scratch/some"
+curl --silent --max-time 60 --cacert "$archive/tls.crt" --connect-to "localhost::127.0.0.1:" \
+  --limit-rate 20k -H 'Transfer-Encoding: chunked' -H 'Expect:' --data-binary @"$scratch/some" \
+  -o /dev/null -w '%{http_code}' "https://localhost:$port/v1/sync" >"$scratch/late" &
+late=$!
+i=0
+until ask 200 /metrics && grep -q '^systracker_requests_running 2$' "$scratch/body"; do
+  i=$((i + 1))
+  [ $i -lt 100 ] || fail "the slow request does not run"
+done
 stop TERM
 [ "$stopped" = 0 ] || fail "stopped with $stopped"
+wait "$late" || fail "a request was cut"
+[ "$(cat "$scratch/late")" = 401 ] || fail "a request under way got $(cat "$scratch/late")"
 contains "$scratch/serve.log" '"message":"stopping"'
-lacks "$scratch/serve.log" 'AddressSanitizer|runtime error|LeakSanitizer'
+lacks "$scratch/serve.log" 'AddressSanitizer|runtime error|LeakSanitizer' '"cut":true.*"status":401'
+! curl --silent --max-time 10 -k "https://127.0.0.1:$port/health" >/dev/null || fail "it goes on"
 
 # ---- Connections of one address -----------------------------------------------------------------
 serve --per-address 2 --timeout 600

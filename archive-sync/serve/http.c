@@ -90,6 +90,8 @@ static enum MHD_Result refuse_early(struct st_transport *t)
 {
   if (t->declared != UINT64_MAX && t->declared > DISCARD_MAX)
     return send_reply(t);
+  if (t->declared > 0)
+    st_client_owes_body(t->client, 0);
   discard(t);
   return MHD_YES;
 }
