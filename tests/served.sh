@@ -70,7 +70,7 @@ start_server()
   printf 'first password\n' | systracker_archive user "$archive" add watcher --role none >/dev/null
   systracker_archive group "$archive" add first-ones >/dev/null
   systracker_archive group "$archive" add-host first-ones "$one" >/dev/null
-  systracker_archive group "$archive" add-user first-ones watcher viewer >/dev/null
+  systracker_archive group "$archive" role first-ones watcher viewer >/dev/null
   port=$((20000 + $$ % 20000))
   systracker_archive serve "$archive" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
     2>"$scratch/serve.err" &
