@@ -25,8 +25,9 @@
 #define REPLY_MAX ((uint64_t)1 << 20)
 #define WORDS_MAX 400 /* bytes of what the server says of an error */
 #define SESSION_MAX 256
-#define TOKEN_DIGEST 16 /* digits that are kept of it */
-#define MARGIN 60       /* seconds before its end that a session is not used any more */
+#define SESSIONS_MAX 100 /* that may end while one request is tried: a server restarts */
+#define TOKEN_DIGEST 16  /* digits that are kept of it */
+#define MARGIN 60        /* seconds before its end that a session is not used any more */
 
 struct opening {
   const char *method, *path;
@@ -641,7 +642,7 @@ int st_remote_call(struct st_remote *r, struct st_remote_call *call, struct st_e
     if (perform(r, call, false, &a, err) < 0)
       return -1;
     bool refused = call->status == 401 || call->status == 403;
-    if (call->status == 401 && !a.signed_ && tries < 2)
+    if (call->status == 401 && !a.signed_ && tries < SESSIONS_MAX)
       drop_session(r);
     else if (refused && a.signed_ && !sends_token(r) && r->o.join->token && tries < 2)
       r->refused = true;
