@@ -130,6 +130,9 @@ fi
 # ---- Answers ------------------------------------------------------------------------------------
 serve --timeout 2 --grace 20
 [ "$(stat -c %a "$archive/incoming")" = 700 ] || fail "the mode of incoming"
+# One server for an archive.
+# shellcheck disable=SC2086
+refused 'serve' "$archive" $user_option --listen 127.0.0.1:0
 ask 200 /health
 [ "$(jq -r .status "$scratch/body")" = ok ] || fail "not healthy"
 contains "$scratch/head" '^X-Content-Type-Options: nosniff' "^Content-Security-Policy: default-src 'none'"

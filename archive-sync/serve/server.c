@@ -21,6 +21,7 @@
 #include "archive-sync/serve/view.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/lock.h"
 
 /* Each module's routes. */
 static const struct st_route *const tables[] = {
@@ -38,6 +39,7 @@ struct life {
   struct st_http *http;
   struct st_night *night;
   int listening;
+  int lock;   /* one server for an archive: what it knows of sessions and hosts is in memory */
   char *name; /* what it listens on */
 };
 
@@ -57,6 +59,7 @@ static void end_life(struct life *l)
   if (s->access)
     st_access_close(s->access);
   st_cleanup_close(&s->incoming);
+  st_cleanup_close(&l->lock);
   if (s->archive)
     st_archive_close(s->archive);
   if (s->metrics)
@@ -102,8 +105,12 @@ static void note_event(void *log, const char *level, const char *message)
 }
 
 /* As the user that serves. */
-static int open_archive(struct st_server *s, struct st_error *err)
+static int open_archive(struct life *l, struct st_error *err)
 {
+  struct st_server *s = &l->server;
+  l->lock = st_lock(s->archive->dir, "serve.lock", err);
+  if (l->lock < 0)
+    return st_wrap(err, "cannot serve the archive");
   if (open_incoming(s, err) < 0 || try_writing(s, err) < 0 ||
       st_archive_need_id(s->archive, err) < 0)
     return -1;
@@ -202,10 +209,10 @@ static int run(struct life *l, struct st_error *err)
 
 int st_serve(const struct st_serve_options *options, struct st_error *err)
 {
-  ST_CLEANUP(end_life) struct life l = {.listening = -1, .server.incoming = -1};
+  ST_CLEANUP(end_life) struct life l = {.listening = -1, .lock = -1, .server.incoming = -1};
   if (open_first(&l, options, err) < 0 ||
       st_privileges_drop(l.server.archive->dir, options->user, err) < 0 ||
-      st_requestlog_open(&l.server.log, options->log, err) < 0 || open_archive(&l.server, err) < 0)
+      st_requestlog_open(&l.server.log, options->log, err) < 0 || open_archive(&l, err) < 0)
     return -1;
   return run(&l, err);
 }
