@@ -28,7 +28,7 @@ night()
 id_of() { basename "$1"/hosts/*; }
 
 # Three hosts: web had three nights, among them an upgrade, new configuration, a secret that changed and a package's
-# file that was edited; db one more than the baseline; cache one.
+# file that was edited; sql one more than the baseline; cache one.
 make_hosts()
 {
   systracker_archive init "$archive" >/dev/null
@@ -51,7 +51,7 @@ make_hosts()
   echo 'colour=green' >"$root/etc/app/other.conf"
   night
   one=$(id_of "$store")
-  host db
+  host sql
   printf 'first\nzwei\nthird\n' >"$root/etc/app/app.conf"
   packages 'hello 1.0-1' 'postgresql 15+248'
   night
@@ -72,7 +72,7 @@ start_server()
   systracker_archive group "$archive" add-host first-ones "$one" >/dev/null
   systracker_archive group "$archive" role first-ones watcher viewer >/dev/null
   port=$((20000 + $$ % 20000))
-  systracker_archive serve "$archive" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
+  systracker_archive serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
     2>"$scratch/serve.err" &
   server=$!
   at_end "stop_server"

@@ -14,7 +14,7 @@ make_hosts
 start_server
 
 expect=$(jq -n --arg one "$one" --arg two "$two" --arg three "$three" '[
-  {path: "/", text: ["web", "db", "cache"]},
+  {path: "/", text: ["web", "sql", "cache"]},
   {path: "/hosts/\($one)", text: ["web", "the upgrade", "before the upgrade"]},
   {path: "/hosts/\($one)/checkpoints/2", text: ["/etc/app/app.conf", "upgraded 1.0-1 → 2.0-1", "/etc/issue", "nginx"],
    lacks: ["canary"]},
@@ -27,8 +27,8 @@ expect=$(jq -n --arg one "$one" --arg two "$two" --arg three "$three" '[
   {path: "/hosts/\($one)/files/2?path=/etc/shadow", lacks: ["canary", "8d1f"]},
   {path: "/hosts/\($one)/history?path=/etc/app/app.conf", text: ["/etc/app/app.conf", "the upgrade"]},
   {path: "/hosts/\($one)/packages", text: ["tool", "nginx", "1.22.1-9"]},
-  {path: "/search?q=hello&in=package", text: ["web", "db", "cache"]},
-  {path: "/search?q=/etc/app/db.conf&in=path", text: ["db"]},
+  {path: "/search?q=hello&in=package", text: ["web", "sql", "cache"]},
+  {path: "/search?q=/etc/app/db.conf&in=path", text: ["sql"]},
   {path: "/admin", text: ["watcher"]}
 ]')
 shots=null
