@@ -72,7 +72,7 @@ start_server()
   systracker_archive group "$archive" add-host first-ones "$one" >/dev/null
   systracker_archive group "$archive" role first-ones watcher viewer >/dev/null
   port=$((20000 + $$ % 20000))
-  systracker_archive serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
+  "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
     2>"$scratch/serve.err" &
   server=$!
   at_end "stop_server"

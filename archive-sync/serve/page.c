@@ -356,6 +356,7 @@ void st_page_restore(struct st_html *h, struct st_request *r, const char *host, 
 const struct st_route st_page_routes[] = {
     {"GET", "/", ST_ROLE_VIEWER, PAGE, ST_BODY_NONE, 0, st_page_hosts},
     {"GET", "/style.css", ST_ROLE_NONE, 0, ST_BODY_NONE, 0, st_page_style},
+    {"GET", "/favicon.ico", ST_ROLE_NONE, 0, ST_BODY_NONE, 0, st_page_icon},
     {"GET", "/search", ST_ROLE_VIEWER, PAGE, ST_BODY_NONE, 0, st_page_search},
     {"GET", "/diff", ST_ROLE_VIEWER, PAGE, ST_BODY_NONE, 0, st_page_compare_two},
     {"GET", "/hosts/*", ST_ROLE_VIEWER, HOST_PAGE, ST_BODY_NONE, 0, st_page_timeline},

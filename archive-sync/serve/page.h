@@ -116,5 +116,6 @@ int st_page_users(struct st_request *r, struct st_error *err);
 int st_page_groups(struct st_request *r, struct st_error *err);
 int st_page_administer(struct st_request *r, struct st_error *err);
 int st_page_style(struct st_request *r, struct st_error *err);
+int st_page_icon(struct st_request *r, struct st_error *err);
 
 #endif

@@ -31,3 +31,11 @@ int st_page_style(struct st_request *r, struct st_error *err)
     st_buffer_append(&r->reply.body, style, sizeof style - 1);
   return 0;
 }
+
+/* Browsers ask for it by themselves; a page has none. */
+int st_page_icon(struct st_request *r, struct st_error *err)
+{
+  (void)err;
+  r->reply.status = 204;
+  return st_reply_header(r, "Cache-Control", "public, max-age=86400");
+}

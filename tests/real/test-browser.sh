@@ -29,7 +29,8 @@ expect=$(jq -n --arg one "$one" --arg two "$two" --arg three "$three" '[
   {path: "/hosts/\($one)/packages", text: ["tool", "nginx", "1.22.1-9"]},
   {path: "/search?q=hello&in=package", text: ["web", "sql", "cache"]},
   {path: "/search?q=/etc/app/db.conf&in=path", text: ["sql"]},
-  {path: "/admin", text: ["watcher"]}
+  {path: "/admin/users", text: ["watcher"]},
+  {path: "/admin/groups", text: ["first-ones"]}
 ]')
 shots=null
 if [ -n "${SCREENSHOTS:-}" ]; then
