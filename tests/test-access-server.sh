@@ -14,7 +14,7 @@ url=https://127.0.0.1:$port
 
 start_server()
 {
-  systracker_archive serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" \
+  "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" \
     --log "$scratch/serve.log" 2>>"$scratch/serve.err" &
   server=$!
   at_end "kill $server 2>/dev/null; wait $server"

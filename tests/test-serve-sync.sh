@@ -23,7 +23,7 @@ port=$((20000 + $$ % 20000))
 url=https://127.0.0.1:$port
 serve()
 {
-  systracker_archive serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
+  "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
     2>"$scratch/serve.err" &
   server=$!
   for _ in $(seq 300); do
