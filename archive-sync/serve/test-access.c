@@ -690,6 +690,83 @@ static void test_api_tokens(void **state)
   assert_int_equal(f->why.status, 401);
 }
 
+/* ---- Many at once -------------------------------------------------------------------------------
+ */
+
+struct crowd {
+  struct fixture *f;
+  const char *session;
+  const char *cookie;
+};
+
+/* A thread of the server: hosts that join, one that asks, a person that looks. */
+static void *ask_often(void *arg)
+{
+  const struct crowd *c = arg;
+  struct st_access *a = c->f->a;
+  const struct st_access_call call = {"192.0.2.9", BOOT_A, c->f->now};
+  struct st_access_refusal why;
+  struct st_identity who;
+  struct st_error err = ST_ERROR_INIT;
+  intptr_t failed = 0;
+  for (int i = 0; i < 20; i++) {
+    struct st_keys keys;
+    ST_CLEANUP(st_signature_headers_clear) struct st_signature_headers h = {0};
+    const struct st_signed_request r = {
+        .method = "GET", .path = "/", .query = "", .body = "", .archive = ARCHIVE};
+    char token[65];
+    int64_t expires;
+    failed += st_keys_make(&keys, &err) || st_signature_make(&r, &keys, c->f->now, &h, &err) ||
+              st_access_by_signature(a, &r, h.content_digest, h.input, h.signature, &call, &who,
+                                     &why, &err) ||
+              st_access_begin_session(a, &who, token, &expires, &err);
+    failed += st_access_by_bearer(a, c->session, &call, &who, &why, &err) != 0;
+    failed += st_access_by_cookie(a, c->cookie, &call, &who, &why, &err) != 0;
+    failed += !st_access_may_see(a, &who, keys.host_id);
+  }
+  st_error_clear(&err);
+  return (void *)failed;
+}
+
+static int count_host(void *arg, const struct st_access_host *host, struct st_error *err)
+{
+  (void)err;
+  assert_int_equal(host->state, ST_HOST_APPROVED);
+  ++*(size_t *)arg;
+  return 0;
+}
+
+static void test_threads(void **state)
+{
+  struct fixture *f = *state;
+  struct st_keys keys;
+  char session[ST_ACCESS_TOKEN_SIZE], login_cookie[ST_ACCESS_TOKEN_SIZE];
+  pthread_t threads[4];
+  make_keys(f, &keys);
+  ok(st_access_set_enrolment(f->a, ST_ENROL_OPEN, &f->err));
+  assert_let_in(f, &keys, NULL);
+  begin_session(f, session);
+  ok(st_access_add_user(f->a, "ann", ST_ROLE_VIEWER, "a long password", &f->err));
+  assert_int_equal(login(f, "ann", "a long password", "192.0.2.1", login_cookie), 0);
+  struct crowd c = {f, session, login_cookie};
+  for (size_t i = 0; i < ST_COUNT(threads); i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, ask_often, &c), 0);
+  ST_CLEANUP(st_access_closep) struct st_access *admin = beside(f);
+  for (int i = 0; i < 10; i++) {
+    ST_AUTO_FREE char *group = st_format("group-%d", i);
+    ok(st_access_add_group(admin, group, &f->err));
+    ok(st_access_deny(admin, H1, "root", &f->err));
+  }
+  for (size_t i = 0; i < ST_COUNT(threads); i++) {
+    void *failed;
+    pthread_join(threads[i], &failed);
+    assert_null(failed);
+  }
+  size_t n = 0;
+  ok(st_access_hosts(f->a, ST_HOST_APPROVED, count_host, &n, &f->err));
+  assert_int_equal(n, 1 + 4 * 20);
+}
+
 /* ---- The file -----------------------------------------------------------------------------------
  */
 
@@ -742,7 +819,7 @@ int main(void)
       access_test(test_logins),   access_test(test_digests_alone),
       access_test(test_guesses),  access_test(test_guessing),
       access_test(test_groups),   access_test(test_api_tokens),
-      access_test(test_file),
+      access_test(test_threads),  access_test(test_file),
   };
   return cmocka_run_group_tests(tests, quiet, NULL);
 }
