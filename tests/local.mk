@@ -98,6 +98,7 @@ REAL_TESTS = \
 	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-sync-kill.sh \
+	tests/real/test-three-hosts.sh \
 	tests/real/test-transaction-message.sh \
 	tests/real/test-two-roots.sh
 
