@@ -18,12 +18,12 @@
 
 #define THREADS 8
 
-enum { OPT_CONFIGURED = 256, OPT_DRY_RUN, OPT_NO_GC };
+enum { OPT_CONFIGURED = 256, OPT_DRY_RUN, OPT_LAZILY, OPT_NO_GC };
 
 struct prune {
   struct st_cli *cli;
   struct st_retention keep;
-  bool configured, dry_run, no_gc;
+  bool configured, dry_run, lazily, no_gc;
   struct st_archive *a;
   struct st_fleet *fleet; /* NULL: there is none */
   struct st_strings hosts;
@@ -45,6 +45,8 @@ static void prune_free(struct prune *p)
 static const struct st_cli_option options[] = {
     CMD_KEEP_OPTIONS,
     {"configured", OPT_CONFIGURED, NULL, "do nothing where the policy says nothing of it"},
+    {"lazily", OPT_LAZILY, NULL,
+     "leave hosts of which less than one in sixteen of what they keep is to go"},
     {"no-gc", OPT_NO_GC, NULL, "leave it to gc to remove what nothing names any more"},
     {"dry-run", OPT_DRY_RUN, NULL, "change nothing; say what would go"},
     {NULL, 0, NULL, NULL},
@@ -57,6 +59,8 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
     p->configured = true;
   else if (letter == OPT_DRY_RUN)
     p->dry_run = true;
+  else if (letter == OPT_LAZILY)
+    p->lazily = true;
   else if (letter == OPT_NO_GC)
     p->no_gc = true;
   else
@@ -143,6 +147,7 @@ static void note_host(struct prune *p, const char *host, const struct st_expiry 
 static void *prune_some(void *arg)
 {
   struct prune *p = arg;
+  const struct st_expiry_options how = {&p->keep, p->lazily, p->dry_run};
   while (p->dry_run || now_ns() - p->since < HELD_NS) {
     ST_AUTO_EXPIRY e = {0};
     ST_AUTO_ERROR why = ST_ERROR_INIT;
@@ -150,7 +155,7 @@ static void *prune_some(void *arg)
     if (at >= p->hosts.count)
       break;
     const char *host = p->hosts.items[at];
-    int r = st_expire_host(p->a, p->fleet, host, &p->keep, p->dry_run, &e, &why);
+    int r = st_expire_host(p->a, p->fleet, host, &how, &e, &why);
     pthread_mutex_lock(&p->saying);
     if (r == 0)
       note_host(p, host, &e);

@@ -44,6 +44,13 @@ static int64_t count_going(const struct st_choices *choices)
   return n;
 }
 
+/* All stay. */
+static int64_t leave(struct st_choices *choices)
+{
+  choices->count = 0;
+  return 0;
+}
+
 static int prune(struct st_archive *a, struct st_fleet *fleet, const char *host,
                  struct st_expiry *e, struct st_error *err)
 {
@@ -55,7 +62,7 @@ static int prune(struct st_archive *a, struct st_fleet *fleet, const char *host,
 }
 
 int st_expire_host(struct st_archive *a, struct st_fleet *fleet, const char *host,
-                   const struct st_retention *keep, bool dry_run, struct st_expiry *ret,
+                   const struct st_expiry_options *options, struct st_expiry *ret,
                    struct st_error *err)
 {
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
@@ -65,11 +72,13 @@ int st_expire_host(struct st_archive *a, struct st_fleet *fleet, const char *hos
     st_error_clear(err);
     return 1;
   }
-  if (r < 0 || choose(c, keep, &ret->choices, err) < 0)
+  if (r < 0 || choose(c, options->keep, &ret->choices, err) < 0)
     return st_wrap(err, "host %s", st_quote(host));
   st_catalog_close(st_steal(&c));
   int64_t going = count_going(&ret->choices);
-  if (going == 0 || dry_run) {
+  if (options->lazily && going < 1 + ((int64_t)ret->choices.count - going) / 16)
+    going = leave(&ret->choices);
+  if (going == 0 || options->dry_run) {
     ret->result.checkpoints = going;
     return 0;
   }

@@ -11,6 +11,13 @@
 #include "archive-sync/serve/fleet.h"
 #include "systracker/catalog/prune.h"
 
+struct st_expiry_options {
+  const struct st_retention *keep;
+  bool lazily; /* a host of which less than one in sixteen of what it keeps is to go is left: so
+                * that what is kept of each night is not written anew each night */
+  bool dry_run;
+};
+
 struct st_expiry {
   struct st_choices choices;     /* those whose facts were there */
   struct st_prune_result result; /* after a dry run, its `checkpoints` alone */
@@ -23,7 +30,7 @@ void st_expiry_clear(struct st_expiry *e);
  * removed, it has to be flushed.  A kill leaves the catalog as it was, or pruned.  1: it has sent
  * nothing. */
 int st_expire_host(struct st_archive *a, struct st_fleet *fleet, const char *host,
-                   const struct st_retention *keep, bool dry_run, struct st_expiry *ret,
+                   const struct st_expiry_options *options, struct st_expiry *ret,
                    struct st_error *err);
 
 #endif

@@ -164,6 +164,7 @@ uninstall-systracker-fetch:
 if HAVE_CMOCKA
 check_PROGRAMS += archive-sync/serve/test-fleet
 archive_sync_serve_test_fleet_SOURCES = archive-sync/serve/test-fleet.c archive-sync/archive.c \
+	archive-sync/expire.c \
 	archive-sync/serve/fleet-file.c \
 	archive-sync/serve/fleet-hosts.c \
 	archive-sync/serve/fleet-learn.c \

@@ -57,6 +57,7 @@ static int spawn(struct st_night *n, pid_t *ret)
   char *argv[] = {"systracker-archive",
                   "prune",
                   "--configured",
+                  "--lazily",
                   "--quiet",
                   "--",
                   (char *)n->server->archive->path,

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "archive-sync/expire.h"
 #include "archive-sync/serve/fleet.h"
 #include "systracker/base/digest.h"
 #include "systracker/catalog/prune.h"
@@ -324,6 +325,44 @@ static void test_known_head_is_pruned(void **state)
   assert_true(names(w, &one) && names(w, &four));
 }
 
+static int64_t expire(struct world *w, int64_t last, bool lazily)
+{
+  const struct st_retention keep = {.last = last};
+  const struct st_expiry_options how = {&keep, lazily, false};
+  ST_AUTO_EXPIRY e = {0};
+  ok(&w->f, st_expire_host(w->a, w->fleet, HOST(w), &how, &e, &w->f.err));
+  return e.result.checkpoints;
+}
+
+static void test_expiry(void **state)
+{
+  struct world *w = *state;
+  struct st_id third = id_of("3");
+  for (int n = 1; n <= 40; n++) {
+    ST_AUTO_FREE char *content = st_format("%d", n);
+    struct st_id id = id_of(content);
+    start(&w->f);
+    put_file(w, "/etc/a", &id);
+    commit(&w->f);
+  }
+  learn(w);
+  flush(w);
+  st_catalog_close(st_steal(&w->f.c));
+  assert_true(names(w, &third));
+  assert_int_equal(expire(w, 40, true), 0);
+  assert_int_equal(expire(w, 38, true), 0); /* one of 39: not worth it */
+  assert_int_equal(expire(w, 36, true), 3); /* three of 37 */
+  flush(w);
+  assert_false(names(w, &third));
+  assert_int_equal(expire(w, 35, true), 0);
+  assert_int_equal(expire(w, 35, false), 1);
+  assert_int_equal(expire(w, 35, false), 0);
+  finds(w, OF_PATH, "/etc/a", "/etc/a@40 ");
+  assert_int_equal(expire(w, 1, false), 34); /* the first stays, too */
+  flush(w);
+  ok(&w->f, st_catalog_open(&w->f.c, w->f.fd, HOST(w), ST_CATALOG_WRITE, &w->f.err));
+}
+
 /* ---- Search ------------------------------------------------------------------------------------
  */
 
@@ -639,6 +678,7 @@ int main(void)
       WORLD_TEST(test_prune_by_another_program),
       WORLD_TEST(test_prune_while_nobody_looks),
       WORLD_TEST(test_known_head_is_pruned),
+      WORLD_TEST(test_expiry),
       WORLD_TEST(test_paths),
       WORLD_TEST(test_path_in_two_tables),
       WORLD_TEST(test_digests),
