@@ -97,6 +97,7 @@ REAL_TESTS = \
 	tests/real/test-packaged-rpm.sh \
 	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
+	tests/real/test-serve-kill.sh \
 	tests/real/test-sync-kill.sh \
 	tests/real/test-three-hosts.sh \
 	tests/real/test-transaction-message.sh \
@@ -109,11 +110,13 @@ check_PROGRAMS += tests/dump-archive
 tests_dump_archive_SOURCES = tests/dump-archive.c archive-sync/archive.c
 tests_dump_archive_LDADD = libsystracker.la
 
-# All that a tree holds, told without any code of ours.
+# What a host says to a server, piece by piece.
 check_PROGRAMS += tests/host-client
 tests_host_client_SOURCES = tests/host-client.c archive-sync/signature.c archive-sync/wire.c
 tests_host_client_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
 tests_host_client_LDADD = libsystracker.la $(GNUTLS_LIBS)
+
+# All that a tree holds, told without any code of ours.
 check_PROGRAMS += tests/list-tree
 tests_list_tree_SOURCES = tests/list-tree.c
 tests_list_tree_CPPFLAGS = $(GCRYPT_CFLAGS)

@@ -202,11 +202,12 @@ static int add_all(struct taking *t, struct st_error *err)
   return 0;
 }
 
-/* ---- Chunks of a catalog that came by another way ---------------------------------------------
+/* ---- Chunks of what came by another way --------------------------------------------------------
  */
 
 struct chunks {
   struct st_store *store;
+  struct st_own *own;
   struct st_buffer ids;
 };
 
@@ -214,6 +215,9 @@ static int add_chunk(void *arg, const struct st_id *id, struct st_error *err)
 {
   struct chunks *k = arg;
   (void)err;
+  if (st_own_has(k->own, id))
+    return 0;
+  st_own_add(k->own, id);
   st_wire_add_id(&k->ids, id);
   return 0;
 }
@@ -221,25 +225,24 @@ static int add_chunk(void *arg, const struct st_id *id, struct st_error *err)
 static int add_chunks(void *arg, const struct st_id *id)
 {
   struct chunks *k = arg;
-  int64_t length = st_store_length(k->store, id);
-  if (length >= (int64_t)4 << 20)
+  if (st_store_length(k->store, id) >= (int64_t)4 << 20)
     st_store_bases(k->store, id, add_chunk, k, NULL);
   return 0;
 }
 
-/* The list of chunks is made from what the host names, where it never came to be. */
-static int make_chunks(struct st_request *r, struct st_store *store, const char *host,
-                       struct st_error *err)
+/* What a copy on the spot brought has no list of chunks, or a part of one: it is completed from
+ * what the host names, once in the server's life. */
+static int complete_chunks(struct taking *t, const char *host, struct st_error *err)
 {
+  struct st_request *r = t->r;
+  int archive = r->server->archive->dir;
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
-  struct chunks k = {.store = store};
-  ST_AUTO_FREE char *path = st_format("hosts/%s/" ST_SENT_CHUNKS, host);
-  if (faccessat(r->server->archive->dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+  struct chunks k = {.store = t->store, .own = t->own};
+  if (!st_hosts_first(st_request_hosts(r), r->parts[0]))
     return 0;
-  int result = st_catalog_open(&c, r->server->archive->dir, r->parts[0], ST_CATALOG_READ, err);
+  int result = st_catalog_open(&c, archive, r->parts[0], ST_CATALOG_READ, err);
   if (result == 0 && (result = st_catalog_objects(c, add_chunks, &k, err)) == 0)
-    result =
-        st_sent_add(r->server->archive->dir, host, ST_SENT_CHUNKS, k.ids.data, k.ids.length, err);
+    result = st_sent_add(archive, host, ST_SENT_CHUNKS, k.ids.data, k.ids.length, err);
   st_buffer_free(&k.ids);
   return result;
 }
@@ -251,12 +254,12 @@ static int objects(struct st_request *r, struct st_error *err)
   if (r->body.length % ST_WIRE_ID_SIZE != 0 ||
       r->body.length > (size_t)ST_WIRE_IDS_MAX * ST_WIRE_ID_SIZE)
     return st_reply_refuse(r, 400, "these are no ids, or too many");
-  if (st_reader_borrow(st_committer_objects(r->server->committer), &reader, err) < 0 ||
-      make_chunks(r, reader.store, host, err) < 0)
+  if (st_reader_borrow(st_committer_objects(r->server->committer), &reader, err) < 0)
     return -1;
   ST_CLEANUP(taking_free)
   struct taking t = {.r = r, .store = reader.store, .done = st_set_new()};
-  if (st_own_open(&t.own, r->server->archive, r->server->fleet, host, err) < 0)
+  if (st_own_open(&t.own, r->server->archive, r->server->fleet, host, err) < 0 ||
+      complete_chunks(&t, host, err) < 0)
     return -1;
   return add_all(&t, err);
 }

@@ -12,7 +12,7 @@
 #include "systracker/tracker/sealed.h"
 
 struct entry {
-  bool busy, known; /* known: the digests are */
+  bool busy, known, seen; /* known: the digests are */
   struct st_host_digests digests;
 };
 
@@ -75,6 +75,16 @@ void st_hosts_end(struct st_hosts *h, const char *host)
   pthread_mutex_lock(&h->lock);
   find(h, host)->busy = false;
   pthread_mutex_unlock(&h->lock);
+}
+
+bool st_hosts_first(struct st_hosts *h, const char *host)
+{
+  pthread_mutex_lock(&h->lock);
+  struct entry *e = find(h, host);
+  bool first = !e->seen;
+  e->seen = true;
+  pthread_mutex_unlock(&h->lock);
+  return first;
 }
 
 /* ---- Digests -----------------------------------------------------------------------------------

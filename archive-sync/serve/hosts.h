@@ -18,6 +18,9 @@ ST_DEFINE_CLEANUP(struct st_hosts *, st_hosts_free)
 bool st_hosts_begin(struct st_hosts *h, const char *host);
 void st_hosts_end(struct st_hosts *h, const char *host);
 
+/* True once, for what is made good for a host once in a server's life. */
+bool st_hosts_first(struct st_hosts *h, const char *host);
+
 /* Digests of what it sent beside its chain, hexadecimal, "": none (doc/formats, Wire). */
 struct st_host_digests {
   char packages[2 * ST_DIGEST_SIZE + 1], key[2 * ST_DIGEST_SIZE + 1];

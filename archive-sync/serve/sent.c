@@ -52,7 +52,7 @@ int st_sent_read(int archive_dir, const char *host, const char *list, struct st_
 static int open_to_append(int dir, const char *list, bool *ret_new, struct st_error *err)
 {
   struct stat st;
-  const int flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+  const int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
   ST_AUTO_CLOSE int fd = openat(dir, list, flags);
   bool made = fd < 0 && errno == ENOENT;
   if (made)
@@ -60,7 +60,7 @@ static int open_to_append(int dir, const char *list, bool *ret_new, struct st_er
   if (fd < 0 || fstat(fd, &st) < 0)
     return st_fail(err, errno, "cannot open a host's list (%s)", list);
   off_t torn = st.st_size % (off_t)st_sent_item_size(list);
-  if ((torn > 0 && ftruncate(fd, st.st_size - torn) < 0) || lseek(fd, 0, SEEK_END) < 0)
+  if (torn > 0 && ftruncate(fd, st.st_size - torn) < 0)
     return st_fail(err, errno, "cannot append to a host's list (%s)", list);
   *ret_new = made;
   return st_steal_fd(&fd);
