@@ -49,7 +49,7 @@ for round in $(seq "$rounds"); do
     pushing="$pushing $!"
   done
   dice=$(od -An -N1 -tu1 /dev/urandom | tr -d ' ')
-  sleep "$((dice % 4)).$dice"
+  sleep "$(awk "BEGIN { print $dice / 200 }")"
   stop
   for pid in $pushing; do wait "$pid" || :; done
   expect_status 0 systracker_archive verify "$archive"
