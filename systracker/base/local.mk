@@ -41,6 +41,7 @@ BASE_TESTS = \
 	systracker/base/test-meta \
 	systracker/base/test-process \
 	systracker/base/test-text \
+	systracker/base/test-version \
 	systracker/base/test-xattr
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
@@ -83,6 +84,9 @@ systracker_base_test_process_LDADD = $(UNIT_LDADD)
 systracker_base_test_text_SOURCES = systracker/base/test-text.c systracker/base/test-scratch.h
 systracker_base_test_text_CFLAGS = $(UNIT_CFLAGS)
 systracker_base_test_text_LDADD = $(UNIT_LDADD)
+systracker_base_test_version_SOURCES = systracker/base/test-version.c
+systracker_base_test_version_CFLAGS = $(UNIT_CFLAGS)
+systracker_base_test_version_LDADD = $(UNIT_LDADD)
 systracker_base_test_xattr_SOURCES = systracker/base/test-xattr.c systracker/base/test-scratch.h
 systracker_base_test_xattr_CFLAGS = $(UNIT_CFLAGS)
 systracker_base_test_xattr_LDADD = $(UNIT_LDADD)
