@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gnutls/x509.h>
 #include <pwd.h>
+#include <signal.h>
 #include <string.h>
 #include <termios.h>
 
@@ -137,8 +138,6 @@ static int read_line(struct st_buffer *out, struct st_error *err)
   st_buffer_reserve(out, ST_PASSWORD_MAX + 1); /* it does not move, and leave a copy */
   for (;;) {
     ssize_t n = read(STDIN_FILENO, &c, 1);
-    if (n < 0 && errno == EINTR)
-      continue;
     if (n < 0)
       return st_fail(err, errno, "cannot read the password");
     if (n == 0 || c == '\n')
@@ -150,21 +149,37 @@ static int read_line(struct st_buffer *out, struct st_error *err)
   }
 }
 
+static void wake(int signal_number)
+{
+  (void)signal_number;
+}
+
+/* An interruption ends the reading, so that the terminal shows again what is typed. */
+static int read_unseen(const struct termios *old, struct st_buffer *out, struct st_error *err)
+{
+  const struct sigaction end = {.sa_handler = wake};
+  struct sigaction before;
+  struct termios hidden = *old;
+  hidden.c_lflag &= ~(tcflag_t)ECHO;
+  sigaction(SIGINT, &end, &before);
+  tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  int r = read_line(out, err);
+  tcsetattr(STDIN_FILENO, TCSAFLUSH, old);
+  sigaction(SIGINT, &before, NULL);
+  fputc('\n', stderr);
+  return r;
+}
+
 static int read_hidden(const char *prompt, char **ret, struct st_error *err)
 {
   ST_AUTO_BUFFER line = ST_BUFFER_INIT;
-  struct termios old, hidden;
-  bool terminal = tcgetattr(STDIN_FILENO, &old) == 0;
-  if (terminal) {
-    hidden = old;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
+  struct termios terminal;
+  int r;
+  if (tcgetattr(STDIN_FILENO, &terminal) == 0) {
     fputs(prompt, stderr);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-  }
-  int r = read_line(&line, err);
-  if (terminal) {
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-    fputc('\n', stderr);
+    r = read_unseen(&terminal, &line, err);
+  } else {
+    r = read_line(&line, err);
   }
   if (r < 0) {
     explicit_bzero(line.data, line.length);
