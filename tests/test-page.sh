@@ -329,4 +329,10 @@ jar=$scratch/stolen
 get /
 [ "$status" = 303 ] || fail "a cookie after its logout: $status"
 lacks "$scratch/serve.log" 'boss password' 'first password' 'wrong password' 'CANARY'
+
+# It ends by itself, and under sanitizers has lost no memory.
+kill $server
+status=0
+wait $server || status=$?
+[ $status -eq 0 ] || { cat "$scratch/serve.err"; fail "the server ended with status $status"; }
 echo "pages: $crawled by links"
