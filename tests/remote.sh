@@ -73,6 +73,10 @@ new_host()
   printf 'root:canary-%s:19000:0:99999:7:::\n' "$1" >"$root/etc/shadow"
   seq 1 300 | sed "s/^/$1 /" >"$root/opt/own"
   seq 1 3000 >"$root/opt/shared"
+  if [ "$1" = alpha ]; then # a list of chunks
+    sed -i 's/max_size = "4M"/max_size = "64M"/' "$config"
+    head -c 9000000 /dev/urandom >"$root/opt/large"
+  fi
   find "$root" -exec touch -h -d '2024-03-01 12:00:00' {} +
   systracker checkpoint >/dev/null
 }

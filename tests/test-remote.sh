@@ -178,9 +178,24 @@ stop one
 restore=$(join two --restore alpha)
 on h fresh
 expect_status 0 on h systracker fetch "$restore"
-on a systracker cat latest /opt/own >"$scratch/expected"
-systracker_archive cat "$scratch/store-h" "$(id_of a)" latest /opt/own | cmp - "$scratch/expected" ||
-  fail "the second server's copy is another"
+for path in /opt/own /opt/large /opt/shared; do
+  systracker_archive cat "$scratch/store-h" "$(id_of a)" latest $path | cmp - "$scratch/root-a$path" ||
+    fail "the second server's copy of $path is another"
+done
+expect_status 0 systracker_archive verify "$scratch/store-h"
+# The same in one step, onto a root that has nothing of it.
+restore=$(join two --restore alpha)
+sed -n '/^AGE-/p' "$scratch/two.init" >"$recovery"
+on j fresh
+mkdir -p "$root/var/lib"
+cp -a "$scratch/root-a/var/lib/dpkg" "$root/var/lib/"
+expect_status 0 on j systracker restore --from "$restore" --checkpoint latest --as same --yes --packages=none \
+  --recovery-key "$recovery" -- /etc /opt
+for path in /opt/own /opt/large /etc/shadow; do
+  cmp "$scratch/root-j$path" "$scratch/root-a$path" || fail "restored from a server: $path"
+done
+expect_status 1 on f systracker restore --from "$restore" --checkpoint latest --as same --yes --packages=none
+contains "$err" '403.*restore token'
 
 # ---- No token, and no digest, is ever shown ---------------------------------------------------------------
 start one
