@@ -81,6 +81,7 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) \
 	archive-sync/serve/hosts.c archive-sync/serve/hosts.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
 	archive-sync/serve/http.c archive-sync/serve/http.h \
+	archive-sync/serve/incoming.c archive-sync/serve/incoming.h \
 	archive-sync/serve/listen.c archive-sync/serve/listen.h \
 	archive-sync/serve/login.c \
 	archive-sync/serve/metrics.c archive-sync/serve/metrics.h \

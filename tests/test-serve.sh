@@ -13,13 +13,14 @@ server=
 # serve OPTION...: starts it; $port is where it listens.
 serve()
 {
+  rm -f "$scratch/serve.log" "$scratch/requests"
   "$program" serve "$archive" ${serve_user:+--user "$serve_user"} --listen 127.0.0.1:0 "$@" \
     >"$scratch/serve.out" 2>"$scratch/serve.log" &
   server=$!
   i=0
   while ! cat "$scratch/serve.log" "$scratch/requests" 2>/dev/null | grep -q '"listening on'; do
     kill -0 "$server" 2>/dev/null || {
-      cat "$scratch/serve.log"
+      cat "$scratch/serve.log" || :
       fail "the server did not start"
     }
     i=$((i + 1))
@@ -326,8 +327,6 @@ stop TERM
 jq -es 'map(select(.request) | .peer) == ["192.0.2.7", "", "192.0.2.7"]' "$scratch/requests" >/dev/null ||
   fail "the addresses in the log: $(cat "$scratch/requests")"
 [ "$(stat -c %a "$scratch/requests")" = 600 ] || fail "the mode of the log"
-
-rm "$scratch/requests"
 
 # ---- Root's rights ------------------------------------------------------------------------------
 if [ "$(id -u)" -eq 0 ]; then

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "archive-sync/serve/client.h"
+#include "archive-sync/serve/incoming.h"
 #include "archive-sync/serve/options.h"
 #include "archive-sync/serve/requestlog.h"
 #include "archive-sync/serve/tls.h"
@@ -180,10 +181,9 @@ static enum MHD_Result begin_file(struct st_transport *t)
   if (st_free_space(dir, &space, NULL) < 0 || space < SPACE_KEPT + expected)
     return st_reply_refuse(&t->request, 503, "the server has no space left") < 0 ? MHD_NO
                                                                                  : refuse_early(t);
-  t->request.body_fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  t->request.body_fd = st_incoming_file(dir, &err);
   if (t->request.body_fd < 0) {
-    ST_AUTO_ERROR err = ST_ERROR_INIT;
-    st_fail(&err, errno, "cannot make a temporary file in incoming/");
     fail(t, &err);
     return refuse_early(t);
   }

@@ -11,6 +11,7 @@
 
 #include "archive-sync/serve/committer.h"
 #include "archive-sync/serve/http.h"
+#include "archive-sync/serve/incoming.h"
 #include "archive-sync/serve/listen.h"
 #include "archive-sync/serve/night.h"
 #include "archive-sync/serve/options.h"
@@ -71,29 +72,13 @@ static void end_life(struct life *l)
 /* ---- What it stands on --------------------------------------------------------------------------
  */
 
-/* Uploads that a kill interrupted have no name there; this is for files of anything else. */
-static int open_incoming(struct st_server *s, struct st_error *err)
-{
-  if (st_make_dirs(s->archive->dir, "incoming", 0700, err) < 0)
-    return st_wrap(err, "the archive cannot be written to");
-  s->incoming = st_open_beneath(s->archive->dir, "incoming", O_RDONLY | O_DIRECTORY, 0);
-  if (s->incoming < 0)
-    return st_fail(err, -s->incoming, "cannot open the folder incoming");
-  int fd = openat(s->incoming, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
-  if (!d)
-    return st_fail(err, errno, "cannot list the folder incoming");
-  for (struct dirent *e; (e = readdir(d));)
-    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-      unlinkat(s->incoming, e->d_name, 0);
-  return 0;
-}
-
 /* Writing is tried here, in words, and not found out by the first host that sends. */
 static int try_writing(struct st_server *s, struct st_error *err)
 {
-  ST_AUTO_CLOSE int fd = openat(s->incoming, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0 || faccessat(s->archive->dir, "hosts", W_OK | X_OK, AT_EACCESS) < 0 ||
+  ST_AUTO_CLOSE int fd = st_incoming_file(s->incoming, err);
+  if (fd < 0)
+    return st_wrap(err, "the archive cannot be written to (%s)", st_quote(s->dir));
+  if (faccessat(s->archive->dir, "hosts", W_OK | X_OK, AT_EACCESS) < 0 ||
       faccessat(s->archive->dir, "packs", W_OK | X_OK, AT_EACCESS) < 0)
     return st_fail(err, errno, "the archive cannot be written to (%s)", st_quote(s->dir));
   return 0;
@@ -111,8 +96,8 @@ static int open_archive(struct life *l, struct st_error *err)
   l->lock = st_lock(s->archive->dir, "serve.lock", err);
   if (l->lock < 0)
     return st_wrap(err, "cannot serve the archive");
-  if (open_incoming(s, err) < 0 || try_writing(s, err) < 0 ||
-      st_archive_need_id(s->archive, err) < 0)
+  s->incoming = st_incoming_open(s->archive->dir, err);
+  if (s->incoming < 0 || try_writing(s, err) < 0 || st_archive_need_id(s->archive, err) < 0)
     return -1;
   s->metrics = st_metrics_new();
   s->started = time(NULL);
