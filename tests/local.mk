@@ -129,6 +129,10 @@ tests_list_routes_LDADD = $(archive_sync_systracker_archive_LDADD)
 EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/remote.sh tests/served.sh \
 	tests/browser/checks.js tests/browser/node.sh tests/browser/schemas.js tests/browser/walk.js \
 	tests/browser/package.json tests/browser/package-lock.json doc/openapi.yaml \
+	doc/screenshots/checkpoint.png doc/screenshots/diff.png doc/screenshots/diff-split-dark.png \
+	doc/screenshots/host.png doc/screenshots/hosts.png doc/screenshots/hosts-dark.png \
+	doc/screenshots/hosts-narrow.png doc/screenshots/packages.png doc/screenshots/search.png \
+	doc/screenshots/two-hosts.png \
 	tests/quickstart.sh tests/rpm-lab.sh tests/real/debian.sh tests/real/toys.sh \
 	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
 	tests/fixtures/packaging.c tests/packaging.sh \

@@ -52,11 +52,11 @@ static json_t *enrolled_json(const struct st_access_host *host)
   json_object_set_new(o, "since", st_api_time(host->since));
   json_object_set_new(o, "by", st_api_name(host->by));
   json_object_set_new(o, "address", st_api_name(host->address));
-  json_object_set_new(o, "bytes", json_integer(host->bytes));
+  json_object_set_new(o, "sent_bytes", json_integer(host->bytes));
   json_object_set_new(o, "continues", st_api_name(host->continues));
   json_object_set_new(o, "continued_by", st_api_name(host->continued));
-  json_object_set_new(o, "twins", st_api_time(host->twins));
-  json_object_set_new(o, "twin", st_api_name(host->twin));
+  json_object_set_new(o, "two_machines", st_api_time(host->twins));
+  json_object_set_new(o, "other_address", st_api_name(host->twin));
   return o;
 }
 
@@ -173,16 +173,12 @@ static json_t *token_json(const struct st_access_token *t)
   json_object_set_new(o, "expires", st_api_time(t->expires));
   json_object_set_new(o, "by", st_api_name(t->by));
   json_object_set_new(o, "revoked", json_boolean(t->revoked));
-  if (t->kind == ST_TOKEN_JOIN)
-    json_object_set_new(o, "uses", t->uses < 0 ? json_null() : json_integer(t->uses));
-  if (t->kind == ST_TOKEN_RESTORE) {
-    json_object_set_new(o, "host", st_api_name(t->host));
-    json_object_set_new(o, "used_by", st_api_name(t->bound));
-  }
-  if (t->kind == ST_TOKEN_API) {
-    json_object_set_new(o, "role", json_string(st_role_name(t->role)));
-    json_object_set_new(o, "group", st_api_name(t->group));
-  }
+  bool api = t->kind == ST_TOKEN_API;
+  json_object_set_new(o, "uses", t->uses < 0 ? json_null() : json_integer(t->uses));
+  json_object_set_new(o, "host", st_api_name(t->host));
+  json_object_set_new(o, "used_by", st_api_name(t->bound));
+  json_object_set_new(o, "role", api ? json_string(st_role_name(t->role)) : json_null());
+  json_object_set_new(o, "group", st_api_name(t->group));
   return o;
 }
 

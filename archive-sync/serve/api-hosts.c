@@ -30,7 +30,7 @@ static void set_access(struct st_request *r, const char *id, json_t *o)
                       known ? json_string(st_host_state_name(host.state)) : json_null());
   json_object_set_new(o, "continues", known ? st_api_name(host.continues) : json_null());
   json_object_set_new(o, "continued_by", known ? st_api_name(host.continued) : json_null());
-  json_object_set_new(o, "twins", known ? st_api_time(host.twins) : json_null());
+  json_object_set_new(o, "two_machines", known ? st_api_time(host.twins) : json_null());
 }
 
 static json_t *host_json(struct st_request *r, const struct st_fleet_host *host)
