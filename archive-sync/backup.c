@@ -442,6 +442,17 @@ static int copy_all(struct backup *b, struct st_error *err)
   return sync_copy(b, err);
 }
 
+/* The server's own gc, which is not root's, has to be able to take it. */
+static int leave_to_owner(const struct st_archive *a, int fd, struct st_error *err)
+{
+  struct stat st;
+  if (geteuid() != 0)
+    return 0;
+  if (fstat(a->dir, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0)
+    return st_fail(err, errno, "cannot give " ST_BACKUP_LOCK " to the archive's owner");
+  return 0;
+}
+
 int st_backup(struct st_archive *a, const char *to, struct st_backup_result *ret,
               struct st_error *err)
 {
@@ -451,6 +462,8 @@ int st_backup(struct st_archive *a, const char *to, struct st_backup_result *ret
   ST_AUTO_CLOSE int lock = st_lock(a->dir, ST_BACKUP_LOCK, err);
   if (lock < 0)
     return st_wrap(err, "another backup is being made, or gc runs");
+  if (leave_to_owner(a, lock, err) < 0)
+    return -1;
   if (open_place(&b, to, err) < 0)
     return -1;
   ST_AUTO_CLOSE int there = st_lock(b.to, "lock", err);

@@ -3,6 +3,7 @@
 
 #include "archive-sync/administer.h"
 #include "archive-sync/gc.h"
+#include "archive-sync/serve/privileges.h"
 #include "systracker/base/text.h"
 
 static void report_json(const struct st_gc_result *g, uint64_t freed)
@@ -39,7 +40,8 @@ int st_administer_gc(struct st_cli *cli, const char *dir, struct st_error *err)
 {
   ST_AUTO_ARCHIVE *a = NULL;
   struct st_gc_result result;
-  if (st_archive_open(&a, dir, false, err) < 0 || st_gc(a, 1, &result, err) < 0)
+  if (st_archive_open(&a, dir, false, err) < 0 || st_privileges_follow(a->dir, err) < 0 ||
+      st_gc(a, 1, &result, err) < 0)
     return -1;
   st_administer_gc_report(cli, &result);
   return result.repacked.left > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;

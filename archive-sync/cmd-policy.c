@@ -3,6 +3,7 @@
 
 #include "archive-sync/administer.h"
 #include "archive-sync/policy.h"
+#include "archive-sync/serve/privileges.h"
 
 enum { OPT_ALL = 256, OPT_SILENT, OPT_AT };
 
@@ -89,8 +90,8 @@ static int run_with(struct st_cli *cli, const char *dir, struct options *o, stru
   bool changes = o->all || o->silent_after > 0 || o->prune_at >= 0 || st_retention_is_set(&o->keep);
   if (o->all && st_retention_is_set(&o->keep))
     return st_fail(err, 0, "--keep-all goes with no other rule");
-  if (st_archive_open(&a, dir, false, err) < 0 || (changes && st_archive_lock(a, 60, err) < 0) ||
-      st_policy_read(a, &policy, err) < 0)
+  if (st_archive_open(&a, dir, false, err) < 0 || st_privileges_follow(a->dir, err) < 0 ||
+      (changes && st_archive_lock(a, 60, err) < 0) || st_policy_read(a, &policy, err) < 0)
     return -1;
   change(&policy, o);
   if (changes && st_policy_write(a, &policy, err) < 0)

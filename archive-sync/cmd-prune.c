@@ -9,6 +9,7 @@
 #include "archive-sync/expire.h"
 #include "archive-sync/gc.h"
 #include "archive-sync/policy.h"
+#include "archive-sync/serve/privileges.h"
 
 #define LOCK_SECONDS 600
 /* The lock is held for so long, and then left to whoever waits for it, who looks five times a
@@ -254,7 +255,7 @@ static int use_policy(struct prune *p, struct st_error *err)
 
 static int run_with(struct prune *p, char **argv, int count, struct st_error *err)
 {
-  if (st_archive_open(&p->a, argv[0], false, err) < 0 ||
+  if (st_archive_open(&p->a, argv[0], false, err) < 0 || st_privileges_follow(p->a->dir, err) < 0 ||
       (!st_retention_is_set(&p->keep) && use_policy(p, err) < 0))
     return -1;
   if (!st_retention_is_set(&p->keep) && p->configured)

@@ -162,3 +162,19 @@ one_error 'does not know'
 expect_status 0 systracker_archive prune "$archive" --keep-last 1
 rm "$archive/policy"
 expect_status 0 systracker_archive --quiet policy "$archive" --keep-all
+
+# What root leaves there is the owner's.
+if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1; then
+  chmod 711 "$scratch"
+  chown -R nobody "$archive"
+  expect_status 0 systracker_archive --quiet policy "$archive" --keep-last 1
+  expect_status 0 systracker_archive backup "$archive" "$scratch/copy"
+  night a 13
+  expect_status 0 as a systracker checkpoint
+  expect_status 0 as a systracker sync "$archive"
+  chown -R nobody "$archive"
+  expect_status 0 systracker_archive prune "$archive"
+  contains "$out" '^1 checkpoint pruned, of 1 host'
+  find "$archive" ! -user nobody >"$scratch/strange"
+  [ ! -s "$scratch/strange" ] || { cat "$scratch/strange"; fail "files of root's are in the archive"; }
+fi

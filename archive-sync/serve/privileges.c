@@ -123,3 +123,16 @@ int st_privileges_drop(int archive_dirfd, const char *user, struct st_error *err
     return -1;
   return drop_capabilities(err) < 0 ? -1 : seal(err);
 }
+
+int st_privileges_follow(int archive_dirfd, struct st_error *err)
+{
+  ST_CLEANUP(account_clear) struct account a = {0};
+  struct stat st;
+  if (geteuid() != 0)
+    return 0;
+  if (fstat(archive_dirfd, &st) < 0)
+    return st_fail(err, errno, "cannot look at the archive's folder");
+  if (st.st_uid == 0)
+    return 0;
+  return find_owner(archive_dirfd, &a, err) < 0 ? -1 : become(&a, err);
+}

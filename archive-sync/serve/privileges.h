@@ -14,4 +14,9 @@
  * Then nobody may look into the process or get rights by running something. */
 int st_privileges_drop(int archive_dirfd, const char *user, struct st_error *err);
 
+/* What writes into an archive beside the server: as root, becomes the folder's owner, so that the
+ * server can read and write what it leaves there.  Where that is root, or as anybody else, nothing.
+ */
+int st_privileges_follow(int archive_dirfd, struct st_error *err);
+
 #endif
