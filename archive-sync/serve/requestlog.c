@@ -71,10 +71,25 @@ static void write_line(struct st_requestlog *log, struct st_buffer *line)
 }
 
 /* A string as JSON has it; what is no UTF-8, and control characters, are escaped as paths are. */
+static bool is_plain(const char *text)
+{
+  for (; *text; text++)
+    if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
+      return false;
+  return true;
+}
+
 static void add_text(struct st_buffer *line, const char *name, const char *text)
 {
+  st_buffer_append_string(line, ",\"");
+  st_buffer_append_string(line, name);
+  st_buffer_append_string(line, "\":\"");
+  if (is_plain(text)) { /* most is */
+    st_buffer_append_string(line, text);
+    st_buffer_append_byte(line, '"');
+    return;
+  }
   ST_AUTO_FREE char *escaped = st_escaped(text, strlen(text));
-  st_buffer_printf(line, ",\"%s\":\"", name);
   for (const char *c = escaped; *c; c++) {
     if (*c == '"' || *c == '\\')
       st_buffer_append_byte(line, '\\');

@@ -152,21 +152,23 @@ static bool is_same(const struct question *q, const struct st_fleet_head *head,
          strcmp(q->packages, digests->packages) == 0;
 }
 
-static json_t *describe(const struct st_fleet_head *head, const struct st_host_digests *digests,
-                        const char *state)
+/* All of it is hexadecimal or a number, and it is asked for more than anything else: written as it
+ * is. */
+static int describe(struct st_request *r, const struct st_fleet_head *head,
+                    const struct st_host_digests *digests, const char *state)
 {
   char hex[2 * ST_DIGEST_SIZE + 1] = "";
-  json_t *o = json_object();
+  struct st_buffer *out = &r->reply.body;
   if (head->number > 0)
     st_hex(hex, head->digest, ST_DIGEST_SIZE);
-  json_object_set_new(o, "state", json_string(state));
-  json_object_set_new(o, "epoch", json_integer(head->epoch));
-  json_object_set_new(o, "number", json_integer(head->number));
-  json_object_set_new(o, "head", json_string(hex));
-  json_object_set_new(o, "wanted", json_boolean(head->wanted));
-  json_object_set_new(o, "packages", json_string(digests->packages));
-  json_object_set_new(o, "key", json_string(digests->key));
-  return o;
+  r->reply.type = "application/json";
+  st_buffer_clear(out);
+  st_buffer_reserve(out, 512);
+  st_buffer_printf(out, "{\"state\":\"%s\",\"epoch\":%lld,\"number\":%lld,\"head\":\"%s\",", state,
+                   (long long)head->epoch, (long long)head->number, hex);
+  st_buffer_printf(out, "\"wanted\":%s,\"packages\":\"%s\",\"key\":\"%s\"}\n",
+                   head->wanted ? "true" : "false", digests->packages, digests->key);
+  return 0;
 }
 
 static int begin_session(struct st_request *r, struct st_error *err)
@@ -208,10 +210,7 @@ static int poll(struct st_request *r, struct st_error *err)
     st_metrics_add(r->server->metrics, ST_METRIC_POLLS, 1);
   if (r->who.pending)
     r->reply.status = 202;
-  return st_reply_json(r, describe(&head, &digests,
-                                   r->who.pending ? "pending"
-                                   : same         ? "same"
-                                                  : "new"));
+  return describe(r, &head, &digests, r->who.pending ? "pending" : same ? "same" : "new");
 }
 
 /* ---- Objects -----------------------------------------------------------------------------------
