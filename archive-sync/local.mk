@@ -140,6 +140,7 @@ archive_sync_systracker_archive_LDADD = libsystracker.la \
 EXTRA_DIST += archive-sync/serve/style.css
 BUILT_SOURCES = archive-sync/serve/style.inc
 CLEANFILES += archive-sync/serve/style.inc
+archive-sync/serve/style.$(OBJEXT): archive-sync/serve/style.inc
 archive-sync/serve/style.inc: archive-sync/serve/style.css
 	$(AM_V_GEN)$(MKDIR_P) archive-sync/serve && \
 	sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' \
