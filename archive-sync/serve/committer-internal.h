@@ -32,7 +32,8 @@ struct st_committer {
   struct st_objects *objects;
   struct st_hosts *hosts;
   int lock_fd;
-  char mark[48]; /* what we write into the lock's file */
+  char mark[48];  /* what we write into the lock's file */
+  bool elsewhere; /* somebody else had it for longer than we wait */
   bool locked;
   int64_t locked_since; /* ms, monotonic */
   pthread_t thread;

@@ -12,12 +12,13 @@
 #include "systracker/base/file.h"
 #include "systracker/base/log.h"
 
-#define WAITING_MAX 256 /* jobs */
-#define BATCH_MAX 128   /* jobs */
-#define HOLD_SECONDS 5  /* that the lock is held without a pause, while there is work */
-#define PAUSE_MS 300    /* of it: longer than others wait between two tries */
-#define WAIT_SECONDS 30 /* for whoever else has the lock, before those who wait are sent away */
-#define IDLE_MS 20      /* that the lock is held for more work to come */
+#define WAITING_MAX 256  /* jobs */
+#define BATCH_MAX 128    /* jobs */
+#define HOLD_SECONDS 5   /* that the lock is held without a pause, while there is work */
+#define PAUSE_MS 300     /* of it: longer than others wait between two tries */
+#define WAIT_MS 3000     /* for whoever else has the lock, before those who wait are sent away */
+#define WAIT_MORE_MS 200 /* after that, until it is free again: workers have other things to do */
+#define IDLE_MS 20       /* that the lock is held for more work to come */
 
 /* ---- Jobs --------------------------------------------------------------------------------------
  */
@@ -180,13 +181,17 @@ static int take_lock(struct st_committer *c, struct st_error *err)
 {
   if (open_lock(c, err) < 0)
     return -1;
-  for (int64_t until = now_ms() + WAIT_SECONDS * 1000; flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0;) {
+  int64_t until = now_ms() + (c->elsewhere ? WAIT_MORE_MS : WAIT_MS);
+  while (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
       return st_fail(err, errno, "cannot lock the archive");
-    if (now_ms() > until)
+    if (now_ms() > until) {
+      c->elsewhere = true;
       return 1;
+    }
     sleep_ms(50);
   }
+  c->elsewhere = false;
   c->locked = true;
   c->locked_since = now_ms();
   return 0;
