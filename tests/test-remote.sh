@@ -48,6 +48,22 @@ cat "$scratch/state" >"$(echo "$scratch"/store-a/remote/*.json)"
 expect_status 0 on a systracker --json sync "$url/#$digest"
 contains "$out" "^\{\"archive\":\"$url/\",\"first\":null"
 
+# Without a digest the system's authorities say who is believed, and the name has to be the certificate's.
+if [ "$(id -u)" -eq 0 ] && [ -d /etc/ssl/certs ] && unshare -m true 2>/dev/null; then
+  mkdir "$scratch/certs"
+  cp "$archive/tls.crt" "$scratch/certs/our.pem"
+  cp "$archive/tls.crt" "$scratch/certs/ca-certificates.crt"
+  # shellcheck disable=SC2016
+  trusting() { unshare -m sh -c 'mount --bind "$0" /etc/ssl/certs && exec "$@"' "$scratch/certs" "$ST_SYSTRACKER" \
+    --config "$config" --root "$root" --store "$store" "$@"; }
+  expect_status 0 on a trusting sync "https://localhost:$port/#.$token"
+  contains "$out" '^nothing new to send'
+  expect_status 2 on a trusting sync "$url/#.$token"
+  contains "$err" 'does not trust the server.s certificate'
+else
+  echo "left out: the system's authorities, as there are no mount namespaces here"
+fi
+
 # By the environment, by a file, by the configuration.
 on b new_host beta
 echo "$join" >"$scratch/join"
