@@ -66,6 +66,7 @@ REAL_TESTS = \
 	tests/real/lint-scripts.sh \
 	tests/real/test-accounts.sh \
 	tests/real/test-archive-kill.sh \
+	tests/real/test-archive-night.sh \
 	tests/real/test-browser.sh \
 	tests/real/test-openapi.sh \
 	tests/real/test-damaged-objects.sh \
