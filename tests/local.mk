@@ -75,6 +75,7 @@ REAL_TESTS = \
 	tests/real/test-deviations.sh \
 	tests/real/test-dpkg-state.sh \
 	tests/real/test-fleet.sh \
+	tests/real/test-flood.sh \
 	tests/real/test-kill.sh \
 	tests/real/test-large-300.sh \
 	tests/real/test-manifests.sh \

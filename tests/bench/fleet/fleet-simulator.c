@@ -15,6 +15,7 @@
  *   --threads N      8
  *   --pid N          the server: its processor time and memory are told, too
  *   --header LINE    of a `get`
+ *   --status N       that it has to be answered with (200)
  *   --each           what is told is what one of the tasks took, not all
  *   --results FILE ROW WHO ROUND   a line of JSON is appended, as measure.c does
  */
@@ -43,7 +44,8 @@ struct state {
 
 struct simulator {
   const char *template_dir, *state_file;
-  char *header;         /* whole line, or "" */
+  char *header; /* whole line, or "" */
+  unsigned status;
   char *const *results; /* FILE ROW WHO ROUND, or NULL */
   unsigned threads;
   bool each;
@@ -170,7 +172,8 @@ static int get(struct fleet_hand *hand, uint64_t n, struct st_error *err)
   hand->count.requests++;
   if (answer.received > hand->count.most_received)
     hand->count.most_received = answer.received;
-  return answer.status == 200 ? 0 : st_fail(err, 0, "%s: status %u", s->target, answer.status);
+  return answer.status == s->status ? 0
+                                    : st_fail(err, 0, "%s: status %u", s->target, answer.status);
 }
 
 /* As a server would take them in, one after the other. */
@@ -333,10 +336,10 @@ static int usage(void)
 
 static int take_options(struct simulator *s, int argc, char **argv)
 {
-  static const struct option options[] = {{"template", 1, NULL, 't'}, {"state", 1, NULL, 's'},
-                                          {"threads", 1, NULL, 'n'},  {"pid", 1, NULL, 'p'},
-                                          {"header", 1, NULL, 'h'},   {"results", 1, NULL, 'r'},
-                                          {"each", 0, NULL, 'e'},     {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"template", 1, NULL, 't'}, {"state", 1, NULL, 's'},  {"threads", 1, NULL, 'n'},
+      {"pid", 1, NULL, 'p'},      {"header", 1, NULL, 'h'}, {"status", 1, NULL, 'S'},
+      {"results", 1, NULL, 'r'},  {"each", 0, NULL, 'e'},   {NULL, 0, NULL, 0}};
   for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) >= 0;) {
     if (c == 't')
       s->template_dir = optarg;
@@ -348,6 +351,8 @@ static int take_options(struct simulator *s, int argc, char **argv)
       s->pid = atol(optarg);
     else if (c == 'h')
       free(s->header), s->header = st_format("%s\r\n", optarg);
+    else if (c == 'S')
+      s->status = (unsigned)atoi(optarg);
     else if (c == 'e')
       s->each = true;
     else if (c == 'r' && optind + 3 <= argc)
@@ -360,7 +365,8 @@ static int take_options(struct simulator *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-  ST_CLEANUP(simulator_free) struct simulator s = {.threads = 8, .header = st_strdup("")};
+  ST_CLEANUP(simulator_free)
+  struct simulator s = {.threads = 8, .status = 200, .header = st_strdup("")};
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   st_digest_init();
   if (take_options(&s, argc, argv) < 0)
