@@ -163,7 +163,7 @@ one_error '99'
 expect_status 1 systracker restore --checkpoint 1 -- /etc/never
 one_error '/etc/never'
 expect_status 1 systracker restore --checkpoint 1 --from="$scratch/none"
-one_error 'systracker fetch'
+one_error 'cannot fetch: cannot open the archive'
 expect_status 1 systracker restore --checkpoint 1 --host=0123
 one_error 'systracker fetch'
 for option in --restart; do
