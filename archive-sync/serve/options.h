@@ -19,7 +19,7 @@ struct st_serve_options {
   unsigned connections; /* at most, and from one address: */
   unsigned per_address;
   unsigned timeout; /* seconds without a byte that end a connection; twice that for a whole head */
-  unsigned grace; /* seconds that what runs may take when the server is to stop */
+  unsigned grace;   /* seconds that what runs may take when the server is to stop */
 };
 
 #endif

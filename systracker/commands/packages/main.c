@@ -48,9 +48,12 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
 }
 
 static const struct st_cli_verb verb = {
-    "packages", "[--deviations] [--keep FILE|DIR...]",
+    "packages",
+    "[--deviations] [--keep FILE|DIR...]",
     "list installed packages whose files are kept, keep them, or list what deviates from them",
-    options, set, NULL};
+    options,
+    set,
+    NULL};
 
 /* One run. */
 struct session {
