@@ -6,5 +6,5 @@ need_program clang-format
 clang-format --version | grep -q 'version 14\.' ||
   skip "the format is that of clang-format 14; here: $(clang-format --version)"
 cd "$ST_SOURCE"
-find systracker conf plugins restore tests -name '*.[ch]' | sort >"$scratch/files"
+find archive-sync conf plugins restore systracker tests -name '*.[ch]' | sort >"$scratch/files"
 xargs clang-format --dry-run -Werror <"$scratch/files"
