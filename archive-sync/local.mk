@@ -33,7 +33,26 @@ ACCESS_SOURCES = \
 	archive-sync/serve/access-tokens.c \
 	archive-sync/serve/guesses.c \
 	archive-sync/serve/password.c
-ARCHIVE_SOURCES = $(ACCESS_SOURCES) \
+FLEET_SOURCES = \
+	archive-sync/serve/fleet-file.c \
+	archive-sync/serve/fleet-hosts.c \
+	archive-sync/serve/fleet-internal.h \
+	archive-sync/serve/fleet-learn.c \
+	archive-sync/serve/fleet-names.c \
+	archive-sync/serve/fleet-prune.c \
+	archive-sync/serve/fleet-search.c \
+	archive-sync/serve/fleet.c archive-sync/serve/fleet.h
+VIEW_SOURCES = \
+	archive-sync/serve/view.c archive-sync/serve/view.h \
+	archive-sync/serve/view-changes.c \
+	archive-sync/serve/view-content.c \
+	archive-sync/serve/view-internal.h \
+	archive-sync/serve/view-packages.c \
+	archive-sync/serve/view-path.c \
+	archive-sync/serve/view-pool.c \
+	archive-sync/serve/view-two.c \
+	archive-sync/serve/view-unified.c
+ARCHIVE_SOURCES = $(ACCESS_SOURCES) $(FLEET_SOURCES) $(VIEW_SOURCES) \
 	archive-sync/administer.c archive-sync/administer.h \
 	archive-sync/archive.c archive-sync/archive.h \
 	archive-sync/access-verbs.c archive-sync/access-verbs.h \
@@ -69,14 +88,6 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) \
 	archive-sync/serve/committer.c archive-sync/serve/committer.h \
 	archive-sync/serve/committer-internal.h \
 	archive-sync/serve/fetch.c \
-	archive-sync/serve/fleet-file.c \
-	archive-sync/serve/fleet-hosts.c \
-	archive-sync/serve/fleet-internal.h \
-	archive-sync/serve/fleet-learn.c \
-	archive-sync/serve/fleet-names.c \
-	archive-sync/serve/fleet-prune.c \
-	archive-sync/serve/fleet-search.c \
-	archive-sync/serve/fleet.c archive-sync/serve/fleet.h \
 	archive-sync/serve/frame.c archive-sync/serve/frame.h \
 	archive-sync/serve/hosts.c archive-sync/serve/hosts.h \
 	archive-sync/serve/html.c archive-sync/serve/html.h \
@@ -114,15 +125,6 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) \
 	archive-sync/serve/tls.c archive-sync/serve/tls.h \
 	archive-sync/serve/transport.h \
 	archive-sync/serve/url.c archive-sync/serve/url.h \
-	archive-sync/serve/view.c archive-sync/serve/view.h \
-	archive-sync/serve/view-changes.c \
-	archive-sync/serve/view-content.c \
-	archive-sync/serve/view-internal.h \
-	archive-sync/serve/view-packages.c \
-	archive-sync/serve/view-path.c \
-	archive-sync/serve/view-pool.c \
-	archive-sync/serve/view-two.c \
-	archive-sync/serve/view-unified.c \
 	archive-sync/serve/worker.c archive-sync/serve/worker.h \
 	archive-sync/signature.c archive-sync/signature.h \
 	archive-sync/wire.c archive-sync/wire.h \
@@ -166,14 +168,7 @@ uninstall-systracker-fetch:
 if HAVE_CMOCKA
 check_PROGRAMS += archive-sync/serve/test-fleet
 archive_sync_serve_test_fleet_SOURCES = archive-sync/serve/test-fleet.c archive-sync/archive.c \
-	archive-sync/expire.c \
-	archive-sync/serve/fleet-file.c \
-	archive-sync/serve/fleet-hosts.c \
-	archive-sync/serve/fleet-learn.c \
-	archive-sync/serve/fleet-names.c \
-	archive-sync/serve/fleet-prune.c \
-	archive-sync/serve/fleet-search.c \
-	archive-sync/serve/fleet.c
+	archive-sync/expire.c $(FLEET_SOURCES)
 archive_sync_serve_test_fleet_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_fleet_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-fleet
@@ -195,14 +190,7 @@ archive_sync_serve_test_command_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-command
 check_PROGRAMS += archive-sync/serve/test-view
 archive_sync_serve_test_view_SOURCES = archive-sync/serve/test-view.c archive-sync/archive.c \
-	archive-sync/serve/view.c \
-	archive-sync/serve/view-changes.c \
-	archive-sync/serve/view-content.c \
-	archive-sync/serve/view-packages.c \
-	archive-sync/serve/view-path.c \
-	archive-sync/serve/view-pool.c \
-	archive-sync/serve/view-two.c \
-	archive-sync/serve/view-unified.c
+	$(VIEW_SOURCES)
 archive_sync_serve_test_view_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_view_LDADD = $(UNIT_LDADD) $(LIBGIT2_LIBS)
 TESTS += archive-sync/serve/test-view
@@ -233,13 +221,7 @@ archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archiv
 	archive-sync/serve/arrival.c \
 	archive-sync/serve/commit.c \
 	archive-sync/serve/committer.c \
-	archive-sync/serve/fleet-file.c \
-	archive-sync/serve/fleet-hosts.c \
-	archive-sync/serve/fleet-learn.c \
-	archive-sync/serve/fleet-names.c \
-	archive-sync/serve/fleet-prune.c \
-	archive-sync/serve/fleet-search.c \
-	archive-sync/serve/fleet.c \
+	$(FLEET_SOURCES) \
 	archive-sync/serve/hosts.c \
 	archive-sync/serve/objects.c \
 	archive-sync/serve/parallel.c \
