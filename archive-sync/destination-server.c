@@ -149,6 +149,36 @@ static int objects(struct st_destination *d, const struct st_id *ids, size_t cou
   return st_upload_objects(d->push, ((struct server *)d)->remote, ids, count, err);
 }
 
+static int check_head(const struct server *s, const struct st_remote_call *call,
+                      const struct st_push_head *head, struct st_error *err)
+{
+  ST_AUTO_CHANGESET set = {0};
+  struct st_header h;
+  char host[ST_HOST_ID_SIZE];
+  if (st_wire_read_changeset(call->reply.data ? call->reply.data : "", call->reply.length, &set,
+                             err) < 0 ||
+      st_header_read(&h, set.header.data ? set.header.data : "", set.header.length, err) < 0)
+    return -1;
+  st_host_id(host, h.public_key);
+  if (strcmp(host, s->d.push->keys.host_id) != 0 || h.epoch != head->epoch ||
+      h.number != head->number || memcmp(h.digest, head->digest, ST_DIGEST_SIZE) != 0)
+    return st_fail(err, 0, "the server showed another checkpoint than the one it names");
+  return 0;
+}
+
+/* Our own chain is changed by what it says: so it has to show what only this host can have made. */
+static int prove(struct st_destination *d, const struct st_push_head *head, struct st_error *err)
+{
+  struct server *s = (struct server *)d;
+  ST_AUTO_FREE char *path =
+      st_format("/v1/hosts/%s/changesets/%lld", d->push->keys.host_id, (long long)head->number);
+  ST_AUTO_REMOTE_CALL call = {.method = "GET", .path = path, .max = ST_WIRE_CHANGESET_MAX};
+  if (st_remote_call(s->remote, &call, err) < 0)
+    return -1;
+  return call.status == 200 ? check_head(s, &call, head, err)
+                            : st_remote_fail(s->remote, &call, err);
+}
+
 static int retire(struct st_destination *d, int64_t epoch, struct st_error *err)
 {
   struct server *s = (struct server *)d;
@@ -314,6 +344,7 @@ int st_destination_server(struct st_destination **ret, struct st_push *p,
       .look = look,
       .packages = packages,
       .begin = begin,
+      .prove = prove,
       .retire = retire,
       .objects = objects,
       .refill = refill,

@@ -41,6 +41,8 @@ struct st_destination_ops {
   int (*packages)(struct st_destination *d, struct st_error *err);
   /* From here on it may be written; what is there is told again. */
   int (*begin)(struct st_destination *d, struct st_push_head *ret, struct st_error *err);
+  /* Whether the archive has such a head that this host has signed; NULL: it is believed. */
+  int (*prove)(struct st_destination *d, const struct st_push_head *head, struct st_error *err);
   /* Puts the chain aside as an older epoch. */
   int (*retire)(struct st_destination *d, int64_t epoch, struct st_error *err);
   /* Those that it does not have. */

@@ -142,6 +142,8 @@ static int open_epoch(struct st_push *p, int64_t there, int64_t epoch, struct st
 static int set_back(struct st_push *p, struct st_destination *d, struct st_push_head *head,
                     struct st_error *err)
 {
+  if (d->ops->prove && d->ops->prove(d, head, err) < 0)
+    return st_wrap(err, "the archive says that this store was set back, and that is not proved");
   if (open_epoch(p, head->number, head->epoch, err) < 0 || d->ops->retire(d, head->epoch, err) < 0)
     return -1;
   p->result->set_back = head->number;

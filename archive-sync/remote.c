@@ -294,6 +294,8 @@ static void set_connection(struct attempt *a)
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, a);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, a);
+  /* What a proxy says of the tunnel is not the server's word. */
+  curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
 static void set_body(struct attempt *a)

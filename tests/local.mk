@@ -23,6 +23,7 @@ SHELL_TESTS = \
 	tests/test-fetch.sh \
 	tests/test-full-disk.sh \
 	tests/test-hard-links.sh \
+	tests/test-hostile-server.sh \
 	tests/test-in-scope.sh \
 	tests/test-install.sh \
 	tests/test-json.sh \

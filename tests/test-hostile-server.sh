@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a proxy puts into its own answer is not the server's; and a server that somebody has taken over, with its key,
+# changes nothing of a host's chain by what it says.
+. "$ST_SOURCE/tests/functions.sh"
+. "$ST_SOURCE/tests/remote.sh"
+need_program jq
+need_program curl
+need_program python3
+
+on a new_host alpha
+on b new_host beta
+start one
+expect_status 0 on a systracker sync "$(join one)"
+expect_status 1 on b systracker sync "$url/#$digest"
+
+# ---- A proxy ----------------------------------------------------------------------------------------
+cat >"$scratch/proxy.py" <<'END'
+import socket, threading
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True)
+def pour(a, b):
+    try:
+        while d := a.recv(65536): b.sendall(d)
+        b.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+while True:
+    c, _ = s.accept()
+    head = b""
+    while b"\r\n\r\n" not in head: head += c.recv(4096)
+    host, port = head.split()[1].decode().split(":")
+    to = socket.create_connection((host, int(port)))
+    c.sendall(b"HTTP/1.1 200 yes\r\nSystracker-Session: of-the-proxy\r\nSystracker-Session-Expires: 9999999999\r\n\r\n")
+    print("used", flush=True)
+    for pair in ((c, to), (to, c)): threading.Thread(target=pour, args=pair, daemon=True).start()
+END
+python3 "$scratch/proxy.py" >"$scratch/proxy" &
+proxy=$!
+at_end "kill $proxy 2>/dev/null"
+for _ in $(seq 100); do [ -s "$scratch/proxy" ] || sleep 0.1; done
+expect_status 1 on b env -u no_proxy -u NO_PROXY "https_proxy=http://127.0.0.1:$(head -n 1 "$scratch/proxy")" \
+  "$ST_SYSTRACKER" --config "$scratch/config-b" --root "$scratch/root-b" --store "$scratch/store-b" sync "$url/#$digest"
+contains "$err" 'join string with a token'
+contains "$scratch/proxy" '^used'
+! grep -q of-the-proxy "$scratch"/store-b/remote/*.json || fail "a session that the proxy made up is taken for the server's"
+kill "$proxy"
+stop one
+
+# ---- A server that was taken over ------------------------------------------------------------------------
+cat >"$scratch/taken.py" <<'END'
+import http.server, json, ssl, sys
+folder, port, archive, claim, shown = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
+class Taken(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *words): pass
+    def say(self, status, body):
+        self.send_response(status)
+        self.send_header("Systracker-Session", "s")
+        self.send_header("Systracker-Session-Expires", "9999999999")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        if self.path == "/v1/archive":
+            return self.say(200, json.dumps({"protocol": 1, "id": archive, "recipients": []}).encode())
+        if "/changesets/" in self.path:
+            print("asked", flush=True)
+            return self.say(200, open(shown, "rb").read()) if shown else self.say(404, b"{}")
+        self.say(404, b"{}")
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.say(200, claim.encode() if self.path == "/v1/sync" else b"{}")
+s = http.server.ThreadingHTTPServer(("127.0.0.1", port), Taken)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain(folder + "/tls.crt", folder + "/tls.key")
+s.socket = c.wrap_socket(s.socket, server_side=True)
+s.serve_forever()
+END
+# taken CLAIM FILE: one that says CLAIM of every host, and shows FILE as any checkpoint.
+taken()
+{
+  : >"$scratch/asked"
+  python3 "$scratch/taken.py" "$archive" "$port" "$(sed -n 's/^id //p' "$archive/archive")" "$1" "$2" >"$scratch/asked" &
+  echo $! >"$scratch/taken.pid"
+  at_end "stop taken"
+  answers "$url"
+}
+chain() { on a systracker --json log; }
+refused()
+{
+  expect_status 2 on a systracker sync "$url/#$digest"
+  contains "$err" 'says that this store was set back, and that is not proved: '
+  contains "$scratch/asked" '^asked'
+  stop taken
+  [ "$(chain)" = "$before" ] || fail "a server has changed the host's chain"
+}
+before=$(chain)
+number=99
+head=$(printf '%064d' 7)
+for epoch in 1 9223372036854775807; do
+  taken "{\"state\":\"new\",\"epoch\":$epoch,\"number\":$number,\"head\":\"$head\",\"wanted\":false,\"packages\":\"\",\"key\":\"\"}" ''
+  refused
+done
+
+# It shows a checkpoint that the host has made, but another than the one it claims.
+start one
+contains "$archive/archive" '^id '
+session=$(jq -r .session "$scratch"/store-a/remote/*.json)
+curl -sk -H "Authorization: Bearer $session" -H "Systracker-Archive: $(sed -n 's/^id //p' "$archive/archive")" \
+  -o "$scratch/shown" "$url/v1/hosts/$(id_of a)/changesets/1" || fail "curl"
+stop one
+taken "{\"state\":\"new\",\"epoch\":1,\"number\":2,\"head\":\"$head\",\"wanted\":false,\"packages\":\"\",\"key\":\"\"}" "$scratch/shown"
+refused
