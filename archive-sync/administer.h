@@ -22,7 +22,7 @@ int st_administer_list(struct st_archive *a, struct st_strings *ret, struct st_e
 
 /* Verbs with options of their own: archive-sync/cmd-VERB.c. */
 extern const struct st_command archive_approve, archive_backup, archive_deny, archive_enrolment,
-    archive_group, archive_init, archive_policy, archive_prune, archive_serve, archive_token,
-    archive_user;
+    archive_group, archive_init, archive_policy, archive_prune, archive_recovery, archive_serve,
+    archive_token, archive_user;
 
 #endif

@@ -31,7 +31,7 @@ static const struct {
 static const struct st_command *const own_verbs[] = {
     &archive_init,  &archive_backup,    &archive_policy, &archive_prune,
     &archive_serve, &archive_enrolment, &archive_token,  &archive_approve,
-    &archive_deny,  &archive_user,      &archive_group,
+    &archive_deny,  &archive_user,      &archive_group,  &archive_recovery,
 };
 
 #define HANGING "                              "

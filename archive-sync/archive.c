@@ -12,6 +12,7 @@
 #include "systracker/base/file.h"
 #include "systracker/base/keys.h"
 #include "systracker/base/lock.h"
+#include "systracker/tracker/sealed.h"
 
 #define MARK "archive"
 #define MARK_MAX 65536
@@ -42,18 +43,19 @@ int st_archive_path(const char *url, char **ret, struct st_error *err)
 }
 
 /* Lines "recipient age1..." behind the first; others are of later versions, and passed over. */
-static int read_recipients(struct st_archive *a, const char *text, struct st_error *err)
+static int read_recipients(const struct st_archive *a, const char *text, struct st_strings *ret,
+                           struct st_error *err)
 {
   for (const char *line = strchr(text, '\n'); line && *++line; line = strchr(line, '\n')) {
     if (strncmp(line, RECIPIENT, strlen(RECIPIENT)) != 0)
       continue;
     const char *name = line + strlen(RECIPIENT);
     ST_AUTO_FREE char *recipient = st_memdup(name, strcspn(name, "\n"));
-    st_strings_add(&a->recipients, recipient);
+    st_strings_add(ret, recipient);
   }
-  return a->recipients.count <= ST_AGE_RECIPIENTS ? 0
-                                                  : st_fail(err, 0, "more than %d recipients (%s)",
-                                                            ST_AGE_RECIPIENTS, st_quote(a->path));
+  return ret->count <= ST_AGE_RECIPIENTS ? 0
+                                         : st_fail(err, 0, "more than %d recipients (%s)",
+                                                   ST_AGE_RECIPIENTS, st_quote(a->path));
 }
 
 static bool is_id(const char *name)
@@ -98,7 +100,7 @@ static int read_mark(struct st_archive *a, bool any_store, struct st_error *err)
     return st_fail(err, 0, "the archive has format %ld, this SysTracker knows %d (%s)", version,
                    FORMAT_VERSION, st_quote(a->path));
   a->marked = true;
-  return read_recipients(a, text.data, err) < 0 ? -1 : read_id(a, text.data, err);
+  return read_recipients(a, text.data, &a->recipients, err) < 0 ? -1 : read_id(a, text.data, err);
 }
 
 static struct st_archive *new_archive(char *path)
@@ -180,6 +182,46 @@ static int fill(struct st_archive *a, const char *recipient, struct st_error *er
       st_store_sync(a->store, err) < 0)
     return -1;
   return st_create_file(a->dir, MARK, 0600, mark, strlen(mark), err);
+}
+
+int st_archive_recipients(const struct st_archive *a, struct st_strings *ret, struct st_error *err)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+  return st_read_file(a->dir, MARK, MARK_MAX, &text, err) < 0
+             ? -1
+             : read_recipients(a, text.data, ret, err);
+}
+
+/* All lines but those, as they are; the recipients behind the first, which says the format. */
+int st_archive_set_recipients(struct st_archive *a, const struct st_strings *recipients,
+                              struct st_error *err)
+{
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT, out = ST_BUFFER_INIT;
+  if (st_read_file(a->dir, MARK, MARK_MAX, &text, err) < 0)
+    return -1;
+  bool first = true;
+  for (const char *line = text.data; *line;) {
+    size_t n = strcspn(line, "\n");
+    if (strncmp(line, RECIPIENT, strlen(RECIPIENT)) != 0) {
+      st_buffer_append(&out, line, n);
+      st_buffer_append_byte(&out, '\n');
+    }
+    for (size_t i = 0; first && i < recipients->count; i++)
+      st_buffer_printf(&out, RECIPIENT "%s\n", recipients->items[i]);
+    first = false;
+    line += n + (line[n] == '\n');
+  }
+  return st_write_file(a->dir, MARK, 0600, out.data, out.length, err);
+}
+
+bool st_archive_is_sealed(int host_dir, int archive_dir)
+{
+  struct stat key, mark;
+  return fstatat(host_dir, ST_SEALED_KEY, &key, AT_SYMLINK_NOFOLLOW) == 0 &&
+         fstatat(archive_dir, MARK, &mark, AT_SYMLINK_NOFOLLOW) == 0 &&
+         (key.st_mtim.tv_sec > mark.st_mtim.tv_sec ||
+          (key.st_mtim.tv_sec == mark.st_mtim.tv_sec &&
+           key.st_mtim.tv_nsec >= mark.st_mtim.tv_nsec));
 }
 
 int st_archive_init(const char *path, const char *recipient, struct st_error *err)

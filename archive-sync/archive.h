@@ -53,6 +53,18 @@ int st_archive_objects(struct st_archive *a, enum st_store_flags flags, const st
 int st_archive_catalog(struct st_archive *a, const char *host, enum st_catalog_flags flags,
                        struct st_catalog **ret, struct st_error *err);
 
+/* ---- Recovery keys ----------------------------------------------------------------------------
+ */
+
+/* Whose keys open the hosts' data keys, as it is now. */
+int st_archive_recipients(const struct st_archive *a, struct st_strings *ret, struct st_error *err);
+/* Says it anew, in one step; with the lock held.  Hosts seal their data keys to them with their
+ * next sync. */
+int st_archive_set_recipients(struct st_archive *a, const struct st_strings *recipients,
+                              struct st_error *err);
+/* Whether the data key in a host's folder was sealed after the recipients were last said. */
+bool st_archive_is_sealed(int host_dir, int archive_dir);
+
 /* ---- Hosts ------------------------------------------------------------------------------------
  */
 

@@ -64,6 +64,7 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) $(FLEET_SOURCES) $(VIEW_SOURCES) \
 	archive-sync/cmd-init.c \
 	archive-sync/cmd-policy.c \
 	archive-sync/cmd-prune.c \
+	archive-sync/cmd-recovery.c \
 	archive-sync/cmd-serve.c \
 	archive-sync/cmd-token.c \
 	archive-sync/cmd-user.c \

@@ -20,17 +20,6 @@ static int parse_recipients(const struct st_archive *a, struct st_age_recipient 
   return 0;
 }
 
-/* The mark is written anew when its recipients change; a key sealed before that is sealed again. */
-static bool is_sealed(int host_dir, int archive_dir)
-{
-  struct stat key, mark;
-  return fstatat(host_dir, ST_SEALED_KEY, &key, AT_SYMLINK_NOFOLLOW) == 0 &&
-         fstatat(archive_dir, "archive", &mark, AT_SYMLINK_NOFOLLOW) == 0 &&
-         (key.st_mtim.tv_sec > mark.st_mtim.tv_sec ||
-          (key.st_mtim.tv_sec == mark.st_mtim.tv_sec &&
-           key.st_mtim.tv_nsec >= mark.st_mtim.tv_nsec));
-}
-
 static int open_host(int dir, const char *host, struct st_error *err)
 {
   ST_AUTO_FREE char *folder = st_format("hosts/%s", host);
@@ -42,7 +31,7 @@ bool st_recovery_is_sent(struct st_archive *a, const char *host)
 {
   ST_AUTO_ERROR ignored = ST_ERROR_INIT;
   ST_AUTO_CLOSE int dir = a->recipients.count > 0 ? open_host(a->dir, host, &ignored) : -1;
-  return a->recipients.count == 0 || (dir >= 0 && is_sealed(dir, a->dir));
+  return a->recipients.count == 0 || (dir >= 0 && st_archive_is_sealed(dir, a->dir));
 }
 
 int st_recovery_send(struct st_archive *a, const struct st_keys *keys, struct st_error *err)
@@ -54,7 +43,7 @@ int st_recovery_send(struct st_archive *a, const struct st_keys *keys, struct st
   ST_AUTO_CLOSE int dir = open_host(a->dir, keys->host_id, err);
   if (dir < 0)
     return -1;
-  if (is_sealed(dir, a->dir))
+  if (st_archive_is_sealed(dir, a->dir))
     return 0;
   if (parse_recipients(a, to, err) < 0 ||
       st_recovery_seal(keys, to, a->recipients.count, &sealed, err) < 0)

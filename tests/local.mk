@@ -47,6 +47,7 @@ SHELL_TESTS = \
 	tests/test-quickstart.sh \
 	tests/test-recovery.sh \
 	tests/test-refill.sh \
+	tests/test-recovery-keys.sh \
 	tests/test-remote.sh \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \

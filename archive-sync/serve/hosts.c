@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "archive-sync/serve/sent.h"
 #include "systracker/base/escape.h"
@@ -14,6 +15,7 @@
 struct entry {
   bool busy, known, seen; /* known: the digests are */
   struct st_host_digests digests;
+  struct timespec said; /* when the recipients were that the key was compared with */
 };
 
 struct st_hosts {
@@ -114,6 +116,8 @@ static void digest_list(struct st_buffer *list, char *ret)
   st_hex(ret, digest, sizeof(digest));
 }
 
+/* Of a key that was sealed to others than those who are to open it now, there is none: the host
+ * seals it anew. */
 static int digest_key(struct st_hosts *h, const char *host, char *ret, struct st_error *err)
 {
   ST_AUTO_BUFFER key = ST_BUFFER_INIT;
@@ -125,7 +129,7 @@ static int digest_key(struct st_hosts *h, const char *host, char *ret, struct st
     st_error_clear(err);
     return 0;
   }
-  if (r < 0)
+  if (r < 0 || !st_archive_is_sealed(dir, h->dir))
     return r;
   st_digest(digest, key.data ? key.data : "", key.length);
   st_hex(ret, digest, sizeof(digest));
@@ -143,11 +147,20 @@ static int make_digests(struct st_hosts *h, const char *host, struct st_host_dig
   return digest_key(h, host, ret->key, err);
 }
 
+static struct timespec recipients_said(const struct st_hosts *h)
+{
+  struct stat st;
+  return fstatat(h->dir, "archive", &st, AT_SYMLINK_NOFOLLOW) < 0 ? (struct timespec){0}
+                                                                  : st.st_mtim;
+}
+
 int st_hosts_digests(struct st_hosts *h, const char *host, struct st_host_digests *ret,
                      struct st_error *err)
 {
+  struct timespec said = recipients_said(h);
   pthread_mutex_lock(&h->lock);
-  bool known = find(h, host)->known;
+  const struct entry *there = find(h, host);
+  bool known = there->known && memcmp(&there->said, &said, sizeof(said)) == 0;
   *ret = find(h, host)->digests;
   pthread_mutex_unlock(&h->lock);
   if (known)
@@ -159,6 +172,7 @@ int st_hosts_digests(struct st_hosts *h, const char *host, struct st_host_digest
   /* While a request of the host goes on, they may be others the next moment. */
   e->known = !e->busy;
   e->digests = *ret;
+  e->said = said;
   pthread_mutex_unlock(&h->lock);
   return 0;
 }

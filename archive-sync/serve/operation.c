@@ -32,13 +32,16 @@ static int get_health(struct st_request *r, struct st_error *err)
 /* ---- The archive --------------------------------------------------------------------------------
  */
 
+/* Recovery keys may change while it is served. */
 static int get_archive(struct st_request *r, struct st_error *err)
 {
-  (void)err;
   const struct st_archive *a = r->server->archive;
+  ST_AUTO_STRINGS names = {0};
+  if (st_archive_recipients(a, &names, err) < 0)
+    return -1;
   json_t *o = json_object(), *recipients = json_array();
-  for (size_t i = 0; i < a->recipients.count; i++)
-    json_array_append_new(recipients, json_string(a->recipients.items[i]));
+  for (size_t i = 0; i < names.count; i++)
+    json_array_append_new(recipients, json_string(names.items[i]));
   json_object_set_new(o, "protocol", json_integer(ST_WIRE_PROTOCOL));
   json_object_set_new(o, "id", json_string(a->id));
   json_object_set_new(o, "recipients", recipients);
