@@ -52,6 +52,7 @@ SHELL_TESTS = \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
+	tests/test-secret-later.sh \
 	tests/test-serve.sh \
 	tests/test-serve-sync.sh \
 	tests/test-store-fixture.sh \

@@ -210,11 +210,21 @@ static int take_packaged(struct st_view_gather *g, struct st_error *err)
   return 1;
 }
 
+int st_view_group_finish(const struct st_view_at *a, const struct st_view_at *b, struct st_group *g,
+                         struct st_error *err)
+{
+  const struct st_rules *secret = a->v->t->secret;
+  if (st_group_finish(g, b->v->t, b->number, err) < 0)
+    return -1;
+  g->secret |= g->path && secret && st_rules_match(secret, g->path, false);
+  return 0;
+}
+
 int st_view_gather_flush(struct st_view_gather *g, struct st_error *err)
 {
   int r = 0;
   if (g->group.count > 0 && (g->query->times || st_group_is_loud(&g->group))) {
-    r = st_group_finish(&g->group, g->b.v->t, g->b.number, err);
+    r = st_view_group_finish(&g->a, &g->b, &g->group, err);
     if (r == 0)
       r = take_packaged(g, err);
     if (r == 0)

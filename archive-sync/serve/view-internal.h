@@ -32,6 +32,9 @@ struct st_view_gather {
   struct st_package_counts counts;
 };
 
+/* The group is complete: its letter, and whether the rules of either side call it a secret. */
+int st_view_group_finish(const struct st_view_at *a, const struct st_view_at *b, struct st_group *g,
+                         struct st_error *err);
 /* The group is complete: takes it in, where there is anything to show, and clears it. */
 int st_view_gather_flush(struct st_view_gather *g, struct st_error *err);
 /* All has come: the items are the result's. */

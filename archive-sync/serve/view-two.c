@@ -422,8 +422,7 @@ int st_hostview_change_of(struct st_hostview *a, int64_t at_a, struct st_hostvie
   *ret = (struct st_view_change){0};
   int r = st_view_compare_path(&before, &after, path, &g, err);
   if (r == 0 && g.count > 0 && st_group_is_loud(&g)) {
-    r = st_group_finish(&g, b->t, at_b, err);
-    g.secret |= a->t->secret && st_rules_match(a->t->secret, path, false);
+    r = st_view_group_finish(&before, &after, &g, err);
     if (r == 0)
       r = st_view_kind_of(&before, &after, &g, &kind, err);
     if (r == 0)

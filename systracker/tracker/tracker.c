@@ -234,17 +234,37 @@ static int add_secret(void *arg, const struct st_fact_row *fact, struct st_error
   return 0;
 }
 
-/* What the host calls a secret by now was none in earlier checkpoints, maybe: the latest one has
- * the rules. */
-static int read_secret_rules(struct st_tracker *t, struct st_error *err)
+static int read_secrets_of(struct st_tracker *t, struct st_catalog *c, struct st_error *err)
 {
-  const struct st_catalog_table *table = st_catalog_table(t->catalog, ST_CORE_RULE);
-  int64_t latest = st_catalog_latest(t->catalog);
-  t->secret = st_rules_new();
+  const struct st_catalog_table *table = st_catalog_table(c, ST_CORE_RULE);
+  int64_t latest = st_catalog_latest(c);
   if (!table || table->declaration.ncolumns < 3 || latest == 0 ||
-      st_catalog_held(t->catalog, latest) != ST_HELD)
+      st_catalog_held(c, latest) != ST_HELD)
     return 0;
-  return st_catalog_each(t->catalog, latest, table, NULL, add_secret, t->secret, err);
+  return st_catalog_each(c, latest, table, NULL, add_secret, t->secret, err);
+}
+
+/* What the host calls a secret by now was none in earlier checkpoints, maybe: the latest one has
+ * the rules.  Of an older epoch that is the one of today, too. */
+static int read_secret_rules(struct st_tracker *t, const char *host, struct st_error *err)
+{
+  ST_AUTO_FREE char *today = st_memdup(host, strcspn(host, "/"));
+  ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
+  t->secret = st_rules_new();
+  if (read_secrets_of(t, t->catalog, err) < 0)
+    return -1;
+  if (strcmp(today, host) == 0)
+    return 0;
+  int r = st_catalog_open(&c, t->store_dir, today, ST_CATALOG_READ, err);
+  if (r == -ENOENT) { /* nothing came yet since that epoch ended */
+    st_error_clear(err);
+    return 0;
+  }
+  if (r < 0)
+    return -1;
+  const struct st_catalog_objects objects = {get_object, t->store};
+  st_catalog_set_objects(c, &objects);
+  return read_secrets_of(t, c, err);
 }
 
 /* Generic rendering needs no more than facts and contents. */
@@ -261,7 +281,7 @@ static int open_archive(struct st_tracker *t, const struct st_tracker_options *o
   struct st_catalog_objects objects = {get_object, t->store};
   st_catalog_set_objects(t->catalog, &objects);
   st_inscope_bind(t);
-  return read_secret_rules(t, err);
+  return read_secret_rules(t, options->host, err);
 }
 
 int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
