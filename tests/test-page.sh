@@ -320,6 +320,27 @@ token=$(form_token)
 get /admin/add-group --data-urlencode "form-token=$token" -d group=mine
 [ "$status" = 403 ] || fail "a viewer's form: $status"
 
+# An operator of the group learns nothing of hosts that are not in it, not even that they are there.
+systracker_archive group "$archive" role first-ones watcher operator
+systracker_archive approve "$archive" "$two"
+zeros=$(printf '%032d' 0)
+look /admin
+lacks "$out" "$two"
+token=$(form_token)
+for form in approve deny restore-token; do
+  get "/admin/$form" --data-urlencode "form-token=$token" -d "host=$two"
+  [ "$status" = 404 ] || fail "$form of another group's host: $status"
+  sed "s/$two/$zeros/g" "$out" >"$scratch/refused"
+  get "/admin/$form" --data-urlencode "form-token=$token" -d "host=$zeros"
+  cmp "$out" "$scratch/refused" || fail "$form: another host's existence is told"
+done
+
+# Who has no role any more is told so, and not sent to the login and back for ever.
+systracker_archive group "$archive" role first-ones watcher none
+get /
+[ "$status" = 403 ] || fail "without a role: $status"
+lacks "$out" "$one"
+
 # ---- After the logout -----------------------------------------------------------------------------
 
 cp "$jar" "$scratch/stolen"

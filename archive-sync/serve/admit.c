@@ -103,9 +103,10 @@ static int identify(struct st_transport *t, struct st_error *err)
 static int look_at_role(struct st_transport *t)
 {
   struct st_request *r = &t->request;
-  if (r->who.role < r->route->needs)
-    return r->who.role == ST_ROLE_NONE ? ask_to_log_in(t)
-                                       : refuse(t, 403, "this needs more rights than you have");
+  if (r->who.role < r->route->needs) /* a user may have no role: to log in would not help */
+    return r->who.role == ST_ROLE_NONE && !*r->who.user
+               ? ask_to_log_in(t)
+               : refuse(t, 403, "this needs more rights than you have");
   /* What may not be seen is answered as what is not there. */
   if ((r->route->flags & ST_ROUTE_HOST) &&
       !st_access_may_read(r->server->access, &r->who, r->parts[0]))

@@ -40,17 +40,19 @@ static int role_field(struct st_request *r, enum st_role *ret)
 }
 
 /* The host of the field, which they may operate.  A host that waits for approval has no name yet,
- * and no checkpoints: it is known by its whole id. */
+ * and no checkpoints: it is known by its whole id.  What may not be seen is refused in the words
+ * for what is not there. */
 static int host_field(struct st_request *r, char **ret, struct st_error *err)
 {
   const char *text = field(r, "host");
   struct st_access_host host;
   *ret = NULL;
-  int refused = 0;
-  if (st_access_host(r->server->access, text, &host))
+  if (st_access_may_operate(r->server->access, &r->who, text) &&
+      st_access_host(r->server->access, text, &host)) {
     *ret = st_strdup(text);
-  else
-    refused = st_page_find_host(r, text, ret, err);
+    return 0;
+  }
+  int refused = st_page_find_host(r, text, ret, err);
   if (refused == 0 && !st_access_may_operate(r->server->access, &r->who, *ret)) {
     st_reply_refuse(r, 404, "there is no such host");
     refused = 1;
