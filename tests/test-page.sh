@@ -339,6 +339,7 @@ done
 systracker_archive group "$archive" role first-ones watcher none
 get /
 [ "$status" = 403 ] || fail "without a role: $status"
+contains "$out" 'Log out'
 lacks "$out" "$one"
 
 # ---- After the logout -----------------------------------------------------------------------------

@@ -104,7 +104,7 @@ static void write_header(struct st_html *h, const struct st_request *r)
   st_html_attr(h, "class", "name");
   st_html_anchor(h, &home, "SysTracker");
   st_html_close(h, "p");
-  if (r->who.role >= ST_ROLE_VIEWER)
+  if (*r->who.user) /* without any role, too: to log out */
     write_navigation(h, r);
   st_html_close(h, "header");
 }
