@@ -10,6 +10,7 @@
 
 #define LARGE ((uint64_t)4 << 20)
 #define CANDIDATES_MAX 8
+#define TRY_WORK 1024 /* bytes that a look at one record counts as, however short it is */
 #define NOBODY UINT32_MAX
 
 enum state { PROVED, THERE, REFUSED, LIST };
@@ -141,6 +142,14 @@ static bool decode_on(struct proving *p, const struct st_parcel *parcel,
          is_content(record, out);
 }
 
+/* Whether one may be the base of another: what is refused is looked at once, not again for each way
+ * that leads to it, as ids that begin alike are easily made. */
+static bool may_be_base(struct proving *p, uint64_t at, uint32_t before)
+{
+  p->work += TRY_WORK;
+  return at < before && p->entries[at].state != REFUSED;
+}
+
 /* 1: it is the content; 0: some base was there; -1: none. */
 static int decode_on_sent(struct proving *p, const struct st_parcel *parcel, uint32_t before,
                           unsigned depth, struct st_buffer *out)
@@ -152,10 +161,12 @@ static int decode_on_sent(struct proving *p, const struct st_parcel *parcel, uin
   if (depth > ST_DELTA_DEPTH_MAX)
     return -1;
   st_set_get(p->prefixes, key, sizeof(key), &at);
-  for (unsigned tried = 0; at != NOBODY && tried < CANDIDATES_MAX; at = p->entries[at].alike) {
+  for (unsigned tried = 0;
+       at != NOBODY && tried < CANDIDATES_MAX && p->work <= 2 * ST_WIRE_WORK_MAX;
+       at = p->entries[at].alike) {
     ST_AUTO_PARCEL base = {0};
     ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-    if (at >= before || p->work > 2 * ST_WIRE_WORK_MAX)
+    if (!may_be_base(p, at, before))
       continue;
     tried++;
     if (read_entry(p, (uint32_t)at, &base) < 0 ||
@@ -226,8 +237,8 @@ static bool has_own_base(struct proving *p, const struct st_record *record, uint
   uint64_t at = NOBODY;
   prefix_key(1, record->base, key);
   st_set_get(p->prefixes, key, sizeof(key), &at);
-  for (; at != NOBODY; at = p->entries[at].alike)
-    if (at < before && p->entries[at].state != REFUSED)
+  for (; at != NOBODY && p->work <= 2 * ST_WIRE_WORK_MAX; at = p->entries[at].alike)
+    if (may_be_base(p, at, before))
       return true;
   int n = st_store_begin_so(p->reader.store, 1, record->base, ids, CANDIDATES_MAX, NULL);
   for (int i = 0; i < n; i++)

@@ -16,7 +16,7 @@
 #include "systracker/tracker/sealed.h"
 
 #define QUESTION_MAX 4096
-#define SMALL_CHANGESET ((size_t)1 << 20) /* bytes; its body may be as large */
+#define SMALL_CHANGESET ((size_t)1 << 20) /* bytes; of its body, too */
 #define AGE_LINE "age-encryption.org/v1\n"
 
 /* ---- What requests have in common --------------------------------------------------------------
@@ -339,7 +339,8 @@ static int checkpoint(struct st_request *r, struct st_error *err)
     return 0;
   if (st_sent_body_open(&body, r, err) < 0)
     return -1;
-  bool large = st_wire_changeset_body(body.data, body.length) > SMALL_CHANGESET;
+  bool large = body.length > SMALL_CHANGESET ||
+               st_wire_changeset_body(body.data, body.length) > SMALL_CHANGESET;
   if (large)
     st_objects_begin_large(objects);
   int result = take_changeset(r, &body, err);

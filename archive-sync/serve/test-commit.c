@@ -572,6 +572,34 @@ static void test_limits(void **state)
                    ST_COMMIT_REFUSED);
 }
 
+/* Deltas on deltas on what is not there, of which eight may each be the base of eight others: each
+ * is looked at once.  Along every way that leads to the last, that would not end. */
+static void test_ways_to_a_base(void **state)
+{
+  struct world *w = *state;
+  ST_AUTO_BUFFER pack = ST_BUFFER_INIT;
+  ST_AUTO_PARCEL delta = {0};
+  uint64_t kept;
+  size_t refused, missing;
+
+  delta.record = (struct st_record){
+      .raw = 64, .stored = 8, .encoding = ST_ENCODING_DELTA, .has_base = true, .step = 1};
+  st_buffer_append(&delta.payload, "nothing.", 8);
+  for (int depth = 0; depth < 16; depth++)
+    for (int i = 0; i < 8; i++) {
+      delta.record.base[0] = (uint8_t)depth;
+      delta.record.id.digest[0] = (uint8_t)(depth + 1);
+      delta.record.id.digest[ST_DIGEST_SIZE - 1] = (uint8_t)i;
+      OK(st_wire_add_parcel(&pack, &delta, &w->err));
+    }
+  alarm(300);
+  assert_int_equal(arrive_as(w, w->one.f.keys.host_id, &pack, &kept, &refused, &missing),
+                   ST_COMMIT_DONE);
+  alarm(0);
+  assert_int_equal(kept, 0);
+  assert_int_equal(refused, 16 * 8);
+}
+
 static void test_lists(void **state)
 {
   struct world *w = *state;
@@ -648,6 +676,7 @@ int main(void)
       TEST(test_lock),
       TEST(test_many_at_once),
       TEST(test_limits),
+      TEST(test_ways_to_a_base),
       TEST(test_lists),
       TEST(test_nonces),
       TEST(test_one_at_a_time),
