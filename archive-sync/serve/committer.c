@@ -97,7 +97,7 @@ int st_commit_lost(struct st_committer *c, const char *host, struct st_buffer *r
 static struct st_job *take_batch(struct st_committer *c, unsigned milliseconds)
 {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_nsec += (long)milliseconds * 1000000;
   until.tv_sec += until.tv_nsec / 1000000000;
   until.tv_nsec %= 1000000000;
@@ -366,6 +366,16 @@ static void committer_free(struct st_committer *c)
 }
 ST_DEFINE_CLEANUP(struct st_committer *, committer_free)
 
+/* That the clock is set does not make it hold the archive's lock for longer. */
+static void init_more(struct st_committer *c)
+{
+  pthread_condattr_t how;
+  pthread_condattr_init(&how);
+  pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
+  pthread_cond_init(&c->more, &how);
+  pthread_condattr_destroy(&how);
+}
+
 int st_committer_open(struct st_committer **ret, struct st_server *server, struct st_error *err)
 {
   ST_CLEANUP(committer_freep) struct st_committer *c = st_calloc(1, sizeof(*c));
@@ -373,7 +383,7 @@ int st_committer_open(struct st_committer **ret, struct st_server *server, struc
   c->tail = &c->head;
   c->lock_fd = -1;
   pthread_mutex_init(&c->lock, NULL);
-  pthread_cond_init(&c->more, NULL);
+  init_more(c);
   c->objects = st_objects_new(server->archive->dir);
   if (make_mark(c, err) < 0 || st_hosts_new(&c->hosts, server->archive->dir, err) < 0 ||
       st_archive_open(&c->a, server->archive->path, false, err) < 0)

@@ -47,24 +47,35 @@ static uint64_t index_file(struct st_objects *o)
   return fstatat(o->dir, "packs/objects.db", &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
 }
 
-static bool take_idle(struct st_objects *o, struct st_reader *ret)
+/* All that are of an index which was replaced, or old, are closed: they hold packs that gc removed,
+ * whose space is not free before. */
+static bool take_idle(struct st_objects *o, uint64_t index, struct st_reader *ret)
 {
+  struct st_reader old[IDLE_MAX];
+  size_t nold = 0, kept = 0;
   pthread_mutex_lock(&o->lock);
-  bool any = o->nidle > 0;
+  for (size_t i = 0; i < o->nidle; i++) {
+    const struct st_reader *r = &o->idle[i];
+    if (r->index == index && index != 0 && now() - r->since < AGE_MAX)
+      o->idle[kept++] = *r;
+    else
+      old[nold++] = *r;
+  }
+  bool any = kept > 0;
   if (any)
-    *ret = o->idle[--o->nidle];
+    *ret = o->idle[--kept];
+  o->nidle = kept;
   pthread_mutex_unlock(&o->lock);
+  while (nold > 0)
+    st_store_close(old[--nold].store);
   return any;
 }
 
 int st_reader_borrow(struct st_objects *o, struct st_reader *ret, struct st_error *err)
 {
   uint64_t index = index_file(o);
-  while (take_idle(o, ret)) {
-    if (ret->index == index && index != 0 && now() - ret->since < AGE_MAX)
-      return 0;
-    st_store_close(ret->store);
-  }
+  if (take_idle(o, index, ret))
+    return 0;
   *ret = (struct st_reader){.objects = o, .index = index, .since = now()};
   if (st_store_open(&ret->store, o->dir, ST_STORE_READ, NULL, err) < 0) {
     ret->store = NULL;

@@ -600,6 +600,47 @@ static void test_ways_to_a_base(void **state)
   assert_int_equal(refused, 16 * 8);
 }
 
+static int count_descriptors(void)
+{
+  int n = 0;
+  ST_AUTO_CLOSEDIR DIR *d = opendir("/proc/self/fd");
+  assert_non_null(d);
+  while (readdir(d))
+    n++;
+  return n;
+}
+
+/* What gc replaced is let go of by all readers with the next one that is asked for, not by that
+ * one alone. */
+static void test_old_readers(void **state)
+{
+  struct world *w = *state;
+  struct st_objects *objects = st_committer_objects(w->server.committer);
+  struct st_id id = put_text(&w->one, "content");
+  send_object(w, &w->one, &id);
+  {
+    ST_AUTO_READER only = {0};
+    OK(st_reader_borrow(objects, &only, &w->err));
+  }
+  int before = count_descriptors();
+  {
+    struct st_reader many[4] = {0};
+    for (int i = 0; i < 4; i++)
+      OK(st_reader_borrow(objects, &many[i], &w->err));
+    for (int i = 0; i < 4; i++)
+      st_reader_return(&many[i]);
+  }
+  assert_true(count_descriptors() > before);
+  ST_AUTO_BUFFER index = ST_BUFFER_INIT;
+  OK(st_read_file(w->a->dir, "packs/objects.db", (size_t)1 << 30, &index, &w->err));
+  OK(st_write_file(w->a->dir, "packs/objects.db", 0600, index.data, index.length, &w->err));
+  {
+    ST_AUTO_READER only = {0};
+    OK(st_reader_borrow(objects, &only, &w->err));
+  }
+  assert_int_equal(count_descriptors(), before);
+}
+
 static void test_lists(void **state)
 {
   struct world *w = *state;
@@ -677,6 +718,7 @@ int main(void)
       TEST(test_many_at_once),
       TEST(test_limits),
       TEST(test_ways_to_a_base),
+      TEST(test_old_readers),
       TEST(test_lists),
       TEST(test_nonces),
       TEST(test_one_at_a_time),
