@@ -248,8 +248,10 @@ void st_fleet_file_close(struct st_fleet *f)
 
 int st_fleet_begin(struct st_fleet *f, struct st_error *err)
 {
-  if (f->open)
+  if (f->open && !sqlite3_get_autocommit(f->db))
     return 0;
+  if (f->open)
+    st_fleet_lose(f);
   if (st_fleet_exec(f->db, "BEGIN IMMEDIATE", err) < 0)
     return -1;
   f->open = true;

@@ -32,6 +32,7 @@ struct st_fleet_entry {
   /* Not in the file: */
   bool continued;                /* by another host */
   bool dirty;                    /* others do not see it yet */
+  bool lost;                     /* the file does not have all of it: it is learned anew */
   struct st_fleet_entry *epochs; /* of "ID": its older epochs, linked by this */
 };
 
@@ -124,6 +125,9 @@ int st_fleet_file_reader(struct st_fleet *f, sqlite3 **ret, struct st_error *err
 void st_fleet_file_close(struct st_fleet *f);
 /* A transaction of the writer. */
 int st_fleet_begin(struct st_fleet *f, struct st_error *err);
+/* SQLite rolled it back by itself, as on a full disk: whose hosts it had are learned anew with the
+ * next that comes of them.  With `write` held. */
+void st_fleet_lose(struct st_fleet *f);
 
 /* A reader of one's own for a while; NULL: an error. */
 struct st_fleet_reader *st_fleet_borrow(struct st_fleet *f, struct st_error *err);

@@ -484,6 +484,20 @@ static int add_host(struct learner *l, const char *key, struct st_error *err)
   return 0;
 }
 
+/* After a transaction was lost, numbers of hosts in memory may be given out again. */
+static int add_free_host(struct learner *l, const char *key, struct st_error *err)
+{
+  ST_AUTO_FREE char *sql = st_format("DELETE FROM host WHERE host = '%s'", key);
+  while (add_host(l, key, err) == 0) {
+    if (!st_fleet_by_id(l->f, l->e->id))
+      return 0;
+    st_fleet_entry_free(st_steal(&l->e));
+    if (st_fleet_exec(l->f->db, sql, err) < 0)
+      return -1;
+  }
+  return -1;
+}
+
 static int64_t count_gaps(struct st_catalog *c)
 {
   int64_t gaps = 0, latest = st_catalog_latest(c);
@@ -513,6 +527,11 @@ static int set_aside(struct learner *l, const struct st_fleet_entry *e, char ret
                      struct st_error *err)
 {
   int64_t received, bytes;
+  if (e->lost) { /* its number may be another's in the file */
+    ST_AUTO_FREE char *drop = st_format("DELETE FROM host WHERE host = '%s'", e->key);
+    *ret_key = 0;
+    return st_fleet_exec(l->f->db, drop, err);
+  }
   ST_AUTO_FREE char *key = st_format("%s/epoch-%lld", e->key, (long long)e->head.epoch);
   bool epoch = !strchr(e->key, '/') && strlen(key) < ST_FLEET_KEY_SIZE &&
                !st_fleet_find(l->f, key) && st_archive_stamp(l->f->a, key, &received, &bytes) != 0;
@@ -593,12 +612,12 @@ static int learn(struct learner *l, const char *key, const struct st_changeset *
   struct st_fleet_entry *old = st_fleet_find(l->f, key);
   char aside[ST_FLEET_KEY_SIZE] = "";
   bool follows = false;
-  if (old && is_continued(l->c, old, &follows, err) < 0)
+  if (old && !old->lost && is_continued(l->c, old, &follows, err) < 0)
     return -1;
   if (old && follows) {
     l->e = st_calloc(1, sizeof(*l->e));
     copy_entry(l->e, old);
-  } else if ((old && set_aside(l, old, aside, err) < 0) || add_host(l, key, err) < 0) {
+  } else if ((old && set_aside(l, old, aside, err) < 0) || add_free_host(l, key, err) < 0) {
     return -1;
   }
   if (learn_all(l, follows ? old->head.number : 0, set, err) < 0)

@@ -315,6 +315,19 @@ void st_fleet_close(struct st_fleet *f)
   free(f);
 }
 
+void st_fleet_lose(struct st_fleet *f)
+{
+  pthread_rwlock_wrlock(&f->lock);
+  for (size_t i = 0; i < f->ndirty; i++) {
+    f->dirty[i]->dirty = false;
+    f->dirty[i]->lost = true;
+  }
+  f->ndirty = 0;
+  f->open = false;
+  f->damaged = true;
+  pthread_rwlock_unlock(&f->lock);
+}
+
 int st_fleet_flush(struct st_fleet *f, struct st_error *err)
 {
   pthread_mutex_lock(&f->write);
@@ -325,7 +338,9 @@ int st_fleet_flush(struct st_fleet *f, struct st_error *err)
                                 : "COMMIT";
     r = st_fleet_exec(f->db, sql, err);
     f->damaged |= r < 0;
-    f->open = f->open && r < 0;
+    f->open = !sqlite3_get_autocommit(f->db);
+    if (r < 0 && !f->open)
+      st_fleet_lose(f);
     f->forgot = f->forgot && r < 0;
   }
   if (r == 0) {

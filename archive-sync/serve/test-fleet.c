@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "archive-sync/expire.h"
-#include "archive-sync/serve/fleet.h"
+#include "archive-sync/serve/fleet-internal.h"
 #include "systracker/base/digest.h"
 #include "systracker/catalog/prune.h"
 
@@ -667,6 +667,36 @@ static void test_beside_makes_nothing(void **state)
   st_error_clear(&w->f.err);
 }
 
+/* As SQLite itself does where the disk is full. */
+static void test_rolled_back(void **state)
+{
+  struct world *w = *state;
+  struct st_id one = id_of("1"), two = id_of("2");
+  start(&w->f);
+  put_file(w, "/etc/a", &one);
+  commit(&w->f);
+  learn(w);
+  flush(w);
+  start(&w->f);
+  put_file(w, "/etc/b", &two);
+  commit(&w->f);
+  learn(w);
+  assert_int_equal(sqlite3_exec(w->fleet->db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+  assert_int_equal(st_fleet_flush(w->fleet, &w->f.err), -1);
+  st_error_clear(&w->f.err);
+  start(&w->f);
+  put_file(w, "/etc/c", &one);
+  commit(&w->f);
+  learn(w);
+  flush(w);
+  for (int i = 0; i < 2; i++) {
+    finds(w, OF_PATH, "/etc/?", "/etc/a@3 /etc/b@3 /etc/c@3 ");
+    assert_true(names(w, &one) && names(w, &two));
+    close_fleet(w);
+    open_fleet(w);
+  }
+}
+
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up_world, tear_down_world)
 
 int main(void)
@@ -688,6 +718,7 @@ int main(void)
       WORLD_TEST(test_older_epoch_keeps_its_names),
       WORLD_TEST(test_made_anew),
       WORLD_TEST(test_beside_makes_nothing),
+      WORLD_TEST(test_rolled_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
