@@ -315,6 +315,16 @@ static int send_key(struct server *s, const struct st_strings *names, struct st_
   return 0;
 }
 
+/* Whoever has taken a server over can name a key of his own: so that it changed is said. */
+static void say_recipients(const struct server *s, const char *before, const char *now)
+{
+  if (before && strcmp(before, now) != 0)
+    fprintf(stderr,
+            "systracker: %s names other recovery keys than before, which open this host's secrets "
+            "there from now on: %.*s\n",
+            st_quote(st_remote_address(s->remote)), (int)strlen(now) - 1, now);
+}
+
 /* The archive's recipients may have changed, which is asked for where there is something to send
  * anyhow. */
 static int seal(struct st_destination *d, struct st_error *err)
@@ -333,6 +343,7 @@ static int seal(struct st_destination *d, struct st_error *err)
     return 0;
   if (send_key(s, to, err) < 0)
     return -1;
+  say_recipients(s, before, names.data);
   st_remote_set(s->remote, SEALED_TO, names.data);
   return 0;
 }

@@ -123,10 +123,14 @@ int st_remote_state_write(const struct st_remote_state *s, int store_dirfd, stru
   json_object_set(o, "values", s->values);
   ST_AUTO_FREE char *text = json_dumps(o, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
   json_decref(o);
+  /* One that is too long to be read again would count as none, and what it remembers be lost. */
+  if (!text || strlen(text) > STATE_MAX)
+    return st_fail(err, 0, "what the server says of itself is too long to be remembered (%s)",
+                   st_quote(s->address));
   if (st_make_dirs(store_dirfd, ST_REMOTE_DIR, 0700, err) < 0)
     return -1;
   ST_AUTO_CLOSE int dir = st_open_beneath(store_dirfd, ST_REMOTE_DIR, O_RDONLY | O_DIRECTORY, 0);
   if (dir < 0)
     return st_fail(err, -dir, "cannot open (" ST_REMOTE_DIR ")");
-  return st_write_file(dir, name, 0600, text ? text : "", text ? strlen(text) : 0, err);
+  return st_write_file(dir, name, 0600, text, strlen(text), err);
 }

@@ -49,7 +49,7 @@ stop one
 # ---- A server that was taken over ------------------------------------------------------------------------
 cat >"$scratch/taken.py" <<'END'
 import http.server, json, ssl, sys
-folder, port, archive, claim, shown = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
+folder, port, archive, claim, shown, keys = sys.argv[1], int(sys.argv[2]), *sys.argv[3:7]
 class Taken(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *words): pass
@@ -62,7 +62,7 @@ class Taken(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def do_GET(self):
         if self.path == "/v1/archive":
-            return self.say(200, json.dumps({"protocol": 1, "id": archive, "recipients": []}).encode())
+            return self.say(200, json.dumps({"protocol": 1, "id": archive, "recipients": ["age1" + 58 * "q"] * int(keys)}).encode())
         if "/changesets/" in self.path:
             print("asked", flush=True)
             return self.say(200, open(shown, "rb").read()) if shown else self.say(404, b"{}")
@@ -76,11 +76,11 @@ c.load_cert_chain(folder + "/tls.crt", folder + "/tls.key")
 s.socket = c.wrap_socket(s.socket, server_side=True)
 s.serve_forever()
 END
-# taken CLAIM FILE: one that says CLAIM of every host, and shows FILE as any checkpoint.
+# taken CLAIM FILE [KEYS]: one that says CLAIM of every host, shows FILE as any checkpoint, and names so many recovery keys.
 taken()
 {
   : >"$scratch/asked"
-  python3 "$scratch/taken.py" "$archive" "$port" "$(sed -n 's/^id //p' "$archive/archive")" "$1" "$2" >"$scratch/asked" &
+  python3 "$scratch/taken.py" "$archive" "$port" "$(sed -n 's/^id //p' "$archive/archive")" "$1" "$2" "${3-0}" >"$scratch/asked" &
   echo $! >"$scratch/taken.pid"
   at_end "stop taken"
   answers "$url"
@@ -105,9 +105,43 @@ done
 # It shows a checkpoint that the host has made, but another than the one it claims.
 start one
 contains "$archive/archive" '^id '
+expect_status 0 on a systracker sync "$url/#$digest"
 session=$(jq -r .session "$scratch"/store-a/remote/*.json)
-curl -sk -H "Authorization: Bearer $session" -H "Systracker-Archive: $(sed -n 's/^id //p' "$archive/archive")" \
-  -o "$scratch/shown" "$url/v1/hosts/$(id_of a)/changesets/1" || fail "curl"
+shown()
+{
+  curl -sfk -H "Authorization: Bearer $session" -H "Systracker-Archive: $(sed -n 's/^id //p' "$archive/archive")" \
+    "$url/v1/hosts/$(id_of a)/$1"
+}
+shown changesets/1 >"$scratch/shown"
+real=$(shown chain | jq -r .head)
 stop one
 taken "{\"state\":\"new\",\"epoch\":1,\"number\":2,\"head\":\"$head\",\"wanted\":false,\"packages\":\"\",\"key\":\"\"}" "$scratch/shown"
 refused
+contains "$err" 'showed another checkpoint'
+
+# ---- Another recovery key ----------------------------------------------------------------------------------
+sealed() { jq -r .values.sealed_to "$scratch"/store-a/remote/*.json; }
+to=$(sealed)
+server_at one
+# So many that what is remembered of them could not be read again.
+taken "{\"state\":\"new\",\"epoch\":1,\"number\":1,\"head\":\"$real\",\"wanted\":false,\"packages\":\"\",\"key\":\"\"}" '' 2000
+expect_status 2 on a systracker sync "$url/#$digest"
+contains "$err" 'too long to be remembered'
+stop taken
+[ "$(stat -c %s "$scratch"/store-a/remote/*.json)" -le 65536 ] || fail "a server has made the host forget it"
+[ "$(sealed)" = "$to" ] || fail "a server has made the host forget whom its key is sealed to"
+server_at two
+other=$(sed -n 's/^recipient //p' "$archive/archive")
+start one
+expect_status 0 on a systracker sync "$url/#$digest"
+stop one
+key=$(sha256sum <"$archive/hosts/$(id_of a)/key.age")
+sed -i "s/^recipient .*/recipient $other/" "$archive/archive"
+start one
+echo more >>"$scratch/root-a/opt/own"
+on a systracker checkpoint >/dev/null
+expect_status 0 on a systracker sync "$url/#$digest"
+contains "$err" "names other recovery keys than before, .*: $other\$"
+[ "$(sha256sum <"$archive/hosts/$(id_of a)/key.age")" != "$key" ] || fail "the data key was not sealed to the new one"
+expect_status 0 on a systracker sync "$url/#$digest"
+lacks "$err" .
