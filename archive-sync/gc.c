@@ -153,21 +153,26 @@ static int remove_packages(struct garbage *g, struct st_error *err)
   const struct st_package *p;
   uint64_t aside;
   int64_t before = (int64_t)time(NULL) - MIN_AGE;
+  uint8_t claim[ST_SENT_CLAIM_SIZE];
+  ST_CLEANUP(st_set_freep) struct st_set *gone = st_set_new();
   for (size_t n = 0; (p = st_packages_at(g->packages, n)); n++) {
     ST_AUTO_BUFFER words = ST_BUFFER_INIT;
     package_words(&words, p->name, p->version, p->architecture);
     if (st_set_get(g->named, words.data, words.length, NULL))
       continue;
+    st_sent_claim(p, claim);
     int r = st_packages_remove(g->packages, p, before, err);
     if (r < 0)
       return -1;
+    if (r > 0)
+      st_set_add(gone, claim, sizeof(claim), 0);
     g->result->files += r;
     g->result->file_bytes += r ? p->size : 0;
     g->result->left += !r;
   }
   g->result->files += st_packages_drop_aside(g->packages, true, &aside);
   g->result->file_bytes += aside;
-  return 0;
+  return st_set_count(gone) > 0 ? st_sent_drop_claims(g->a, gone, err) : 0;
 }
 
 static void say(void *arg, const char *words)

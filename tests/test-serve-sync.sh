@@ -209,6 +209,19 @@ says '.packages[0].state == "send"'
 by "$s2" PUT "/v1/sync/packages/$digest?file=bash_9_all.deb" "$scratch/tool.deb" 200
 get "$s1" "/v1/hosts/$id_one/packages" 200
 says '.packages | length == 1'
+# What gc removed, as no checkpoint names it, nobody has sent any more: who has it is asked again.
+find "$archive/packages" -name '*.deb' -exec touch -d '2 days ago' {} +
+systracker_archive gc "$archive" >"$scratch/gc" || fail "gc beside the server"
+[ -z "$(find "$archive/packages" -name '*.deb')" ] || fail "gc left package files: $(cat "$scratch/gc")"
+for session in "$s1" "$s2"; do
+  by "$session" POST /v1/sync "$scratch/question" 200
+  says '.packages == ""'
+done
+ask "$s1" tool_1_all.deb
+says '.packages[0].state == "send"'
+by "$s1" PUT "/v1/sync/packages/$digest?file=tool_1_all.deb" "$scratch/tool.deb" 200
+get "$s1" "/v1/hosts/$id_one/packages" 200
+says '.packages | length == 1'
 
 # ---- The sealed key, an epoch -----------------------------------------------------------------------------------
 printf 'age-encryption.org/v1\nwhatever\n' >"$scratch/key"

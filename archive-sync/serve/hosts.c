@@ -15,7 +15,7 @@
 struct entry {
   bool busy, known, seen; /* known: the digests are */
   struct st_host_digests digests;
-  struct timespec said; /* when the recipients were that the key was compared with */
+  struct timespec at[2]; /* as of when: see state() */
 };
 
 struct st_hosts {
@@ -147,20 +147,26 @@ static int make_digests(struct st_hosts *h, const char *host, struct st_host_dig
   return digest_key(h, host, ret->key, err);
 }
 
-static struct timespec recipients_said(const struct st_hosts *h)
+/* What others change beside the server: to whom keys are sealed, and that gc removed package files
+ * (st_sent_drop_claims). */
+static void state(const struct st_hosts *h, struct timespec ret[2])
 {
-  struct stat st;
-  return fstatat(h->dir, "archive", &st, AT_SYMLINK_NOFOLLOW) < 0 ? (struct timespec){0}
-                                                                  : st.st_mtim;
+  static const char *const names[] = {"archive", ST_PACKAGES_DIR};
+  for (size_t i = 0; i < ST_COUNT(names); i++) {
+    struct stat st = {0};
+    ret[i] =
+        fstatat(h->dir, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ? (struct timespec){0} : st.st_mtim;
+  }
 }
 
 int st_hosts_digests(struct st_hosts *h, const char *host, struct st_host_digests *ret,
                      struct st_error *err)
 {
-  struct timespec said = recipients_said(h);
+  struct timespec now[2];
+  state(h, now);
   pthread_mutex_lock(&h->lock);
   const struct entry *there = find(h, host);
-  bool known = there->known && memcmp(&there->said, &said, sizeof(said)) == 0;
+  bool known = there->known && memcmp(there->at, now, sizeof(now)) == 0;
   *ret = find(h, host)->digests;
   pthread_mutex_unlock(&h->lock);
   if (known)
@@ -172,7 +178,7 @@ int st_hosts_digests(struct st_hosts *h, const char *host, struct st_host_digest
   /* While a request of the host goes on, they may be others the next moment. */
   e->known = !e->busy;
   e->digests = *ret;
-  e->said = said;
+  memcpy(e->at, now, sizeof(now));
   pthread_mutex_unlock(&h->lock);
   return 0;
 }

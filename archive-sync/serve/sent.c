@@ -10,9 +10,25 @@
 
 #define LIST_MAX ((size_t)1 << 30)
 
+/* ---- Claims ------------------------------------------------------------------------------------
+ */
+
+char *st_sent_package_file(const struct st_package *p)
+{
+  ST_AUTO_FREE char *path = st_package_path(p);
+  return st_strdup(path + 3 + 2 * ST_DIGEST_SIZE + 1);
+}
+
+void st_sent_claim(const struct st_package *p, uint8_t out[ST_SENT_CLAIM_SIZE])
+{
+  ST_AUTO_FREE char *file = st_sent_package_file(p);
+  memcpy(out, p->digest, ST_DIGEST_SIZE);
+  st_digest(out + ST_DIGEST_SIZE, file, strlen(file));
+}
+
 size_t st_sent_item_size(const char *list)
 {
-  return strcmp(list, ST_SENT_PACKAGES) == 0 ? 2 * ST_DIGEST_SIZE : ST_WIRE_ID_SIZE;
+  return strcmp(list, ST_SENT_PACKAGES) == 0 ? ST_SENT_CLAIM_SIZE : ST_WIRE_ID_SIZE;
 }
 
 /* ---- The files ---------------------------------------------------------------------------------
@@ -99,6 +115,33 @@ int st_sent_replace(int archive_dir, const char *host, const char *list, const v
 
 /* ---- For gc ------------------------------------------------------------------------------------
  */
+
+static int drop_claims(int archive_dir, const char *host, const struct st_set *gone,
+                       struct st_error *err)
+{
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT, left = ST_BUFFER_INIT;
+  if (st_sent_read(archive_dir, host, ST_SENT_PACKAGES, &list, err) < 0)
+    return -1;
+  for (size_t at = 0; at < list.length; at += ST_SENT_CLAIM_SIZE)
+    if (!st_set_get(gone, list.data + at, ST_SENT_CLAIM_SIZE, NULL))
+      st_buffer_append(&left, list.data + at, ST_SENT_CLAIM_SIZE);
+  return left.length == list.length
+             ? 0
+             : st_sent_replace(archive_dir, host, ST_SENT_PACKAGES, left.data, left.length, err);
+}
+
+int st_sent_drop_claims(struct st_archive *a, const struct st_set *gone, struct st_error *err)
+{
+  ST_AUTO_STRINGS hosts = {0};
+  if (st_archive_hosts(a, &hosts, err) < 0)
+    return -1;
+  for (size_t i = 0; i < hosts.count; i++)
+    if (drop_claims(a->dir, hosts.items[i], gone, err) < 0)
+      return -1;
+  if (utimensat(a->dir, ST_PACKAGES_DIR, NULL, 0) < 0)
+    return st_fail(err, errno, "cannot tell the server what is gone");
+  return 0;
+}
 
 static int each_id(const struct st_buffer *ids, int (*fn)(void *arg, const struct st_id *id),
                    void *arg, struct st_error *err)

@@ -16,12 +16,19 @@
 #include "archive-sync/serve/fleet.h"
 #include "archive-sync/wire.h"
 #include "systracker/base/set.h"
+#include "systracker/store/packages.h"
 
 #define ST_SENT "sent"
 #define ST_SENT_CHUNKS "chunks"
 #define ST_SENT_PACKAGES "packages"
 
 #define ST_SENT_AGE ((int64_t)7 * 86400) /* seconds that gc keeps `sent` after the last of it */
+
+/* An item of ST_SENT_PACKAGES: the digests of a package file's content, and of its name. */
+#define ST_SENT_CLAIM_SIZE ((size_t)2 * ST_DIGEST_SIZE)
+void st_sent_claim(const struct st_package *p, uint8_t out[ST_SENT_CLAIM_SIZE]);
+/* "NAME_VERSION_ARCHITECTURE.KIND": malloc'ed. */
+char *st_sent_package_file(const struct st_package *p);
 
 /* Bytes of one item of that list. */
 size_t st_sent_item_size(const char *list);
@@ -40,6 +47,11 @@ int st_sent_replace(int archive_dir, const char *host, const char *list, const v
  * host's is younger than ST_SENT_AGE; a list that is older is emptied. */
 int st_sent_each(struct st_archive *a, int64_t now, int (*fn)(void *arg, const struct st_id *id),
                  void *arg, struct st_error *err);
+
+/* For gc: package files of these claims were removed, so that no host has sent them any more, and
+ * whoever has one still is asked for it again.  A server that runs is told by the times of
+ * packages/. */
+int st_sent_drop_claims(struct st_archive *a, const struct st_set *gone, struct st_error *err);
 
 /* ---- What is a host's own -----------------------------------------------------------------------
  */

@@ -24,22 +24,6 @@
 /* ---- Whose they are ----------------------------------------------------------------------------
  */
 
-#define CLAIM_SIZE (2 * ST_DIGEST_SIZE)
-
-/* "NAME_VERSION_ARCHITECTURE.KIND". */
-static char *file_of(const struct st_package *p)
-{
-  ST_AUTO_FREE char *path = st_package_path(p);
-  return st_strdup(path + 3 + 2 * ST_DIGEST_SIZE + 1);
-}
-
-static void claim_of(const struct st_package *p, uint8_t out[CLAIM_SIZE])
-{
-  ST_AUTO_FREE char *file = file_of(p);
-  memcpy(out, p->digest, ST_DIGEST_SIZE);
-  st_digest(out + ST_DIGEST_SIZE, file, strlen(file));
-}
-
 static int read_claims(struct st_archive *a, const char *host, struct st_set **ret,
                        struct st_error *err)
 {
@@ -48,28 +32,28 @@ static int read_claims(struct st_archive *a, const char *host, struct st_set **r
   if (st_sent_read(a->dir, id, ST_SENT_PACKAGES, &list, err) < 0)
     return -1;
   *ret = st_set_new();
-  for (size_t at = 0; at < list.length; at += CLAIM_SIZE)
-    st_set_add(*ret, list.data + at, CLAIM_SIZE, 0);
+  for (size_t at = 0; at < list.length; at += ST_SENT_CLAIM_SIZE)
+    st_set_add(*ret, list.data + at, ST_SENT_CLAIM_SIZE, 0);
   return 0;
 }
 
 static bool is_claimed(const struct st_set *claims, const struct st_package *p)
 {
-  uint8_t claim[CLAIM_SIZE];
-  claim_of(p, claim);
+  uint8_t claim[ST_SENT_CLAIM_SIZE];
+  st_sent_claim(p, claim);
   return st_set_get(claims, claim, sizeof(claim), NULL);
 }
 
 static int add_claim(struct st_request *r, const struct st_package *p, struct st_error *err)
 {
   ST_CLEANUP(st_set_freep) struct st_set *claims = NULL;
-  uint8_t claim[CLAIM_SIZE];
+  uint8_t claim[ST_SENT_CLAIM_SIZE];
   struct st_archive *a = r->server->archive;
   if (read_claims(a, r->who.host, &claims, err) < 0)
     return -1;
   if (is_claimed(claims, p))
     return 0;
-  claim_of(p, claim);
+  st_sent_claim(p, claim);
   int result = st_sent_add(a->dir, r->who.host, ST_SENT_PACKAGES, claim, sizeof(claim), err);
   st_hosts_changed(st_request_hosts(r), r->who.host);
   return result;
@@ -204,7 +188,7 @@ static int open_content(struct st_archive *a, const char *digest, claim_fn *fn, 
 
 static bool is_of_nonce(void *arg, const struct st_package *p)
 {
-  ST_AUTO_FREE char *file = file_of(p);
+  ST_AUTO_FREE char *file = st_sent_package_file(p);
   return st_hosts_nonce_names(arg, file);
 }
 
@@ -284,7 +268,7 @@ int st_sync_packages_put(struct st_request *r, struct st_error *err)
 static json_t *describe(const struct st_package *p)
 {
   char hex[2 * ST_DIGEST_SIZE + 1];
-  ST_AUTO_FREE char *file = file_of(p);
+  ST_AUTO_FREE char *file = st_sent_package_file(p);
   json_t *o = json_object();
   st_hex(hex, p->digest, ST_DIGEST_SIZE);
   json_object_set_new(o, "digest", json_string(hex));
