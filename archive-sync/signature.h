@@ -3,7 +3,8 @@
  * signature.h - HTTP message signatures (RFC 9421), Ed25519, as hosts sign a request to sync.
  *
  * Covered: "@method" "@path" "@query" "content-digest" (RFC 9530, sha-256) "systracker-archive"
- * (the archive's id, so that no server can pass a request on to another) and, where there is one,
+ * (the id of the archive that the host takes the server for: a request for one archive is none for
+ * another; doc/threats says what a server that lies about its id can do) and, where there is one,
  * "systracker-token" (a join or restore token); parameters created, nonce, keyid (the public key,
  * base64url), alg="ed25519", tag="systracker"; all in this order and label "systracker": one form
  * is taken, the one that is made.  The authority is not covered: any proxy may stand between.
