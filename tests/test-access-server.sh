@@ -121,6 +121,16 @@ token=$(systracker_archive token "$archive" add --url "$url" --restore host-a)
 echo "${token##*.}" >"$scratch/secrets"
 expect_status 0 take "$token"
 [ "$(state_of a .continued_by)" = "$(id_of c)" ] || fail "continued by"
+# Which one that is, is told to those alone who may see it.
+systracker_archive group "$archive" add only-a
+systracker_archive group "$archive" add-host only-a "$(id_of a)"
+told()
+{
+  api=$(systracker_archive --json token "$archive" add --api viewer "$@" | jq -r .token)
+  curl -sk --max-time 30 -H "Authorization: Bearer $api" "$url/v1/hosts/$(id_of a)" | jq -r '.host, .continued_by'
+}
+[ "$(told)" = "$(id_of a; id_of c)" ] || fail "continued by, for who sees all: $(told)"
+[ "$(told --group only-a)" = "$(id_of a; echo null)" ] || fail "continued by a host that may not be seen"
 refused as b systracker fetch "$token" --host "$(id_of a)" # another machine
 contains "$err" 'another host used it'
 name=$(systracker_archive --json token "$archive" | jq -r 'select(.kind == "restore") | .name')

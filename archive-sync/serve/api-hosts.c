@@ -21,6 +21,12 @@ static json_t *nights_json(const char *nights)
   return array;
 }
 
+/* null, too, where they may not know of it. */
+static json_t *other_json(struct st_request *r, const char *other)
+{
+  return st_api_name(st_access_may_see(r->server->access, &r->who, other) ? other : "");
+}
+
 /* What is known of its key and of who goes on for whom. */
 static void set_access(struct st_request *r, const char *id, json_t *o)
 {
@@ -28,8 +34,8 @@ static void set_access(struct st_request *r, const char *id, json_t *o)
   bool known = st_access_host(r->server->access, id, &host);
   json_object_set_new(o, "state",
                       known ? json_string(st_host_state_name(host.state)) : json_null());
-  json_object_set_new(o, "continues", known ? st_api_name(host.continues) : json_null());
-  json_object_set_new(o, "continued_by", known ? st_api_name(host.continued) : json_null());
+  json_object_set_new(o, "continues", known ? other_json(r, host.continues) : json_null());
+  json_object_set_new(o, "continued_by", known ? other_json(r, host.continued) : json_null());
   json_object_set_new(o, "two_machines", known ? st_api_time(host.twins) : json_null());
 }
 

@@ -39,10 +39,11 @@ static int write_known(void *arg, const struct st_fleet_host *host, struct st_er
   return 0;
 }
 
-static void write_other(struct st_html *h, const char *term, const char *host)
+/* Where there is one, and they may know of it. */
+static void write_other(struct st_request *r, struct st_html *h, const char *term, const char *host)
 {
   ST_AUTO_LINK to = {0};
-  if (!*host)
+  if (!st_access_may_see(r->server->access, &r->who, host))
     return;
   st_page_link_host(&to, host);
   st_html_element(h, "dt", term);
@@ -65,8 +66,8 @@ static void write_access(struct st_request *r, struct timeline *p)
                      : NULL;
   st_page_fact(&p->h, "Here", state);
   st_page_fact(&p->h, "Key", twin);
-  write_other(&p->h, "Continues", host.continues);
-  write_other(&p->h, "Continued by", host.continued);
+  write_other(r, &p->h, "Continues", host.continues);
+  write_other(r, &p->h, "Continued by", host.continued);
 }
 
 static int write_facts(struct st_request *r, struct timeline *p, struct st_error *err)

@@ -216,7 +216,10 @@ static void write_state(struct hosts *p, const struct st_fleet_host *host)
     st_page_link_host(&to, access.continued);
     st_html_text(&p->h, any ? ", " : "");
     any = true;
-    st_html_anchor(&p->h, &to, "continued by another");
+    if (st_access_may_see(p->r->server->access, &p->r->who, access.continued))
+      st_html_anchor(&p->h, &to, "continued by another");
+    else
+      st_html_text(&p->h, "continued by another");
   }
   if (!any)
     st_html_text(&p->h, host->number > 0 ? "well" : "nothing yet");
