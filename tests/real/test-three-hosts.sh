@@ -81,9 +81,12 @@ look "$scratch/lost"
 
 systracker sync --wait 300 "$join" >"$scratch/sync.out" 2>"$scratch/sync.err" &
 sync=$!
+# Each time soon after the host has come back, so that it is in the midst of something.
 kills=0
 while kill -0 $sync 2>/dev/null && [ $kills -lt 12 ]; do
-  sleep "0.$(printf %03d "$(($(random) * 3))")"
+  before=$(requests one)
+  while kill -0 $sync 2>/dev/null && [ "$(requests one)" -le "$before" ]; do sleep 0.01; done
+  sleep "0.0$(printf %02d "$(($(random) / 4))")"
   kill -KILL "$(cat "$scratch/one.pid")"
   wait "$(cat "$scratch/one.pid")" 2>/dev/null || :
   said=$(accepted "$alpha")
