@@ -115,7 +115,7 @@ told()
 }
 
 # Bytes on the disk of what grows.
-used() { du -s --block-size=1 -- "$@" | awk '{ s += $1 } END { print s }'; }
+used() { du -s --block-size=1 -- "$@" | awk '{ s += $1 } END { printf "%.0f\n", s }'; }
 
 # ---- Nights --------------------------------------------------------------------------------------
 
