@@ -18,7 +18,7 @@ archive_sync_systracker_sync_SOURCES = archive-sync/sync-main.c \
 	archive-sync/source-directory.c archive-sync/source-server.c archive-sync/source.h \
 	archive-sync/upload-objects.c archive-sync/upload-packages.c archive-sync/upload.h \
 	archive-sync/wire.c archive-sync/wire.h
-archive_sync_systracker_sync_LDFLAGS = $(HOST_LDFLAGS)
+archive_sync_systracker_sync_LDFLAGS = $(HOST_LINK)
 archive_sync_systracker_sync_LDADD = libsystracker.la $(CURL_LIBS) $(GNUTLS_LIBS)
 
 bin_PROGRAMS += archive-sync/systracker-archive

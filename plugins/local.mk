@@ -149,7 +149,7 @@ endif
 program_PROGRAMS += plugins/dpkg_track/systracker-apt-hook
 plugins_dpkg_track_systracker_apt_hook_SOURCES = plugins/dpkg_track/apt-hook.c
 plugins_dpkg_track_systracker_apt_hook_LDADD = libsystracker.la
-plugins_dpkg_track_systracker_apt_hook_LDFLAGS = $(HOST_LDFLAGS)
+plugins_dpkg_track_systracker_apt_hook_LDFLAGS = $(HOST_LINK)
 aptexampledir = $(datadir)/systracker/apt
 aptexample_DATA = plugins/dpkg_track/generated/80systracker
 CLEANFILES += $(aptexample_DATA)
@@ -172,7 +172,7 @@ program_PROGRAMS += plugins/rpm_track/hook/systracker-rpm-hook
 plugins_rpm_track_hook_systracker_rpm_hook_SOURCES = \
 	plugins/rpm_track/hook/hook.c plugins/rpm_track/hook/messages.h
 plugins_rpm_track_hook_systracker_rpm_hook_LDADD = libsystracker.la
-plugins_rpm_track_hook_systracker_rpm_hook_LDFLAGS = $(HOST_LDFLAGS)
+plugins_rpm_track_hook_systracker_rpm_hook_LDFLAGS = $(HOST_LINK)
 rpmexampledir = $(datadir)/systracker/rpm
 rpmexample_DATA = plugins/rpm_track/generated/macros.systracker
 CLEANFILES += $(rpmexample_DATA)

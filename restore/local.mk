@@ -38,7 +38,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/tools.c restore/tools.h \
 	restore/workers.c restore/workers.h \
 	restore/world.c restore/world.h
-restore_systracker_restore_LDFLAGS = $(HOST_LDFLAGS)
+restore_systracker_restore_LDFLAGS = $(HOST_LINK)
 restore_systracker_restore_LDADD = libsystracker.la
 
 dist_man_MANS += restore/systracker-restore.8 restore/systracker-undo.8

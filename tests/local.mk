@@ -64,6 +64,7 @@ SHELL_TESTS = \
 
 # Faults, real systems, lints: `make check-real`.
 REAL_TESTS = \
+	tests/real/lint-automake.sh \
 	tests/real/lint-format.sh \
 	tests/real/lint-man.sh \
 	tests/real/lint-scripts.sh \

@@ -17,12 +17,12 @@ systracker_commands_systracker_SOURCES = \
 	systracker/commands/keep.c \
 	systracker/commands/main.c
 systracker_commands_systracker_LDADD = libsystracker.la
-systracker_commands_systracker_LDFLAGS = $(HOST_LDFLAGS)
+systracker_commands_systracker_LDFLAGS = $(HOST_LINK)
 
 # The files of packages.
 program_PROGRAMS += systracker/commands/packages/systracker-packages
 systracker_commands_packages_systracker_packages_SOURCES = \
 	systracker/commands/packages/main.c
 systracker_commands_packages_systracker_packages_LDADD = libsystracker.la
-systracker_commands_packages_systracker_packages_LDFLAGS = $(HOST_LDFLAGS)
+systracker_commands_packages_systracker_packages_LDFLAGS = $(HOST_LINK)
 dist_man_MANS += systracker/commands/packages/systracker-packages.8

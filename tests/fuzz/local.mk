@@ -11,33 +11,33 @@ FUZZ_TARGETS = \
 
 FUZZ_SOURCES = tests/fuzz/fuzz.c tests/fuzz/fuzz.h
 FUZZ_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
-FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 EXTRA_PROGRAMS += $(FUZZ_TARGETS)
 CLEANFILES += $(FUZZ_TARGETS)
 
 tests_fuzz_fuzz_changeset_SOURCES = tests/fuzz/fuzz-changeset.c $(FUZZ_SOURCES)
-tests_fuzz_fuzz_changeset_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_changeset_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_changeset_LDADD = libsystracker.la
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz-manifest.c $(FUZZ_SOURCES)
-tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_manifest_LDADD = libsystracker.la
 tests_fuzz_fuzz_pack_SOURCES = tests/fuzz/fuzz-pack.c archive-sync/wire.c archive-sync/wire.h \
 	$(FUZZ_SOURCES)
-tests_fuzz_fuzz_pack_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_pack_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_pack_LDADD = libsystracker.la
 tests_fuzz_fuzz_signature_SOURCES = tests/fuzz/fuzz-signature.c archive-sync/signature.c \
 	archive-sync/signature.h $(FUZZ_SOURCES)
 tests_fuzz_fuzz_signature_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_signature_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_signature_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_signature_LDADD = libsystracker.la $(GNUTLS_LIBS)
 
 tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz-url.c archive-sync/serve/url.c \
 	archive-sync/serve/url.h $(FUZZ_SOURCES)
-tests_fuzz_fuzz_url_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_url_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_url_LDADD = libsystracker.la
 tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/fuzz-wire.c archive-sync/wire.c archive-sync/wire.h \
 	$(FUZZ_SOURCES)
-tests_fuzz_fuzz_wire_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_wire_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_wire_LDADD = libsystracker.la
 
 EXTRA_DIST += tests/fuzz/run-fuzz
