@@ -77,6 +77,8 @@ static int run_host_verb(struct st_cli *cli, const struct st_command *command, i
 {
   ST_AUTO_ARCHIVE *a = NULL;
   ST_AUTO_FREE char *host = NULL;
+  if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+    return command->run(cli, argc, argv, err); /* prints it, and ends */
   if (argc < 3)
     return st_fail(err, 0, "usage: systracker-archive %s DIR HOST [ARGUMENT...]", argv[0]);
   if (st_archive_open(&a, argv[1], true, err) < 0 ||
@@ -123,7 +125,7 @@ static int dispatch(struct st_cli *cli, int argc, char **argv, struct st_error *
 
 static int run(int argc, char **argv, struct st_error *err)
 {
-  struct st_cli cli = {0};
+  struct st_cli cli = {.of_archive = true};
   int verb = st_cli_global(&cli, argc, argv, err);
   if (verb < 0)
     return -1;

@@ -50,10 +50,16 @@ expect_status 0 "$archive" --help
 sed -n '/^Verbs:/,/^$/s/^  \([a-z-][a-z-]*\) .*/\1/p' "$out" >"$scratch/archive-verbs"
 [ "$(wc -l <"$scratch/archive-verbs")" -ge 10 ] || fail "--help lists too few verbs"
 printf '%s\n' --help --json --quiet --version >"$scratch/archive-options"
+# What stands behind any of them is what the page says stands behind all: no host is chosen there.
+awk '/^ +The options are as follows/ { on = 1 } /^[A-Z]/ { on = 0 } on' "$scratch/archive-page" |
+  sed -nE 's/^ {4,9}((-.*)?--[a-z-]+.*)$/\1/p' | options | grep -vx -e --version >"$scratch/everywhere"
 while read -r verb; do
   contains "$scratch/archive-page" "^ +(.*, )?$verb([ ,].*)?\$"
-  case $verb in log | show | diff | cat) continue ;; esac
   expect_status 0 "$archive" "$verb" --help
+  contains "$out" "^usage: systracker-archive $verb "
+  sed -n '/^Options of every verb:/,$p' "$out" | options | diff - "$scratch/everywhere" ||
+    fail "options of every verb of systracker-archive: $verb --help (<), the page (>)"
+  case $verb in log | show | diff | cat) continue ;; esac
   sed -n '/^Options:/,/^$/p' "$out" | sed -E 's/(--[a-z-]+( [A-Z]+)?) .*/\1/' | options \
     >>"$scratch/archive-options"
 done <"$scratch/archive-verbs"
@@ -62,6 +68,12 @@ awk '/^[A-Z]/ { on = $0 == "DESCRIPTION" } on' "$scratch/archive-page" |
   sed -E 's/(--[a-z-]+( [A-Za-z:]+)?)  .*/\1/' | options >"$scratch/archive-said"
 sort -u "$scratch/archive-options" | diff - "$scratch/archive-said" ||
   fail "options of systracker-archive: --help (<), the page (>)"
+for option in --config --root --store; do
+  expect_status 2 "$archive" hosts "$scratch" "$option" /x
+  contains "$err" "no such option: $option .see systracker-archive hosts --help"
+  expect_status 2 "$archive" "$option" /x hosts "$scratch"
+  contains "$err" "no such option: $option .see systracker-archive --help"
+done
 
 # Each key of the shipped configuration has its place in the page,
 # or, where it is a plug-in's own option, in the plug-in's.

@@ -55,7 +55,7 @@ static char *find_program(const char *verb)
   return path;
 }
 
-static void print_help(void)
+static void print_help(const struct st_cli *cli)
 {
   printf("usage: systracker [OPTION...] VERB [ARGUMENT...]\n"
          "Records what this host is made of, and puts any of its states back.\n\nVerbs:\n");
@@ -68,7 +68,7 @@ static void print_help(void)
   }
   printf("  %-14s%s\n\nOptions, before or after the verb:\n", "help",
          "this, or the help of a verb");
-  st_cli_help(stdout, NULL);
+  st_cli_help(stdout, cli, NULL);
   printf("      %-20s  %s\n\n", "--version", "print the version");
   printf("CHECKPOINT is a number, a tag, latest, latest~N, baseline or a date.\n"
          "Exit status: 0 done (diff, status: same), 1 incomplete or refused (diff, status:\n"
@@ -118,7 +118,7 @@ static int run_verb(struct st_cli *cli, int argc, char **argv, struct st_error *
 static int run_help(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
   if (argc < 2 || argv[1][0] == '-') {
-    print_help();
+    print_help(cli);
     return ST_EXIT_OK;
   }
   char *args[] = {argv[1], (char *)"--help", NULL};
@@ -138,7 +138,7 @@ static int run(int argc, char **argv, struct st_error *err)
   if (verb < argc && strcmp(argv[verb], "help") == 0)
     return run_help(&cli, argc - verb, argv + verb, err);
   if (cli.help) {
-    print_help();
+    print_help(&cli);
     return ST_EXIT_OK;
   }
   if (verb >= argc)

@@ -13,6 +13,8 @@
 
 enum { OPT_CONFIG = 1000, OPT_ROOT, OPT_STORE, OPT_JSON, OPT_QUIET, OPT_VERSION };
 
+/* The first ones choose a host and its store: an archive's program has neither. */
+#define OF_A_HOST 3
 static const struct st_cli_option globals[] = {
     {"config", OPT_CONFIG, "FILE", "read this configuration (and conf.d beside it)"},
     {"root", OPT_ROOT, "DIR", "look at the host whose root is DIR (needs --store)"},
@@ -47,9 +49,15 @@ static size_t count_options(const struct st_cli_option *table)
   return n;
 }
 
-static void options_init(struct options *o, const struct st_cli_option *own, const char *mode)
+static const struct st_cli_option *globals_of(const struct st_cli *cli)
 {
-  *o = (struct options){.tables = {own, globals}};
+  return cli->of_archive ? globals + OF_A_HOST : globals;
+}
+
+static void options_init(struct options *o, const struct st_cli *cli,
+                         const struct st_cli_option *own, const char *mode)
+{
+  *o = (struct options){.tables = {own, globals_of(cli)}};
   o->longs = st_calloc(count_options(own) + ST_COUNT(globals) + 1, sizeof(*o->longs));
   st_buffer_append_string(&o->shorts, mode);
   struct option *next = o->longs;
@@ -125,14 +133,16 @@ int st_cli_global(struct st_cli *cli, int argc, char **argv, struct st_error *er
       {NULL, 0, NULL, NULL},
   };
   __attribute__((cleanup(options_free))) struct options o;
-  options_init(&o, version, "+:");
+  options_init(&o, cli, version, "+:");
   look_at_terminal(cli);
   opterr = 0;
   optind = 0;
   int c;
   while ((c = getopt_long(argc, argv, o.shorts.data, o.longs, NULL)) != -1) {
     if (c == '?' || c == ':')
-      return bad_option(&o, c, argv[optind - 1], "see systracker --help", err);
+      return bad_option(&o, c, argv[optind - 1],
+                        cli->of_archive ? "see systracker-archive --help" : "see systracker --help",
+                        err);
     if (c == 'h')
       cli->help = true;
     else if (c == OPT_VERSION)
@@ -155,11 +165,17 @@ static const char *program_of(const struct st_cli_verb *verb)
   return verb->program ? verb->program : "systracker";
 }
 
+/* A verb of systracker's own works on one host of an archive, too. */
+static const char *program_here(const struct st_cli *cli, const struct st_cli_verb *verb)
+{
+  return cli->of_archive ? "systracker-archive" : program_of(verb);
+}
+
 static int parse_each(struct st_cli *cli, const struct st_cli_verb *verb, const struct options *o,
                       int argc, char **argv, void *arg, struct operands *found,
                       struct st_error *err)
 {
-  ST_AUTO_FREE char *who = st_format("see %s %s --help", program_of(verb), verb->name);
+  ST_AUTO_FREE char *who = st_format("see %s %s --help", program_here(cli, verb), verb->name);
   const char *value = NULL; /* the last option's: it may be "--" itself */
   int c;
   opterr = 0;
@@ -171,7 +187,7 @@ static int parse_each(struct st_cli *cli, const struct st_cli_verb *verb, const 
     if (c == 1) {
       found->items[found->count++] = optarg;
     } else if (c == 'h') {
-      st_cli_help(stdout, verb);
+      st_cli_help(stdout, cli, verb);
       exit(st_cli_end(ST_EXIT_OK));
     } else if (!set_global(cli, c, optarg) && verb->set(arg, c, optarg, err) < 0) {
       return -1;
@@ -185,7 +201,7 @@ int st_cli_parse(struct st_cli *cli, const struct st_cli_verb *verb, int argc, c
                  void *arg, int *ret_dashes, struct st_error *err)
 {
   __attribute__((cleanup(options_free))) struct options o;
-  options_init(&o, verb->options, "-:");
+  options_init(&o, cli, verb->options, "-:");
   ST_AUTO_FREE char **items = st_calloc((size_t)argc + 1, sizeof(*items));
   struct operands found = {.items = items};
   look_at_terminal(cli);
@@ -237,18 +253,19 @@ static void help_options(FILE *out, const struct st_cli_option *table)
   }
 }
 
-void st_cli_help(FILE *out, const struct st_cli_verb *verb)
+void st_cli_help(FILE *out, const struct st_cli *cli, const struct st_cli_verb *verb)
 {
   if (verb) {
-    fprintf(out, "usage: %s %s [OPTION...]%s%s\n%s\n", program_of(verb), verb->name,
-            *verb->usage ? " " : "", verb->usage, verb->summary);
+    fprintf(out, "usage: %s %s%s [OPTION...]%s%s\n%s\n", program_here(cli, verb), verb->name,
+            cli->of_archive && !verb->program ? " DIR HOST" : "", *verb->usage ? " " : "",
+            verb->usage, verb->summary);
     if (count_options(verb->options) > 0) {
       fprintf(out, "\nOptions:\n");
       help_options(out, verb->options);
     }
     fprintf(out, "\nOptions of every verb:\n");
   }
-  help_options(out, globals);
+  help_options(out, globals_of(cli));
 }
 
 /* ---- Ending, pager --------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ struct st_cli {
   bool colour;        /* standard output is a terminal and NO_COLOR is not set */
   bool terminal;      /* standard output is a terminal */
   bool help, version; /* asked for before the verb */
+  bool of_archive;    /* of systracker-archive: --config, --root and --store mean nothing there */
 };
 
 /* One option of a verb; values of `letter` above 255 have no short form (use 256 to 999). */
@@ -45,7 +46,7 @@ int st_cli_parse(struct st_cli *cli, const struct st_cli_verb *verb, int argc, c
  * in argv, argc when there is none. */
 int st_cli_global(struct st_cli *cli, int argc, char **argv, struct st_error *err);
 /* What --help of the verb prints; NULL: the global options alone. */
-void st_cli_help(FILE *out, const struct st_cli_verb *verb);
+void st_cli_help(FILE *out, const struct st_cli *cli, const struct st_cli_verb *verb);
 /* An error unless the operands are between `least` and `most` (-1: any number). */
 int st_cli_operands(const struct st_cli_verb *verb, int count, int least, int most,
                     struct st_error *err);

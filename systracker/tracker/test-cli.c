@@ -189,21 +189,32 @@ static void test_path(void **state)
   assert_true(st_cli_path(&cli, "/etc/../x", &none, &err) < 0);
 }
 
-static void test_help(void **state)
+static char *help_of(const struct st_cli *cli)
 {
-  (void)state;
   char *text = NULL;
   size_t length = 0;
   FILE *out = open_memstream(&text, &length);
-  st_cli_help(out, &verb);
+  st_cli_help(out, cli, &verb);
   fclose(out);
+  return text;
+}
+
+static void test_help(void **state)
+{
+  (void)state;
+  const struct st_cli cli = {0}, archive = {.of_archive = true};
+  ST_AUTO_FREE char *text = help_of(&cli), *of_archive = help_of(&archive);
   const char *const wanted[] = {"usage: systracker diff [OPTION...] [A [B]]\nwhat changed\n",
                                 "  -m, --message TEXT", "      --stat ", "      --root DIR ",
                                 "say why\n"};
   for (size_t i = 0; i < ST_COUNT(wanted); i++)
     if (!strstr(text, wanted[i]))
       fail_msg("'%s' is not in the help:\n%s", wanted[i], text);
-  free(text);
+  assert_non_null(
+      strstr(of_archive, "usage: systracker-archive diff DIR HOST [OPTION...] [A [B]]"));
+  assert_non_null(strstr(of_archive, "      --json "));
+  for (size_t i = 0; i < 3; i++)
+    assert_null(strstr(of_archive, (const char *const[]){"--config", "--root", "--store"}[i]));
 }
 
 static void test_fail_is_one_safe_line(void **state)
