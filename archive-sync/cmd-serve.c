@@ -11,6 +11,7 @@ enum {
   OPT_LISTEN = 256,
   OPT_USER,
   OPT_PLAIN,
+  OPT_PUBLIC,
   OPT_LOG,
   OPT_THREADS,
   OPT_WORKERS,
@@ -24,6 +25,8 @@ static const struct st_cli_option options[] = {
     {"listen", OPT_LISTEN, "WHERE", "ADDRESS:PORT, [ADDRESS]:PORT or PORT (all addresses, 7440)"},
     {"user", OPT_USER, "NAME", "become this user (the archive's owner)"},
     {"plain", OPT_PLAIN, NULL, "HTTP, behind a proxy on this machine that does TLS"},
+    {"public", OPT_PUBLIC, "URL",
+     "how hosts know a proxy of it: https://HOST/#DIGEST; several times"},
     {"log", OPT_LOG, "FILE", "log requests there: a path, stderr or none (stderr)"},
     {"threads", OPT_THREADS, "N", "threads that answer (as many as processors, at most 8)"},
     {"workers", OPT_WORKERS, "N", "threads for what takes its time (16)"},
@@ -59,6 +62,9 @@ static int set_option(void *arg, int letter, const char *value, struct st_error 
     return 0;
   case OPT_PLAIN:
     o->plain = true;
+    return 0;
+  case OPT_PUBLIC:
+    st_strings_add(&o->publics, value);
     return 0;
   case OPT_LOG:
     o->log = value;
@@ -109,7 +115,9 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
   if (first < 0 || st_cli_operands(&verb, argc - first, 1, 1, err) < 0)
     return -1;
   o.dir = argv[first];
-  return st_serve(&o, err);
+  int r = st_serve(&o, err);
+  st_strings_free(&o.publics);
+  return r;
 }
 
 const struct st_command archive_serve = {&verb, run};

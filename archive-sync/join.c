@@ -105,6 +105,23 @@ int st_join_parse(struct st_join *ret, const char *url, const char *behind, stru
   return 0;
 }
 
+char *st_join_server(const struct st_join *join)
+{
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  if (join->pinned) {
+    st_buffer_append_string(&out, "key:");
+    st_base64url(&out, join->pin, sizeof(join->pin));
+    return st_buffer_steal(&out, NULL);
+  }
+  const char *host = join->address + strlen(SCHEME);
+  bool six = *host == '[';
+  host += six;
+  st_buffer_append_string(&out, "name:");
+  for (size_t n = strcspn(host, six ? "]/" : ":/"); n > 0; n--, host++)
+    st_buffer_append_byte(&out, (uint8_t)(*host >= 'A' && *host <= 'Z' ? *host + 32 : *host));
+  return st_buffer_steal(&out, NULL);
+}
+
 int st_join_read(const char *path, char **ret, struct st_error *err)
 {
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;

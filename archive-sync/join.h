@@ -32,6 +32,10 @@ void st_join_copy(struct st_join *to, const struct st_join *from);
 void st_join_clear(struct st_join *join);
 #define ST_AUTO_JOIN ST_CLEANUP(st_join_clear) struct st_join
 
+/* As whom the host knows the server, for the header Systracker-Server of signed requests:
+ * "key:DIGEST" where its key is pinned, else "name:HOST", in small letters.  malloc'ed. */
+char *st_join_server(const struct st_join *join);
+
 /* The URL as it may be shown: without what is behind the "#"; malloc'ed. */
 char *st_join_shown(const char *url);
 /* The first line of a file, malloc'ed. */

@@ -70,6 +70,7 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) $(FLEET_SOURCES) $(VIEW_SOURCES) \
 	archive-sync/cmd-user.c \
 	archive-sync/expire.c archive-sync/expire.h \
 	archive-sync/gc.c archive-sync/gc.h \
+	archive-sync/join.c archive-sync/join.h \
 	archive-sync/packagefiles.c archive-sync/packagefiles.h \
 	archive-sync/policy.c archive-sync/policy.h \
 	archive-sync/serve/access-request.c \
@@ -97,6 +98,7 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) $(FLEET_SOURCES) $(VIEW_SOURCES) \
 	archive-sync/serve/listen.c archive-sync/serve/listen.h \
 	archive-sync/serve/login.c \
 	archive-sync/serve/metrics.c archive-sync/serve/metrics.h \
+	archive-sync/serve/names.c archive-sync/serve/names.h \
 	archive-sync/serve/night.c archive-sync/serve/night.h \
 	archive-sync/serve/objects.c archive-sync/serve/objects.h \
 	archive-sync/serve/operation.c \

@@ -37,6 +37,7 @@ struct opening {
 struct st_remote {
   struct st_remote_options o;
   struct st_remote_state state;
+  char *server; /* as whom it is known: requests are signed for that */
   bool changed; /* the state is to be written */
   CURL *curl;
   char message[CURL_ERROR_SIZE];
@@ -210,6 +211,7 @@ static int add_signature(struct attempt *a, struct st_error *err)
       .body = c->body ? c->body : "",
       .body_length = c->length,
       .archive = r->state.archive,
+      .server = r->server,
       .token = sends_token(r) ? r->o.join->token : NULL,
   };
   if (st_signature_make(&request, r->o.keys, time(NULL), &h, err) < 0)
@@ -217,6 +219,7 @@ static int add_signature(struct attempt *a, struct st_error *err)
   add_header(a, "Content-Digest", h.content_digest);
   add_header(a, "Signature-Input", h.input);
   add_header(a, "Signature", h.signature);
+  add_header(a, "Systracker-Server", r->server);
   if (request.token)
     add_header(a, "Systracker-Token", request.token);
   st_signature_headers_clear(&h);
@@ -558,6 +561,11 @@ static int take_answer(struct st_remote *r, const json_t *o, struct st_error *er
   if (protocol != ST_WIRE_PROTOCOL)
     return st_fail(err, 0, "the server speaks version %lld of the protocol, this SysTracker %d",
                    (long long)protocol, ST_WIRE_PROTOCOL);
+  if (!json_is_true(json_object_get(o, "audience")))
+    return st_fail(
+        err, 0,
+        "the server's SysTracker is older, and cannot tell for whom a request is signed: "
+        "update it before its hosts");
   if (*r->state.archive && strcmp(r->state.archive, id) != 0)
     return fail_other(r, id, err);
   memcpy(r->state.archive, id, sizeof(r->state.archive));
@@ -696,6 +704,7 @@ int st_remote_open(struct st_remote **ret, const struct st_remote_options *optio
   ST_CLEANUP(st_remote_closep) struct st_remote *r = st_calloc(1, sizeof(*r));
   r->o = *options;
   r->o.store_dir = fcntl(options->store_dir, F_DUPFD_CLOEXEC, 3);
+  r->server = st_join_server(options->join);
   r->last_good = monotonic();
   curl_global_init(CURL_GLOBAL_DEFAULT);
   r->curl = curl_easy_init();
@@ -723,5 +732,6 @@ void st_remote_close(struct st_remote *r)
   st_remote_state_clear(&r->state);
   st_buffer_free(&r->opening.body);
   st_cleanup_close(&r->o.store_dir);
+  free(r->server);
   free(r);
 }

@@ -4,7 +4,7 @@
  * pinned key or by the system's certificate authorities, the host by its signature (signature.h)
  * and then by a session.
  *
- * What is known of each server is kept in the store, remote/ARCHIVEID.json (0600, doc/formats): its
+ * What is known of each server is kept in the store, remote/NAME.json (0600, doc/formats): its
  * address, its recipients, the session.  A server that is down, busy or restarted is asked again,
  * for as long as `wait` says; every request of ours may be repeated.
  */

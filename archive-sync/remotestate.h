@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* remotestate.h - what a host keeps of an archive's server: STORE/remote/ARCHIVEID.json. */
+/*
+ * remotestate.h - what a host keeps of an archive's server: STORE/remote/NAME.json, by its address:
+ * one that names another archive's id does not touch what is kept of that.
+ */
 #ifndef ARCHIVE_SYNC_REMOTESTATE_H
 #define ARCHIVE_SYNC_REMOTESTATE_H
 
@@ -13,6 +16,7 @@
 struct st_remote_state {
   char archive[ST_ARCHIVE_ID_SIZE]; /* "": the server was not asked yet */
   char *address;
+  char *name; /* of the file */
   struct st_strings recipients;
   char *session; /* NULL: none */
   int64_t expires;

@@ -12,6 +12,7 @@
 #define NONCE_BYTES 16
 #define INPUT_MAX 512 /* bytes; what we make has at most 300 */
 #define COVERED "(\"@method\" \"@path\" \"@query\" \"content-digest\" \"systracker-archive\""
+#define COVERED_SERVER " \"systracker-server\""
 #define COVERED_TOKEN " \"systracker-token\""
 
 void st_signature_headers_clear(struct st_signature_headers *h)
@@ -37,7 +38,7 @@ static bool is_plain(const char *text)
 static int check_plain(const struct st_signed_request *r, struct st_error *err)
 {
   if (is_plain(r->method) && is_plain(r->path) && is_plain(r->query) && is_plain(r->archive) &&
-      (!r->token || is_plain(r->token)))
+      (!r->server || is_plain(r->server)) && (!r->token || is_plain(r->token)))
     return 0;
   return st_fail(err, 0, "a control character is in the request");
 }
@@ -48,6 +49,8 @@ static void add_base(struct st_buffer *out, const struct st_signed_request *r, c
   st_buffer_printf(out, "\"@method\": %s\n\"@path\": %s\n\"@query\": ?%s\n", r->method, r->path,
                    r->query);
   st_buffer_printf(out, "\"content-digest\": %s\n\"systracker-archive\": %s\n", digest, r->archive);
+  if (r->server)
+    st_buffer_printf(out, "\"systracker-server\": %s\n", r->server);
   if (r->token)
     st_buffer_printf(out, "\"systracker-token\": %s\n", r->token);
   st_buffer_printf(out, "\"@signature-params\": %s", parameters);
@@ -82,8 +85,8 @@ static int make_parameters(const struct st_signed_request *r, const struct st_ke
   uint8_t nonce[NONCE_BYTES];
   if (st_random(nonce, sizeof(nonce), err) < 0)
     return -1;
-  st_buffer_printf(out, COVERED "%s);created=%" PRId64 ";nonce=\"", r->token ? COVERED_TOKEN : "",
-                   now);
+  st_buffer_printf(out, COVERED "%s%s);created=%" PRId64 ";nonce=\"",
+                   r->server ? COVERED_SERVER : "", r->token ? COVERED_TOKEN : "", now);
   st_base64url(out, nonce, sizeof(nonce));
   st_buffer_append_string(out, "\";keyid=\"");
   st_base64url(out, keys->public_key, sizeof(keys->public_key));
@@ -160,14 +163,20 @@ static bool take_key(const char **at, uint8_t ret[ST_PUBLIC_KEY_SIZE])
   return true;
 }
 
+static bool take_covered(const char **at, const struct st_signed_request *r)
+{
+  return take(at, COVERED) && (!r->server || take(at, COVERED_SERVER)) &&
+         (!r->token || take(at, COVERED_TOKEN)) && take(at, ")");
+}
+
 /* One form is taken, the one that is made: nothing is left to a reader's opinion. */
-static int read_parameters(const char *input, bool token, struct st_signature_proof *ret,
-                           struct st_error *err)
+static int read_parameters(const char *input, const struct st_signed_request *r,
+                           struct st_signature_proof *ret, struct st_error *err)
 {
   const char *at = input;
   if (strnlen(input, INPUT_MAX + 1) > INPUT_MAX || !take(&at, LABEL))
     return st_fail(err, 0, "the signature's parameters are malformed");
-  if (!take(&at, COVERED) || (token && !take(&at, COVERED_TOKEN)) || !take(&at, ")"))
+  if (!take_covered(&at, r))
     return st_fail(err, 0, "the signature covers other parts of the request than it should");
   if (!take(&at, ";created=") || !take_time(&at, &ret->created) || !take(&at, ";nonce=\"") ||
       !take_nonce(&at, ret->nonce) || !take(&at, "\";keyid=\"") || !take_key(&at, ret->public_key))
@@ -252,7 +261,7 @@ int st_signature_check(const struct st_signed_request *request, const char *cont
   ST_AUTO_BUFFER base = ST_BUFFER_INIT;
   uint8_t raw[ST_SIGNATURE_SIZE];
   *ret = (struct st_signature_proof){0};
-  if (check_plain(request, err) < 0 || read_parameters(input, request->token != NULL, ret, err) < 0)
+  if (check_plain(request, err) < 0 || read_parameters(input, request, ret, err) < 0)
     return -1;
   if (!read_signature(signature, raw))
     return st_fail(err, 0, "the signature is malformed");

@@ -4,12 +4,15 @@
  *
  * Covered: "@method" "@path" "@query" "content-digest" (RFC 9530, sha-256) "systracker-archive"
  * (the id of the archive that the host takes the server for: a request for one archive is none for
- * another; doc/threats says what a server that lies about its id can do) and, where there is one,
- * "systracker-token" (a join or restore token); parameters created, nonce, keyid (the public key,
- * base64url), alg="ed25519", tag="systracker"; all in this order and label "systracker": one form
- * is taken, the one that is made.  The authority is not covered: any proxy may stand between.
+ * another), "systracker-server" (as whom the host knows the server: st_join_server; one that lies
+ * about its id cannot pass the request on; hosts from before that was signed leave it out) and,
+ * where there is one, "systracker-token" (a join or restore token); parameters created, nonce,
+ * keyid (the public key, base64url), alg="ed25519", tag="systracker"; all in this order and label
+ * "systracker": one form is taken, the one that is made.  The authority is not covered: any proxy
+ * may stand between.
  *
- * Headers: Content-Digest, Signature-Input, Signature, Systracker-Archive, Systracker-Token.
+ * Headers: Content-Digest, Signature-Input, Signature, Systracker-Archive, Systracker-Server,
+ * Systracker-Token.
  */
 #ifndef ARCHIVE_SYNC_SIGNATURE_H
 #define ARCHIVE_SYNC_SIGNATURE_H
@@ -23,6 +26,7 @@ struct st_signed_request {
   const void *body;
   size_t body_length;
   const char *archive; /* id */
+  const char *server;  /* whom it is for (join.h); NULL: not said, as by older hosts */
   const char *token;   /* NULL: none */
 };
 /* The headers' values, malloc'ed. */

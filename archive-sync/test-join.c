@@ -120,7 +120,8 @@ static void test_state(void **state)
   st_strings_add(&s.recipients, "age1x");
   json_object_set_new(s.values, "key", json_string("abc"));
   assert_int_equal(st_remote_state_write(&s, fd, &err), 0);
-  assert_int_equal(fstatat(fd, "remote/" ID ".json", &st, 0), 0);
+  ST_AUTO_FREE char *path = st_remote_state_path(&s);
+  assert_int_equal(fstatat(fd, path, &st, 0), 0);
   assert_int_equal(st.st_mode & 07777, 0600);
 
   assert_int_equal(st_remote_state_find(&again, fd, "https://a.example", &err), 0);
@@ -132,27 +133,64 @@ static void test_state(void **state)
   st_remote_state_clear(&again);
   assert_int_equal(st_remote_state_find(&again, fd, "https://b.example", &err), 0);
   assert_string_equal(again.archive, "");
+
+  /* Another server that says the same id does not touch it. */
+  memcpy(again.archive, ID, sizeof(again.archive));
+  assert_int_equal(st_remote_state_write(&again, fd, &err), 0);
+  ST_AUTO_FREE char *others = st_remote_state_path(&again);
+  st_remote_state_clear(&again);
+  assert_int_equal(st_remote_state_find(&again, fd, "https://a.example", &err), 0);
+  assert_string_equal(again.session, "secret");
+  st_remote_state_clear(&again);
+
+  /* A file that has the archive's id for its name, as it was once, is found and gets its new one.
+   */
+  assert_int_equal(renameat(fd, path, fd, "remote/" ID ".json"), 0);
+  assert_int_equal(st_remote_state_find(&again, fd, "https://a.example", &err), 0);
+  assert_string_equal(again.session, "secret");
+  assert_int_equal(st_remote_state_write(&again, fd, &err), 0);
+  assert_int_equal(fstatat(fd, path, &st, 0), 0);
+  assert_int_equal(fstatat(fd, "remote/" ID ".json", &st, 0), -1);
   st_remote_state_clear(&again);
 
   /* One that is damaged is as if there were none. */
   ST_AUTO_CLOSE int folder = openat(fd, "remote", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  assert_int_equal(st_write_file(folder, ID ".json", 0600, "{\"version\":1,", 13, &err), 0);
+  assert_int_equal(st_write_file(folder, strchr(path, '/') + 1, 0600, "{\"version\":1,", 13, &err),
+                   0);
   assert_int_equal(st_remote_state_find(&again, fd, "https://a.example", &err), 0);
   assert_string_equal(again.archive, "");
   st_remote_state_clear(&again);
   st_remote_state_clear(&s);
-  unlinkat(folder, ID ".json", 0);
+  unlinkat(fd, path, 0);
+  unlinkat(fd, others, 0);
   unlinkat(fd, "remote", AT_REMOVEDIR);
   rmdir(dir);
+}
+
+static void known_as(const char *url, const char *as)
+{
+  ST_AUTO_JOIN j = {0};
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  assert_int_equal(st_join_parse(&j, url, NULL, &err), 0);
+  ST_AUTO_FREE char *server = st_join_server(&j);
+  assert_string_equal(server, as);
+}
+
+static void test_server(void **state)
+{
+  (void)state;
+  known_as("https://a.example:7440/#" DIGEST "." TOKEN, "key:" DIGEST);
+  known_as("https://A.Example:7440/#." TOKEN, "name:a.example");
+  known_as("https://a.example/", "name:a.example");
+  known_as("https://a.example/below", "name:a.example");
+  known_as("https://[2001:DB8::1]:7440/", "name:2001:db8::1");
 }
 
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_parse),
-      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_shown),
-      cmocka_unit_test(test_state),
+      cmocka_unit_test(test_parse), cmocka_unit_test(test_refused), cmocka_unit_test(test_shown),
+      cmocka_unit_test(test_state), cmocka_unit_test(test_server),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,7 @@ static void test_both_ways(void **state)
     ST_CLEANUP(st_signature_headers_clear) struct st_signature_headers h = {0};
     struct st_signature_proof proof;
     r.token = i == 0 ? "jToken" : NULL;
+    r.server = i == 1 ? NULL : "name:a.example";
     r.body_length = i == 2 ? 0 : sizeof(body) - 1;
     assert_ok(st_signature_make(&r, &keys, NOW, &h, &err), &err);
     assert_ok(
@@ -94,6 +95,34 @@ static void test_changed(void **state)
     assert_true(check(&changed[i], DIGEST, INPUT, SIGNATURE, &err) < 0);
     assert_error(&err, words[i]);
   }
+}
+
+/* Whom it is for can be neither changed, taken away nor added. */
+static void test_server(void **state)
+{
+  (void)state;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_keys keys;
+  struct st_signature_proof proof;
+  ST_CLEANUP(st_signature_headers_clear) struct st_signature_headers h = {0};
+  struct st_signed_request r = a_request();
+  static const char *const others[] = {NULL, "name:b.example", "name:a.example ", ""};
+  r.server = "name:a.example";
+  assert_ok(st_keys_make(&keys, &err), &err);
+  assert_ok(st_signature_make(&r, &keys, NOW, &h, &err), &err);
+  assert_non_null(strstr(h.input, "\"systracker-archive\" \"systracker-server\" "));
+  assert_ok(st_signature_check(&r, h.content_digest, h.input, h.signature, NOW, &proof, &err),
+            &err);
+  for (size_t i = 0; i < ST_COUNT(others); i++) {
+    r.server = others[i];
+    assert_true(st_signature_check(&r, h.content_digest, h.input, h.signature, NOW, &proof, &err) <
+                0);
+    assert_error(&err, others[i] ? "wrong" : "parts");
+  }
+  r = a_request(); /* as older hosts sign it */
+  r.server = "name:a.example";
+  assert_true(check(&r, DIGEST, INPUT, SIGNATURE, &err) < 0);
+  assert_error(&err, "parts");
 }
 
 /* A line end within a value would let it pass for the next line. */
@@ -257,10 +286,15 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_known),     cmocka_unit_test(test_both_ways),
-      cmocka_unit_test(test_changed),   cmocka_unit_test(test_spliced),
-      cmocka_unit_test(test_time),      cmocka_unit_test(test_other_parameters),
-      cmocka_unit_test(test_malformed), cmocka_unit_test(test_chosen_keys),
+      cmocka_unit_test(test_known),
+      cmocka_unit_test(test_both_ways),
+      cmocka_unit_test(test_changed),
+      cmocka_unit_test(test_server),
+      cmocka_unit_test(test_spliced),
+      cmocka_unit_test(test_time),
+      cmocka_unit_test(test_other_parameters),
+      cmocka_unit_test(test_malformed),
+      cmocka_unit_test(test_chosen_keys),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,8 @@
  * host-client - what a host says to an archive's server, piece by piece, so that a test can say it
  * in the wrong order, twice, or as another host:
  *
- *   sign STORE ARCHIVE METHOD TARGET FILE [TOKEN]  headers of a signed request, for curl -K
+ *   sign STORE ARCHIVE METHOD TARGET FILE [TOKEN [SERVER]]  headers of a signed request, for curl
+ *                                                  -K; whom it is for (join.h)
  *   ids STORE                                      ids of all objects (wire.h)
  *   pack STORE                                     all objects as parcels, bases first
  *   changeset STORE NUMBER [AFTER]                 a checkpoint
@@ -58,7 +59,8 @@ static void sign(char **arg, int n)
                                 .body = body.data ? body.data : "",
                                 .body_length = body.length,
                                 .archive = arg[1],
-                                .token = n > 5 ? arg[5] : NULL};
+                                .server = n > 6 ? arg[6] : NULL,
+                                .token = n > 5 && *arg[5] ? arg[5] : NULL};
   check(st_signature_make(&r, &keys, time(NULL), &h, &err));
   for (char *c = h.input; (c = strchr(c, '"')); c += 2) { /* curl's quoting */
     size_t at = (size_t)(c - h.input);
@@ -71,8 +73,10 @@ static void sign(char **arg, int n)
   printf("header = \"Content-Digest: %s\"\nheader = \"Signature-Input: %s\"\n", h.content_digest,
          h.input);
   printf("header = \"Signature: %s\"\nheader = \"Systracker-Archive: %s\"\n", h.signature, arg[1]);
-  if (n > 5)
-    printf("header = \"Systracker-Token: %s\"\n", arg[5]);
+  if (r.token)
+    printf("header = \"Systracker-Token: %s\"\n", r.token);
+  if (r.server)
+    printf("header = \"Systracker-Server: %s\"\n", r.server);
   st_signature_headers_clear(&h);
 }
 

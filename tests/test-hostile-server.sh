@@ -44,7 +44,45 @@ contains "$err" 'join string with a token'
 contains "$scratch/proxy" '^used'
 ! grep -q of-the-proxy "$scratch"/store-b/remote/*.json || fail "a session that the proxy made up is taken for the server's"
 kill "$proxy"
+
+# ---- A server that says another archive's id -------------------------------------------------------------
+# A host that is told to use it, too, believes that the first time; but what it signs is for that server by its key, and
+# the one whose id it is takes none of it.  What is kept of that one stays.
+cp "$scratch"/store-a/remote/*.json "$scratch/kept"
+first_url=$url first_digest=$digest id=$(sed -n 's/^id //p' "$archive/archive")
+server_at liar
+sed -i '/^id /d' "$archive/archive"
+echo "id $id" >>"$archive/archive"
+start liar
+expect_status 0 on a systracker sync "$(join liar)"
+cmp -s "$scratch/kept" "$scratch/store-a/remote/$(printf %s "$first_url" | sha256sum | cut -c 1-32).json" ||
+  fail "what is kept of an archive's server was changed by another server"
+# passed_on STATUS SERVER: a request of host a that was signed for this server, sent to the first.
+passed_on()
+{
+  "$ST_BUILD/tests/host-client" sign "$scratch/store-a" "$id" GET /v1/hosts /dev/null '' "$2" >"$scratch/curlrc"
+  status=$(curl -sk -K "$scratch/curlrc" -X GET --data-binary @/dev/null -o "$scratch/answer" -w '%{http_code}' \
+    "$first_url/v1/hosts")
+  [ "$status" = "$1" ] || { cat "$scratch/answer"; fail "$status instead of $1, for $2"; }
+}
+passed_on 421 "key:$digest"
+contains "$scratch/answer" 'signed for another server'
+passed_on 421 name:liar.example
+passed_on 421 key:
+passed_on 200 "key:$first_digest"
+passed_on 200 name:localhost # in its certificate
+stop liar
+rm "$scratch/store-a/remote/$(printf %s "$url" | sha256sum | cut -c 1-32).json"
+# The same behind a proxy: as whom it is known there has to be said.
 stop one
+start one --public "https://archive.example:7440/#$digest" --public https://Other.Example/
+passed_on 421 name:archive.example
+passed_on 200 name:other.example
+expect_status 0 on a systracker sync "$url/#$digest"
+stop one
+expect_status 1 systracker_archive serve "$archive" --public 'https://other.example/#.jToken'
+contains "$err" 'without a token' 'other.example'
+! grep -q jToken "$err" || fail "the token is shown"
 
 # ---- A server that was taken over ------------------------------------------------------------------------
 cat >"$scratch/taken.py" <<'END'
@@ -62,7 +100,7 @@ class Taken(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def do_GET(self):
         if self.path == "/v1/archive":
-            return self.say(200, json.dumps({"protocol": 1, "id": archive, "recipients": ["age1" + 58 * "q"] * int(keys)}).encode())
+            return self.say(200, json.dumps({"protocol": 1, "audience": True, "id": archive, "recipients": ["age1" + 58 * "q"] * int(keys)}).encode())
         if "/changesets/" in self.path:
             print("asked", flush=True)
             return self.say(200, open(shown, "rb").read()) if shown else self.say(404, b"{}")

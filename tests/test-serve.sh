@@ -138,7 +138,7 @@ ask 200 /health
 [ "$(jq -r .status "$scratch/body")" = ok ] || fail "not healthy"
 contains "$scratch/head" '^X-Content-Type-Options: nosniff' "^Content-Security-Policy: default-src 'none'"
 ask 200 /v1/archive
-jq -e '.protocol == 1 and .enrolment == "token" and (.recipients | length) == 1' "$scratch/body" \
+jq -e '.protocol == 1 and .audience and .enrolment == "token" and (.recipients | length) == 1' "$scratch/body" \
   >/dev/null || fail "what the archive says of itself"
 [ "id $(jq -r .id "$scratch/body")" = "$(grep '^id ' "$archive/archive")" ] || fail "the archive's id"
 # The digest that is printed is what curl pins.

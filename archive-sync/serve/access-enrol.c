@@ -251,6 +251,11 @@ static int prove(struct st_access *a, const struct st_signed_request *request,
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   if (*a->archive == 0 || strcmp(request->archive, a->archive) != 0)
     return refuse(why, 401, "the request is signed for another archive");
+  if (request->server && !(a->is_server && a->is_server(a->is_server_arg, request->server)))
+    return refuse(
+        why, 421,
+        "the request is signed for another server: where the host's join string is right, "
+        "this one has to be told by serve --public as whom the host knows it");
   if (st_signature_check(request, content_digest, input, signature, now, ret, &err) < 0) {
     int64_t off = ret->created > now ? ret->created - now : now - ret->created;
     if (ret->created && off > ST_SIGNATURE_AGE)

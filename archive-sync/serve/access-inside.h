@@ -90,6 +90,8 @@ struct st_access {
 
   st_access_say_fn *say; /* NULL: the program's log */
   void *say_arg;
+  st_access_server_fn *is_server;
+  void *is_server_arg;
 
   enum st_enrolment enrolment;
   struct st_host **hosts;

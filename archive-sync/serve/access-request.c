@@ -27,6 +27,7 @@ static int by_signature(struct st_access *a, struct st_request *r,
       .body = r->body.data,
       .body_length = r->body.length,
       .archive = archive ? archive : "",
+      .server = st_request_header(r, "Systracker-Server"),
       .token = st_request_header(r, "Systracker-Token"),
   };
   *why = (struct st_access_refusal){401, "the signature is incomplete"};

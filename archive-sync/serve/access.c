@@ -302,6 +302,13 @@ void st_access_on_event(struct st_access *a, st_access_say_fn *fn, void *arg)
   a->say_arg = arg;
 }
 
+void st_access_on_server(struct st_access *a, st_access_server_fn *fn, void *arg)
+{
+  ST_ACCESS_HOLD(a);
+  a->is_server = fn;
+  a->is_server_arg = arg;
+}
+
 void st_access_note(struct st_access *a, bool warning, const char *fmt, ...)
 {
   va_list ap;

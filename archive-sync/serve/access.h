@@ -44,6 +44,11 @@ ST_DEFINE_CLEANUP(struct st_access *, st_access_close)
 typedef void st_access_say_fn(void *arg, const char *level, const char *message);
 void st_access_on_event(struct st_access *a, st_access_say_fn *fn, void *arg);
 
+/* Whether a signed request that is for `server` (join.h, st_join_server) is for this one.  Until
+ * one is set, none is that says whom it is for. */
+typedef bool st_access_server_fn(void *arg, const char *server);
+void st_access_on_server(struct st_access *a, st_access_server_fn *fn, void *arg);
+
 /* ---- Requests -----------------------------------------------------------------------------------
  */
 

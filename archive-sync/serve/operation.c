@@ -44,6 +44,7 @@ static int get_archive(struct st_request *r, struct st_error *err)
     json_array_append_new(recipients, json_string(names.items[i]));
   json_object_set_new(o, "protocol", json_integer(ST_WIRE_PROTOCOL));
   json_object_set_new(o, "id", json_string(a->id));
+  json_object_set_new(o, "audience", json_true()); /* it reads Systracker-Server */
   json_object_set_new(o, "recipients", recipients);
   json_object_set_new(o, "enrolment",
                       json_string(st_enrolment_name(st_access_enrolment(r->server->access))));

@@ -13,6 +13,7 @@
 #include "archive-sync/serve/http.h"
 #include "archive-sync/serve/incoming.h"
 #include "archive-sync/serve/listen.h"
+#include "archive-sync/serve/names.h"
 #include "archive-sync/serve/night.h"
 #include "archive-sync/serve/options.h"
 #include "archive-sync/serve/privileges.h"
@@ -59,6 +60,8 @@ static void end_life(struct life *l)
     st_fleet_close(s->fleet);
   if (s->access)
     st_access_close(s->access);
+  if (s->names)
+    st_names_free(s->names);
   st_cleanup_close(&s->incoming);
   st_cleanup_close(&l->lock);
   if (s->archive)
@@ -105,6 +108,7 @@ static int open_archive(struct life *l, struct st_error *err)
   if (st_access_open(&s->access, s->archive->dir, err) < 0)
     return -1;
   st_access_on_event(s->access, note_event, s->log);
+  st_access_on_server(s->access, st_names_is, s->names);
   return st_fleet_open(&s->fleet, s->archive, err);
 }
 
@@ -134,7 +138,9 @@ static int open_first(struct life *l, const struct st_serve_options *o, struct s
   s->options = o;
   s->dir = o->dir;
   if (need_descriptors(o, err) < 0 || st_archive_open(&s->archive, o->dir, false, err) < 0 ||
-      (!o->plain && st_tls_use(s->archive->dir, err) < 0))
+      (!o->plain && st_tls_use(s->archive->dir, err) < 0) ||
+      st_names_new(&s->names, &o->publics, err) < 0 ||
+      st_names_read(s->names, s->archive->dir, err) < 0)
     return -1;
   l->listening = st_listen(o->listen, o->plain, &l->name, err);
   return l->listening < 0 ? -1 : 0;
@@ -153,7 +159,8 @@ static void reload(struct life *l)
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   struct st_server *s = &l->server;
   if (st_requestlog_reopen(s->log, &err) < 0 ||
-      (!s->options->plain && st_tls_use(s->archive->dir, &err) < 0))
+      (!s->options->plain && st_tls_use(s->archive->dir, &err) < 0) ||
+      st_names_read(s->names, s->archive->dir, &err) < 0)
     say(l, "error", st_error_text(&err));
   else
     say(l, "info", "certificate and log were opened again");

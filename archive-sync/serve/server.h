@@ -17,6 +17,7 @@
 
 struct st_committer;
 struct st_hostviews;
+struct st_names;
 struct st_requestlog;
 struct st_serve_options;
 
@@ -25,6 +26,7 @@ struct st_server {
   struct st_archive
       *archive; /* opened, not locked; readers of objects open their own (objects.h) */
   struct st_access *access;
+  struct st_names *names; /* as whom hosts know it */
   struct st_fleet *fleet;
   struct st_metrics *metrics;
   struct st_committer *committer;

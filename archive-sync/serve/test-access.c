@@ -76,6 +76,49 @@ static int ask(struct fixture *f, const struct st_keys *keys, const char *token,
   return r;
 }
 
+/* As whom the test's host knows the server. */
+#define SERVER "key:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+static bool is_server(void *arg, const char *server)
+{
+  (void)arg;
+  return strcmp(server, SERVER) == 0;
+}
+
+static int ask_for(struct fixture *f, const struct st_keys *keys, const char *server)
+{
+  const struct st_signed_request request = {.method = "GET",
+                                            .path = "/v1/sync",
+                                            .query = "",
+                                            .body = "",
+                                            .archive = ARCHIVE,
+                                            .server = server};
+  ST_CLEANUP(st_signature_headers_clear) struct st_signature_headers h = {0};
+  const struct st_access_call call = {"192.0.2.1", NULL, f->now};
+  ok(st_signature_make(&request, keys, f->now, &h, &f->err));
+  return st_access_by_signature(f->a, &request, h.content_digest, h.input, h.signature, &call,
+                                &f->who, &f->why, &f->err);
+}
+
+/* What was signed for another server that named this archive's id. */
+static void test_server(void **state)
+{
+  struct fixture *f = *state;
+  struct st_keys keys;
+  struct st_access_host host;
+  make_keys(f, &keys);
+  ok(st_access_set_enrolment(f->a, ST_ENROL_OPEN, &f->err));
+  assert_int_equal(ask_for(f, &keys, SERVER), 1); /* it was not said as whom it is known */
+  assert_int_equal(f->why.status, 421);
+  st_access_on_server(f->a, is_server, NULL);
+  assert_int_equal(ask_for(f, &keys, "key:elsewhere"), 1);
+  assert_int_equal(f->why.status, 421);
+  assert_int_equal(f->who.role, ST_ROLE_NONE);
+  assert_false(st_access_host(f->a, keys.host_id, &host));
+  assert_int_equal(ask_for(f, &keys, SERVER), 0);
+  assert_string_equal(f->who.host, keys.host_id);
+  assert_int_equal(ask_for(f, &keys, NULL), 0); /* an older host */
+}
+
 static void assert_let_in(struct fixture *f, const struct st_keys *keys, const char *token)
 {
   if (ask(f, keys, token, NULL, NULL) != 0)
@@ -811,15 +854,25 @@ static int quiet(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      access_test(test_join),     access_test(test_open),
-      access_test(test_closed),   access_test(test_quota),
-      access_test(test_replay),   access_test(test_many_signed),
-      access_test(test_sessions), access_test(test_twins),
-      access_test(test_restore),  access_test(test_restore_revoked),
-      access_test(test_logins),   access_test(test_digests_alone),
-      access_test(test_guesses),  access_test(test_guessing),
-      access_test(test_groups),   access_test(test_api_tokens),
-      access_test(test_threads),  access_test(test_file),
+      access_test(test_join),
+      access_test(test_open),
+      access_test(test_server),
+      access_test(test_closed),
+      access_test(test_quota),
+      access_test(test_replay),
+      access_test(test_many_signed),
+      access_test(test_sessions),
+      access_test(test_twins),
+      access_test(test_restore),
+      access_test(test_restore_revoked),
+      access_test(test_logins),
+      access_test(test_digests_alone),
+      access_test(test_guesses),
+      access_test(test_guessing),
+      access_test(test_groups),
+      access_test(test_api_tokens),
+      access_test(test_threads),
+      access_test(test_file),
   };
   return cmocka_run_group_tests(tests, quiet, NULL);
 }

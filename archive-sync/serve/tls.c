@@ -123,18 +123,29 @@ static char *base64url(const uint8_t *data, size_t n)
   return st_buffer_steal(&text, NULL);
 }
 
-int st_tls_digest(int archive_dirfd, char **ret, struct st_error *err)
+int st_tls_certificate(int archive_dirfd, gnutls_x509_crt_t *ret, struct st_error *err)
 {
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;
   AUTO_CRT crt = NULL;
-  uint8_t digest[ST_DIGEST_SIZE];
-  size_t size = sizeof(digest);
   if (read_certificate(archive_dirfd, &text, err) < 0)
     return -1;
   const gnutls_datum_t pem = {(unsigned char *)text.data, (unsigned)text.length};
   int r = gnutls_x509_crt_init(&crt);
   r = r < 0 ? r : gnutls_x509_crt_import(crt, &pem, GNUTLS_X509_FMT_PEM);
-  r = r < 0 ? r : gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, digest, &size);
+  if (r < 0)
+    return tls_fail(err, r, "cannot read the certificate " CERTIFICATE);
+  *ret = st_steal(&crt);
+  return 0;
+}
+
+int st_tls_digest(int archive_dirfd, char **ret, struct st_error *err)
+{
+  AUTO_CRT crt = NULL;
+  uint8_t digest[ST_DIGEST_SIZE];
+  size_t size = sizeof(digest);
+  if (st_tls_certificate(archive_dirfd, &crt, err) < 0)
+    return -1;
+  int r = gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, digest, &size);
   if (r < 0)
     return tls_fail(err, r, "cannot read the certificate " CERTIFICATE);
   *ret = base64url(digest, size);

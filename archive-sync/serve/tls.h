@@ -5,6 +5,7 @@
 
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 
 #include "systracker/base/buffer.h"
 #include "systracker/base/error.h"
@@ -19,6 +20,9 @@ int st_tls_make(int archive_dirfd, const struct st_strings *names, struct st_err
 /* The digest of join strings: base64url of the SHA-256 of tls.crt's SubjectPublicKeyInfo;
  * malloc'ed. */
 int st_tls_digest(int archive_dirfd, char **ret, struct st_error *err);
+
+/* The first certificate of tls.crt: the caller's to deinit. */
+int st_tls_certificate(int archive_dirfd, gnutls_x509_crt_t *ret, struct st_error *err);
 
 /* Reads both and uses them from the next handshake on.  A key that others can read, or that is not
  * the certificate's, is refused. */

@@ -106,11 +106,11 @@ expect_status 0 systracker_archive verify "$archive"
 [ "$(there "$alpha")" -eq 6 ] || fail "not all checkpoints are there"
 
 # ---- Through nginx, which ends TLS -----------------------------------------------------------------------
-start one --plain
-front=$((port + 1))
 # A key of its own, made as init makes the server's.
 systracker_archive init "$scratch/front" --name localhost >"$scratch/front.init"
 pin=$(sed -n "s/.*#\([A-Za-z0-9_-]*\)[.'].*/\1/p" "$scratch/front.init")
+front=$((port + 1))
+start one --plain --public "https://127.0.0.1:$front/#$pin"
 cat >"$scratch/nginx.conf" <<END
 daemon off;
 $([ "$(id -u)" -ne 0 ] || echo "user root;")
@@ -157,7 +157,7 @@ awk '$4 > 1024 || $5 > 1024 { bad = 1 } END { exit bad || NR != 2 }' "$scratch/n
 # ---- Open enrolment ----------------------------------------------------------------------------------------
 systracker_archive enrolment "$archive" open >/dev/null
 stop one
-start one --plain
+start one --plain --public "https://127.0.0.1:$front/#$pin"
 host gamma
 expect_status 0 systracker sync "$through"
 # One copy of what all three have, and no secret.
