@@ -68,17 +68,26 @@ truncate -s -5 "$chain"
 expect_status 0 systracker checkpoint
 expect_status 0 systracker verify
 
-# What a restore overwrites is kept anew where the store's copy of it is damaged: undo works.
-store=$scratch/store-undo
-echo one >"$root/etc/undo"
-expect_status 0 systracker checkpoint
-echo two >"$root/etc/undo"
-expect_status 0 systracker checkpoint
-id=$(printf 'two\n' | sha256sum | cut -d' ' -f1)
-offset=$(sqlite3 "$store/packs/objects.db" "SELECT offset FROM object WHERE id = x'00$id'")
-flip "$store/packs/00000001.pack" $((offset + 30))
-expect_status 2 systracker cat latest /etc/undo
-expect_status 0 systracker restore --checkpoint 1 --yes -- /etc/undo
-[ "$(cat "$root/etc/undo")" = one ] || fail "not restored"
-expect_status 0 systracker undo --yes
-[ "$(cat "$root/etc/undo")" = two ] || fail "undo did not bring back what was damaged in the store"
+# What a restore overwrites is kept anew where the store's copy of it is damaged: undo works, whether
+# the index of objects has it or not yet.
+for indexed in 1 0; do
+  store=$scratch/store-undo-$indexed
+  pack=$store/packs/00000001.pack
+  echo one >"$root/etc/undo"
+  expect_status 0 systracker checkpoint
+  echo two >"$root/etc/undo"
+  expect_status 0 systracker checkpoint
+  [ "$indexed" = 0 ] || expect_status 0 systracker verify
+  id=$(printf 'two\n' | sha256sum | cut -d' ' -f1)
+  known=$(sqlite3 "$store/packs/objects.db" "SELECT count(*) FROM object WHERE id = x'00$id'")
+  [ "$known" = "$indexed" ] || fail "the index has it $known times"
+  begin=$(printf '%.16s' "$id" | sed 's/../\\x&/g') # a newline is behind that
+  offset=$(LC_ALL=C grep -obUaP "$begin" "$pack" | tail -n 1)
+  flip "$pack" $((${offset%%:*} + 30))
+  expect_status 2 systracker cat latest /etc/undo
+  expect_status 2 systracker verify
+  expect_status 0 systracker restore --checkpoint 1 --yes -- /etc/undo
+  [ "$(cat "$root/etc/undo")" = one ] || fail "not restored"
+  expect_status 0 systracker undo --yes
+  [ "$(cat "$root/etc/undo")" = two ] || fail "undo did not bring back what was damaged in the store"
+done

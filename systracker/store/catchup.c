@@ -17,6 +17,13 @@ struct catch_up {
   bool torn;
 };
 
+/* What came of it. */
+struct caught {
+  bool open;      /* more may be appended to the last pack */
+  uint64_t found; /* what that has from here on is not in the file of the index */
+  bool due;       /* that has to be written */
+};
+
 static int add_record(void *arg, const struct st_record *record, uint64_t offset,
                       struct st_error *err)
 {
@@ -70,16 +77,18 @@ static int cut_tail(struct catch_up *c, struct st_error *err)
   return 0;
 }
 
-/* What was found becomes durable before the index names it. */
-static int settle(struct catch_up *c, bool last, struct st_error *err)
+/* What was found becomes durable before the index names it; a little of it may wait. */
+static int settle(struct catch_up *c, bool last, struct caught *ret, struct st_error *err)
 {
   if (last && cut_tail(c, err) < 0)
     return -1;
-  if (fdatasync(c->pack->fd) < 0)
+  bool waits = last && c->known && !c->gap && c->pack->size - c->indexed < ST_INDEX_LAG;
+  if (!waits && fdatasync(c->pack->fd) < 0)
     return st_fail(err, errno, "cannot sync pack %s", c->pack->name);
   if (st_object_index_cover(c->store->index, c->pack, c->pack->size, err) < 0)
     return -1;
-  if (c->records > 0)
+  ret->due |= !waits;
+  if (!waits && c->records > 0)
     st_log(ST_LOG_INFO, "pack %s: %llu records are indexed again", c->pack->name,
            (unsigned long long)c->records);
   return 0;
@@ -103,8 +112,7 @@ static int remove_retired(struct st_store *store, const struct st_pack *pack, st
   return st_store_remove_retired(store, &pack->number, 1, err);
 }
 
-/* `*ret_open`: more may be appended to this pack. */
-static int catch_up_pack(struct st_store *store, uint32_t number, bool last, bool *ret_open,
+static int catch_up_pack(struct st_store *store, uint32_t number, bool last, struct caught *ret,
                          struct st_error *err)
 {
   ST_CLEANUP(st_pack_closep) struct st_pack *pack = NULL;
@@ -123,20 +131,23 @@ static int catch_up_pack(struct st_store *store, uint32_t number, bool last, boo
   if (pack->size > c.indexed) {
     struct st_pack_visitor visitor = {add_record, note_gap, &c};
     if (st_pack_scan(pack, c.indexed, &visitor, err) < 0 ||
-        (store->write && settle(&c, last, err) < 0))
+        (store->write && settle(&c, last, ret, err) < 0))
       return -1;
   }
-  *ret_open =
+  store->seen_pack = number;
+  store->seen_size = pack->size;
+  ret->found = c.indexed < pack->size ? c.indexed : pack->size;
+  ret->open =
       !c.gap && !pack->flawed && pack->size >= c.indexed && pack->version == ST_PACK_VERSION;
   return 0;
 }
 
 static int catch_up_all(struct st_store *store, const uint32_t *numbers, size_t count,
-                        bool *ret_open, struct st_error *err)
+                        struct caught *ret, struct st_error *err)
 {
   for (size_t i = 0; i < count; i++) {
-    *ret_open = false;
-    int r = catch_up_pack(store, numbers[i], i + 1 == count, ret_open, err);
+    ret->open = false;
+    int r = catch_up_pack(store, numbers[i], i + 1 == count, ret, err);
     if (r != 0)
       return r;
   }
@@ -147,10 +158,10 @@ int st_store_catch_up(struct st_store *store, struct st_error *err)
 {
   ST_AUTO_FREE uint32_t *numbers = NULL;
   size_t count;
-  bool open = false;
+  struct caught caught = {0};
   if (st_packs_list(&store->packs, &numbers, &count, err) < 0)
     return -1;
-  int r = catch_up_all(store, numbers, count, &open, err);
+  int r = catch_up_all(store, numbers, count, &caught, err);
   if (r != 0 || !store->write)
     return r;
   uint32_t indexed;
@@ -158,7 +169,8 @@ int st_store_catch_up(struct st_store *store, struct st_error *err)
     return -1;
   uint32_t last = count > 0 ? numbers[count - 1] : 0;
   store->packs.last = last > indexed ? last : indexed;
-  if (open && last == store->packs.last && st_packs_continue(&store->packs, last, err) < 0)
+  if (caught.open && last == store->packs.last &&
+      st_packs_continue(&store->packs, last, caught.found, err) < 0)
     return -1;
-  return st_object_index_commit(store->index, err);
+  return caught.due ? st_object_index_commit(store->index, err) : 0;
 }

@@ -20,6 +20,8 @@ struct st_store {
   pthread_mutex_t lock; /* of packs, index and idle, where several threads may call (store.h) */
   struct st_packs packs;
   struct st_object_index *index;
+  uint32_t seen_pack; /* the last pack, and as far as it is in the index or was read */
+  uint64_t seen_size;
   struct st_zstd **idle; /* contexts that no thread is using */
   size_t nidle;
   struct st_groups groups; /* a writer's */
@@ -65,8 +67,13 @@ int st_store_find_base(struct st_store *store, uint8_t keyed,
                        const uint8_t prefix[ST_RECORD_BASE_SIZE], const struct st_object_row *delta,
                        struct st_object_row *ret, int max, struct st_error *err);
 
-/* Brings the index up to what lies in the packs (catchup.c); a writer's is durable then, and a torn
- * record at the end of the last pack is cut off.  1: a reader's index is of other packs. */
+/* Bytes at the end of the last pack that the file of the index may lack: to read them again takes a
+ * fraction of a millisecond, to write the index each night four waits for the disk. */
+#define ST_INDEX_LAG (64U << 10)
+
+/* Brings the index up to what lies in the packs (catchup.c); a writer's is durable then but for
+ * what may wait, and a torn record at the end of the last pack is cut off.  1: a reader's index is
+ * of other packs. */
 int st_store_catch_up(struct st_store *store, struct st_error *err);
 
 /* What reading an object came to. */

@@ -142,14 +142,21 @@ int st_packs_get(struct st_packs *packs, uint32_t number, struct st_pack **ret,
   return r;
 }
 
-int st_packs_continue(struct st_packs *packs, uint32_t number, struct st_error *err)
+int st_packs_continue(struct st_packs *packs, uint32_t number, uint64_t found, struct st_error *err)
 {
   struct st_pack *pack;
   if (st_packs_get(packs, number, &pack, err) < 0 || st_pack_refresh(pack, err) < 0)
     return -1;
   packs->current = pack;
   packs->flushed = packs->synced = pack->size;
+  packs->found = found;
   return 0;
+}
+
+void st_packs_rely(struct st_packs *packs, uint32_t number, uint64_t offset)
+{
+  if (packs->current && packs->current->number == number && offset >= packs->found)
+    packs->relied = true;
 }
 
 static uint64_t size_of(const struct st_packs *packs, const struct st_pack *pack)
@@ -210,11 +217,12 @@ static int sync_current(struct st_packs *packs, struct st_error *err)
     return 0;
   if (flush(packs, err) < 0)
     return -1;
-  if (packs->flushed == packs->synced)
+  if (packs->flushed == packs->synced && !packs->relied)
     return 0;
   if (fdatasync(packs->current->fd) < 0)
     return abandon(packs, errno, "cannot sync", err);
-  packs->synced = packs->flushed;
+  packs->synced = packs->found = packs->flushed;
+  packs->relied = false;
   return 0;
 }
 
@@ -226,7 +234,7 @@ static int next_pack(struct st_packs *packs, struct st_error *err)
   packs->last = pack->number;
   add(packs, pack);
   packs->current = pack;
-  packs->flushed = packs->synced = pack->size;
+  packs->flushed = packs->synced = packs->found = pack->size;
   return 0;
 }
 

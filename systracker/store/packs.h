@@ -18,7 +18,11 @@ struct st_packs {
   struct st_buffer pending;
   uint64_t appended;        /* bytes of records since it was opened */
   uint64_t flushed, synced; /* of the current pack: offset of `pending`; what is durable */
-  char *refused;            /* a write failed, so said: nothing more is written */
+  /* Of the current pack, what was there when it was opened, from `found` on, may be what a killed
+   * writer did not sync: to be synced if somebody relies on it. */
+  uint64_t found;
+  bool relied;
+  char *refused; /* a write failed, so said: nothing more is written */
 };
 
 /* Opens packs/ in the store's directory; a writer makes it.  -ENOENT for a reader without. */
@@ -32,8 +36,12 @@ int st_packs_list(struct st_packs *packs, uint32_t **ret, size_t *ret_count, str
 /* A pack by its number, borrowed until the next call.  -ENOENT when it is missing. */
 int st_packs_get(struct st_packs *packs, uint32_t number, struct st_pack **ret,
                  struct st_error *err);
-/* Appends to this pack from now on. */
-int st_packs_continue(struct st_packs *packs, uint32_t number, struct st_error *err);
+/* Appends to this pack from now on; what it has from `found` on may not be durable. */
+int st_packs_continue(struct st_packs *packs, uint32_t number, uint64_t found,
+                      struct st_error *err);
+
+/* What lies there is named by what is going to be durable. */
+void st_packs_rely(struct st_packs *packs, uint32_t number, uint64_t offset);
 
 /* Whether these bytes lie within what the pack has. */
 bool st_packs_hold(struct st_packs *packs, uint32_t number, uint64_t offset, uint64_t size);

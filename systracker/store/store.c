@@ -69,6 +69,20 @@ static bool is_intact(struct st_store *store, const struct st_object_row *row)
   return !row->damaged && st_store_holds(store, row);
 }
 
+/* Whether there is more than a reader has looked at: what a checkpoint puts need not be in the file
+ * of the index. */
+static bool has_more(struct st_store *store)
+{
+  struct st_pack *pack;
+  uint32_t last = 0;
+  if (store->write || st_object_index_last_pack(store->index, &last, NULL) < 0)
+    return false;
+  if (last > store->seen_pack)
+    return true;
+  return store->seen_pack > 0 && st_packs_get(&store->packs, store->seen_pack, &pack, NULL) == 0 &&
+         st_pack_refresh(pack, NULL) == 0 && pack->size > store->seen_size;
+}
+
 int st_store_find(struct st_store *store, const struct st_id *id, struct st_object_row *ret,
                   bool *ret_intact, struct st_error *err)
 {
@@ -76,9 +90,13 @@ int st_store_find(struct st_store *store, const struct st_id *id, struct st_obje
     return -1;
   ST_HOLD_LOCK(store);
   int r = st_object_index_find(store->index, id, ret, err);
+  if (r == 0 && has_more(store) && st_store_catch_up(store, NULL) == 0)
+    r = st_object_index_find(store->index, id, ret, err);
   /* It may have moved before a reader came to open its pack. */
   if (r > 0 && !store->write && !ret->damaged && !st_store_holds(store, ret))
     r = st_object_index_find(store->index, id, ret, err);
+  if (r > 0)
+    st_packs_rely(&store->packs, ret->pack, ret->offset);
   if (ret_intact)
     *ret_intact = r > 0 && is_intact(store, ret);
   return r;
@@ -152,6 +170,27 @@ int st_store_sync(struct st_store *store, struct st_error *err)
     return -1;
   store->packs.first = 0;
   return 0;
+}
+
+/* Whether what the file of the index lacks lies at the end of one pack that it knows, and is
+ * little.
+ */
+static bool index_may_wait(struct st_store *store)
+{
+  const struct st_packs *packs = &store->packs;
+  uint8_t identity[ST_PACK_IDENTITY_SIZE];
+  uint64_t indexed;
+  return packs->first == 0 ||
+         (packs->current && packs->first == packs->current->number &&
+          st_object_index_pack(store->index, packs->first, identity, &indexed, NULL) > 0 &&
+          indexed <= packs->current->size && packs->current->size - indexed < ST_INDEX_LAG);
+}
+
+int st_store_sync_packs(struct st_store *store, struct st_error *err)
+{
+  if (st_groups_flush(store, err) < 0 || sync_packs(store, err) < 0)
+    return -1;
+  return index_may_wait(store) ? 0 : st_store_sync(store, err);
 }
 
 /* Once their files are gone for good, the index may forget them. */

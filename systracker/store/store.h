@@ -107,6 +107,9 @@ int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn 
 
 /* Makes all that was put durable. */
 int st_store_sync(struct st_store *store, struct st_error *err);
+/* The same, but for the index of the objects while little is new: whoever opens the store finds in
+ * the packs what that does not name yet.  For a store that no reader holds open for long. */
+int st_store_sync_packs(struct st_store *store, struct st_error *err);
 
 /* Sizes, for people. */
 struct st_store_size {

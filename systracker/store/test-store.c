@@ -413,6 +413,94 @@ static void test_write_fails(void **state)
   st_store_close(store);
 }
 
+/* ---- What the file of the index lacks -----------------------------------------------------------
+ */
+
+static uint64_t indexed(struct st_store *store)
+{
+  uint8_t identity[ST_PACK_IDENTITY_SIZE];
+  uint64_t bytes = 0;
+  assert_int_equal(st_object_index_pack(store->index, 1, identity, &bytes, NULL), 1);
+  return bytes;
+}
+
+/* A little of it is found in the pack: by who opens the store, and by who has it open already. */
+static void test_index_lags(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  struct st_id first = put_text(store, "first", NULL);
+  OK(st_store_sync_packs(store, err));
+  assert_int_equal(indexed(store), size_of(s, PACK)); /* of a new pack nothing may wait */
+  st_store_close(store);
+  struct st_store *reader = open_store(s, ST_STORE_READ);
+  off_t before = size_of(s, PACK);
+  store = open_store(s, ST_STORE_WRITE);
+  struct st_id second = put_text(store, "second", NULL);
+  OK(st_store_sync_packs(store, err));
+  assert_int_equal(indexed(store), before);
+  st_store_close(store);
+  assert_holds(reader, &second, "second", 6);
+  st_store_close(reader);
+  reader = open_store(s, ST_STORE_READ);
+  assert_holds(reader, &first, "first", 5);
+  assert_holds(reader, &second, "second", 6);
+  assert_int_equal(verify(reader, &words), 0);
+  st_store_close(reader);
+
+  store = open_store(s, ST_STORE_WRITE);
+  assert_int_equal(indexed(store), before);
+  assert_holds(store, &second, "second", 6);
+  assert_int_equal(put_text(store, "second", NULL).digest[0], second.digest[0]);
+  OK(st_store_sync_packs(store, err));
+  OK(st_store_sync(store, err));
+  assert_int_equal(indexed(store), size_of(s, PACK));
+  assert_holds(store, &second, "second", 6);
+  st_store_close(store);
+}
+
+/* It does not fall behind without end. */
+static void test_index_follows(void **state)
+{
+  struct scratch *s = *state;
+  uint8_t data[9000];
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  for (unsigned i = 0; i < 30; i++) {
+    noise(data, sizeof data, i + 1);
+    put(store, data, sizeof data, false, NULL);
+    OK(st_store_sync_packs(store, err));
+    assert_true((uint64_t)size_of(s, PACK) - indexed(store) < ST_INDEX_LAG);
+    if (i % 5 == 0) {
+      st_store_close(store);
+      store = open_store(s, ST_STORE_WRITE);
+    }
+  }
+  assert_true(indexed(store) > (uint64_t)5 * ST_INDEX_LAG / 2);
+  st_store_close(store);
+}
+
+/* What a killed writer left is synced before anything that is durable names it, though nothing is
+ * put. */
+static void test_found_is_synced(void **state)
+{
+  struct scratch *s = *state;
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  put_text(store, "first", NULL);
+  sync_store(store);
+  struct st_id left = put_text(store, "left", NULL);
+  st_store_close(store); /* written, but not synced */
+  store = open_store(s, ST_STORE_WRITE);
+  OK(st_store_sync_packs(store, err));
+  assert_false(store->packs.relied);
+  assert_true(st_store_has(store, &left));
+  assert_true(store->packs.relied);
+  OK(st_store_sync_packs(store, err));
+  assert_false(store->packs.relied);
+  assert_int_equal(store->packs.found, size_of(s, PACK));
+  st_store_close(store);
+}
+
 /* ---- Threads ------------------------------------------------------------------------------------
  */
 
@@ -513,6 +601,9 @@ int main(void)
       TEST(test_two_packs),
       TEST(test_reader_beside_writer),
       TEST(test_write_fails),
+      TEST(test_index_lags),
+      TEST(test_index_follows),
+      TEST(test_found_is_synced),
       TEST(test_threads),
   };
   st_digest_init();

@@ -40,7 +40,7 @@ struct syncing {
 static void *sync_objects(void *arg)
 {
   struct syncing *s = arg;
-  s->result = st_store_sync(s->store, &s->err);
+  s->result = st_store_sync_packs(s->store, &s->err);
   return NULL;
 }
 
