@@ -15,6 +15,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/live.c restore/live.h \
 	restore/login.c restore/login.h \
 	restore/manager.h \
+	restore/notice.c restore/notice.h \
 	restore/moves.c restore/moves.h \
 	restore/moving.c restore/moving.h \
 	restore/packages.c restore/packages.h \
@@ -36,6 +37,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/staged.c restore/staged.h \
 	restore/state.c restore/state.h \
 	restore/tools.c restore/tools.h \
+	restore/units.c restore/units.h \
 	restore/workers.c restore/workers.h \
 	restore/world.c restore/world.h
 restore_systracker_restore_LDFLAGS = $(HOST_LINK)
@@ -58,7 +60,7 @@ uninstall-systracker-undo:
 
 if HAVE_CMOCKA
 check_PROGRAMS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
-	restore/test-packageset restore/test-repository
+	restore/test-packageset restore/test-repository restore/test-units
 restore_test_accounts_SOURCES = restore/test-accounts.c restore/accountlines.c \
 	restore/accounts.c restore/moves.c
 restore_test_accounts_CFLAGS = $(UNIT_CFLAGS)
@@ -80,8 +82,11 @@ restore_test_packageset_LDADD = $(UNIT_LDADD)
 restore_test_repository_SOURCES = restore/test-repository.c restore/repository.c
 restore_test_repository_CFLAGS = $(UNIT_CFLAGS)
 restore_test_repository_LDADD = $(UNIT_LDADD)
+restore_test_units_SOURCES = restore/test-units.c restore/units.c
+restore_test_units_CFLAGS = $(UNIT_CFLAGS)
+restore_test_units_LDADD = $(UNIT_LDADD)
 TESTS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
-	restore/test-packageset restore/test-repository
+	restore/test-packageset restore/test-repository restore/test-units
 endif
 
 RESTORE_TESTS = restore/test-restore.sh restore/test-restore-faults.sh restore/test-restore-stage.sh

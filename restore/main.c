@@ -34,7 +34,8 @@ static const struct st_cli_option restore_options[] = {
      "what becomes of packages: exact with --exact, else they stay"},
     {"as", OPT_AS, "same|clone",
      "clone (so it is on another host): leave the files of machine identity as they are"},
-    {"restart", OPT_RESTART, NULL, "restart affected services (not in this version)"},
+    {"restart", OPT_RESTART, NULL,
+     "restart the services that the restored files and packages are of"},
     {"no-undo", OPT_NO_UNDO, NULL, "do not keep what is overwritten"},
     {"numeric-owner", OPT_NUMERIC_OWNER, NULL, "owners and ACLs by number, whatever their names"},
     {"host", OPT_HOST, "HOST", "of another host, whose chain was fetched"},
@@ -101,15 +102,6 @@ static int set_verify(struct st_request *r, const char *value, struct st_error *
   return 0;
 }
 
-static int refuse_later(int letter, struct st_error *err)
-{
-  for (const struct st_cli_option *o = restore_options; o->name; o++) {
-    if (o->letter == letter)
-      return st_refuse(err, "--%s is not in this version", o->name);
-  }
-  return st_fail(err, 0, "unknown option");
-}
-
 static int set(void *arg, int letter, const char *value, struct st_error *err)
 {
   struct st_request *r = arg;
@@ -159,8 +151,11 @@ static int set(void *arg, int letter, const char *value, struct st_error *err)
   case OPT_FORCE:
     r->force = true;
     return 0;
+  case OPT_RESTART:
+    r->restart = true;
+    return 0;
   default:
-    return refuse_later(letter, err);
+    return st_fail(err, 0, "unknown option");
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "restore/accountphase.h"
 #include "restore/frompackages.h"
+#include "restore/notice.h"
 #include "restore/packages.h"
 #include "restore/preflight.h"
 #include "restore/repairs.h"
@@ -393,6 +394,8 @@ int st_phases_run(struct st_session *s, struct st_gathered *g, struct st_journal
     return -1;
   st_report_sum_up(&sum, &actions);
   size_t count = actions.count;
+  if (s->request->dry_run && st_notice_plan(s, &actions, &j->packages, err) < 0)
+    return -1;
   if (check(s, &phase, &actions, &refusals, err) < 0)
     return -1;
   if (refusals.count > 0)

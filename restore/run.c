@@ -5,6 +5,7 @@
 
 #include "restore/accountphase.h"
 #include "restore/apply.h"
+#include "restore/notice.h"
 #include "restore/packages.h"
 #include "restore/phases.h"
 #include "restore/session.h"
@@ -125,9 +126,9 @@ int st_run_restore(const struct st_request *r, struct st_error *err)
   ST_AUTO_GATHERED g = {0};
   if (r->paths.count > 0 && (r->packages == ST_PACKAGES_EXACT || r->packages == ST_PACKAGES_KEEP))
     return st_fail(err, 0, "--packages=exact and keep are for a whole restore, without PATH");
-  if (st_session_open(&s, r, !r->dry_run, err) < 0 || st_session_resolve(&s, err) < 0 ||
-      (!r->dry_run && refuse_interrupted(&s, err) < 0) || st_session_scan(&s, err) < 0 ||
-      gather(&s, &g, err) < 0)
+  if (st_session_open(&s, r, !r->dry_run, err) < 0 || st_notice_check(&s, err) < 0 ||
+      st_session_resolve(&s, err) < 0 || (!r->dry_run && refuse_interrupted(&s, err) < 0) ||
+      st_session_scan(&s, err) < 0 || gather(&s, &g, err) < 0)
     return -1;
   int status = restore(&s, &g, 0, NULL, err);
   /* What was not seen may differ, and was not put back. */
@@ -280,7 +281,8 @@ int st_run_resume(const struct st_request *r, struct st_error *err)
 {
   ST_AUTO_SESSION s = {0};
   ST_AUTO_JOURNAL j = {0};
-  if (st_session_open(&s, r, true, err) < 0 || read_newest(&s, &j, err) < 0)
+  if (st_session_open(&s, r, true, err) < 0 || st_notice_check(&s, err) < 0 ||
+      read_newest(&s, &j, err) < 0)
     return -1;
   if (j.number == 0 || (j.state != ST_JOURNAL_APPLYING && j.state != ST_JOURNAL_PLANNED))
     return st_refuse(err, "there is no interrupted restore to go on with");

@@ -24,6 +24,7 @@ struct st_request {
   const char *recovery_key; /* file with the archive's recovery key; NULL: none */
   bool dry_run, yes, exact, no_undo, resume, status, force;
   bool numeric_owner;
+  bool restart;        /* services that what was changed concerns */
   bool verify_full;    /* what was put back is read again */
   bool as_same, clone; /* what --as says; neither: clone on another host */
   enum st_request_packages packages;

@@ -6,6 +6,7 @@
 
 #include "restore/apply.h"
 #include "restore/chain.h"
+#include "restore/notice.h"
 #include "restore/preflight.h"
 #include "restore/signals.h"
 #include "systracker/base/escape.h"
@@ -278,7 +279,8 @@ int st_session_dry_run(struct st_session *s, struct st_journal *j, struct st_rep
 {
   size_t refusals;
   sum->dry_run = true;
-  if (preflight(s, j, false, NULL, &refusals, err) < 0)
+  if (st_notice_plan(s, &j->actions, NULL, err) < 0 ||
+      preflight(s, j, false, NULL, &refusals, err) < 0)
     return -1;
   st_report_summary(s->request->cli, sum);
   return refusals > 0 || sum->cannot > 0 ? ST_EXIT_INCOMPLETE : ST_EXIT_OK;
@@ -424,6 +426,7 @@ static int finish(struct st_session *s, struct st_journal *j, struct st_session_
 {
   ST_AUTO_ERROR unkept = ST_ERROR_INIT;
   size_t wrong = 0, actions = j->actions.count;
+  problems += st_notice_give(s, j);
   if (end->by_facts)
     st_actions_free(&j->actions);
   /* First, as it reads and hashes all that was written: the scan that verifies then need not. */

@@ -49,6 +49,7 @@ SHELL_TESTS = \
 	tests/test-refill.sh \
 	tests/test-recovery-keys.sh \
 	tests/test-remote.sh \
+	tests/test-restart.sh \
 	tests/test-restore.sh \
 	tests/test-rollback.sh \
 	tests/test-secret.sh \
