@@ -127,6 +127,7 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) $(FLEET_SOURCES) $(VIEW_SOURCES) \
 	archive-sync/serve/style.c \
 	archive-sync/serve/tls.c archive-sync/serve/tls.h \
 	archive-sync/serve/transport.h \
+	archive-sync/serve/unread.c archive-sync/serve/unread.h \
 	archive-sync/serve/url.c archive-sync/serve/url.h \
 	archive-sync/serve/worker.c archive-sync/serve/worker.h \
 	archive-sync/signature.c archive-sync/signature.h \
@@ -233,6 +234,12 @@ archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archiv
 archive_sync_serve_test_commit_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_commit_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-commit
+check_PROGRAMS += archive-sync/serve/test-unread
+archive_sync_serve_test_unread_SOURCES = archive-sync/serve/test-unread.c \
+	archive-sync/serve/unread.c archive-sync/serve/unread.h
+archive_sync_serve_test_unread_CFLAGS = $(UNIT_CFLAGS)
+archive_sync_serve_test_unread_LDADD = $(UNIT_LDADD)
+TESTS += archive-sync/serve/test-unread
 check_PROGRAMS += archive-sync/serve/test-request archive-sync/serve/test-worker
 archive_sync_serve_test_request_SOURCES = archive-sync/serve/test-request.c \
 	archive-sync/serve/route.c archive-sync/serve/url.c

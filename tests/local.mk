@@ -56,6 +56,7 @@ SHELL_TESTS = \
 	tests/test-secret-later.sh \
 	tests/test-serve.sh \
 	tests/test-serve-sync.sh \
+	tests/test-serve-unread.sh \
 	tests/test-store-fixture.sh \
 	tests/test-sweep.sh \
 	tests/test-sync.sh \

@@ -157,15 +157,32 @@ static int add_bases(struct taking *t, const struct st_record *record, unsigned 
   return n < 0 ? -1 : 0;
 }
 
+/* Where the disk is full the answer ends with what is in the file, or still fits into memory: the
+ * host asks again for what was left out. */
+static void spill(struct taking *t, size_t least)
+{
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  struct st_reply *reply = &t->r->reply;
+  if (reply->body.length < least || st_reply_spill(t->r, &ignored) == 0)
+    return;
+  t->full = true;
+  if (reply->fd >= 0)
+    st_buffer_clear(&reply->body);
+}
+
 static int add_parcel(struct taking *t, struct st_parcel *parcel, struct st_error *err)
 {
-  struct st_buffer *out = &t->r->reply.body;
+  struct st_reply *reply = &t->r->reply;
   uint64_t size = st_record_size(&parcel->record);
-  if (t->full || (out->length > 0 && out->length + size > ST_WIRE_PACK_MAX)) {
+  uint64_t length = reply->length + reply->body.length;
+  if (t->full || (length > 0 && length + size > ST_WIRE_PACK_MAX)) {
     t->full = true; /* what comes behind may need it */
     return 0;
   }
-  return st_wire_add_parcel(out, parcel, err);
+  if (st_wire_add_parcel(&reply->body, parcel, err) < 0)
+    return -1;
+  spill(t, ST_REPLY_SPILL);
+  return 0;
 }
 
 /* What cannot be read is left out: there is no other answer for what is damaged and what never was
@@ -199,6 +216,8 @@ static int add_all(struct taking *t, struct st_error *err)
     if (add_object(t, &id, 0, err) < 0)
       return -1;
   }
+  if (r->reply.fd >= 0 && r->reply.body.length > 0)
+    spill(t, 1);
   return 0;
 }
 

@@ -18,10 +18,13 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 
-#define CONNECTION_MEMORY 32768          /* bytes, for head and buffers of each connection */
-#define DISCARD_MAX ((uint64_t)1 << 20)  /* of a refused body, passed over to keep the client */
-#define MEMORY_MAX ((int64_t)64 << 20)   /* of all bodies in memory together */
-#define SPACE_KEPT ((uint64_t)256 << 20) /* left free by bodies that go to the disk */
+#define CONNECTION_MEMORY 32768           /* bytes, for head and buffers of each connection */
+#define DISCARD_MAX ((uint64_t)1 << 20)   /* of a refused body, passed over to keep the client */
+#define MEMORY_MAX ((int64_t)64 << 20)    /* of all bodies in memory together */
+#define SPACE_KEPT ((uint64_t)256 << 20)  /* left free by bodies that go to the disk */
+#define UNREAD_EACH ((uint64_t)128 << 20) /* bytes of answers that one does not read; */
+#define UNREAD_ALL ((uint64_t)2 << 30)    /* that all do not, on the disk for the most part: */
+#define UNREAD_MEMORY ((uint64_t)64 << 20)
 #define HEAVY_WORDS "another request of this host is still running"
 
 struct st_http {
@@ -30,6 +33,7 @@ struct st_http {
   struct MHD_Daemon *daemon;
   struct st_workers *workers;
   struct st_clients *clients;
+  struct st_unread *unread;
   pthread_t sweeper;
   bool sweeping; /* the thread was started */
   pthread_mutex_t mutex;
@@ -109,9 +113,65 @@ static void handle(struct st_transport *t)
     fail(t, &err);
 }
 
+/* ---- Long answers -------------------------------------------------------------------------------
+ */
+
+/* A host, a user, or else where it comes from. */
+static void name_reader(struct st_transport *t)
+{
+  const struct st_identity *who = &t->request.who;
+  snprintf(t->reader, sizeof(t->reader), "%s",
+           *who->host   ? who->host
+           : *who->user ? who->user
+                        : t->peer);
+}
+
+/* What was made stays until it is read: a long one on the disk, and in memory no more than there
+ * may be of all together.  Where the disk is full that is where it has to stay. */
+static void keep_reply(struct st_transport *t)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_reply *reply = &t->request.reply;
+  struct st_unread *unread = t->http->unread;
+  uint64_t length = reply->body.length;
+  if (reply->fd < 0 && length <= ST_UNREAD_SMALL)
+    return;
+  name_reader(t);
+  bool memory =
+      reply->fd < 0 && length <= ST_REPLY_SPILL && st_unread_add(unread, t->reader, length, true);
+  if (!memory && length > 0 && st_reply_spill(&t->request, &err) < 0) {
+    st_requestlog_error(t->http->server->log, t->number, st_error_text(&err));
+    memory = reply->fd < 0 && st_unread_add(unread, t->reader, length, true);
+    if (!memory) {
+      st_reply_refuse(&t->request, 503, "the server has no room for the answer");
+      return;
+    }
+  }
+  if (!memory)
+    st_unread_add(unread, t->reader, reply->length, false);
+  t->unread = memory ? length : reply->length;
+  t->unread_memory = memory;
+}
+
+/* Whether an answer may be made that may be long. */
+static bool has_room(struct st_transport *t)
+{
+  name_reader(t);
+  enum st_unread_room room = st_unread_look(t->http->unread, t->reader);
+  if (room == ST_UNREAD_ROOM)
+    return true;
+  st_metrics_add(t->http->server->metrics, ST_METRIC_BUSY, 1);
+  if (room == ST_UNREAD_EACH)
+    st_reply_refuse(&t->request, 429, "read the answers to what was asked before");
+  else
+    st_reply_refuse(&t->request, 503, "the server has too much to do");
+  return false;
+}
+
 static void run_job(void *arg)
 {
   handle(arg);
+  keep_reply(arg);
 }
 
 static void job_done(void *arg)
@@ -153,7 +213,7 @@ static enum MHD_Result finish(struct st_transport *t)
   if (t->request.body_fd >= 0 && lseek(t->request.body_fd, 0, SEEK_SET) < 0)
     return MHD_NO;
   if (is_work(t))
-    return submit(t);
+    return has_room(t) ? submit(t) : send_reply(t);
   handle(t);
   return send_reply(t);
 }
@@ -345,6 +405,8 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
   if (t->client)
     st_client_owes_head(t->client);
   atomic_fetch_sub(&http->memory, (int64_t)t->reserved);
+  if (t->unread)
+    st_unread_end(http->unread, t->reader, t->unread, t->unread_memory);
   st_transport_free(t);
   if (began)
     stop_running(http);
@@ -453,6 +515,7 @@ static void free_http(struct st_http *http)
   if (http->workers)
     st_workers_stop(http->workers);
   st_clients_free(http->clients);
+  st_unread_free(http->unread);
   pthread_cond_destroy(&http->changed);
   pthread_mutex_destroy(&http->mutex);
   free(http);
@@ -479,6 +542,7 @@ int st_http_start(struct st_http **ret, struct st_server *server,
   http->tables = tables;
   pthread_mutex_init(&http->mutex, NULL);
   pthread_cond_init(&http->changed, NULL);
+  http->unread = st_unread_new(UNREAD_EACH, UNREAD_ALL, UNREAD_MEMORY);
   http->clients = st_clients_new(server->options->plain, 2 * server->options->timeout);
   if (start(http, listening, err) < 0) {
     free_http(http);

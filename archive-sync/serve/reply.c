@@ -2,12 +2,18 @@
 /* reply.c - answers. */
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "archive-sync/serve/frame.h"
+#include "archive-sync/serve/incoming.h"
+#include "archive-sync/serve/options.h"
 #include "archive-sync/serve/transport.h"
 #include "systracker/base/escape.h"
+#include "systracker/base/file.h"
 
-#define RETRY_AFTER "10" /* seconds */
+#define RETRY_AFTER "10"                /* seconds */
+#define SPACE_KEPT ((uint64_t)64 << 20) /* bytes left free by answers that go to the disk */
+#define FILE_BLOCK 32768                /* bytes that are read of a file at once */
 
 void st_reply_reset(struct st_request *r)
 {
@@ -60,6 +66,34 @@ int st_reply_refuse(struct st_request *r, unsigned status, const char *fmt, ...)
   json_t *o = json_object();
   json_object_set_new(o, "error", json_string(text));
   return st_reply_json(r, o);
+}
+
+static int make_file(struct st_request *r, struct st_error *err)
+{
+  uint64_t space = 0;
+  if (st_free_space(r->server->incoming, &space, err) < 0)
+    return -1;
+  if (space < SPACE_KEPT)
+    return st_fail(err, ENOSPC, "cannot keep an answer in incoming/");
+  r->reply.length = 0;
+  return r->reply.fd = st_incoming_file(r->server->incoming, err);
+}
+
+int st_reply_spill(struct st_request *r, struct st_error *err)
+{
+  struct st_reply *reply = &r->reply;
+  if (reply->fd < 0 && make_file(r, err) < 0)
+    return -1;
+  /* What a try that failed has left behind the length is written over. */
+  if (lseek(reply->fd, (off_t)reply->length, SEEK_SET) < 0 ||
+      st_write_all(reply->fd, reply->body.data, reply->body.length, err) < 0) {
+    if (reply->length == 0)
+      reply->fd = (close(reply->fd), -1);
+    return st_wrap(err, "cannot keep an answer in incoming/");
+  }
+  reply->length += reply->body.length;
+  st_buffer_free(&reply->body);
+  return 0;
 }
 
 int st_reply_redirect(struct st_request *r, const char *path)
@@ -115,12 +149,35 @@ static void add_header(struct MHD_Response *out, const char *line)
   MHD_add_response_header(out, name, colon + 1 + strspn(colon + 1, " "));
 }
 
+/* What a connection has of a file: closed with it. */
+static ssize_t read_file(void *arg, uint64_t at, char *out, size_t n)
+{
+  ssize_t got = pread((int)(intptr_t)arg, out, n, (off_t)at);
+  return got > 0 ? got : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void close_file(void *arg)
+{
+  close((int)(intptr_t)arg);
+}
+
+/* libmicrohttpd's own reader takes 4 KiB at once, and as much of TLS's records; without TLS it has
+ * the kernel send the file. */
+static struct MHD_Response *file_response(const struct st_transport *t)
+{
+  const struct st_reply *reply = &t->request.reply;
+  if (t->request.server->options->plain)
+    return MHD_create_response_from_fd64(reply->length, reply->fd);
+  return MHD_create_response_from_callback(reply->length, FILE_BLOCK, read_file,
+                                           (void *)(intptr_t)reply->fd, close_file);
+}
+
 struct MHD_Response *st_reply_response(struct st_transport *t)
 {
   struct st_reply *reply = &t->request.reply;
   struct MHD_Response *out;
   if (reply->fd >= 0) {
-    out = MHD_create_response_from_fd64(reply->length, reply->fd);
+    out = file_response(t);
     if (out)
       st_steal_fd(&reply->fd);
   } else {

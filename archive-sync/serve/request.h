@@ -65,6 +65,11 @@ int st_reply_header(struct st_request *r, const char *name, const char *value);
 /* Sets status and a message for the client, as JSON {"error": "..."} or as a page; 0.  429 and 503
  * get Retry-After. */
 int st_reply_refuse(struct st_request *r, unsigned status, const char *fmt, ...) ST_PRINTF(3, 4);
+/* Puts the body behind what is in the reply's file, a temporary one that is made where there is
+ * none, and empties it: so a long answer takes no memory.  An error: the file is as it was, and the
+ * body, too. */
+int st_reply_spill(struct st_request *r, struct st_error *err);
+#define ST_REPLY_SPILL ((size_t)1 << 20) /* bytes of a body that are better put there */
 /* 303 to another page of ours. */
 int st_reply_redirect(struct st_request *r, const char *path);
 

@@ -14,6 +14,7 @@
 #include "archive-sync/serve/client.h"
 #include "archive-sync/serve/request.h"
 #include "archive-sync/serve/server.h"
+#include "archive-sync/serve/unread.h"
 
 struct st_http;
 
@@ -36,13 +37,16 @@ struct st_transport {
   const char *query;                 /* within target, "" */
   struct st_strings kept; /* what was decoded for the handler: borrowed as long as the request */
   enum st_transport_state state;
-  bool is_signed;      /* who asks is known when the body is there */
-  uint64_t number;     /* of the request */
-  int64_t began;       /* microseconds, of the monotonic clock */
-  uint64_t declared;   /* length of the body as the head says, UINT64_MAX: in chunks */
-  uint64_t received;   /* bytes of the body */
-  uint64_t reserved;   /* of the budget of memory */
-  uint64_t kept_bytes; /* of the body, when the rest began to be passed over */
+  bool is_signed;              /* who asks is known when the body is there */
+  uint64_t number;             /* of the request */
+  int64_t began;               /* microseconds, of the monotonic clock */
+  uint64_t declared;           /* length of the body as the head says, UINT64_MAX: in chunks */
+  uint64_t received;           /* bytes of the body */
+  uint64_t reserved;           /* of the budget of memory */
+  uint64_t kept_bytes;         /* of the body, when the rest began to be passed over */
+  char reader[ST_UNREAD_NAME]; /* whose the answer is */
+  uint64_t unread;             /* its bytes that count until they are sent */
+  bool unread_memory;          /* they lie in memory */
 };
 
 static inline struct st_transport *st_transport_of(const struct st_request *r)
