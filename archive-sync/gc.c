@@ -148,24 +148,42 @@ static int read_chains(struct garbage *g, struct st_error *err)
 /* ---- What is not -------------------------------------------------------------------------------
  */
 
+static bool is_unnamed(const struct garbage *g, const struct st_package *p)
+{
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  package_words(&words, p->name, p->version, p->architecture);
+  return !st_set_get(g->named, words.data, words.length, NULL);
+}
+
+/* Before the files, durably: a kill between would leave claims of what is gone, for ever, and no
+ * host be asked for it again; a file whose claims are gone is sent or proved anew.  And behind
+ * them: a host that was proving one meanwhile has claimed it. */
+static int drop_claims(struct garbage *g, struct st_set *gone, int64_t before, struct st_error *err)
+{
+  const struct st_package *p;
+  uint8_t claim[ST_SENT_CLAIM_SIZE];
+  for (size_t n = 0; (p = st_packages_at(g->packages, n)); n++)
+    if (is_unnamed(g, p) && st_packages_is_older(g->packages, p, before)) {
+      st_sent_claim(p, claim);
+      st_set_add(gone, claim, sizeof(claim), 0);
+    }
+  return st_set_count(gone) > 0 ? st_sent_drop_claims(g->a, gone, err) : 0;
+}
+
 static int remove_packages(struct garbage *g, struct st_error *err)
 {
   const struct st_package *p;
   uint64_t aside;
   int64_t before = (int64_t)time(NULL) - MIN_AGE;
-  uint8_t claim[ST_SENT_CLAIM_SIZE];
   ST_CLEANUP(st_set_freep) struct st_set *gone = st_set_new();
+  if (drop_claims(g, gone, before, err) < 0)
+    return -1;
   for (size_t n = 0; (p = st_packages_at(g->packages, n)); n++) {
-    ST_AUTO_BUFFER words = ST_BUFFER_INIT;
-    package_words(&words, p->name, p->version, p->architecture);
-    if (st_set_get(g->named, words.data, words.length, NULL))
+    if (!is_unnamed(g, p))
       continue;
-    st_sent_claim(p, claim);
     int r = st_packages_remove(g->packages, p, before, err);
     if (r < 0)
       return -1;
-    if (r > 0)
-      st_set_add(gone, claim, sizeof(claim), 0);
     g->result->files += r;
     g->result->file_bytes += r ? p->size : 0;
     g->result->left += !r;

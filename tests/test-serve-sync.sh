@@ -211,6 +211,35 @@ get "$s1" "/v1/hosts/$id_one/packages" 200
 says '.packages | length == 1'
 # What gc removed, as no checkpoint names it, nobody has sent any more: who has it is asked again.
 find "$archive/packages" -name '*.deb' -exec touch -d '2 days ago' {} +
+# Killed anywhere, it leaves no claim of a file that is gone.
+claims_hold() # ARCHIVE
+{
+  for file in "$1"/packages/*/*_*; do
+    [ ! -e "$file" ] || printf %s "${file##*/}" | cut -d _ -f 2- | tr -d '\n' | sha256sum | cut -d ' ' -f 1
+  done >"$scratch/present"
+  for list in "$1"/hosts/*/packages; do
+    od -An -v -tx1 -w64 "$list" | tr -d ' ' | cut -c 65-128
+  done | sort -u >"$scratch/claimed"
+  ! grep -qvxFf "$scratch/present" "$scratch/claimed" || fail "a package file is claimed that gc removed"
+}
+claims_hold "$archive"
+[ "$(wc -l <"$scratch/claimed")" -eq 2 ] || fail "the claims are not those of two package files"
+if strace -o /dev/null true 2>"$scratch/strace"; then
+  i=0
+  while :; do
+    i=$((i + 1))
+    rm -rf "$scratch/killed"
+    cp -a "$archive" "$scratch/killed"
+    ! strace -f -qq -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=$i \
+      "${ST_SYSTRACKER%/*}/systracker-archive" gc "$scratch/killed" >/dev/null 2>&1 || break
+    claims_hold "$scratch/killed"
+    [ $i -lt 100 ] || fail "gc is killed for ever"
+  done
+  [ $i -gt 2 ] || fail "gc was never killed"
+  [ ! -s "$scratch/claimed" ] || claims_hold "$scratch/killed"
+else
+  echo "gc that is killed: left out, as there is no strace that works here"
+fi
 systracker_archive gc "$archive" >"$scratch/gc" || fail "gc beside the server"
 [ -z "$(find "$archive/packages" -name '*.deb')" ] || fail "gc left package files: $(cat "$scratch/gc")"
 for session in "$s1" "$s2"; do

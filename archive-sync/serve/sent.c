@@ -116,6 +116,17 @@ int st_sent_replace(int archive_dir, const char *host, const char *list, const v
 /* ---- For gc ------------------------------------------------------------------------------------
  */
 
+/* A claim that came back with the power would be of a file that is gone. */
+static int empty_durably(int archive_dir, const char *host, struct st_error *err)
+{
+  ST_AUTO_CLOSE int dir = open_folder(archive_dir, host, false, err);
+  ST_AUTO_CLOSE int fd =
+      dir < 0 ? -1 : openat(dir, ST_SENT_PACKAGES, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+  return fd < 0 || fsync(fd) < 0
+             ? st_fail(err, errno, "cannot empty a host's list (" ST_SENT_PACKAGES ")")
+             : 0;
+}
+
 static int drop_claims(int archive_dir, const char *host, const struct st_set *gone,
                        struct st_error *err)
 {
@@ -125,9 +136,11 @@ static int drop_claims(int archive_dir, const char *host, const struct st_set *g
   for (size_t at = 0; at < list.length; at += ST_SENT_CLAIM_SIZE)
     if (!st_set_get(gone, list.data + at, ST_SENT_CLAIM_SIZE, NULL))
       st_buffer_append(&left, list.data + at, ST_SENT_CLAIM_SIZE);
-  return left.length == list.length
-             ? 0
-             : st_sent_replace(archive_dir, host, ST_SENT_PACKAGES, left.data, left.length, err);
+  if (left.length == list.length)
+    return 0;
+  if (left.length > 0)
+    return st_sent_replace(archive_dir, host, ST_SENT_PACKAGES, left.data, left.length, err);
+  return empty_durably(archive_dir, host, err);
 }
 
 int st_sent_drop_claims(struct st_archive *a, const struct st_set *gone, struct st_error *err)

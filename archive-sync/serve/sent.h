@@ -48,9 +48,9 @@ int st_sent_replace(int archive_dir, const char *host, const char *list, const v
 int st_sent_each(struct st_archive *a, int64_t now, int (*fn)(void *arg, const struct st_id *id),
                  void *arg, struct st_error *err);
 
-/* For gc: package files of these claims were removed, so that no host has sent them any more, and
- * whoever has one still is asked for it again.  A server that runs is told by the times of
- * packages/. */
+/* For gc: package files of these claims are about to be removed, or were, so that no host has sent
+ * them any more, and whoever has one still is asked for it again.  Durable.  A server that runs is
+ * told by the times of packages/. */
 int st_sent_drop_claims(struct st_archive *a, const struct st_set *gone, struct st_error *err);
 
 /* ---- What is a host's own -----------------------------------------------------------------------

@@ -621,6 +621,15 @@ int st_packages_verify(const struct st_packages *p, bool aside,
 
 /* ---- Removing them --------------------------------------------------------------------------- */
 
+bool st_packages_is_older(const struct st_packages *p, const struct st_package *package,
+                          int64_t older_than)
+{
+  ST_AUTO_FREE char *name = st_package_path(package);
+  ST_AUTO_CLOSE int dir = openat(p->store, ST_PACKAGES_DIR, DIR_FLAGS);
+  struct stat st;
+  return dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < older_than;
+}
+
 int st_packages_remove(const struct st_packages *p, const struct st_package *package,
                        int64_t older_than, struct st_error *err)
 {

@@ -97,6 +97,9 @@ int st_packages_verify(const struct st_packages *p, bool aside,
                        void (*found)(void *arg, const char *words), void *arg,
                        struct st_error *err);
 
+/* Whether a file is there that was put there before that time (seconds since 1970). */
+bool st_packages_is_older(const struct st_packages *p, const struct st_package *package,
+                          int64_t older_than);
 /* Removes a file that was put there before that time (seconds since 1970): 1; 0: it is younger, or
  * gone.  What was listed stays listed. */
 int st_packages_remove(const struct st_packages *p, const struct st_package *package,
