@@ -257,6 +257,31 @@ printf 'age-encryption.org/v1\nwhatever\n' >"$scratch/key"
 by "$s1" PUT /v1/sync/key "$scratch/key" 200
 get "$s1" "/v1/hosts/$id_one/key" 200
 cmp -s "$reply" "$scratch/key" || fail "the key comes back as another one"
+
+# ---- People, by tokens -----------------------------------------------------------------------------------------
+# A viewer gets what pages show: of what a host's store is made of heads and lists alone, as old content of a path that is
+# a secret today lies there as it was.
+systracker_archive group "$archive" add of-two
+systracker_archive group "$archive" add-host of-two "$id_two"
+api() { systracker_archive --json token "$archive" add --api "$@" | jq -r .token; }
+viewer=$(api viewer) operator=$(api operator) others=$(api operator --group of-two)
+# raw TOKEN STATUS
+raw()
+{
+  by "$1" POST "/v1/hosts/$id_one/objects" "$scratch/ids-1" "$2"
+  for target in key changesets/1 "packages/$digest"; do
+    get "$1" "/v1/hosts/$id_one/$target" "$2"
+  done
+}
+raw "$viewer" 403
+says '.error | test("operates")'
+for target in chain epochs packages; do
+  get "$viewer" "/v1/hosts/$id_one/$target" 200
+done
+raw "$others" 404
+raw "$operator" 200
+raw "$s1" 200
+raw "$s2" 404
 printf '{"epoch":2}' >"$scratch/epoch"
 by "$s1" POST /v1/sync/epoch "$scratch/epoch" 200
 by "$s1" POST /v1/sync/epoch "$scratch/epoch" 200

@@ -111,6 +111,9 @@ static int look_at_role(struct st_transport *t)
   if ((r->route->flags & ST_ROUTE_HOST) &&
       !st_access_may_read(r->server->access, &r->who, r->parts[0]))
     return refuse(t, 404, "there is no such host");
+  if ((r->route->flags & ST_ROUTE_RAW) && r->who.role != ST_ROLE_HOST &&
+      !st_access_may_operate(r->server->access, &r->who, r->parts[0]))
+    return refuse(t, 403, "this is for the host itself, and for who operates it");
   return 0;
 }
 

@@ -283,19 +283,18 @@ static int objects(struct st_request *r, struct st_error *err)
   return add_all(&t, err);
 }
 
+#define LIST ST_ROUTE_WORK | ST_ROUTE_HOST
+#define RAW LIST | ST_ROUTE_RAW
+#define IDS_MAX ((uint64_t)ST_WIRE_IDS_MAX * ST_WIRE_ID_SIZE)
+
+/* Heads and lists may be had by viewers, too: pages show as much. */
 const struct st_route st_fetch_routes[] = {
-    {"GET", "/v1/hosts/*/chain", ST_ROLE_HOST, ST_ROUTE_WORK | ST_ROUTE_HOST, ST_BODY_NONE, 0,
-     chain},
-    {"GET", "/v1/hosts/*/changesets/*", ST_ROLE_HOST, ST_ROUTE_WORK | ST_ROUTE_HOST, ST_BODY_NONE,
-     0, changeset},
-    {"POST", "/v1/hosts/*/objects", ST_ROLE_HOST, ST_ROUTE_WORK | ST_ROUTE_HOST, ST_BODY_MEMORY,
-     (uint64_t)ST_WIRE_IDS_MAX *ST_WIRE_ID_SIZE, objects},
-    {"GET", "/v1/hosts/*/packages", ST_ROLE_HOST, ST_ROUTE_WORK | ST_ROUTE_HOST, ST_BODY_NONE, 0,
-     st_fetch_packages},
-    {"GET", "/v1/hosts/*/packages/*", ST_ROLE_HOST, ST_ROUTE_WORK | ST_ROUTE_HOST, ST_BODY_NONE, 0,
-     st_fetch_package},
-    {"GET", "/v1/hosts/*/key", ST_ROLE_HOST, ST_ROUTE_WORK | ST_ROUTE_HOST, ST_BODY_NONE, 0, key},
-    {"GET", "/v1/hosts/*/epochs", ST_ROLE_HOST, ST_ROUTE_WORK | ST_ROUTE_HOST, ST_BODY_NONE, 0,
-     epochs},
+    {"GET", "/v1/hosts/*/chain", ST_ROLE_HOST, LIST, ST_BODY_NONE, 0, chain},
+    {"GET", "/v1/hosts/*/changesets/*", ST_ROLE_HOST, RAW, ST_BODY_NONE, 0, changeset},
+    {"POST", "/v1/hosts/*/objects", ST_ROLE_HOST, RAW, ST_BODY_MEMORY, IDS_MAX, objects},
+    {"GET", "/v1/hosts/*/packages", ST_ROLE_HOST, LIST, ST_BODY_NONE, 0, st_fetch_packages},
+    {"GET", "/v1/hosts/*/packages/*", ST_ROLE_HOST, RAW, ST_BODY_NONE, 0, st_fetch_package},
+    {"GET", "/v1/hosts/*/key", ST_ROLE_HOST, RAW, ST_BODY_NONE, 0, key},
+    {"GET", "/v1/hosts/*/epochs", ST_ROLE_HOST, LIST, ST_BODY_NONE, 0, epochs},
     {0},
 };
