@@ -594,9 +594,9 @@ static size_t diff_limit(size_t a, size_t b)
   return sum;
 }
 
-int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
-                    size_t new_length, const char *new_label, struct st_buffer *out,
-                    struct st_error *err)
+int st_run_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
+                size_t new_length, const char *new_label, struct st_buffer *out,
+                struct st_error *err)
 {
   if (old_length == new_length && (!new_length || !memcmp(old, new_, new_length)))
     return 0;

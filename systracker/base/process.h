@@ -26,11 +26,10 @@ int st_enter_root(int root, struct st_error *err);
 int st_run_to(const char *path, char *const argv[], int fd, int out, size_t max, unsigned seconds,
               char **ret, size_t *length, struct st_error *err);
 
-/* Unified diff of two contents by diff(1), through memfds.  `labels` (escaped already) stand in the
- * header lines.  Appends; returns 0 same, 1 different, negative on error. */
-int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
-                    size_t new_length, const char *new_label, struct st_buffer *out,
-                    struct st_error *err);
+/* As st_unified_diff (unified.h), by diff(1), through memfds. */
+int st_run_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
+                size_t new_length, const char *new_label, struct st_buffer *out,
+                struct st_error *err);
 /* Whether content is binary by git's rule: a NUL among its first 8000 bytes. */
 bool st_is_binary(const void *data, size_t length);
 

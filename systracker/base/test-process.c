@@ -183,7 +183,7 @@ static void diff(const char *old, const char *new_, int expected, const char *te
 {
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
   ST_AUTO_ERROR err = ST_ERROR_INIT;
-  int r = st_unified_diff(old, strlen(old), "a/x y", new_, strlen(new_), "-b", &out, &err);
+  int r = st_run_diff(old, strlen(old), "a/x y", new_, strlen(new_), "-b", &out, &err);
   if (r != expected)
     fail_msg("%d: %s", r, st_error_text(&err));
   assert_string_equal(out.data ? out.data : "", text);
@@ -207,7 +207,7 @@ static void test_binary(void **state)
 {
   (void)state;
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
-  assert_int_equal(st_unified_diff("a\0b\n", 4, "x", "a\0c\n", 4, "y", &out, NULL), 1);
+  assert_int_equal(st_run_diff("a\0b\n", 4, "x", "a\0c\n", 4, "y", &out, NULL), 1);
   assert_non_null(memmem(out.data, out.length, "-a\0b\n+a\0c\n", 10));
   char data[8001];
   memset(data, 'x', sizeof data);
@@ -230,8 +230,7 @@ static void test_large_diff(void **state)
     st_buffer_append_string(&old, i % 8 ? "\n" : "a\n");
     st_buffer_append_string(&new_, i % 8 ? "\n" : "b\n");
   }
-  assert_ok(st_unified_diff(old.data, old.length, "x", new_.data, new_.length, "y", &out, &err),
-            &err);
+  assert_ok(st_run_diff(old.data, old.length, "x", new_.data, new_.length, "y", &out, &err), &err);
   assert_true(out.length > old.length + new_.length);
 }
 

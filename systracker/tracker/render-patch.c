@@ -5,6 +5,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/process.h"
+#include "systracker/base/unified.h"
 #include "systracker/tracker/render-internal.h"
 
 /* The first column that is set on some side, differs, and names the content of an object, or, not
