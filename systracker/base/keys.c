@@ -17,17 +17,33 @@
 #define NONCE_SIZE 12
 #define TAG_SIZE 16
 
-/* The file: all of it fixed, the digest over what precedes it. */
+/* The file: all of it fixed, the digest over what precedes it.  The public key follows from the
+ * seed, which takes longer than all else that opening a store does. */
 struct key_file {
   uint8_t magic[8];
   uint8_t version[4]; /* little-endian */
   uint8_t seed[32];
   uint8_t data_key[ST_KEY_SIZE];
+  uint8_t public_key[ST_PUBLIC_KEY_SIZE];
   uint8_t digest[ST_DIGEST_SIZE];
 };
 
+/* Version 1, which had no public key. */
+struct key_file_1 {
+  uint8_t magic[8];
+  uint8_t version[4];
+  uint8_t seed[32];
+  uint8_t data_key[ST_KEY_SIZE];
+  uint8_t digest[ST_DIGEST_SIZE];
+};
+
+union any_key_file {
+  struct key_file now;
+  struct key_file_1 one;
+};
+
 static const uint8_t key_magic[8] = "STrkKey\n";
-static const uint8_t key_version[4] = {1, 0, 0, 0};
+static const uint8_t key_version[4] = {2, 0, 0, 0}, key_version_1[4] = {1, 0, 0, 0};
 
 static void release_sexp(gcry_sexp_t *s)
 {
@@ -135,13 +151,19 @@ static void derive_from_data_key(struct st_keys *k)
   st_hkdf(k->seal_id, sizeof k->seal_id, k->data_key, n, NULL, 0, "systracker seal id v1");
 }
 
+/* Everything that follows from the data key and the public key. */
+static void derive_rest(struct st_keys *k)
+{
+  derive_from_data_key(k);
+  st_host_id(k->host_id, k->public_key);
+}
+
 /* Everything that follows from the seed and the data key. */
 static int derive(struct st_keys *k, struct st_error *err)
 {
   if (derive_public(k->public_key, k->seed, err) < 0)
     return -1;
-  derive_from_data_key(k);
-  st_host_id(k->host_id, k->public_key);
+  derive_rest(k);
   return 0;
 }
 
@@ -160,7 +182,7 @@ void st_keys_of_data_key(struct st_keys *keys, const uint8_t data_key[ST_KEY_SIZ
   derive_from_data_key(keys);
 }
 
-static int check_file(int fd, struct st_error *err)
+static int check_file(int fd, bool *ret_older, struct st_error *err)
 {
   struct stat st;
   if (fstat(fd, &st) < 0)
@@ -173,26 +195,34 @@ static int check_file(int fd, struct st_error *err)
                    (unsigned)st.st_mode & 07777);
   if (st.st_uid != geteuid() && st.st_uid != 0)
     return st_fail(err, 0, "the key file belongs to another user (" KEY_FILE ")");
-  if (st.st_size != sizeof(struct key_file))
+  if (st.st_size != sizeof(struct key_file) && st.st_size != sizeof(struct key_file_1))
     return st_fail(err, 0, "the key file is damaged: %lld bytes instead of %zu (" KEY_FILE ")",
                    (long long)st.st_size, sizeof(struct key_file));
+  *ret_older = st.st_size == sizeof(struct key_file_1);
   return 0;
 }
 
 /* Checks what was read, and takes the keys from it. */
-static int parse_file(struct st_keys *keys, const struct key_file *f, struct st_error *err)
+static int parse_file(struct st_keys *keys, const union any_key_file *f, bool older,
+                      struct st_error *err)
 {
   uint8_t digest[ST_DIGEST_SIZE];
-  if (memcmp(f->magic, key_magic, sizeof f->magic) != 0)
+  const uint8_t *version = older ? key_version_1 : key_version;
+  if (memcmp(f->now.magic, key_magic, sizeof f->now.magic) != 0)
     return st_fail(err, 0, "not a key file (" KEY_FILE ")");
-  if (memcmp(f->version, key_version, sizeof f->version) != 0)
+  if (memcmp(f->now.version, version, sizeof key_version) != 0)
     return st_fail(err, 0, "the key file was written by a newer SysTracker (" KEY_FILE ")");
-  st_digest(digest, f, offsetof(struct key_file, digest));
-  if (memcmp(digest, f->digest, sizeof digest) != 0)
+  st_digest(digest, f,
+            older ? offsetof(struct key_file_1, digest) : offsetof(struct key_file, digest));
+  if (memcmp(digest, older ? f->one.digest : f->now.digest, sizeof digest) != 0)
     return st_fail(err, 0, "the key file is damaged (" KEY_FILE ")");
-  memcpy(keys->seed, f->seed, sizeof keys->seed);
-  memcpy(keys->data_key, f->data_key, sizeof keys->data_key);
-  return derive(keys, err);
+  memcpy(keys->seed, f->now.seed, sizeof keys->seed);
+  memcpy(keys->data_key, f->now.data_key, sizeof keys->data_key);
+  if (older)
+    return derive(keys, err);
+  memcpy(keys->public_key, f->now.public_key, sizeof keys->public_key);
+  derive_rest(keys);
+  return 0;
 }
 
 int st_keys_read(struct st_keys *keys, int dirfd, struct st_error *err)
@@ -204,28 +234,43 @@ int st_keys_read(struct st_keys *keys, int dirfd, struct st_error *err)
     st_fail(err, code, "cannot open the key file (" KEY_FILE ")");
     return code == ENOENT ? -ENOENT : -1;
   }
-  if (check_file(fd, err) < 0)
+  bool older = false;
+  if (check_file(fd, &older, err) < 0)
     return -1;
-  struct key_file f;
-  int r = st_pread_all(fd, &f, sizeof f, 0, err);
-  r = r < 0 ? st_wrap(err, "the key file") : parse_file(keys, &f, err);
+  union any_key_file f;
+  int r = st_pread_all(fd, &f, older ? sizeof f.one : sizeof f.now, 0, err);
+  r = r < 0 ? st_wrap(err, "the key file") : parse_file(keys, &f, older, err);
   explicit_bzero(&f, sizeof f);
   if (r < 0)
     st_keys_wipe(keys);
-  return r;
+  return r < 0 ? r : older;
 }
 
-int st_keys_write(const struct st_keys *keys, int dirfd, struct st_error *err)
+typedef int write_fn(int dirfd, const char *name, mode_t mode, const void *data, size_t length,
+                     struct st_error *err);
+
+static int write_file(const struct st_keys *keys, int dirfd, write_fn *write, struct st_error *err)
 {
   struct key_file f;
   memcpy(f.magic, key_magic, sizeof f.magic);
   memcpy(f.version, key_version, sizeof f.version);
   memcpy(f.seed, keys->seed, sizeof f.seed);
   memcpy(f.data_key, keys->data_key, sizeof f.data_key);
+  memcpy(f.public_key, keys->public_key, sizeof f.public_key);
   st_digest(f.digest, &f, offsetof(struct key_file, digest));
-  int r = st_create_file(dirfd, KEY_FILE, 0600, &f, sizeof f, err);
+  int r = write(dirfd, KEY_FILE, 0600, &f, sizeof f, err);
   explicit_bzero(&f, sizeof f);
   return r < 0 ? st_wrap(err, "the host's key") : 0;
+}
+
+int st_keys_write(const struct st_keys *keys, int dirfd, struct st_error *err)
+{
+  return write_file(keys, dirfd, st_create_file, err);
+}
+
+int st_keys_raise(const struct st_keys *keys, int dirfd, struct st_error *err)
+{
+  return write_file(keys, dirfd, st_write_file, err);
 }
 
 void st_keys_wipe(struct st_keys *keys)

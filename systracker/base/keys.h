@@ -28,10 +28,13 @@ struct st_keys {
 /* Makes new keys from the system's random source. */
 int st_keys_make(struct st_keys *keys, struct st_error *err);
 /* Reads the file `key` in the directory; -ENOENT when it is not there.  A file that others may
- * read, or that is malformed, is refused. */
+ * read, or that is malformed, is refused.  1: it is of version 1, and st_keys_raise would bring it
+ * up. */
 int st_keys_read(struct st_keys *keys, int dirfd, struct st_error *err);
 /* Writes it: beside, 0600, synced, renamed; an existing one is an error. */
 int st_keys_write(const struct st_keys *keys, int dirfd, struct st_error *err);
+/* Puts what was read in the place of the file: beside, synced, renamed. */
+int st_keys_raise(const struct st_keys *keys, int dirfd, struct st_error *err);
 /* What reads another host's secrets: that host's data key and what is derived from it; the rest is
  * 0. */
 void st_keys_of_data_key(struct st_keys *keys, const uint8_t data_key[ST_KEY_SIZE]);

@@ -2,21 +2,23 @@
 #include "config.h"
 
 #include "systracker/base/escape.h"
+#include "systracker/base/file.h"
 #include "systracker/base/keys.h"
 #include "systracker/base/test-scratch.h"
 
-/* Keys of this seed, with the data key 00 01 02 ..., by way of a key file. */
+/* Keys of this seed, with the data key 00 01 02 ..., by way of a key file of version 1. */
 static void keys_of(struct st_keys *keys, const char *seed, int dir)
 {
-  struct st_keys raw = {.seed = {0}};
+  uint8_t file[108] = "STrkKey\n\1";
   ST_AUTO_ERROR err = ST_ERROR_INIT;
-  assert_true(st_unhex(raw.seed, sizeof raw.seed, seed));
-  for (size_t i = 0; i < sizeof raw.data_key; i++)
-    raw.data_key[i] = (uint8_t)i;
+  assert_true(st_unhex(file + 12, 32, seed));
+  for (uint8_t i = 0; i < ST_KEY_SIZE; i++)
+    file[44 + i] = i;
+  st_digest(file + 76, file, 76);
   unlinkat(dir, "key", 0);
-  assert_ok(st_keys_write(&raw, dir, &err), &err);
-  assert_ok(st_keys_read(keys, dir, &err), &err);
-  assert_memory_equal(keys->seed, raw.seed, sizeof raw.seed);
+  assert_ok(st_write_file(dir, "key", 0600, file, sizeof file, &err), &err);
+  assert_int_equal(st_keys_read(keys, dir, &err), 1);
+  assert_memory_equal(keys->seed, file + 12, 32);
 }
 
 static void assert_bytes(const uint8_t *data, size_t n, const char *hex)
@@ -193,6 +195,22 @@ static void test_file(void **state)
   assert_memory_equal(&keys, &back, sizeof keys);
 }
 
+/* A file of version 1 reads as it did, and is brought up. */
+static void test_raise(void **state)
+{
+  struct scratch *s = *state;
+  struct st_keys keys, back;
+  struct stat st;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  keys_of(&keys, "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", s->fd);
+  assert_ok(st_keys_raise(&keys, s->fd, &err), &err);
+  assert_int_equal(fstatat(s->fd, "key", &st, 0), 0);
+  assert_int_equal(st.st_size, 140);
+  assert_int_equal(st.st_mode & 07777, 0600);
+  assert_int_equal(st_keys_read(&back, s->fd, &err), 0);
+  assert_memory_equal(&keys, &back, sizeof keys);
+}
+
 static void test_bad_file(void **state)
 {
   struct scratch *s = *state;
@@ -285,15 +303,11 @@ static void test_unseal_errors(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      scratch_test(test_ed25519),
-      cmocka_unit_test(test_bad_signature),
-      cmocka_unit_test(test_malleable),
-      cmocka_unit_test(test_hostile_key),
-      scratch_test(test_hkdf),
-      scratch_test(test_file),
-      scratch_test(test_bad_file),
-      cmocka_unit_test(test_seal),
-      cmocka_unit_test(test_unseal_errors),
+      scratch_test(test_ed25519),       cmocka_unit_test(test_bad_signature),
+      cmocka_unit_test(test_malleable), cmocka_unit_test(test_hostile_key),
+      scratch_test(test_hkdf),          scratch_test(test_file),
+      scratch_test(test_raise),         scratch_test(test_bad_file),
+      cmocka_unit_test(test_seal),      cmocka_unit_test(test_unseal_errors),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

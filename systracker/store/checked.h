@@ -10,13 +10,13 @@
 #define ST_STORE_CHECKED_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <time.h>
 
 /* Whether the file is as it was when it was noted. */
 bool st_checked_is(int dirfd, const char *name);
-/* Notes it, at `now` (seconds since 1970), unless the file is so new that a change could come with
- * the same times.  Best effort: what cannot be written is checked again next time. */
-void st_checked_note(int dirfd, const char *name, int64_t now);
+/* Notes it, at `now` (CLOCK_REALTIME), unless the file is so new that a change could come with the
+ * same times.  Best effort: what cannot be written is checked again next time. */
+void st_checked_note(int dirfd, const char *name, const struct timespec *now);
 /* It was found otherwise. */
 void st_checked_forget(int dirfd, const char *name);
 

@@ -17,7 +17,6 @@
 #define APPLICATION_ID 0x53546f62 /* "STob" */
 #define SCHEMA_VERSION 3
 #define BUSY_MILLISECONDS 30000
-#define LARGE ((off_t)1 << 20) /* bytes: checking that it is whole takes longer than noting it */
 #define ID_SIZE (1 + ST_DIGEST_SIZE)
 
 /* The checks say what read_row() takes, so that integrity_check finds a row that it would not. */
@@ -302,18 +301,17 @@ static bool check_integrity(struct st_object_index *ix)
   return ask(ix, "SELECT integrity_check = 'ok' FROM pragma_integrity_check(1)", &ok) && ok;
 }
 
-/* A large one that is as it was when it was last found whole is not read through each night.  A
- * journal was rolled back before, by the first question. */
+/* One that is as it was when it was last found whole is not read through each night.  A journal was
+ * rolled back before, by the first question. */
 static bool is_whole(struct st_object_index *ix)
 {
-  struct stat st;
-  bool large = fstatat(ix->dirfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size >= LARGE;
-  if (large && st_checked_is(ix->dirfd, FILE_NAME))
+  struct timespec now;
+  if (st_checked_is(ix->dirfd, FILE_NAME))
     return true;
+  clock_gettime(CLOCK_REALTIME, &now);
   if (!check_integrity(ix))
     return false;
-  if (large)
-    st_checked_note(ix->dirfd, FILE_NAME, time(NULL));
+  st_checked_note(ix->dirfd, FILE_NAME, &now);
   return true;
 }
 

@@ -420,16 +420,21 @@ static void test_checked(void **state)
   struct small m;
   make_small(s, &m);
   ST_AUTO_CLOSE int packs = openat(s->dir, "packs", O_RDONLY | O_DIRECTORY);
+  struct stat st;
+  assert_int_equal(fstatat(packs, "objects.db", &st, 0), 0);
+  st_checked_forget(packs, "objects.db");
+  struct timespec now = st.st_ctim;
+  st_checked_note(packs, "objects.db", &now);
   assert_false(st_checked_is(packs, "objects.db"));
-  st_checked_note(packs, "objects.db", time(NULL));
-  assert_false(st_checked_is(packs, "objects.db"));
-  st_checked_note(packs, "objects.db", time(NULL) + 10);
+  now.tv_sec += 10;
+  st_checked_note(packs, "objects.db", &now);
   assert_true(st_checked_is(packs, "objects.db"));
   usleep(50000); /* the next tick of the clock that files are stamped by */
   flip(s, INDEX, 5000);
   assert_false(st_checked_is(packs, "objects.db"));
   flip(s, INDEX, 5000);
-  st_checked_note(packs, "objects.db", time(NULL) + 10);
+  now.tv_sec += 10;
+  st_checked_note(packs, "objects.db", &now);
   assert_true(st_checked_is(packs, "objects.db"));
   st_checked_forget(packs, "objects.db");
   assert_false(st_checked_is(packs, "objects.db"));

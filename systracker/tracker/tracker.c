@@ -145,10 +145,12 @@ static int open_store_dir(struct st_tracker *t, enum st_tracker_mode mode, struc
 static int open_keys(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
 {
   int r = st_keys_read(&t->keys, t->store_dir, err);
-  if (r >= 0 && mode == ST_TRACKER_WRITE)
-    return close_to_others(t, err);
+  if (r >= 0 && mode == ST_TRACKER_WRITE && close_to_others(t, err) < 0)
+    return -1;
+  if (r > 0 && mode == ST_TRACKER_WRITE)
+    return st_keys_raise(&t->keys, t->store_dir, err);
   if (r != -ENOENT)
-    return r;
+    return r < 0 ? r : 0;
   st_error_clear(err);
   if (exists_at(t->store_dir, "hosts"))
     return st_fail(err, 0, "the store has checkpoints, but the host's key is missing (%s/key)",
