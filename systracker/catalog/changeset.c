@@ -38,7 +38,7 @@ static void ended_sql(struct st_buffer *sql, const struct st_table_full *t)
 static void begun_sql(struct st_buffer *sql, const struct st_table_full *t, bool most, bool later)
 {
   st_buffer_append_string(sql, "SELECT ");
-  st_table_select(sql, t, most);
+  st_table_select(sql, t, most ? ST_SELECT_JOINED : ST_SELECT_PATHS);
   if (most)
     st_buffer_printf(sql, " FROM path p CROSS JOIN \"%s\" t ON t.\"%s\" = p.id", t->pub.name,
                      t->pub.declaration.columns[0].name);
@@ -108,7 +108,7 @@ static int each_row(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full 
   int r;
 
   while ((r = st_sql_step(c, s, err)) == 1) {
-    r = ended ? read_key_columns(c, s, t, values, err) : st_fact_read(c, s, t, &row, err);
+    r = ended ? read_key_columns(c, s, t, values, err) : st_fact_read(c, s, 0, t, &row, err);
     if (r < 0 || (r = fn(arg, t, &row, ended, err)) != 0)
       return r;
   }

@@ -2,18 +2,18 @@
 /* fact.c - the one accessor: the stored row, else what is expected. */
 #include "systracker/catalog/internal.h"
 
-int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
+int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_table_full *t,
                  struct st_fact_row *fact, struct st_error *err)
 {
   const struct st_table *d = &t->pub.declaration;
   int r = 0;
 
   fact->table = &t->pub;
-  fact->since = sqlite3_column_int64(s, 0);
-  fact->present = sqlite3_column_int(s, 1) == 0;
+  fact->since = sqlite3_column_int64(s, at);
+  fact->present = sqlite3_column_int(s, at + 1) == 0;
   fact->expected = false;
   for (size_t i = 0; i < d->ncolumns && r == 0; i++)
-    r = st_column_value(c, s, 2 + (int)i, d->columns[i].type, &fact->values[i], err);
+    r = st_column_value(c, s, at + 2 + (int)i, d->columns[i].type, &fact->values[i], err);
   return r;
 }
 
@@ -25,7 +25,7 @@ int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
   struct st_value values[ST_MAX_COLUMNS];
   struct st_fact_row fact = {.values = values};
 
-  if (st_fact_read(c, s, t, &fact, err) < 0)
+  if (st_fact_read(c, s, 0, t, &fact, err) < 0)
     return -1;
   *ret = st_row_copy(t, values, t->pub.declaration.ncolumns);
   (*ret)->since = fact.since;
@@ -118,7 +118,7 @@ static void stored_sql(struct st_buffer *sql, const struct st_table_full *t, boo
                        bool overlay)
 {
   st_buffer_append_string(sql, "SELECT ");
-  st_table_select(sql, t, range);
+  st_table_select(sql, t, range ? ST_SELECT_JOINED : ST_SELECT_PATHS);
   /* CROSS JOIN keeps SQLite from starting at the table: the path's index is the order asked for. */
   if (range)
     st_buffer_printf(sql,
@@ -177,7 +177,7 @@ int st_rows_next(struct st_rows *rows, struct st_error *err)
 {
   int r = rows->statement ? st_sql_step(rows->c, rows->statement, err) : 0;
 
-  if (r == 1 && st_fact_read(rows->c, rows->statement, rows->t, &rows->row, err) < 0)
+  if (r == 1 && st_fact_read(rows->c, rows->statement, 0, rows->t, &rows->row, err) < 0)
     return -1;
   return r;
 }

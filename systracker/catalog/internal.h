@@ -41,8 +41,19 @@ enum st_table_statement {
   ST_TABLE_STATEMENTS,
 };
 
+/* A cursor over rows by path id. */
+struct st_ahead {
+  sqlite3_stmt *statement;
+  bool open;
+  int64_t behind, at; /* ids of the row before, and of the one that it stands on */
+  int64_t last;       /* asked for */
+  unsigned in_order;  /* questions */
+};
+
 struct st_sweep {
-  struct st_set *seen; /* keys as CBOR */
+  struct st_set *seen; /* keys as CBOR; of entries: NULL, and */
+  uint8_t *paths;      /* a bit for each path id */
+  int64_t npaths;      /* room for so many */
   int64_t put, known;
   /* Under an overlay: rows that were put and are as they are stored, as long as they are few. */
   struct st_fact_row **same;
@@ -57,10 +68,12 @@ struct st_table_full {
   int64_t *since;              /* of each column: the first checkpoint that could hold it */
   bool manifests;              /* some column is ST_MANIFEST */
   bool live;                   /* its overlay table is made; */
+  bool said;                   /* something was said in it; */
   bool emptied;                /* and what it does not speak of is gone: nothing stored counts */
   sqlite3_stmt *statements[ST_TABLE_STATEMENTS];
   struct st_sweep *sweep; /* open, or NULL */
   struct st_began *began; /* rows of a first checkpoint (began.c), or NULL */
+  struct st_ahead ahead;  /* of a scan's questions */
   int64_t applied;        /* the last checkpoint that brought rows of it (apply.c); 0: none */
 };
 
@@ -196,6 +209,7 @@ struct st_catalog {
   bool has_last_path;
   struct st_buffer last_path; /* the path looked up last, and its id */
   int64_t last_path_id;
+  struct st_ahead ahead; /* over paths */
 
   struct st_gap *gaps; /* by number */
   size_t ngaps;
@@ -295,8 +309,9 @@ void st_table_forget(struct st_table_full *t);
 sqlite3_stmt *st_table_statement(struct st_catalog *c, struct st_table_full *t,
                                  enum st_table_statement which, struct st_error *err);
 /* Appends `since, absent, all columns` as expressions over the row `t`, paths as bytes; a key that
- * is one path is `p.path` when `joined`. */
-void st_table_select(struct st_buffer *sql, const struct st_table_full *t, bool joined);
+ * is one path may be `p.path`, or left out (NULL). */
+enum st_select { ST_SELECT_PATHS, ST_SELECT_JOINED, ST_SELECT_NO_PATH };
+void st_table_select(struct st_buffer *sql, const struct st_table_full *t, enum st_select paths);
 /* Appends `since, absent, all columns` of the overlay's table. */
 void st_table_select_live(struct st_buffer *sql, const struct st_table_full *t);
 /* Appends the key columns as expressions over `t`. */
@@ -307,6 +322,11 @@ void st_table_since_index(const struct st_table_full *t, struct st_buffer *sql);
 int st_table_make_live(struct st_catalog *c, struct st_table_full *t, struct st_error *err);
 /* The canonical encoding of what was declared at `number`. */
 void st_tables_encode(struct st_catalog *c, int64_t number, struct st_buffer *out);
+
+/* ---- Scans (scan.c) -------------------------------------------------------------------------- */
+
+/* Nothing is read ahead any more. */
+void st_scan_close_cursors(struct st_catalog *c);
 
 /* ---- Facts (fact.c) -------------------------------------------------------------------------- */
 
@@ -329,9 +349,28 @@ void st_rows_close(struct st_rows *rows);
 /* The row that a statement of st_table_select stands on, copied. */
 int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
                  struct st_fact_row **ret, struct st_error *err);
-/* A result of st_table_select: `values` are borrowed until the next step. */
-int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, const struct st_table_full *t,
+/* A result of st_table_select, from the column `at` on: `values` are borrowed until the next step.
+ */
+int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_table_full *t,
                  struct st_fact_row *fact, struct st_error *err);
+
+/* ---- Reading ahead (ahead.c) ----------------------------------------------------------------- */
+
+/* The id of the path, if a cursor stands on it: 1; else 0, and the id that was found is to be told.
+ * While a scan is open. */
+int st_ahead_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                  struct st_error *err);
+int st_ahead_path_was(struct st_catalog *c, int64_t id, struct st_error *err);
+/* The row of an entry that was in force before the scan; `values` of `ret` have room for all
+ * columns, and are borrowed until the next call for the table, or the next row that is written. */
+enum { ST_AHEAD_UNKNOWN, ST_AHEAD_NONE, ST_AHEAD_FOUND };
+int st_ahead_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *path,
+                 int64_t id, struct st_fact_row *ret, struct st_error *err);
+/* Rows of the table are about to be written. */
+void st_ahead_changed(struct st_ahead *a);
+/* Nothing is open any more, or prepared either. */
+void st_ahead_forget(struct st_ahead *a);
+void st_ahead_free(struct st_ahead *a);
 
 /* ---- Manifests as they are read (declared.c) ------------------------------------------------- */
 

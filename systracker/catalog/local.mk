@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
+	systracker/catalog/ahead.c \
 	systracker/catalog/apply.c \
 	systracker/catalog/began.c \
 	systracker/catalog/catalog.c systracker/catalog/catalog.h \

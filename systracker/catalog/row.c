@@ -276,8 +276,8 @@ static void set_last_path(struct st_catalog *c, const struct st_value *path, int
   c->last_path_id = id;
 }
 
-static int find_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
-                     struct st_error *err)
+static int look_up_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                        struct st_error *err)
 {
   ST_AUTO_RESET *get = st_sql_fixed(c, ST_PATH_ID, err);
 
@@ -287,6 +287,18 @@ static int find_path(struct st_catalog *c, const struct st_value *path, int64_t 
   if (r >= 0)
     *ret = r ? sqlite3_column_int64(get, 0) : -1;
   return r < 0 ? r : 0;
+}
+
+static int find_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                     struct st_error *err)
+{
+  int r = c->scanning ? st_ahead_path(c, path, ret, err) : 0;
+
+  if (r != 0)
+    return r < 0 ? -1 : 0;
+  if (look_up_path(c, path, ret, err) < 0)
+    return -1;
+  return c->scanning ? st_ahead_path_was(c, *ret, err) : 0;
 }
 
 /* -1: it is there already, where it is added without having been looked for. */

@@ -20,6 +20,13 @@ static void forget_cached(struct st_catalog *c)
   c->has_last_path = false;
 }
 
+void st_scan_close_cursors(struct st_catalog *c)
+{
+  st_ahead_forget(&c->ahead);
+  for (size_t i = 0; i < c->count; i++)
+    st_ahead_forget(&c->tables[i]->ahead);
+}
+
 int st_catalog_start(struct st_catalog *c, struct st_error *err)
 {
   int r = 0;
@@ -44,6 +51,7 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
 
 void st_catalog_rollback(struct st_catalog *c)
 {
+  st_scan_close_cursors(c);
   for (size_t i = 0; i < c->count; i++) {
     st_catalog_unsweep(c, &c->tables[i]->pub);
     st_began_drop(c->tables[i]);
@@ -82,6 +90,7 @@ static int run_keyed(struct st_catalog *c, struct st_table_full *t, enum st_tabl
       return -1;
     sqlite3_bind_int64(s, 1 + (int)t->pub.nkeys, c->number);
     st_began_drop(t);
+    st_ahead_changed(&t->ahead);
   }
   return st_sql_run(c, s, err);
 }
@@ -112,20 +121,28 @@ static int read_last(struct st_catalog *c, struct st_table_full *t, const struct
   return ret->ended || ret->since >= c->number ? 0 : st_fact_copy(c, s, t, ret_open, err);
 }
 
-/* Takes back what this scan said of the key; yields the row that was open before it, or NULL. */
-static int take_back(struct st_catalog *c, struct st_table_full *t, const struct st_value *key,
-                     struct st_fact_row **ret, struct st_error *err)
+/* What was in force before the scan. */
+struct before {
+  struct st_fact_row *fact; /* NULL: nothing */
+  struct st_fact_row *own;  /* the same, or NULL: it is borrowed until something is written */
+  struct st_fact_row row;   /* and lies here */
+  struct st_value values[ST_MAX_COLUMNS];
+};
+
+static void before_clear(struct before *b)
 {
-  struct st_at before = {c->base, false};
+  st_fact_free(b->own);
+}
+
+#define ST_AUTO_BEFORE ST_CLEANUP(before_clear) struct before
+
+/* What a writer's scan said of the key lies among the stored rows. */
+static int take_back_stored(struct st_catalog *c, struct st_table_full *t,
+                            const struct st_value *key, struct st_fact_row **ret,
+                            struct st_error *err)
+{
   struct last last;
 
-  if (c->overlay) {
-    *ret = NULL;
-    if (run_keyed(c, t, ST_LIVE_DELETE, key, err) < 0)
-      return -1;
-    return t->emptied ? 0 : st_stored_fact(c, before, t, key, ret, err);
-  }
-  *ret = NULL;
   if (read_last(c, t, key, &last, ret, err) < 0)
     return -1;
   if (last.found && last.since == c->number &&
@@ -136,7 +153,42 @@ static int take_back(struct st_catalog *c, struct st_table_full *t, const struct
     return -1;
   if (*ret || !last.found || (last.ended && last.until != c->number))
     return 0;
-  return st_stored_fact(c, before, t, key, ret, err);
+  return st_stored_fact(c, (struct st_at){c->base, false}, t, key, ret, err);
+}
+
+/* Of an entry whose row is read ahead, the scan has written nothing. */
+static int read_ahead(struct st_catalog *c, struct st_table_full *t, const struct st_value *path,
+                      struct before *ret, struct st_error *err)
+{
+  int64_t id;
+
+  if (!st_is_entry(t) || !t->stored || c->base == 0)
+    return ST_AHEAD_UNKNOWN;
+  if (st_path_id(c, path, false, &id, err) < 0)
+    return -1;
+  ret->row.values = ret->values;
+  int r = id < 0 ? ST_AHEAD_NONE : st_ahead_row(c, t, path, id, &ret->row, err);
+  if (r == ST_AHEAD_FOUND)
+    ret->fact = &ret->row;
+  return r;
+}
+
+/* Takes back what this scan said of the key, and yields the row that was open before it. */
+static int take_back(struct st_catalog *c, struct st_table_full *t, const struct st_value *key,
+                     struct before *ret, struct st_error *err)
+{
+  ret->fact = ret->own = NULL;
+  if (c->overlay && t->said && run_keyed(c, t, ST_LIVE_DELETE, key, err) < 0)
+    return -1;
+  if (c->overlay && t->emptied)
+    return 0;
+  int r = read_ahead(c, t, key, ret, err);
+  if (r != ST_AHEAD_UNKNOWN)
+    return r < 0 ? -1 : 0;
+  r = c->overlay ? st_stored_fact(c, (struct st_at){c->base, false}, t, key, &ret->own, err)
+                 : take_back_stored(c, t, key, &ret->own, err);
+  ret->fact = ret->own;
+  return r;
 }
 
 static int begin_live(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
@@ -147,6 +199,7 @@ static int begin_live(struct st_catalog *c, struct st_table_full *t, const struc
 
   if (!s)
     return -1;
+  t->said = true;
   for (int i = 0; i < keys; i++)
     st_bind(s, 1 + i, &row[i]);
   sqlite3_bind_int64(s, keys + 1, c->number);
@@ -180,6 +233,7 @@ static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct
   sqlite3_stmt *s = st_table_statement(c, t, ST_ROW_BEGIN, err);
   if (!s)
     return -1;
+  st_ahead_changed(&t->ahead);
   sqlite3_clear_bindings(s);
   if (st_bind_key(c, s, 1, t, row, true, err) < 0)
     return -1;
@@ -222,41 +276,75 @@ static int settle(struct st_catalog *c, struct st_table_full *t, const struct st
   } else if (!old || !old->present || st_row_differs(t, row, old->values)) {
     r = begin_row(c, t, row, false, old != NULL, err);
   } else if (fills(t, old->values, row, merged)) {
-    r = begin_row(c, t, merged, false, true, err);
+    ST_CLEANUP(st_fact_freep)
+    struct st_fact_row *whole =
+        st_row_copy(t, merged, t->pub.declaration.ncolumns); /* the old one may be borrowed */
+    r = begin_row(c, t, whole->values, false, true, err);
   } else {
     return 0;
   }
   return r < 0 ? r : 1;
 }
 
+/* Whether the sweep has not seen the path before.  What has no id has no row either. */
+static bool see_path(struct st_sweep *sweep, int64_t id)
+{
+  const int64_t most = INT64_C(1) << 40; /* ids are given in turn */
+
+  if (id < 0 || id >= most)
+    return true;
+  if (id >= sweep->npaths) {
+    size_t old = (size_t)sweep->npaths / 8, room = ((size_t)id / 8 + 1) * 2;
+    sweep->paths = st_realloc(sweep->paths, room, 1);
+    memset(sweep->paths + old, 0, room - old);
+    sweep->npaths = (int64_t)room * 8;
+  }
+  uint8_t *bits = &sweep->paths[id / 8], bit = (uint8_t)(1 << (id % 8));
+  bool fresh = !(*bits & bit);
+  *bits |= bit;
+  return fresh;
+}
+
 /* The open sweep learns of a key that was put; `known`: it was in force before. */
-static void note_put(struct st_table_full *t, const struct st_value *key, bool known)
+static int note_put(struct st_catalog *c, struct st_table_full *t, const struct st_value *key,
+                    bool known, struct st_error *err)
 {
   ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+  int64_t id;
+  bool fresh;
 
   if (!t->sweep)
-    return;
-  st_key_encode(t, key, &bytes);
-  if (!st_set_add(t->sweep->seen, bytes.data, bytes.length, 0))
-    return;
-  t->sweep->put++;
-  t->sweep->known += known;
+    return 0;
+  if (st_is_entry(t)) {
+    if (st_path_id(c, &key[0], false, &id, err) < 0)
+      return -1;
+    fresh = see_path(t->sweep, id);
+  } else {
+    st_key_encode(t, key, &bytes);
+    fresh = st_set_add(t->sweep->seen, bytes.data, bytes.length, 0);
+  }
+  t->sweep->put += fresh;
+  t->sweep->known += fresh && known;
+  return 0;
 }
 
 #define FEW 64
 
 /* It is as it is stored: should the table be emptied, it has to be said again. */
-static void note_same(struct st_table_full *t, struct st_fact_row **old)
+static void note_same(struct st_table_full *t, const struct st_fact_row *old)
 {
   struct st_sweep *sweep = t->sweep;
 
-  if (!sweep || !*old || sweep->many)
+  if (!sweep || !old || sweep->many)
     return;
   sweep->many = sweep->nsame == FEW;
   if (sweep->many)
     return;
   sweep->same = st_realloc(sweep->same, sweep->nsame + 1, sizeof(struct st_fact_row *));
-  sweep->same[sweep->nsame++] = st_steal(old);
+  struct st_fact_row *copy = st_row_copy(t, old->values, t->pub.declaration.ncolumns);
+  copy->since = old->since;
+  copy->present = old->present;
+  sweep->same[sweep->nsame++] = copy;
 }
 
 /* Whether no row of the table can have been there before the scan. */
@@ -312,15 +400,16 @@ static int put_first(struct st_catalog *c, struct st_table_full *t, const struct
 static int put_known(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
                      const struct st_fact_row *expected, struct st_error *err)
 {
-  ST_CLEANUP(st_fact_freep) struct st_fact_row *old = NULL;
+  ST_AUTO_BEFORE before;
 
-  if (take_back(c, t, row, &old, err) < 0)
+  if (take_back(c, t, row, &before, err) < 0)
     return -1;
-  if (old || !expected)
-    note_put(t, row, old && old->present);
+  const struct st_fact_row *old = before.fact;
+  if ((old || !expected) && note_put(c, t, row, old && old->present, err) < 0)
+    return -1;
   int r = settle(c, t, row, old, expected, err);
   if (r == 0 && c->overlay)
-    note_same(t, &old);
+    note_same(t, old);
   if (r > 0 && t->manifests)
     st_owners_forget(c);
   return r;
@@ -349,13 +438,16 @@ int st_catalog_gone(struct st_catalog *c, const struct st_catalog_table *table,
                     const struct st_value *key, struct st_error *err)
 {
   struct st_table_full *t = st_full(table);
-  ST_CLEANUP(st_fact_freep) struct st_fact_row *old = NULL, *expected = NULL;
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *expected = NULL;
+  ST_AUTO_BEFORE before;
   int r;
 
+  before.own = NULL;
   if (check_open(c, err) < 0 || st_key_check(t, key, err) < 0 ||
-      take_back(c, t, key, &old, err) < 0 ||
+      take_back(c, t, key, &before, err) < 0 ||
       st_expected_fact(c, ST_LIVE, t, key, &expected, err) < 0)
     return -1;
+  const struct st_fact_row *old = before.fact;
   if (expected ? old && !old->present : !old)
     return 0;
   if (expected)
@@ -409,7 +501,8 @@ int st_catalog_sweep(struct st_catalog *c, const struct st_catalog_table *table,
     return -1;
   st_catalog_unsweep(c, table);
   t->sweep = st_calloc(1, sizeof(*t->sweep));
-  t->sweep->seen = st_set_new();
+  if (!st_is_entry(t))
+    t->sweep->seen = st_set_new();
   c->manifests.holders++; /* the marks lie in what is read of them */
   return 0;
 }
@@ -426,6 +519,7 @@ void st_catalog_unsweep(struct st_catalog *c, const struct st_catalog_table *tab
     st_fact_free(t->sweep->same[i]);
   free(t->sweep->same);
   st_set_free(t->sweep->seen);
+  free(t->sweep->paths);
   free(st_steal(&t->sweep));
 }
 
@@ -507,6 +601,49 @@ static int all_put(struct st_catalog *c, const struct st_table_full *t, struct s
   return st_sql_number(c, sql, 0, &rows, err) < 0 ? -1 : rows == t->sweep->known;
 }
 
+static bool is_seen(const struct st_sweep *sweep, int64_t id)
+{
+  return id < sweep->npaths && (sweep->paths[id / 8] & 1 << (id % 8));
+}
+
+static int remember_path(struct st_catalog *c, struct st_table_full *t, struct unseen *u,
+                         sqlite3_stmt *path, int64_t id, struct st_error *err)
+{
+  struct st_value values[ST_MAX_COLUMNS] = {st_null()};
+  const struct st_fact_row fact = {.table = &t->pub, .values = values};
+
+  sqlite3_bind_int64(path, 1, id);
+  if (st_sql_step(c, path, err) < 0 || st_column_value(c, path, 0, ST_PATH, &values[0], err) < 0)
+    return -1;
+  int r = values[0].type == ST_NULL || (u->keep && u->keep(u->arg, &fact))
+              ? 0
+              : remember(&u->list, &fact, err);
+  sqlite3_reset(path);
+  return r;
+}
+
+/* In the order of their ids, as they are stored: what was seen is only counted off. */
+static int each_entry(struct st_catalog *c, struct st_table_full *t, struct unseen *u,
+                      struct st_error *err)
+{
+  ST_AUTO_FREE char *sql = st_format(
+      "SELECT \"%s\", since FROM \"%s\" WHERE since <= ?1 AND (until IS NULL OR until > ?1)",
+      t->pub.declaration.columns[0].name, t->pub.name);
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql, err);
+  ST_AUTO_STATEMENT *path = st_sql_prepare(c, "SELECT path FROM path WHERE id = ?1", err);
+  int r = s && path ? 0 : -1, have = 0;
+
+  if (r == 0)
+    sqlite3_bind_int64(s, 1, st_at(c, ST_LIVE).number);
+  while (r == 0 && (have = st_sql_step(c, s, err)) > 0) {
+    int64_t id = sqlite3_column_int64(s, 0);
+    /* put_first does not note its keys */
+    if (sqlite3_column_int64(s, 1) != u->number && !is_seen(u->sweep, id))
+      r = remember_path(c, t, u, path, id, err);
+  }
+  return have < 0 ? have : r;
+}
+
 /* Absent ones, too: where nothing is expected any more, there is nothing to be absent. */
 static int each_stored(struct st_catalog *c, struct st_table_full *t, struct unseen *u,
                        struct st_error *err)
@@ -516,6 +653,8 @@ static int each_stored(struct st_catalog *c, struct st_table_full *t, struct uns
 
   if (all != 0)
     return all < 0 ? -1 : 0;
+  if (st_is_entry(t))
+    return each_entry(c, t, u, err);
   int r = st_rows_open(&rows, c, ST_LIVE, t, NULL, NULL, err);
   while (r == 0 && (have = st_rows_next(&rows, err)) > 0)
     r = remember_unseen(u, &rows.row, err);

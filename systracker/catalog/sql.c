@@ -62,6 +62,7 @@ void st_sql_forget(struct st_catalog *c)
     sqlite3_finalize(c->fixed[i]);
     c->fixed[i] = NULL;
   }
+  st_ahead_free(&c->ahead);
 }
 
 int st_sql_step(struct st_catalog *c, sqlite3_stmt *s, struct st_error *err)

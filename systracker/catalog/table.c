@@ -109,6 +109,7 @@ void st_table_forget(struct st_table_full *t)
     sqlite3_finalize(t->statements[i]);
     t->statements[i] = NULL;
   }
+  st_ahead_free(&t->ahead);
 }
 
 void st_tables_free(struct st_catalog *c)
@@ -445,13 +446,13 @@ static void select_column(struct st_buffer *sql, const struct st_table_full *t, 
     st_buffer_printf(sql, "t.\"%s\"", column->name);
 }
 
-void st_table_select(struct st_buffer *sql, const struct st_table_full *t, bool joined)
+void st_table_select(struct st_buffer *sql, const struct st_table_full *t, enum st_select paths)
 {
   st_buffer_append_string(sql, "t.since, t.absent");
   for (size_t i = 0; i < t->pub.declaration.ncolumns; i++) {
     st_buffer_append_string(sql, ", ");
-    if (i == 0 && joined)
-      st_buffer_append_string(sql, "p.path");
+    if (i == 0 && paths != ST_SELECT_PATHS)
+      st_buffer_append_string(sql, paths == ST_SELECT_JOINED ? "p.path" : "NULL");
     else
       select_column(sql, t, i);
   }
@@ -509,7 +510,7 @@ static void get_sql(struct st_buffer *sql, const struct st_table_full *t,
     where_key(sql, t);
     return;
   }
-  st_table_select(sql, t, false);
+  st_table_select(sql, t, ST_SELECT_PATHS);
   st_buffer_printf(sql, ", t.until FROM \"%s\" t", t->pub.name);
   where_key(sql, t);
   if (which == ST_ROW_AT)
@@ -573,7 +574,7 @@ int st_table_make_live(struct st_catalog *c, struct st_table_full *t, struct st_
   if (st_sql_exec(c, sql.data, err) < 0)
     return -1;
   t->live = true;
-  t->emptied = false;
+  t->emptied = t->said = false;
   return 0;
 }
 

@@ -164,6 +164,92 @@ static void test_sweep(void **state)
   assert_changes(f, 2, 3, "-/a -/b -/e ");
 }
 
+#define MANY 400
+
+static char *nth_path(int i)
+{
+  return st_format("/d%d/%03d", i / 50, i);
+}
+
+/* 1: a change was written; `mode` 0: it is gone. */
+static int say(struct fixture *f, int i, int64_t mode)
+{
+  ST_AUTO_FREE char *path = nth_path(i);
+  return mode ? put_entry(f, path, "f", mode) : gone_entry(f, path);
+}
+
+/* A scan of what is there, much in the order in which it came into the catalog, as `step` has it:
+ * some is said twice, some is taken back, some skipped, some asked for out of turn. */
+static void say_in_order(struct fixture *f, const int64_t before[MANY], const int64_t now[MANY],
+                         int step)
+{
+  for (int i = 0; i < MANY; i++) {
+    if (!now[i] && i % 3 > 0)
+      continue; /* not met: the sweep finds it */
+    if (i % 23 == step)
+      say(f, i, now[i] + 5);
+    if (i % 31 == step)
+      say(f, i, 0);
+    assert_int_equal(say(f, i, now[i]) == 1, now[i] != before[i]);
+    if (i % 29 == step)
+      assert_int_equal(say(f, (i * 7) % i, now[(i * 7) % i]) == 1,
+                       now[(i * 7) % i] != before[(i * 7) % i]);
+    if (i % 41 == step)
+      say(f, i - step, now[i - step]);
+  }
+}
+
+static void change_some(int64_t now[MANY], int step)
+{
+  for (int i = 0; i < MANY; i++) {
+    if (i % 17 == step)
+      now[i] = now[i] ? 0 : 1;
+    if (i % 19 == step)
+      now[i]++;
+  }
+}
+
+/* Whatever is read ahead, it is as if each were asked for. */
+static void test_in_order(void **state)
+{
+  struct fixture *f = *state;
+  const struct st_catalog_table *t = table(f, "fake_entry");
+  int64_t before[MANY] = {0}, now[MANY];
+
+  for (int n = 1; n < 12; n++) {
+    memcpy(now, before, sizeof(now));
+    change_some(now, n == 1 ? 0 : n);
+    for (int i = 0; n == 1 && i < MANY; i++)
+      now[i] = i % 5 == 0 ? 0 : 1;
+    bool live = n % 4 == 3;
+    if (live) {
+      reopen(f, ST_CATALOG_READ);
+      declare(f);
+      t = table(f, "fake_entry");
+    }
+    start(f);
+    ok(f, st_catalog_sweep(f->c, t, &f->err));
+    say_in_order(f, before, now, n);
+    ok(f, st_catalog_swept(f->c, t, NULL, NULL, &f->err));
+    for (int i = 0; i < MANY; i++) {
+      ST_AUTO_FREE char *path = nth_path(i);
+      assert_int_equal(mode_at(f, ST_LIVE, path), now[i] ? now[i] : -1);
+    }
+    if (live) {
+      reopen(f, ST_CATALOG_WRITE);
+      declare(f);
+      t = table(f, "fake_entry");
+      continue;
+    }
+    int64_t changed = 0;
+    for (int i = 0; i < MANY; i++)
+      changed += now[i] != before[i];
+    struct st_checkpoint cp = commit(f);
+    assert_int_equal(cp.begun + cp.ended, changed);
+    memcpy(before, now, sizeof(before));
+  }
+}
+
 static void test_gone_below(void **state)
 {
   struct fixture *f = *state;
@@ -589,6 +675,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_rollback_forgets, setup, teardown),
       cmocka_unit_test_setup_teardown(test_null_is_not_captured, setup, teardown),
       cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
       cmocka_unit_test_setup_teardown(test_gone_below, setup, teardown),
       cmocka_unit_test_setup_teardown(test_each_in_order, setup, teardown),
       cmocka_unit_test_setup_teardown(test_changes_both_ways, setup, teardown),
