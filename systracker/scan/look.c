@@ -16,7 +16,7 @@
 #include "systracker/scan/readfile.h"
 #include "systracker/scan/tree.h"
 
-#define ST_RING 512                        /* entries on their way */
+#define ST_RING 4096                       /* entries on their way */
 #define ST_MOST_AHEAD ((uint64_t)64 << 20) /* bytes of content in memory, but for the head's */
 #define ST_LOT 16                          /* so many wake a thread that waits */
 #define ST_ENOUGH_LOOKS 8                  /* on their way: then threads pay */

@@ -18,6 +18,7 @@ struct st_packs {
   struct st_buffer pending;
   uint64_t appended;        /* bytes of records since it was opened */
   uint64_t flushed, synced; /* of the current pack: offset of `pending`; what is durable */
+  uint64_t begun;           /* the disk was told to write so far */
   /* Of the current pack, what was there when it was opened, from `found` on, may be what a killed
    * writer did not sync: to be synced if somebody relies on it. */
   uint64_t found;

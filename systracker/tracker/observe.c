@@ -221,13 +221,12 @@ static int entry(void *arg, uint32_t plugins, const struct st_entry *e, struct s
 }
 
 /* The revision before: what any plug-in's fact of the path names today. */
-static int previous(struct st_tracker *t, const char *path, bool secret, struct st_id *ret,
-                    struct st_error *err)
+static int previous(struct st_tracker *t, int64_t latest, const char *path, bool secret,
+                    struct st_id *ret, struct st_error *err)
 {
-  int64_t latest = st_catalog_latest(t->catalog);
   struct st_value key = st_path_value(path);
   const struct st_catalog_table *table;
-  for (size_t n = 0; latest > 0 && (table = st_catalog_table_at(t->catalog, n)); n++) {
+  for (size_t n = 0; (table = st_catalog_table_at(t->catalog, n)); n++) {
     ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
     if (!(table->declaration.flags & ST_TABLE_ENTRY))
       continue;
@@ -282,18 +281,29 @@ static void drop_kept(void *arg, void *prepared)
   free(kept);
 }
 
-/* What has to be asked of the catalog, one thread at a time: the limits, and the revision before.
- */
-static int ask_first(struct st_observation *o, const struct st_entry *e, struct kept *kept,
-                     bool secret, struct st_id *before, struct st_error *err)
+/* Counts it against the limits, or says why it is not to be kept. */
+static int count_ahead(struct st_observation *o, struct kept *kept, struct st_error *err)
 {
-  pthread_mutex_lock(&o->lock);
+  pthread_mutex_lock(&o->counting);
   int r = over_limit(o, kept->length, &kept->why_not, err);
   if (r == 0 && !kept->why_not) {
     o->kept_bytes += kept->length;
     o->ahead_bytes += kept->length;
-    r = previous(o->tracker, e->path, secret, before, err);
   }
+  pthread_mutex_unlock(&o->counting);
+  return r;
+}
+
+/* The limits, and the revision before.  The catalog is asked by one thread at a time, which waits
+ * for the one that tells: not where there is nothing to ask for. */
+static int ask_first(struct st_observation *o, const struct st_entry *e, struct kept *kept,
+                     bool secret, struct st_id *before, struct st_error *err)
+{
+  int r = count_ahead(o, kept, err);
+  if (r < 0 || kept->why_not || o->latest == 0)
+    return r;
+  pthread_mutex_lock(&o->lock);
+  r = previous(o->tracker, o->latest, e->path, secret, before, err);
   pthread_mutex_unlock(&o->lock);
   return r;
 }
@@ -301,10 +311,10 @@ static int ask_first(struct st_observation *o, const struct st_entry *e, struct 
 /* The store has it. */
 static void costs_nothing(struct st_observation *o, struct kept *kept)
 {
-  pthread_mutex_lock(&o->lock);
+  pthread_mutex_lock(&o->counting);
   o->ahead_bytes -= kept->length;
   o->kept_bytes -= kept->length;
-  pthread_mutex_unlock(&o->lock);
+  pthread_mutex_unlock(&o->counting);
   kept->length = 0;
 }
 
@@ -340,9 +350,9 @@ static int keep_large(struct st_observation *o, const struct st_walk_content *c,
   if (r == 0)
     r = st_store_writer_finish(writer, c->id, err);
   costs_nothing(o, kept);
-  pthread_mutex_lock(&o->lock);
+  pthread_mutex_lock(&o->counting);
   o->kept_bytes += st_store_writer_kept(writer);
-  pthread_mutex_unlock(&o->lock);
+  pthread_mutex_unlock(&o->counting);
   kept->prepared.known = true;
   return r;
 }
@@ -378,16 +388,23 @@ static int prepare(void *arg, const struct st_entry *e, const struct st_walk_con
 }
 
 /* Over a limit: it is noted, the entry then counts as unreadable, and is tried again. */
-static int keep_content(struct st_observation *o, const struct st_entry *e, const struct kept *kept,
-                        struct st_error *err)
+static int pass_over(struct st_observation *o, const struct st_entry *e, const struct kept *kept,
+                     struct st_error *err)
 {
-  if (kept->why_not && st_store_has(o->tracker->store, &e->digest))
+  if (st_store_has(o->tracker->store, &e->digest))
     return 0; /* it costs nothing */
-  if (kept->why_not) {
-    o->again = true;
-    return st_observe_missed(o, "", e->path, kept->why_not, err) < 0 ? -1 : 0;
-  }
+  o->again = true;
+  pthread_mutex_lock(&o->lock);
+  int r = st_observe_missed(o, "", e->path, kept->why_not, err);
+  pthread_mutex_unlock(&o->lock);
+  return r < 0 ? -1 : 0;
+}
+
+static int keep_content(struct st_observation *o, const struct kept *kept, struct st_error *err)
+{
+  pthread_mutex_lock(&o->counting);
   o->ahead_bytes -= kept->length;
+  pthread_mutex_unlock(&o->counting);
   return st_store_append(o->tracker->store, &kept->prepared, err);
 }
 
@@ -395,12 +412,11 @@ static int content(void *arg, const struct st_entry *e, const struct st_walk_con
                    struct st_id *ret, struct st_error *err)
 {
   struct st_observation *o = arg;
+  const struct kept *kept = c->prepared;
   (void)ret; /* the digest that was read is the id */
-  if (!c->prepared)
+  if (!kept)
     return 0;
-  pthread_mutex_lock(&o->lock);
-  int r = keep_content(o, e, c->prepared, err);
-  pthread_mutex_unlock(&o->lock);
+  int r = kept->why_not ? pass_over(o, e, kept, err) : keep_content(o, kept, err);
   drop_kept(o, c->prepared);
   return r;
 }
@@ -664,6 +680,8 @@ int st_observe(struct st_observation *o, struct st_error *err)
   o->forced = st_set_new();
   o->mounts = st_set_new();
   pthread_mutex_init(&o->lock, NULL);
+  pthread_mutex_init(&o->counting, NULL);
+  o->latest = st_catalog_latest(o->tracker->catalog);
   st_inscope_begin(o->tracker);
   if (read_accounts(o->tracker, err) < 0 || open_index(o, err) < 0 ||
       st_core_begin(o->tracker, err) < 0 || observe(o, err) < 0)
@@ -682,5 +700,6 @@ void st_observation_clear(struct st_observation *o)
   st_set_free(o->forced);
   st_set_free(o->mounts);
   pthread_mutex_destroy(&o->lock);
+  pthread_mutex_destroy(&o->counting);
   st_index_close(o->index);
 }

@@ -35,9 +35,11 @@ struct st_observation {
   struct st_set *unobserved; /* paths */
   struct st_set *mounts;     /* mount points that the walk met */
   struct st_set *forced;     /* paths of manifests that begin or end */
-  pthread_mutex_t lock; /* of the catalog, and of what follows: contents are prepared by others */
-  uint64_t kept_bytes;  /* content put into the store by this scan */
-  uint64_t ahead_bytes; /* of that, not yet */
+  int64_t latest;            /* checkpoint before the scan; 0: none */
+  pthread_mutex_t lock;      /* of the catalog: contents are prepared by other threads */
+  pthread_mutex_t counting;  /* of what follows; taken alone, or behind the catalog's */
+  uint64_t kept_bytes;       /* content put into the store by this scan */
+  uint64_t ahead_bytes;      /* of that, not yet */
 };
 
 /* Everything between st_catalog_start and st_catalog_commit; `o` is set up by the caller with
