@@ -260,7 +260,7 @@ static void add_file(struct st_package_phase *p, const struct st_packages *kept,
                      const struct st_package_step *s, struct st_strings *refusals)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  const struct st_package *file = st_packages_find(kept, s->name, s->after, s->architecture);
+  const struct st_package *file = st_package_file_of(kept, s, s->after, s->source);
   ST_AUTO_FREE char *words = NULL;
   if (!file && s->source == ST_PACKAGE_OBTAINABLE)
     words = add_promised(p, s);
@@ -280,7 +280,7 @@ static void check_undo(const struct st_packages *kept, const struct st_package_s
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   if (!st_package_step_loses(s))
     return;
-  const struct st_package *file = st_packages_find(kept, s->name, s->before, s->architecture);
+  const struct st_package *file = st_package_file_of(kept, s, s->before, s->source_before);
   if (!file && s->source_before == ST_PACKAGE_OBTAINABLE)
     return;
   struct st_repository nowhere = ST_REPOSITORY_INIT;

@@ -32,6 +32,11 @@ extern const struct st_package_work st_apt_work, st_rpm_work;
 /* "package NAME: why". */
 void st_package_refuse(struct st_strings *refusals, const struct st_package_step *s,
                        const char *why);
+/* The kept file to install this version of the step's package from: its own, or where nobody has
+ * that, by `source`, one that was put together again; NULL: none. */
+const struct st_package *st_package_file_of(const struct st_packages *kept,
+                                            const struct st_package_step *s, const char *version,
+                                            enum st_package_source source);
 /* Why there is no package file of `after`; malloc'ed. */
 char *st_package_why_missing(const struct st_package_step *s);
 /* Why undo would have none of `before`; malloc'ed. */

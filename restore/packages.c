@@ -160,6 +160,15 @@ void st_package_refuse(struct st_strings *refusals, const struct st_package_step
   st_strings_take(refusals, st_format("package %s: %s", st_quote(s->name), why));
 }
 
+const struct st_package *st_package_file_of(const struct st_packages *kept,
+                                            const struct st_package_step *s, const char *version,
+                                            enum st_package_source source)
+{
+  return source == ST_PACKAGE_REPACKED
+             ? st_packages_find_repacked(kept, s->name, version, s->architecture)
+             : st_packages_find(kept, s->name, version, s->architecture);
+}
+
 char *st_package_why_missing(const struct st_package_step *s)
 {
   if (s->source == ST_PACKAGE_UNFETCHED)
@@ -305,6 +314,20 @@ static int check_until_settled(struct st_package_phase *p, const struct st_packa
   return 0;
 }
 
+/* What comes of it is not the package's own file, and may have been changed before. */
+static void warn_of_repacked(const struct st_package_steps *steps)
+{
+  for (size_t i = 0; i < steps->count; i++) {
+    const struct st_package_step *s = &steps->items[i];
+    if (st_package_step_counts(s) && st_package_step_installs(s) &&
+        s->source == ST_PACKAGE_REPACKED)
+      fprintf(stderr,
+              "systracker: package %s %s: its own file is nowhere to be had: what is installed was "
+              "put together again from what was there, changes included\n",
+              st_quote(s->name), st_quote(s->after));
+  }
+}
+
 static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
                      struct st_strings *refusals, struct st_error *err)
 {
@@ -315,7 +338,10 @@ static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
     return -1;
   if (st_packages_open(&kept, p->tracker->store_dir, err) < 0)
     return -1;
-  return check_until_settled(p, kept, (struct check){undo, dry_run}, refusals, err);
+  int r = check_until_settled(p, kept, (struct check){undo, dry_run}, refusals, err);
+  if (r == 0 && refusals->count == 0)
+    warn_of_repacked(&p->journal->packages);
+  return r;
 }
 
 int st_package_phase_preflight(struct st_package_phase *p, bool undo, bool dry_run,

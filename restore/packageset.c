@@ -373,6 +373,7 @@ const char *st_package_source_word(const struct st_package_step *s)
 {
   static const char *const words[] = {
       [ST_PACKAGE_KEPT] = "kept",
+      [ST_PACKAGE_REPACKED] = "repacked",
       [ST_PACKAGE_OBTAINABLE] = "obtainable",
       [ST_PACKAGE_UNFETCHED] = "missing",
       [ST_PACKAGE_MISSING] = "missing",
@@ -385,8 +386,11 @@ static void say_source(struct st_buffer *out, const struct st_package_step *s)
   const char *word = st_package_source_word(s);
   if (!word)
     return;
-  bool fetched = s->source == ST_PACKAGE_OBTAINABLE;
-  st_buffer_printf(out, "  (%s)", fetched ? "to be fetched from its own sources" : word);
+  if (s->source == ST_PACKAGE_OBTAINABLE)
+    word = "to be fetched from its own sources";
+  else if (s->source == ST_PACKAGE_REPACKED)
+    word = "repacked: put together again from what was installed";
+  st_buffer_printf(out, "  (%s)", word);
 }
 
 char *st_package_step_words(const struct st_package_step *s)

@@ -50,6 +50,7 @@ enum st_package_step_kind {
 enum st_package_source {
   ST_PACKAGE_NO_SOURCE,  /* none is needed, or nobody asked */
   ST_PACKAGE_KEPT,       /* in the store */
+  ST_PACKAGE_REPACKED,   /* the store has one that was put together again, and nobody its own */
   ST_PACKAGE_OBTAINABLE, /* not kept; the root's own sources have it, by their lists */
   ST_PACKAGE_UNFETCHED,  /* they have it by their lists, and it did not come */
   ST_PACKAGE_MISSING,

@@ -211,21 +211,39 @@ int st_phases_gather(struct st_session *s, const struct st_journal *phases, stru
   return 0;
 }
 
-/* Packages that are still not as they should be, and diversions. */
-static int count_wrong(struct st_session *s, const struct st_gathered *g, size_t *ret,
-                       struct st_error *err)
+/* rpm calls what was put together again another build of it, and that was said before. */
+static bool is_repacked(const struct st_package_steps *done, const struct st_package_step *left)
 {
+  bool again = left->kind == ST_PACKAGE_REPAIR && left->manager == ST_RPM;
+  for (size_t i = 0; again && i < done->count; i++) {
+    const struct st_package_step *s = &done->items[i];
+    if (s->source == ST_PACKAGE_REPACKED && s->manager == left->manager &&
+        strcmp(s->name, left->name) == 0 && strcmp(s->architecture, left->architecture) == 0 &&
+        strcmp(s->after, left->after) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* Packages that are still not as they should be, and diversions. */
+static int count_wrong(struct st_session *s, const struct st_gathered *g,
+                       const struct st_package_steps *done, size_t *ret, struct st_error *err)
+{
+  size_t wrong = 0;
   ST_AUTO_PACKAGE_STEPS rest = {0};
   if (find_packages(s, &rest, err) < 0)
     return -1;
   st_package_steps_settle(&rest);
   for (size_t i = 0; i < rest.count; i++) {
+    if (is_repacked(done, &rest.items[i]))
+      continue;
     ST_AUTO_FREE char *words = st_package_step_words(&rest.items[i]);
     fprintf(stderr, "systracker: not as it should be: still to be done: %s\n", words);
+    wrong++;
   }
   for (size_t i = 0; i < g->first.count; i++)
     fprintf(stderr, "systracker: not as it should be: %s\n", g->first.items[i].words);
-  *ret = rest.count + g->first.count;
+  *ret = wrong + g->first.count;
   return 0;
 }
 
@@ -270,7 +288,7 @@ static int go_on(struct st_session *s, const struct st_journal *packages, struct
   bool wanted = st_phases_wanted(s);
   g.wishes.last = true;
   if (st_session_reopen(s, err) < 0 || st_phases_gather(s, packages, &g, err) < 0 ||
-      (wanted && count_wrong(s, &g, &wrong, err) < 0) ||
+      (wanted && count_wrong(s, &g, &packages->packages, &wrong, err) < 0) ||
       st_session_plan(s, &g.wishes, s->exact, &actions, err) < 0)
     return -1;
   st_report_plan(s->request->cli, &actions, &g.plugins, &g.packages, wanted);

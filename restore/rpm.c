@@ -56,21 +56,45 @@ static const char *without_epoch_0(const char *version)
   return strncmp(version, "0:", 2) == 0 ? version + 2 : version;
 }
 
-static bool is_file_of(const struct st_package *p, const struct st_package_step *s,
-                       const char *version)
+/* A version of a step's package: the one that is to be there, or the one that was. */
+struct wanted {
+  const struct st_package_step *step;
+  const char *version;
+  enum st_package_source source;
+};
+
+static struct wanted wanted_after(const struct st_package_step *s)
 {
-  return strcmp(p->name, s->name) == 0 && strcmp(p->architecture, s->architecture) == 0 &&
-         strcmp(without_epoch_0(p->version), without_epoch_0(version)) == 0 &&
-         strcmp(p->kind, "rpm") == 0;
+  return (struct wanted){s, s->after, s->source};
+}
+
+static struct wanted wanted_before(const struct st_package_step *s)
+{
+  return (struct wanted){s, s->before, s->source_before};
+}
+
+/* Its own file, or where nobody has that, one that was put together again; of a restore that was
+ * killed the source is not known, and either is looked at. */
+static bool is_source(const struct st_package *p, enum st_package_source source)
+{
+  if (strcmp(p->kind, "repacked-rpm") == 0)
+    return source == ST_PACKAGE_REPACKED || source == ST_PACKAGE_NO_SOURCE;
+  return strcmp(p->kind, "rpm") == 0 && source != ST_PACKAGE_REPACKED;
+}
+
+static bool is_file_of(const struct st_package *p, struct wanted w)
+{
+  return strcmp(p->name, w.step->name) == 0 && strcmp(p->architecture, w.step->architecture) == 0 &&
+         strcmp(without_epoch_0(p->version), without_epoch_0(w.version)) == 0 &&
+         is_source(p, w.source);
 }
 
 /* Every build that is kept of it: which is the one, their headers say. */
-static void add_files(const struct st_packages *kept, const struct st_package_step *s,
-                      const char *version, struct st_strings *files)
+static void add_files(const struct st_packages *kept, struct wanted w, struct st_strings *files)
 {
   const struct st_package *p;
   for (size_t i = 0; (p = st_packages_at(kept, i)); i++) {
-    if (is_file_of(p, s, version))
+    if (is_file_of(p, w))
       st_strings_take(files, st_package_path(p));
   }
 }
@@ -85,15 +109,14 @@ static struct st_rpm_step *add_step(struct asked *a, struct st_package_step *s,
   set(&new->before, s->before);
   set(&new->after, s->after);
   set(&new->architecture, s->architecture);
-  set(&new->digest, s->digest);
+  set(&new->digest, s->source == ST_PACKAGE_REPACKED ? "" : s->digest);
   return new;
 }
 
-static bool is_kept(const struct st_packages *kept, const struct st_package_step *s,
-                    const char *version)
+static bool is_kept(const struct st_packages *kept, struct wanted w)
 {
   ST_AUTO_STRINGS files = {0};
-  add_files(kept, s, version, &files);
+  add_files(kept, w, &files);
   return files.count > 0;
 }
 
@@ -101,7 +124,8 @@ static bool is_kept(const struct st_packages *kept, const struct st_package_step
 static bool could_be_done(const struct st_packages *kept, const struct st_package_step *s,
                           enum st_rpm_step_kind kind)
 {
-  return kind == ST_RPM_STEP_ERASE || (kind != ST_RPM_STEP_IMPORT && is_kept(kept, s, s->after));
+  return kind == ST_RPM_STEP_ERASE ||
+         (kind != ST_RPM_STEP_IMPORT && is_kept(kept, wanted_after(s)));
 }
 
 /* What is optional is asked for as that. */
@@ -117,7 +141,7 @@ static void ask(const struct st_package_phase *p, const struct st_packages *kept
     new->optional = !is_ours(s);
     set(&new->key, s->key);
     if (kind < ST_RPM_STEP_ERASE)
-      add_files(kept, s, s->after, &new->files);
+      add_files(kept, wanted_after(s), &new->files);
   }
 }
 
@@ -129,12 +153,12 @@ static void ask_undo(const struct st_package_phase *p, const struct st_packages 
   for (size_t i = 0; i < steps->count; i++) {
     struct st_package_step *s = &steps->items[i];
     if (!is_ours(s) || !st_package_step_loses(s) || st_package_step_is_key(s) ||
-        !is_kept(kept, s, s->before))
+        !is_kept(kept, wanted_before(s)))
       continue;
     struct st_rpm_step *new = add_step(a, s, ST_RPM_STEP_PROVE);
     set(&new->after, s->before);
-    set(&new->digest, s->digest_before);
-    add_files(kept, s, s->before, &new->files);
+    set(&new->digest, s->source_before == ST_PACKAGE_REPACKED ? "" : s->digest_before);
+    add_files(kept, wanted_before(s), &new->files);
   }
 }
 
@@ -192,20 +216,20 @@ static void hear(void *arg, enum st_rpm_said what, size_t step, const char *text
 /* ---- Preflight ------------------------------------------------------------------------------- */
 
 /* The content is what it is kept as: what rpm reads later needs no second look. */
-static void prove(const struct st_packages *kept, const struct st_package_step *s,
-                  const char *version, bool undo, struct st_strings *refusals)
+static void prove(const struct st_packages *kept, struct wanted w, bool undo,
+                  struct st_strings *refusals)
 {
   const struct st_package *p;
   for (size_t i = 0; (p = st_packages_at(kept, i)); i++) {
     ST_AUTO_ERROR why = ST_ERROR_INIT;
-    if (!is_file_of(p, s, version) || st_repository_prove(kept, p, &why) == 0)
+    if (!is_file_of(p, w) || st_repository_prove(kept, p, &why) == 0)
       continue;
     ST_AUTO_FREE char *words =
-        undo ? st_package_why_no_undo(s, st_error_text(&why))
+        undo ? st_package_why_no_undo(w.step, st_error_text(&why))
              : st_format(
                    "%s: %s: `systracker packages --keep FILE` keeps it anew; " ST_PACKAGES_ELSE,
-                   version, st_error_text(&why));
-    st_package_refuse(refusals, s, words);
+                   w.version, st_error_text(&why));
+    st_package_refuse(refusals, w.step, words);
   }
 }
 
@@ -222,8 +246,8 @@ static void check_step(const struct st_packages *kept, const struct st_package_s
   }
   if (is_key)
     return;
-  if (is_kept(kept, s, s->after)) {
-    prove(kept, s, s->after, false, refusals);
+  if (is_kept(kept, wanted_after(s))) {
+    prove(kept, wanted_after(s), false, refusals);
     return;
   }
   if (s->source == ST_PACKAGE_OBTAINABLE)
@@ -237,8 +261,8 @@ static void check_undo(const struct st_packages *kept, const struct st_package_s
 {
   if (!st_package_step_loses(s) || st_package_step_is_key(s))
     return;
-  if (is_kept(kept, s, s->before)) {
-    prove(kept, s, s->before, true, refusals);
+  if (is_kept(kept, wanted_before(s))) {
+    prove(kept, wanted_before(s), true, refusals);
     return;
   }
   if (s->source_before == ST_PACKAGE_OBTAINABLE)
@@ -268,7 +292,7 @@ static bool lacks_files(const struct st_package_phase *p, const struct st_packag
   for (size_t i = 0; i < steps->count; i++) {
     const struct st_package_step *s = &steps->items[i];
     if (is_ours(s) && st_package_step_installs(s) && s->source == ST_PACKAGE_OBTAINABLE &&
-        !is_kept(kept, s, s->after))
+        !is_kept(kept, wanted_after(s)))
       return true;
   }
   return false;

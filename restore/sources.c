@@ -67,6 +67,24 @@ static int find_kept(struct st_tracker *t, struct files *f, struct st_error *err
   return 0;
 }
 
+/* Where nobody has the package's own file, one that was put together again. */
+static enum st_package_source repacked_or(const struct st_packages *kept,
+                                          const struct st_installed *p,
+                                          enum st_package_source otherwise)
+{
+  bool has = st_packages_find_repacked(kept, p->name, p->version, p->architecture);
+  return has ? ST_PACKAGE_REPACKED : otherwise;
+}
+
+static void find_repacked(struct st_tracker *t, struct files *f)
+{
+  ST_CLEANUP(st_packages_closep) struct st_packages *kept = NULL;
+  if (st_packages_open(&kept, t->store_dir, NULL) < 0)
+    return;
+  for (size_t i = 0; i < f->list.count; i++)
+    *f->sources[i] = repacked_or(kept, &f->list.items[i], *f->sources[i]);
+}
+
 /* Of what is not kept, whether the root's own lists have it. */
 static int find_obtainable(struct st_tracker *t, struct files *f, struct st_error *err)
 {
@@ -81,7 +99,7 @@ static int find_obtainable(struct st_tracker *t, struct files *f, struct st_erro
 
 void st_sources_find(struct st_tracker *t, struct st_package_steps *steps)
 {
-  ST_AUTO_FILES all = {0}, rest = {0};
+  ST_AUTO_FILES all = {0}, rest = {0}, missing = {0}, unknown = {0};
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   gather(&all, steps, true, ST_PACKAGE_NO_SOURCE);
   int r = find_kept(t, &all, &why);
@@ -91,6 +109,10 @@ void st_sources_find(struct st_tracker *t, struct st_package_steps *steps)
   if (r < 0)
     fprintf(stderr, "systracker: the root's own sources cannot be asked: %s\n",
             st_error_text(&why));
+  gather(&missing, steps, true, ST_PACKAGE_MISSING);
+  find_repacked(t, &missing);
+  gather(&unknown, steps, true, ST_PACKAGE_NO_SOURCE);
+  find_repacked(t, &unknown);
 }
 
 /* ---- Fetching -------------------------------------------------------------------------------- */
@@ -157,6 +179,9 @@ int st_sources_fetch(struct st_tracker *t, struct st_package_steps *steps, bool 
     if (*files.sources[i] != ST_PACKAGE_KEPT)
       *files.sources[i] = ST_PACKAGE_UNFETCHED;
   }
+  ST_AUTO_FILES rest = {0};
+  gather(&rest, steps, undo, ST_PACKAGE_UNFETCHED);
+  find_repacked(t, &rest);
   return 0;
 }
 

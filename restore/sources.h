@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* sources.h - where the package files that a restore takes come from: the store, or else the root's
- * own sources, in that very version, by its own apt. */
+ * own sources, in that very version, by its own apt; or else the store again, where it has one that
+ * was put together from what was installed. */
 #ifndef ST_RESTORE_SOURCES_H
 #define ST_RESTORE_SOURCES_H
 
@@ -12,7 +13,7 @@ void st_sources_find(struct st_tracker *t, struct st_package_steps *steps);
 
 /* Fetches what is obtainable for the steps, and for going back where `undo`, into the store; apt
  * has compared each file with what its lists promise.  What does not come is no error here: the
- * steps then say that it is missing. */
+ * steps then say that it is missing, or repacked. */
 int st_sources_fetch(struct st_tracker *t, struct st_package_steps *steps, bool undo,
                      struct st_error *err);
 

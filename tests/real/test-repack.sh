@@ -61,6 +61,38 @@ done
 [ "$(stat -c %a "$again/usr/bin/lab-suid")" = 4755 ] || fail "setuid"
 one_file "$again/usr/share/lab-links/one" "$again/usr/share/lab-links/two" || fail "hard links"
 
+# A restore takes it, where nobody has the package's own file, and says so of each.
+manifest "$scratch/before" etc usr
+# Two of them are gone, one is another version, and of one its own file is kept.
+expect_status 0 systracker checkpoint -m packed
+lab_erase lab-links lab-priv lab-types
+lab_upgrade lab-conf-2
+expect_status 0 systracker packages --keep "$(lab_file lab-conf-2)"
+expect_status 0 systracker restore --checkpoint 1 --packages=exact --dry-run
+contains "$out" '^package lab-links installed 1-1  \(repacked: put together again from what was installed\)$' \
+  '^package lab-types installed 1-1  \(kept\)$' '^package lab-conf 2-1 → 1-1  \(repacked'
+contains "$err" '^systracker: package lab-priv 1-1: its own file is nowhere to be had: what is installed was put together'
+lacks "$err" 'lab-types'
+expect_status 0 systracker restore --checkpoint 1 --packages=exact --dry-run --json
+contains "$out" '"package": ?"lab-priv".*"file": ?"repacked"'
+expect_status 0 systracker restore --checkpoint 1 --packages=exact
+contains "$err" 'package lab-conf 1-1: its own file is nowhere to be had'
+manifest "$scratch/after" etc usr
+cmp "$scratch/before" "$scratch/after" || fail "not as it was before"
+[ "$(lab_rpm -q lab-conf lab-links lab-priv lab-types --qf '%{version} ')" = '1 1 1 1 ' ] ||
+  fail "not installed"
+expect_status 0 systracker undo
+[ "$(lab_rpm -q lab-conf --qf '%{version}')" = 2 ] || fail "not undone"
+! lab_rpm -q lab-priv >"$scratch/rpm.log" 2>&1 || fail "not undone"
+# One that is damaged is refused before any change.
+damaged=$(find "$store/packages" -name '*_lab-priv_*.repacked-rpm')
+cp "$damaged" "$scratch/good"
+flip "$damaged" $(($(stat -c %s "$damaged") / 2))
+expect_status 1 systracker restore --checkpoint 1 --packages=exact
+contains "$err" 'nothing was changed: package lab-priv: 1-1: '
+cp "$scratch/good" "$damaged"
+expect_status 0 systracker restore --checkpoint 1 --packages=exact
+
 # Asked for by its name, it is not the package's own.
 rm -r "$store/packages"
 echo different >"$root/usr/share/lab-links/three.new"
@@ -94,7 +126,7 @@ dpkg-deb --root-owner-group -b "$build" "$root/var/tmp/toy.deb" >"$scratch/dpkg-
 in_root dpkg-divert --local --rename --divert /usr/bin/toy-elsewhere --add /usr/bin/toy-moved \
   >"$scratch/dpkg.log" 2>&1
 in_root dpkg -i /var/tmp/toy.deb >"$scratch/dpkg.log" 2>&1 || { cat "$scratch/dpkg.log"; fail "dpkg"; }
-rm "$root/var/tmp/toy.deb"
+mv "$root/var/tmp/toy.deb" "$scratch/toy.deb"
 echo changed >"$root/etc/toy/toy.conf"
 touch -d 2024-01-01 "$root/etc/toy/toy.conf" # a .deb has whole seconds
 chown 1:2 "$root/usr/share/toy/one"
@@ -120,6 +152,24 @@ cmp "$scratch/before" "$scratch/after" || fail "not as it was"
 one_file "$root/usr/share/toy/one" "$root/usr/share/toy/two" || fail "hard links"
 in_root dpkg --audit >"$scratch/audit"
 [ ! -s "$scratch/audit" ] || fail "dpkg --audit"
+
+# A restore installs it by apt, and says what it is; with the package's own file it has nothing to say.
+in_root dpkg --purge toy >"$scratch/dpkg.log" 2>&1
+expect_status 0 systracker restore --checkpoint 1 --packages=exact --dry-run
+contains "$out" '^package toy installed 1:2.0-1  .repacked: put together again from what was installed.$'
+contains "$err" '^systracker: package toy 1:2.0-1: its own file is nowhere to be had'
+[ ! -e "$root/usr/share/toy" ] || fail "a dry run installed it"
+expect_status 0 systracker restore --checkpoint 1 --packages=exact
+contains "$err" '^systracker: package toy 1:2.0-1: its own file is nowhere to be had'
+manifest "$scratch/after" etc/toy usr/share/toy usr/bin/toy usr/bin/toy-elsewhere usr/bin/toy-old
+cmp "$scratch/before" "$scratch/after" || fail "not as it was"
+expect_status 0 systracker restore --checkpoint 1 --packages=exact
+lacks "$err" 'nowhere to be had'
+in_root dpkg --purge toy >"$scratch/dpkg.log" 2>&1
+expect_status 0 systracker packages --keep "$scratch/toy.deb"
+expect_status 0 systracker restore --checkpoint 1 --packages=exact
+contains "$out" '^package toy installed 1:2.0-1  .kept.$'
+lacks "$err" 'nowhere to be had'
 
 # No space: nothing is kept, and it is said.
 rm -r "$store/packages"
