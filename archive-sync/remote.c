@@ -42,9 +42,11 @@ struct st_remote {
   CURL *curl;
   char message[CURL_ERROR_SIZE];
   struct opening opening;
-  bool answered;     /* in this run */
-  bool refused;      /* without the token: it goes along from now on */
-  bool waiting;      /* it was said */
+  bool answered; /* in this run */
+  bool refused;  /* without the token: it goes along from now on */
+  bool waiting;  /* it was said */
+  bool adjusted; /* requests are signed by the server's clock, which is so many seconds on: */
+  int64_t ahead;
   int64_t last_good; /* monotonic seconds */
 };
 
@@ -214,7 +216,7 @@ static int add_signature(struct attempt *a, struct st_error *err)
       .server = r->server,
       .token = sends_token(r) ? r->o.join->token : NULL,
   };
-  if (st_signature_make(&request, r->o.keys, time(NULL), &h, err) < 0)
+  if (st_signature_make(&request, r->o.keys, time(NULL) + r->ahead, &h, err) < 0)
     return -1;
   add_header(a, "Content-Digest", h.content_digest);
   add_header(a, "Signature-Input", h.input);
@@ -428,10 +430,28 @@ int st_remote_fail(const struct st_remote *r, const struct st_remote_call *call,
   return -1;
 }
 
+/* Seconds that this clock is ahead of the server's; below zero: behind. */
 static int64_t clock_off(const struct attempt *a)
 {
-  int64_t off = a->date ? time(NULL) - a->date : 0;
-  return off > ST_SIGNATURE_AGE || off < -ST_SIGNATURE_AGE ? off : 0;
+  return a->date ? time(NULL) - a->date : 0;
+}
+
+static bool is_too_far(int64_t off)
+{
+  return off > ST_SIGNATURE_AGE || off < -ST_SIGNATURE_AGE;
+}
+
+/* Whether the request is to be signed anew by the server's clock: a server that has just started
+ * takes nothing that seems older than that, from a clock that is a minute slow for a minute. */
+static bool adjust(const struct attempt *a)
+{
+  struct st_remote *r = a->r;
+  int64_t off = clock_off(a);
+  if (a->call->status != 401 || !a->signed_ || r->adjusted || off == 0 || is_too_far(off))
+    return false;
+  r->adjusted = true;
+  r->ahead = -off;
+  return true;
 }
 
 static int fail_status(const struct attempt *a, struct st_error *err)
@@ -446,7 +466,7 @@ static int fail_status(const struct attempt *a, struct st_error *err)
   st_remote_fail(a->r, a->call, err);
   if (status != 401 && status != 403)
     return -1;
-  if (off && a->signed_)
+  if (is_too_far(off) && a->signed_)
     return st_fail(err, 0,
                    "the clock here is %lld seconds %s the server's, so it does not take what this "
                    "host signs: set the clock",
@@ -651,6 +671,8 @@ int st_remote_call(struct st_remote *r, struct st_remote_call *call, struct st_e
       return -1;
     if (perform(r, call, false, &a, err) < 0)
       return -1;
+    if (adjust(&a))
+      continue;
     bool refused = call->status == 401 || call->status == 403;
     if (call->status == 401 && !a.signed_ && tries < SESSIONS_MAX)
       drop_session(r);

@@ -57,6 +57,7 @@ SHELL_TESTS = \
 	tests/test-serve.sh \
 	tests/test-serve-sync.sh \
 	tests/test-serve-unread.sh \
+	tests/test-sync-clock.sh \
 	tests/test-store-fixture.sh \
 	tests/test-sweep.sh \
 	tests/test-sync.sh \
@@ -123,6 +124,11 @@ check_PROGRAMS += tests/host-client
 tests_host_client_SOURCES = tests/host-client.c archive-sync/signature.c archive-sync/wire.c
 tests_host_client_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
 tests_host_client_LDADD = libsystracker.la $(GNUTLS_LIBS)
+
+# A clock that is off, for LD_PRELOAD.
+check_LTLIBRARIES += tests/clock.la
+tests_clock_la_SOURCES = tests/clock.c
+tests_clock_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
 
 # All that a tree holds, told without any code of ours.
 check_PROGRAMS += tests/list-tree
