@@ -424,6 +424,9 @@ int st_remote_fail(const struct st_remote *r, const struct st_remote_call *call,
   ST_AUTO_FREE char *shown = st_escaped(words ? words : "", n < WORDS_MAX ? n : WORDS_MAX);
   json_decref(o);
   (void)r;
+  if (call->status == 507)
+    return st_refuse(err, "the archive's disk is full: what it does not have yet is sent the next "
+                          "time, when there is room");
   st_fail(err, 0, "the server answered %ld%s%s", call->status, *shown ? ": " : "", shown);
   if (err && (is_busy(call->status) || call->status == 403))
     err->status = ST_EXIT_INCOMPLETE;

@@ -39,8 +39,10 @@ static const char schema[] =
 
 int st_access_fail(struct st_access *a, const char *what, struct st_error *err)
 {
-  return st_fail(err, 0, "%s: %s (" FILE_NAME ")", what,
-                 a->db ? sqlite3_errmsg(a->db) : "out of memory");
+  st_fail(err, 0, "%s: %s (" FILE_NAME ")", what, a->db ? sqlite3_errmsg(a->db) : "out of memory");
+  if (err && a->db && sqlite3_errcode(a->db) == SQLITE_FULL)
+    err->code = ENOSPC;
+  return -1;
 }
 
 void st_access_finalize(sqlite3_stmt **s)

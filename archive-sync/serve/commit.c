@@ -38,7 +38,11 @@ static int keep_record(struct st_store *store, const struct st_parcel *parcel, b
     return !is_same_secret(store, parcel);
   if (st_store_import(store, parcel, &why) == 0)
     return 0;
-  return why.code == 0 ? 1 : st_fail(err, 0, "%s", st_error_text(&why));
+  if (why.code == 0)
+    return 1;
+  st_fail(err, 0, "%s", st_error_text(&why));
+  err->code = why.code;
+  return -1;
 }
 
 static int keep_records(struct st_store *store, struct st_commit_records *work,

@@ -229,8 +229,10 @@ static void finish_all(struct st_committer *c, struct st_job *jobs, int result,
 {
   for (struct st_job *job = jobs, *next; job; job = next) {
     next = job->next;
-    if (result < 0)
+    if (result < 0) {
       st_fail(job->err, 0, "%s", st_error_text(why));
+      job->err->code = why->code;
+    }
     st_job_done(c, job, result);
   }
 }

@@ -65,7 +65,10 @@ static const char *const texts[ST_FLEET_STATEMENTS] = {
 
 int st_fleet_fail(sqlite3 *db, struct st_error *err)
 {
-  return st_fail(err, 0, "the fleet's index: %s (" ST_FLEET_FILE ")", sqlite3_errmsg(db));
+  st_fail(err, 0, "the fleet's index: %s (" ST_FLEET_FILE ")", sqlite3_errmsg(db));
+  if (err && sqlite3_errcode(db) == SQLITE_FULL)
+    err->code = ENOSPC;
+  return -1;
 }
 
 int st_fleet_exec(sqlite3 *db, const char *sql, struct st_error *err)

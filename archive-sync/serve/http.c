@@ -25,6 +25,7 @@
 #define UNREAD_EACH ((uint64_t)128 << 20) /* bytes of answers that one does not read; */
 #define UNREAD_ALL ((uint64_t)2 << 30)    /* that all do not, on the disk for the most part: */
 #define UNREAD_MEMORY ((uint64_t)64 << 20)
+#define FULL_WORDS "the archive's disk is full"
 #define HEAVY_WORDS "another request of this host is still running"
 
 struct st_http {
@@ -63,6 +64,10 @@ static int64_t microseconds(void)
 static void fail(struct st_transport *t, struct st_error *err)
 {
   st_requestlog_error(t->http->server->log, t->number, st_error_text(err));
+  if (st_error_is_full(err)) {
+    st_reply_refuse(&t->request, 507, FULL_WORDS);
+    return;
+  }
   st_reply_refuse(&t->request, 500, "something went wrong; the server's log has it as request %llu",
                   (unsigned long long)t->number);
 }
@@ -239,8 +244,7 @@ static enum MHD_Result begin_file(struct st_transport *t)
   int dir = t->http->server->incoming;
   uint64_t expected = t->declared == UINT64_MAX ? t->request.route->body_max : t->declared;
   if (st_free_space(dir, &space, NULL) < 0 || space < SPACE_KEPT + expected)
-    return st_reply_refuse(&t->request, 503, "the server has no space left") < 0 ? MHD_NO
-                                                                                 : refuse_early(t);
+    return st_reply_refuse(&t->request, 507, FULL_WORDS) < 0 ? MHD_NO : refuse_early(t);
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   t->request.body_fd = st_incoming_file(dir, &err);
   if (t->request.body_fd < 0) {

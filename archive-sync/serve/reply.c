@@ -12,6 +12,7 @@
 #include "systracker/base/file.h"
 
 #define RETRY_AFTER "10"                /* seconds */
+#define FULL_AFTER "3600"               /* on a full disk: somebody has to do something */
 #define SPACE_KEPT ((uint64_t)64 << 20) /* bytes left free by answers that go to the disk */
 #define FILE_BLOCK 32768                /* bytes that are read of a file at once */
 
@@ -58,6 +59,8 @@ int st_reply_refuse(struct st_request *r, unsigned status, const char *fmt, ...)
   r->reply.status = status;
   if (status == 429 || status == 503)
     st_reply_header(r, "Retry-After", RETRY_AFTER);
+  if (status == 507)
+    st_reply_header(r, "Retry-After", FULL_AFTER);
   if (r->page) {
     st_frame_refuse(r, message);
     return 0;

@@ -62,8 +62,8 @@ const char *st_request_peer(const struct st_request *r);
 /* Takes the object over.  0. */
 int st_reply_json(struct st_request *r, json_t *object);
 int st_reply_header(struct st_request *r, const char *name, const char *value);
-/* Sets status and a message for the client, as JSON {"error": "..."} or as a page; 0.  429 and 503
- * get Retry-After. */
+/* Sets status and a message for the client, as JSON {"error": "..."} or as a page; 0.  429, 503
+ * and 507 get Retry-After. */
 int st_reply_refuse(struct st_request *r, unsigned status, const char *fmt, ...) ST_PRINTF(3, 4);
 /* Puts the body behind what is in the reply's file, a temporary one that is made where there is
  * none, and empties it: so a long answer takes no memory.  An error: the file is as it was, and the

@@ -3,6 +3,7 @@
 
 #include "systracker/base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 #include "systracker/base/buffer.h"
@@ -33,6 +34,11 @@ int st_fail(struct st_error *err, int code, const char *fmt, ...)
     message = st_format("%s: %m", outer);
   }
   return set(err, message, ST_EXIT_TROUBLE, code);
+}
+
+bool st_error_is_full(const struct st_error *err)
+{
+  return err->code == ENOSPC || err->code == EDQUOT;
 }
 
 int st_refuse(struct st_error *err, const char *fmt, ...)

@@ -26,7 +26,9 @@ int st_sql_fail(struct st_catalog *c, const char *what, struct st_error *err)
 
   st_fail(err, 0, "%s: %s (%s)", what, sqlite3_errmsg(c->db), c->name);
   if (err && code != SQLITE_CONSTRAINT && code != SQLITE_MISMATCH && code != SQLITE_TOOBIG)
-    err->code = EIO; /* not what was to be written is wrong, but the file or the disk */
+    err->code = code == SQLITE_FULL
+                    ? ENOSPC
+                    : EIO; /* not what was to be written is wrong, but the file or the disk */
   return -1;
 }
 

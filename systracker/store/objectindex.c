@@ -165,7 +165,10 @@ static int fail_db(struct st_object_index *ix, struct st_error *err)
       st_checked_forget(ix->dirfd, FILE_NAME);
     return fail_damaged(err, sqlite3_errmsg(ix->db));
   }
-  return st_fail(err, 0, "packs/objects.db: %s", sqlite3_errmsg(ix->db));
+  st_fail(err, 0, "packs/objects.db: %s", sqlite3_errmsg(ix->db));
+  if (err && (code & 0xff) == SQLITE_FULL)
+    err->code = ENOSPC;
+  return -1;
 }
 
 static void reset(sqlite3_stmt **s)
