@@ -395,7 +395,10 @@ static int fail_connection(const struct attempt *a, struct st_error *err)
 {
   const struct st_remote *r = a->r;
   if (a->too_much)
-    return st_fail(err, 0, "the server sent more than it was asked for");
+    return st_fail(err, 0,
+                   "the server sent more than it was asked for: no more than %llu bytes are "
+                   "taken",
+                   (unsigned long long)(a->call->max ? a->call->max : REPLY_MAX));
   if (a->unwritten)
     return st_fail(err, errno, "what the server sent cannot be written");
   if (a->result == CURLE_SSL_PINNEDPUBKEYNOTMATCH)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,10 @@
 #define QUESTION "{\"epoch\":0,\"number\":0,\"head\":\"\",\"packages\":\"\"}"
 #define PACKAGE_MAX ((uint64_t)2 << 30) /* bytes of a package file */
 #define HOSTS_MAX 1000                  /* of one name */
+/* Of JSON: what it takes in memory goes by its values. */
+#define ANSWER_MAX ((uint64_t)4 << 20)    /* bytes */
+#define PACKAGES_MAX ((uint64_t)32 << 20) /* of the list of package files: more than 150,000 */
+#define VALUES_MAX ((size_t)2000000)
 
 struct server {
   struct st_source s;
@@ -32,22 +37,33 @@ struct server {
 /* ---- The staging store -------------------------------------------------------------------------
  */
 
+#define STAGING_DEPTH 4 /* hosts/ID/epoch-N/catalog.db */
+
+/* Empties a folder that is ours alone; what cannot be removed stays.  Takes fd over. */
+static void empty_folder(int fd, unsigned depth)
+{
+  ST_AUTO_CLOSEDIR DIR *d = fdopendir(fd);
+  for (struct dirent *e; d && (e = readdir(d));) {
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+        unlinkat(fd, e->d_name, 0) == 0)
+      continue;
+    int below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (below >= 0 && depth > 1)
+      empty_folder(below, depth - 1);
+    else if (below >= 0)
+      close(below);
+    unlinkat(fd, e->d_name, AT_REMOVEDIR);
+  }
+}
+
+/* All of it: a fetch of another host may have been killed. */
 static void remove_staging(struct server *v)
 {
-  static const char *const names[] = {"catalog.db", "catalog.db-journal", "catalog.db-wal",
-                                      "catalog.db-shm", "chain"};
   int store = v->s.pull->t->store_dir;
-  const char *host = v->s.pull->result->host;
-  ST_AUTO_FREE char *folder = st_format(STAGING "/hosts/%s", host);
-  for (size_t i = 0; i < ST_COUNT(names); i++) {
-    ST_AUTO_FREE char *path = st_format("%s/%s", folder, names[i]);
-    unlinkat(store, path, 0);
-  }
-  /* Up to the folder itself. */
-  for (char *slash; strlen(folder) >= strlen(STAGING); *slash = 0) {
-    unlinkat(store, folder, AT_REMOVEDIR);
-    slash = strrchr(folder, '/');
-  }
+  int fd = st_open_beneath(store, STAGING, O_RDONLY | O_DIRECTORY, 0);
+  if (fd >= 0)
+    empty_folder(fd, STAGING_DEPTH);
+  unlinkat(store, STAGING, AT_REMOVEDIR);
 }
 
 static int open_staging(struct server *v, struct st_catalog **ret, struct st_error *err)
@@ -94,12 +110,25 @@ static int get(struct server *v, const char *path, struct st_remote_call *call,
   return call->status == 200 ? 0 : st_remote_fail(v->remote, call, err);
 }
 
-static int get_json(struct server *v, const char *path, json_t **ret, struct st_error *err)
+/* Each is followed by one of these, or stands before one. */
+static size_t count_values(const struct st_buffer *text)
 {
-  ST_AUTO_REMOTE_CALL call = {.max = (uint64_t)64 << 20};
+  size_t n = 0;
+  for (size_t i = 0; i < text->length; i++)
+    n += text->data[i] == ',' || text->data[i] == ':' || text->data[i] == '[' ||
+         text->data[i] == '{';
+  return n;
+}
+
+static int get_json(struct server *v, const char *path, uint64_t max, json_t **ret,
+                    struct st_error *err)
+{
+  ST_AUTO_REMOTE_CALL call = {.max = max};
   int r = get(v, path, &call, err);
   if (r != 0)
-    return r;
+    return r < 0 ? st_wrap(err, "%s", path) : r;
+  if (count_values(&call.reply) > VALUES_MAX)
+    return st_fail(err, 0, "%s: the server sent more than %zu values", path, VALUES_MAX);
   *ret = st_remote_json(&call);
   return json_is_object(*ret) ? 0 : st_fail(err, 0, "the server sent something else than JSON");
 }
@@ -133,7 +162,7 @@ static int find_hosts(struct server *v, const char *text, size_t n, struct st_st
   st_buffer_printf(&path, "/v1/hosts?limit=%d&name=", HOSTS_MAX);
   for (size_t k = 0; k < n; k++)
     st_buffer_printf(&path, strchr(plain, text[k]) ? "%c" : "%%%02X", (unsigned)(uint8_t)text[k]);
-  int r = get_json(v, path.data, &o, err);
+  int r = get_json(v, path.data, ANSWER_MAX, &o, err);
   json_array_foreach(json_object_get(o, "hosts"), i, host)
   {
     const char *id = json_string_value(json_object_get(host, "host"));
@@ -236,11 +265,14 @@ static int ask_chain(struct server *v, struct st_error *err)
 {
   ST_AUTO_FREE char *path = st_format("%s/chain", v->path);
   json_t *o = NULL;
-  int r = get_json(v, path, &o, err);
+  int r = get_json(v, path, ANSWER_MAX, &o, err);
   const char *head = json_string_value(json_object_get(o, "head"));
   v->latest = json_integer_value(json_object_get(o, "number"));
-  if (r == 0 && (v->latest < 1 || v->latest > INT32_MAX || !head ||
-                 !st_unhex(v->head, sizeof(v->head), head)))
+  if (r == 0 && v->latest > ST_WIRE_CHECKPOINTS_MAX)
+    r = st_fail(err, 0,
+                "the server says that the host has %lld checkpoints: no more than %d are believed",
+                (long long)v->latest, ST_WIRE_CHECKPOINTS_MAX);
+  if (r == 0 && (v->latest < 1 || !head || !st_unhex(v->head, sizeof(v->head), head)))
     r = 1;
   json_decref(o);
   return r > 0 ? st_refuse(err, "the host has sent no checkpoint yet (%s)", v->s.pull->result->host)
@@ -357,7 +389,7 @@ static int list_packages(struct server *v, struct st_error *err)
   ST_AUTO_STRINGS names = {0};
   json_t *o = NULL, *one;
   size_t i;
-  int r = get_json(v, path, &o, err);
+  int r = get_json(v, path, PACKAGES_MAX, &o, err);
   json_array_foreach(json_object_get(o, "packages"), i, one)
   {
     const char *digest = json_string_value(json_object_get(one, "digest"));

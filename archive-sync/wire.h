@@ -11,6 +11,7 @@
 #include "systracker/store/transfer.h"
 
 #define ST_WIRE_PROTOCOL 1
+#define ST_WIRE_CHECKPOINTS_MAX 1000000            /* of a host: one an hour for 114 years */
 #define ST_WIRE_IDS_MAX 4096                       /* in one question */
 #define ST_WIRE_RECORDS_MAX 65536                  /* in one request */
 #define ST_WIRE_PACK_MAX ((uint64_t)64 << 20)      /* bytes of records in one request */

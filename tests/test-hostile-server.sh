@@ -183,3 +183,69 @@ contains "$err" "names other recovery keys than before, .*: $other\$"
 [ "$(sha256sum <"$archive/hosts/$(id_of a)/key.age")" != "$key" ] || fail "the data key was not sealed to the new one"
 expect_status 0 on a systracker sync "$url/#$digest"
 lacks "$err" .
+
+# ---- What is fetched ------------------------------------------------------------------------------------------
+# A server's numbers are bounds of ours: of checkpoints, of bytes, of values that are made of them.
+cat >"$scratch/boast.py" <<'END'
+import http.server, json, ssl, sys
+folder, port, archive, host, what = sys.argv[1], int(sys.argv[2]), *sys.argv[3:6]
+many = {"number": 2147483647 if what == "checkpoints" else 1, "epoch": 1, "head": 64 * "7"}
+class Boast(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *words): pass
+    def say(self, status, body):
+        self.send_response(status)
+        self.send_header("Systracker-Session", "s")
+        self.send_header("Systracker-Session-Expires", "9999999999")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        if path == "/v1/archive":
+            return self.say(200, json.dumps({"protocol": 1, "audience": True, "id": archive, "recipients": []}).encode())
+        if path == "/v1/hosts":
+            return self.say(200, json.dumps({"hosts": [{"host": host, "name": "x", "checkpoints": 1}]}).encode())
+        if path.endswith("/chain"):
+            return self.say(200, json.dumps(many).encode())
+        if path.endswith("/packages") and what == "bytes":
+            return self.say(200, b'{"packages":[' + 40000000 * b" " + b"]}")
+        if path.endswith("/packages") and what == "values":
+            return self.say(200, b'{"packages":[' + 3000000 * b"0," + b"0]}")
+        print("asked for", path, flush=True)
+        self.say(404, b"{}")
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.say(200, b"{}")
+s = http.server.ThreadingHTTPServer(("127.0.0.1", port), Boast)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain(folder + "/tls.crt", folder + "/tls.key")
+s.socket = c.wrap_socket(s.socket, server_side=True)
+s.serve_forever()
+END
+server_at boast
+on c new_host gamma
+# boasts WHAT WORDS: status 2, those words, and no checkpoint was asked for.
+boasts()
+{
+  python3 "$scratch/boast.py" "$archive" "$port" "$(printf '%032d' 7)" "$(id_of a)" "$1" >"$scratch/asked" 2>/dev/null &
+  echo $! >"$scratch/boast.pid"
+  at_end "stop boast"
+  answers "$url"
+  expect_status 2 on c systracker fetch "$url/#$digest" --host "$(id_of a)"
+  contains "$err" "$2"
+  ! grep -q changesets "$scratch/asked" || fail "it was believed: $(cat "$scratch/asked")"
+  stop boast
+}
+boasts checkpoints 'says that the host has 2147483647 checkpoints: no more than 1000000'
+boasts bytes 'more than it was asked for: no more than [0-9]+ bytes'
+boasts values 'more than 2000000 values'
+
+# What a fetch of another host that was killed has left goes with the next.
+left=$scratch/store-c/remote/fetch/hosts/$(printf '%032d' 9)
+mkdir -p "$left/epoch-2"
+: >"$left/catalog.db"
+: >"$left/epoch-2/catalog.db-wal"
+token=$(join one --restore "$(id_of a)")
+expect_status 0 on c systracker fetch "$token" --host "$(id_of a)"
+[ ! -e "$scratch/store-c/remote/fetch" ] || fail "what a killed fetch left is still there"
