@@ -9,6 +9,7 @@
 #include "archive-sync/administer.h"
 #include "systracker/base/file.h"
 #include "systracker/base/log.h"
+#include "systracker/base/process.h"
 #include "systracker/commands/command.h"
 
 #ifndef PACKAGE_VERSION
@@ -148,6 +149,7 @@ int main(int argc, char **argv)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   umask(077);
+  st_leave_no_core();
   st_cli_begin();
   st_digest_init();
   int status = run(argc, argv, &err);

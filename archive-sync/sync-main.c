@@ -10,6 +10,7 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/log.h"
+#include "systracker/base/process.h"
 #include "systracker/base/text.h"
 
 enum { OPT_WAIT = 256, OPT_CONFIGURED, OPT_HOST, OPT_CHECKPOINT, OPT_JOIN };
@@ -310,6 +311,7 @@ int main(int argc, char **argv)
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   struct st_cli cli = {0};
   umask(077);
+  st_leave_no_core();
   st_cli_begin();
   st_digest_init();
   int status = run(&cli, argc, argv, &err);

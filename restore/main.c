@@ -4,6 +4,7 @@
 
 #include "restore/run.h"
 #include "systracker/base/file.h"
+#include "systracker/base/process.h"
 
 enum letter {
   OPT_CHECKPOINT = 256,
@@ -215,6 +216,7 @@ static int run(struct st_request *r, struct st_cli *cli, bool undo, int argc, ch
 
 int main(int argc, char **argv)
 {
+  st_leave_no_core();
   st_cli_begin();
   st_digest_init();
   struct st_cli cli = {0};

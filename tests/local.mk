@@ -57,6 +57,7 @@ SHELL_TESTS = \
 	tests/test-serve.sh \
 	tests/test-serve-sync.sh \
 	tests/test-serve-unread.sh \
+	tests/test-no-core.sh \
 	tests/test-server-full.sh \
 	tests/test-sync-clock.sh \
 	tests/test-store-fixture.sh \

@@ -26,6 +26,10 @@ int st_enter_root(int root, struct st_error *err);
 int st_run_to(const char *path, char *const argv[], int fd, int out, size_t max, unsigned seconds,
               char **ret, size_t *length, struct st_error *err);
 
+/* From here on this process leaves no core, whatever the limits are, and is traced by root alone:
+ * keys and tokens are in its memory.  Programs that it starts are as ever. */
+void st_leave_no_core(void);
+
 /* As st_unified_diff (unified.h), by diff(1), through memfds. */
 int st_run_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
                 size_t new_length, const char *new_label, struct st_buffer *out,

@@ -2,6 +2,8 @@
 #include "config.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "systracker/base/file.h"
 #include "systracker/base/process.h"
@@ -250,6 +252,22 @@ static void test_pager(void **state)
   assert_int_equal(pid, -1);
 }
 
+static void test_no_core(void **state)
+{
+  (void)state;
+  int status = -1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    st_leave_no_core();
+    _exit(prctl(PR_GET_DUMPABLE));
+  }
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+#ifndef __SANITIZE_ADDRESS__
+  assert_int_equal(status, 0);
+#endif
+  assert_int_equal(prctl(PR_GET_DUMPABLE), 1);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -259,7 +277,7 @@ int main(void)
       cmocka_unit_test(test_diff),       cmocka_unit_test(test_binary),
       cmocka_unit_test(test_large_diff), cmocka_unit_test(test_pager),
       cmocka_unit_test(test_run_in),     scratch_test(test_run_in_refusals),
-      scratch_test(test_run_with),
+      scratch_test(test_run_with),       cmocka_unit_test(test_no_core),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
