@@ -8,6 +8,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/apt.c \
 	restore/carriers.c restore/carriers.h \
 	restore/chain.c restore/chain.h \
+	restore/contents.c restore/contents.h \
 	restore/frompackages.c restore/frompackages.h \
 	restore/gather.c restore/gather.h \
 	restore/journal.c restore/journal.h \

@@ -8,7 +8,6 @@
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/flags.h"
-#include "systracker/base/holes.h"
 #include "systracker/base/xattr.h"
 
 /* ---- What the file system does not take -------------------------------------------------------
@@ -129,27 +128,15 @@ static int write_at(int fd, const char *data, size_t length, off_t offset, struc
   return 0;
 }
 
-/* A content on its way into a file: all but the holes.  Where one was noted and there is something
- * all the same, it is written. */
-struct pour {
-  int fd;
-  const struct st_state *s;
-  struct st_hole hole; /* the next one that does not end before `offset` */
-  size_t at;           /* in the state's holes */
-  bool no_more;
-  uint64_t offset;
-};
-
-static void find_hole(struct pour *p)
+static void find_hole(struct st_pour *p)
 {
   while (!p->no_more && p->hole.offset + p->hole.length <= p->offset)
     p->no_more =
         !p->s->holes || st_hole_next(p->s->holes, p->s->holes_length, &p->at, &p->hole) != 1;
 }
 
-static int pour_piece(void *arg, const void *data, size_t n, struct st_error *err)
+int st_pour_piece(struct st_pour *p, const void *data, size_t n, struct st_error *err)
 {
-  struct pour *p = arg;
   const char *from = data;
   while (n > 0) {
     find_hole(p);
@@ -165,16 +152,26 @@ static int pour_piece(void *arg, const void *data, size_t n, struct st_error *er
   return 0;
 }
 
-static int write_content(const struct st_put *put, int fd, const struct st_state *s,
-                         uint64_t *ret_size, struct st_error *err)
+static int take_piece(void *arg, const void *data, size_t n, struct st_error *err)
 {
-  struct pour pour = {.fd = fd, .s = s};
-  if (st_store_get_to(put->store, &s->digest, pour_piece, &pour, err) < 0)
-    return -1;
-  if (s->holes && ftruncate(fd, (off_t)pour.offset) < 0)
+  return st_pour_piece(arg, data, n, err);
+}
+
+/* A hole at the end. */
+static int set_size(const struct st_pour *p, struct st_error *err)
+{
+  if (p->s->holes && ftruncate(p->fd, (off_t)p->offset) < 0)
     return st_fail(err, errno, "cannot set its size");
-  *ret_size = pour.offset;
   return 0;
+}
+
+static int write_content(const struct st_put *put, int fd, const struct st_state *s,
+                         struct st_error *err)
+{
+  struct st_pour pour = {.fd = fd, .s = s};
+  if (st_store_get_to(put->store, &s->digest, take_piece, &pour, err) < 0)
+    return -1;
+  return set_size(&pour, err);
 }
 
 /* What is replaced is not lost before its successor is durable.  Where nothing was before, the sync
@@ -197,9 +194,8 @@ static int make_file(const struct st_put *put, const struct st_place *p, int fro
       openat(p->parent, p->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return st_fail(err, errno, "cannot make a file beside it");
-  uint64_t size;
   set_flags(put, fd, true, s); /* some take effect on an empty file alone */
-  if (write_content(put, fd, s, &size, err) < 0 || set_metadata(put, fd, true, from, s, err) < 0)
+  if (write_content(put, fd, s, err) < 0 || set_metadata(put, fd, true, from, s, err) < 0)
     return -1;
   return make_durable(fd, p->live != 0, err);
 }
@@ -324,28 +320,42 @@ int st_put_deletion(const struct st_place *p, struct st_error *err)
 
 #define LARGE ((uint64_t)1 << 20) /* bytes: the disk begins to work on it now */
 
-static int make_fresh_file(const struct st_put *put, int parent, const char *name,
-                           const struct st_state *s, uint64_t *ret_size, struct st_error *err)
+/* Whose attributes we may set only where we may write, and are not set, gets its mode at once. */
+static mode_t first_mode(const struct st_put *put, const struct st_state *s)
 {
-  ST_AUTO_CLOSE int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                                0600 | (s->mode & 0777));
-  if (fd < 0)
+  mode_t mode = s->mode & 0777;
+  return has_attributes(put, s) ? mode | S_IRUSR | S_IWUSR : mode;
+}
+
+int st_pour_open(struct st_pour *ret, const struct st_put *put, int parent, const char *name,
+                 const struct st_state *s, struct st_error *err)
+{
+  *ret = (struct st_pour){.s = s};
+  ret->fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                   first_mode(put, s));
+  if (ret->fd < 0)
     return st_fail(err, errno, "cannot make it");
-  set_flags(put, fd, true, s);
-  if (write_content(put, fd, s, ret_size, err) < 0 || set_metadata(put, fd, true, -1, s, err) < 0)
+  set_flags(put, ret->fd, true, s);
+  return 0;
+}
+
+int st_pour_finish(struct st_pour *p, const struct st_put *put, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd = p->fd;
+  p->fd = -1;
+  if (set_size(&(struct st_pour){.fd = fd, .s = p->s, .offset = p->offset}, err) < 0 ||
+      set_metadata(put, fd, true, -1, p->s, err) < 0)
     return -1;
-  if (*ret_size >= LARGE)
+  if (p->offset >= LARGE)
     sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-  note_written(put, fd, "", *ret_size, s);
+  note_written(put, fd, "", p->offset, p->s);
   return 0;
 }
 
 int st_put_fresh(const struct st_put *put, int parent, const char *name, const struct st_state *s,
-                 uint64_t *ret_size, struct st_error *err)
+                 struct st_error *err)
 {
-  *ret_size = 0;
-  int r = s->type == 'f' ? make_fresh_file(put, parent, name, s, ret_size, err)
-                         : make_other(put, parent, name, -1, s, err);
+  int r = make_other(put, parent, name, -1, s, err);
   if (r < 0)
     unlinkat(parent, name, 0);
   return r;

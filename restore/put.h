@@ -5,6 +5,7 @@
 #define ST_RESTORE_PUT_H
 
 #include "restore/state.h"
+#include "systracker/base/holes.h"
 #include "systracker/scan/written.h"
 #include "systracker/store/store.h"
 
@@ -33,9 +34,25 @@ struct st_place {
 int st_put_entry(const struct st_put *put, const struct st_place *place, const struct st_state *s,
                  struct st_error *err);
 /* A new entry under its own name, in a directory in which nobody else is; none that is a link, and
- * no directory.  `*ret_size`: the bytes of its content.  Where it fails nothing is left of it. */
+ * neither a directory nor a regular file.  Where it fails nothing is left of it. */
 int st_put_fresh(const struct st_put *put, int parent, const char *name, const struct st_state *s,
-                 uint64_t *ret_size, struct st_error *err);
+                 struct st_error *err);
+
+/* A regular file there, whose content comes in pieces. */
+struct st_pour {
+  int fd;
+  const struct st_state *s; /* borrowed */
+  struct st_hole hole;      /* the next one that does not end before `offset` */
+  size_t at;                /* in the state's holes */
+  bool no_more;
+  uint64_t offset;
+};
+int st_pour_open(struct st_pour *ret, const struct st_put *put, int parent, const char *name,
+                 const struct st_state *s, struct st_error *err);
+/* All but the holes is written: where one was noted and there is something all the same, it is. */
+int st_pour_piece(struct st_pour *p, const void *data, size_t n, struct st_error *err);
+/* Its content was proved.  The file is closed in any case; who gives one up closes it. */
+int st_pour_finish(struct st_pour *p, const struct st_put *put, struct st_error *err);
 /* Whether what is made in that empty directory has no attributes (default ACLs, labels) and no
  * flags: then none have to be looked for in each. */
 bool st_put_is_bare(int dir);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "restore/contents.h"
 #include "restore/put.h"
 #include "restore/signals.h"
 #include "restore/staged.h"
@@ -15,15 +16,36 @@
 #include "systracker/base/meta.h"
 #include "systracker/base/set.h"
 
+#define DIRS_OPEN 32 /* descriptors that a thread keeps of directories */
+#define AT_ONCE 8    /* files that get the same content as it is decoded */
+#define OTHERS 64    /* symlinks, FIFOs, devices that a thread takes at once */
+
 /* A directory that is made anew in one that is there. */
 struct top {
   size_t action;
   bool made, bare, placed;
 };
 
+/* A directory that is made ready: a top, or below one. */
+struct dir {
+  uint32_t action, top;
+  uint32_t parent; /* counted from 1; 0: it is the top */
+};
+
 struct item {
-  uint32_t top; /* counted from 1; 0: it is not made ready */
+  uint32_t dir; /* it lies in, or is; counted from 1; 0: it is not made ready */
   bool ready;
+};
+
+/* What a thread has open. */
+struct going {
+  struct st_store *store;
+  size_t top; /* of top_fd */
+  int top_fd; /* -1: none */
+  struct {
+    uint32_t dir; /* 0: none */
+    int fd;
+  } open[DIRS_OPEN];
 };
 
 struct st_stage {
@@ -31,13 +53,19 @@ struct st_stage {
   struct item *items; /* one an action */
   struct top *tops;
   struct st_staged_list staged; /* one a top */
+  struct dir *dirs;
+  size_t ndirs;
+  struct st_contents contents; /* of the files; which of them is an action */
+  uint32_t *others;            /* actions that make neither a directory nor a file */
+  size_t nothers;
+  struct going going[ST_WORKERS_MOST];
   struct st_accounts *accounts; /* as they will be */
   pthread_mutex_t telling;
   struct st_strings *refusals;
   bool noted;
 };
 
-static const struct st_action *action_of(const struct st_stage *s, size_t i)
+static struct st_action *action_of(const struct st_stage *s, size_t i)
 {
   return &s->o.journal->actions.items[i];
 }
@@ -58,7 +86,7 @@ static bool is_simple(const struct st_action *a)
   return a->after.type != 'f' || ((a->after.known & ST_KNOWN_DIGEST) && !a->after.digest.keyed);
 }
 
-static uint64_t add_top(struct st_stage *s, size_t action)
+static uint32_t add_top(struct st_stage *s, size_t action)
 {
   size_t n = s->staged.count;
   const char *path = action_of(s, action)->path;
@@ -68,23 +96,32 @@ static uint64_t add_top(struct st_stage *s, size_t action)
   s->tops[n] = (struct top){.action = action};
   s->staged.items[n] = (struct st_staged){
       .path = st_format("%.*s/%s%zu", (int)parent_length(path), path, prefix, action)};
-  return ++s->staged.count;
+  s->staged.count++;
+  return (uint32_t)n;
 }
 
-/* `dirs`: those that are made in a tree, with the number of its top. */
+static uint32_t add_dir(struct st_stage *s, size_t action, uint32_t parent)
+{
+  uint32_t top = parent > 0 ? s->dirs[parent - 1].top : add_top(s, action);
+  if (s->ndirs % 64 == 0)
+    s->dirs = st_realloc(s->dirs, s->ndirs + 64, sizeof(*s->dirs));
+  s->dirs[s->ndirs] = (struct dir){(uint32_t)action, top, parent};
+  return (uint32_t)++s->ndirs;
+}
+
+/* `dirs`: those that are made in a tree, with their numbers. */
 static void choose(struct st_stage *s, size_t i, struct st_set *dirs)
 {
   const struct st_action *a = action_of(s, i);
-  uint64_t top = 0;
+  uint64_t in = 0;
   if (!is_simple(a))
     return;
-  bool inside = st_set_get(dirs, a->path, parent_length(a->path), &top);
+  st_set_get(dirs, a->path, parent_length(a->path), &in);
   if (a->after.type == 'd') {
-    if (!inside)
-      top = add_top(s, i);
-    st_set_add(dirs, a->path, strlen(a->path), top);
+    in = add_dir(s, i, (uint32_t)in);
+    st_set_add(dirs, a->path, strlen(a->path), in);
   }
-  s->items[i].top = (uint32_t)top;
+  s->items[i].dir = (uint32_t)in;
 }
 
 struct st_stage *st_stage_new(const struct st_stage_options *options)
@@ -95,6 +132,8 @@ struct st_stage *st_stage_new(const struct st_stage_options *options)
   s->o = *options;
   s->items = st_calloc(count + 1, sizeof(*s->items));
   pthread_mutex_init(&s->telling, NULL);
+  for (size_t i = 0; i < ST_WORKERS_MOST; i++)
+    s->going[i].top_fd = -1;
   for (size_t i = 0; i < count; i++)
     choose(s, i, dirs);
   return s;
@@ -102,7 +141,7 @@ struct st_stage *st_stage_new(const struct st_stage_options *options)
 
 bool st_stage_takes(const struct st_stage *stage, size_t action)
 {
-  return stage->items[action].top > 0 && action_of(stage, action)->after.type == 'f';
+  return stage->items[action].dir > 0 && action_of(stage, action)->after.type == 'f';
 }
 
 /* ---- Accounts, as they will be --------------------------------------------------------------- */
@@ -136,20 +175,54 @@ static bool read_accounts(struct st_stage *s)
 
 /* ---- Directories ----------------------------------------------------------------------------- */
 
-/* The directory in which the action's entry is made ready, in the very tree that we made: somebody
- * who may rename it must not have us write into another one. */
-static int open_staged(const struct st_stage *s, size_t i, const char **ret_name)
+/* The very tree that we made: somebody who may rename it must not have us write into another one.
+ */
+static int open_top(const struct st_stage *s, struct going *g, size_t t)
 {
-  size_t t = s->items[i].top - 1;
-  const char *below = action_of(s, i)->path + strlen(action_of(s, s->tops[t].action)->path);
   struct st_meta m;
-  ST_AUTO_CLOSE int top =
+  if (g->top_fd >= 0 && g->top == t)
+    return g->top_fd;
+  st_cleanup_close(&g->top_fd);
+  g->top_fd = -1;
+  ST_AUTO_CLOSE int fd =
       st_open_beneath(s->o.root, s->staged.items[t].path, O_PATH | O_DIRECTORY, 0);
-  if (top < 0)
-    return top;
-  if (st_meta_read(top, "", &m) < 0 || m.inode != s->staged.items[t].inode)
+  if (fd < 0)
+    return fd;
+  if (st_meta_read(fd, "", &m) < 0 || m.inode != s->staged.items[t].inode)
     return -ENOENT;
-  return st_open_parent(top, below, ret_name);
+  g->top = t;
+  return g->top_fd = st_steal_fd(&fd);
+}
+
+/* The directory of that number, open until some others were; negative: there is none. */
+static int open_dir(const struct st_stage *s, struct going *g, uint32_t dir)
+{
+  const struct dir *d = &s->dirs[dir - 1];
+  size_t slot = dir % DIRS_OPEN;
+  if (g->open[slot].dir == dir)
+    return g->open[slot].fd;
+  if (g->open[slot].dir > 0)
+    close(g->open[slot].fd);
+  g->open[slot].dir = 0;
+  int top = open_top(s, g, d->top);
+  const char *below =
+      action_of(s, d->action)->path + strlen(action_of(s, s->tops[d->top].action)->path);
+  int fd = top < 0 ? top : st_open_beneath(top, *below ? below : "/", O_PATH | O_DIRECTORY, 0);
+  if (fd < 0)
+    return fd;
+  g->open[slot].dir = dir;
+  return g->open[slot].fd = fd;
+}
+
+static void close_all(struct going *g)
+{
+  st_cleanup_close(&g->top_fd);
+  g->top_fd = -1;
+  for (size_t i = 0; i < DIRS_OPEN; i++) {
+    if (g->open[i].dir > 0)
+      close(g->open[i].fd);
+    g->open[i].dir = 0;
+  }
 }
 
 static void make_top(struct st_stage *s, size_t t)
@@ -166,13 +239,6 @@ static void probe(struct st_stage *s, size_t t)
       top->made ? st_open_beneath(s->o.root, s->staged.items[t].path, O_RDONLY | O_DIRECTORY, 0)
                 : -1;
   top->bare = fd >= 0 && st_put_is_bare(fd);
-}
-
-static void make_directory(struct st_stage *s, size_t i)
-{
-  const char *name;
-  ST_AUTO_CLOSE int parent = open_staged(s, i, &name);
-  s->items[i].ready = parent >= 0 && mkdirat(parent, name, 0700) == 0;
 }
 
 /* Noted before they are made, and, so that they are known again, before anything is in them. */
@@ -192,28 +258,27 @@ static int make_tops(struct st_stage *s, struct st_error *err)
   return 0;
 }
 
+static const char *name_of(const struct st_action *a)
+{
+  return a->path + parent_length(a->path) + 1;
+}
+
 static int make_directories(struct st_stage *s, struct st_error *err)
 {
   if (make_tops(s, err) < 0)
     return -1;
-  for (size_t i = 0; i < s->o.journal->actions.count; i++) {
-    size_t t = s->items[i].top;
-    if (t > 0 && s->tops[t - 1].made && s->tops[t - 1].action != i &&
-        action_of(s, i)->after.type == 'd')
-      make_directory(s, i);
+  for (size_t i = 0; i < s->ndirs; i++) {
+    const struct dir *d = &s->dirs[i];
+    if (d->parent == 0 || !s->tops[d->top].made)
+      continue;
+    int parent = open_dir(s, &s->going[0], d->parent);
+    s->items[d->action].ready =
+        parent >= 0 && mkdirat(parent, name_of(action_of(s, d->action)), 0700) == 0;
   }
   return 0;
 }
 
 /* ---- Entries: any thread --------------------------------------------------------------------- */
-
-/* Entries next to each other mostly lie in the same directory, which stays open. */
-struct going {
-  struct st_stage *stage;
-  struct st_store *store;
-  char *parent; /* of `fd`, as the action has it */
-  int fd;
-};
 
 static void refuse(struct st_stage *s, const char *path, const char *format, const char *why)
 {
@@ -223,53 +288,30 @@ static void refuse(struct st_stage *s, const char *path, const char *format, con
   pthread_mutex_unlock(&s->telling);
 }
 
-static int forget_piece(void *arg, const void *data, size_t n, struct st_error *err)
-{
-  (void)data, (void)err;
-  *(uint64_t *)arg += n;
-  return 0;
-}
-
-/* It is put later, by itself: its content has to be right all the same. */
-static void prove(struct going *g, struct st_action *a)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  uint64_t size = 0;
-  if (a->after.type != 'f')
-    return;
-  if (st_store_get_to(g->store, &a->after.digest, forget_piece, &size, &why) == 0) {
-    a->after.size = size;
-    return;
-  }
-  ST_AUTO_FREE char *words = st_format(
-      "%s; `systracker verify` says what is damaged, leaving this path out restores the others",
-      st_error_text(&why));
-  refuse(g->stage, a->path, "its content cannot be read: ", words);
-}
-
 /* What was not taken as it is, is said when it is put by itself. */
-struct putting {
-  bool problem;
-};
-
 static void note_problem(void *arg, const char *words)
 {
   (void)words;
-  ((struct putting *)arg)->problem = true;
+  *(bool *)arg = true;
 }
 
-static int open_parent(struct going *g, size_t i)
+static struct st_put put_of(struct st_stage *s, size_t action, bool *problem)
 {
-  const char *path = action_of(g->stage, i)->path;
-  size_t n = parent_length(path);
-  if (g->parent && strlen(g->parent) == n && memcmp(g->parent, path, n) == 0)
-    return g->fd;
-  if (g->fd >= 0)
-    close(g->fd);
-  free(g->parent);
-  g->parent = st_memdup(path, n);
-  const char *name;
-  return g->fd = open_staged(g->stage, i, &name);
+  const struct dir *d = &s->dirs[s->items[action].dir - 1];
+  return (struct st_put){.root = s->o.root,
+                         .accounts = s->accounts,
+                         .written = s->o.written,
+                         .bare = s->tops[d->top].bare,
+                         .problem = note_problem,
+                         .arg = problem};
+}
+
+/* Negative: it is put later, by itself. */
+static int parent_of(struct st_stage *s, struct going *g, size_t action)
+{
+  uint32_t dir = s->items[action].dir;
+  bool possible = s->accounts && s->tops[s->dirs[dir - 1].top].made;
+  return possible ? open_dir(s, g, dir) : -1;
 }
 
 /* After these nothing more can be written. */
@@ -278,66 +320,225 @@ static bool ends_everything(int code)
   return code == ENOSPC || code == EDQUOT || code == EROFS || code == EIO;
 }
 
-/* 1: nothing more can be written. */
-static int put_one(struct going *g, size_t i)
+/* 1, said: nothing more can be written; 0: it is put later, by itself. */
+static int fail(struct st_stage *s, size_t action, const struct st_error *why)
 {
-  struct st_stage *s = g->stage;
-  struct st_action *a = &s->o.journal->actions.items[i];
-  const struct top *top = &s->tops[s->items[i].top - 1];
+  if (!ends_everything(why->code))
+    return 0;
+  refuse(s, action_of(s, action)->path, "it cannot be made ready: ", st_error_text(why));
+  return 1;
+}
+
+static int put_other(struct st_stage *s, struct going *g, size_t i)
+{
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  struct putting putting = {false};
-  const struct st_put put = {.root = s->o.root,
-                             .accounts = s->accounts,
-                             .store = g->store,
-                             .written = s->o.written,
-                             .bare = top->bare,
-                             .problem = note_problem,
-                             .arg = &putting};
-  const char *name = a->path + parent_length(a->path) + 1;
-  uint64_t size;
-  int parent = top->made && s->accounts ? open_parent(g, i) : -1;
-  int r = parent < 0 ? -1 : st_put_fresh(&put, parent, name, &a->after, &size, &why);
-  if (r < 0 && ends_everything(why.code)) {
-    refuse(s, a->path, "it cannot be made ready: ", st_error_text(&why));
-    return 1;
-  }
-  if (r == 0 && putting.problem)
-    unlinkat(parent, name, 0);
-  s->items[i].ready = r == 0 && !putting.problem;
-  if (s->items[i].ready && a->after.type == 'f')
-    a->after.size = size;
-  else if (!s->items[i].ready)
-    prove(g, a);
+  bool problem = false;
+  const struct st_action *a = action_of(s, i);
+  const struct st_put put = put_of(s, i, &problem);
+  int parent = parent_of(s, g, i);
+  if (parent < 0)
+    return 0;
+  if (st_put_fresh(&put, parent, name_of(a), &a->after, &why) < 0)
+    return fail(s, i, &why);
+  if (problem)
+    unlinkat(parent, name_of(a), 0);
+  s->items[i].ready = !problem;
   return 0;
 }
 
-static int put_some(void *arg, struct st_store *store, size_t from, size_t to)
+/* ---- Contents: any thread -------------------------------------------------------------------- */
+
+/* Files that are to have the same content. */
+struct pouring {
+  struct st_stage *stage;
+  struct going *going;
+  size_t count;
+  struct {
+    uint32_t action;
+    bool open, problem;
+    struct st_pour pour;
+  } files[AT_ONCE];
+  size_t failed; /* the one for which nothing more could be written */
+  uint64_t size;
+};
+
+static void give_up(struct pouring *p, size_t n)
 {
-  struct going g = {.stage = arg, .store = store, .fd = -1};
-  int r = st_signals_pending() ? 1 : 0;
-  for (size_t i = from; i < to && r == 0; i++) {
-    if (g.stage->items[i].top > 0 && action_of(g.stage, i)->after.type != 'd')
-      r = put_one(&g, i);
+  const struct st_action *a = action_of(p->stage, p->files[n].action);
+  int parent = parent_of(p->stage, p->going, p->files[n].action);
+  if (p->files[n].pour.fd >= 0)
+    close(p->files[n].pour.fd);
+  if (parent >= 0)
+    unlinkat(parent, name_of(a), 0);
+  p->files[n].open = false;
+}
+
+static int open_file(struct pouring *p, uint32_t action, struct st_error *err)
+{
+  size_t n = p->count++;
+  const struct st_action *a = action_of(p->stage, action);
+  p->files[n].action = action;
+  p->files[n].open = p->files[n].problem = false;
+  const struct st_put put = put_of(p->stage, action, &p->files[n].problem);
+  int parent = parent_of(p->stage, p->going, action);
+  if (parent < 0)
+    return 0;
+  if (st_pour_open(&p->files[n].pour, &put, parent, name_of(a), &a->after, err) < 0)
+    return fail(p->stage, action, err);
+  p->files[n].open = true;
+  return 0;
+}
+
+/* Where one of them takes no more, the others do. */
+static int pour(void *arg, const void *data, size_t length, struct st_error *err)
+{
+  struct pouring *p = arg;
+  p->size += length;
+  for (size_t n = 0; n < p->count; n++) {
+    if (!p->files[n].open || st_pour_piece(&p->files[n].pour, data, length, err) == 0)
+      continue;
+    p->failed = n;
+    if (ends_everything(err->code))
+      return -1;
+    st_error_clear(err);
+    give_up(p, n);
   }
-  if (g.fd >= 0)
-    close(g.fd);
-  free(g.parent);
+  return 0;
+}
+
+static int finish_file(struct pouring *p, size_t n)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  uint32_t action = p->files[n].action;
+  const struct st_put put = put_of(p->stage, action, &p->files[n].problem);
+  int r = st_pour_finish(&p->files[n].pour, &put, &why);
+  if (r < 0 || p->files[n].problem)
+    give_up(p, n);
+  p->stage->items[action].ready = p->files[n].open;
+  return r < 0 ? fail(p->stage, action, &why) : 0;
+}
+
+/* Nothing of it is left.  1: nothing more can be written. */
+static int refuse_content(struct pouring *p, const struct st_error *why)
+{
+  for (size_t n = 0; n < p->count; n++)
+    if (p->files[n].open)
+      give_up(p, n);
+  if (ends_everything(why->code))
+    return fail(p->stage, p->files[p->failed].action, why);
+  ST_AUTO_FREE char *words = st_format(
+      "%s; `systracker verify` says what is damaged, leaving this path out restores the others",
+      st_error_text(why));
+  for (size_t n = 0; n < p->count; n++)
+    refuse(p->stage, action_of(p->stage, p->files[n].action)->path,
+           "its content cannot be read: ", words);
+  return 0;
+}
+
+/* The content is proved, whether or not a file has it by then. */
+static int pour_all(struct pouring *p, const struct st_location *at)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  const struct st_id *id = &action_of(p->stage, p->files[0].action)->after.digest;
+  if (st_store_get_at(p->going->store, id, at, pour, p, &why) < 0)
+    return refuse_content(p, &why);
+  int r = 0;
+  for (size_t n = 0; n < p->count; n++) {
+    action_of(p->stage, p->files[n].action)->after.size = p->size;
+    if (p->files[n].open && r == 0)
+      r = finish_file(p, n);
+    else if (p->files[n].open)
+      give_up(p, n);
+  }
+  return r;
+}
+
+/* 1: nothing more can be written. */
+static int put_content(struct st_stage *s, struct going *g, const struct st_content_item *item)
+{
+  uint32_t action = item->file;
+  int r = 0;
+  while (action != ST_CONTENTS_END && r == 0) {
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    struct pouring p = {.stage = s, .going = g};
+    for (; p.count < AT_ONCE && action != ST_CONTENTS_END && r == 0;
+         action = s->contents.next[action]) {
+      st_error_clear(&why);
+      r = open_file(&p, action, &why);
+    }
+    for (size_t n = 0; r != 0 && n < p.count; n++)
+      if (p.files[n].open)
+        give_up(&p, n);
+    if (r == 0)
+      r = pour_all(&p, &item->at);
+  }
+  return r;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+static int fill_unit(void *arg, struct st_store *store, unsigned thread, size_t index)
+{
+  struct st_stage *s = arg;
+  struct going *g = &s->going[thread];
+  int r = st_signals_pending() ? 1 : 0;
+  g->store = store;
+  if (index < s->contents.nshares) {
+    const struct st_share *share = &s->contents.shares[index];
+    for (size_t i = share->from; i < share->to && r == 0; i++)
+      r = put_content(s, g, &s->contents.items[i]);
+    return r;
+  }
+  size_t from = (index - s->contents.nshares) * OTHERS;
+  for (size_t i = from; i < s->nothers && i < from + OTHERS && r == 0; i++)
+    r = put_other(s, g, s->others[i]);
+  return r;
+}
+
+static const struct st_id *content_of(void *arg, size_t action)
+{
+  return st_stage_takes(arg, action) ? &action_of(arg, action)->after.digest : NULL;
+}
+
+static int list(struct st_stage *s, struct st_error *err)
+{
+  size_t count = s->o.journal->actions.count;
+  const struct st_contents_of of = {s->o.store, count, content_of, s};
+  s->others = st_calloc(count + 1, sizeof(*s->others));
+  for (size_t i = 0; i < count; i++) {
+    char type = action_of(s, i)->after.type;
+    if (s->items[i].dir > 0 && type != 'f' && type != 'd')
+      s->others[s->nothers++] = (uint32_t)i;
+  }
+  return st_contents_find(&s->contents, &of, err);
+}
+
+/* In directories that nobody else may enter files are made with the modes that they are to have. */
+static int put_all(struct st_stage *s, struct st_error *err)
+{
+  const struct st_workers w = {.store_dir = s->o.store_dir,
+                               .store = s->o.store,
+                               .count = s->contents.nshares + (s->nothers + OTHERS - 1) / OTHERS,
+                               .unit = fill_unit,
+                               .arg = s};
+  mode_t mask = umask(0);
+  int r = st_workers_run(&w, err);
+  umask(mask);
   return r;
 }
 
 int st_stage_fill(struct st_stage *s, struct st_strings *refusals, struct st_error *err)
 {
-  const struct st_workers w = {.store_dir = s->o.store_dir,
-                               .store = s->o.store,
-                               .count = s->o.journal->actions.count,
-                               .some = put_some,
-                               .arg = s};
   s->refusals = refusals;
   if (s->staged.count == 0)
     return 0;
-  if (read_accounts(s) && make_directories(s, err) < 0)
+  if ((read_accounts(s) && make_directories(s, err) < 0) || list(s, err) < 0)
     return -1;
-  int r = st_workers_run(&w, err);
+  int r = put_all(s, err);
+  for (size_t i = 0; i < ST_WORKERS_MOST; i++)
+    close_all(&s->going[i]);
+  st_contents_clear(&s->contents);
+  free(st_steal(&s->others));
   return r < 0 || refusals->count > 0 ? (r < 0 ? -1 : 0) : r;
 }
 
@@ -361,12 +562,13 @@ static bool rename_top(const struct st_stage *s, size_t t)
 
 bool st_stage_place(struct st_stage *s, size_t action)
 {
-  size_t t = s->items[action].top;
-  if (t == 0)
+  uint32_t dir = s->items[action].dir;
+  if (dir == 0)
     return false;
-  struct top *top = &s->tops[t - 1];
+  size_t t = s->dirs[dir - 1].top;
+  struct top *top = &s->tops[t];
   if (top->action == action && top->made)
-    top->placed = rename_top(s, t - 1);
+    top->placed = rename_top(s, t);
   return top->placed && s->items[action].ready;
 }
 
@@ -383,6 +585,11 @@ void st_stage_free(struct st_stage *s)
   st_accounts_free(s->accounts);
   st_staged_list_free(&s->staged);
   pthread_mutex_destroy(&s->telling);
+  for (size_t i = 0; i < ST_WORKERS_MOST; i++)
+    close_all(&s->going[i]);
+  st_contents_clear(&s->contents);
+  free(s->others);
+  free(s->dirs);
   free(s->tops);
   free(s->items);
   free(s);

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define MOST_THREADS 8 /* more would wait for the same disk */
 #define SHARE 16 /* indexes that a thread takes at once: neighbours lie in the same directory */
 
 struct crew {
@@ -16,6 +15,7 @@ struct crew {
 
 struct worker {
   struct crew *crew;
+  unsigned number;
   struct st_store *store;
   pthread_t thread;
 };
@@ -28,11 +28,23 @@ static void end(struct crew *c, int result)
     atomic_compare_exchange_strong(&c->ended, &none, result);
 }
 
+static void work_units(struct worker *me)
+{
+  struct crew *c = me->crew;
+  size_t i;
+  while (!atomic_load(&c->ended) && (i = atomic_fetch_add(&c->next, 1)) < c->w->count)
+    end(c, c->w->unit(c->w->arg, me->store, me->number, i));
+}
+
 static void *work(void *arg)
 {
   struct worker *me = arg;
   struct crew *c = me->crew;
   size_t from;
+  if (c->w->unit) {
+    work_units(me);
+    return NULL;
+  }
   while (!atomic_load(&c->ended) && (from = atomic_fetch_add(&c->next, SHARE)) < c->w->count) {
     size_t to = from + SHARE < c->w->count ? from + SHARE : c->w->count;
     if (c->w->some && !atomic_load(&c->ended))
@@ -46,11 +58,13 @@ static void *work(void *arg)
   return NULL;
 }
 
-static size_t count_threads(size_t count)
+static size_t count_threads(const struct st_workers *w)
 {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  size_t n = processors < 1 ? 1 : processors > MOST_THREADS ? MOST_THREADS : (size_t)processors;
-  size_t shares = count / SHARE + 1;
+  size_t n = processors < 1                 ? 1
+             : processors > ST_WORKERS_MOST ? ST_WORKERS_MOST
+                                            : (size_t)processors;
+  size_t shares = w->unit ? w->count + 1 : w->count / SHARE + 1;
   return n < shares ? n : shares;
 }
 
@@ -69,11 +83,12 @@ static void run_crew(struct worker *workers, size_t n)
 int st_workers_run(const struct st_workers *w, struct st_error *err)
 {
   struct crew crew = {.w = w};
-  struct worker workers[MOST_THREADS] = {0};
-  size_t n = count_threads(w->count), open = 0;
+  struct worker workers[ST_WORKERS_MOST] = {0};
+  size_t n = count_threads(w), open = 0;
   int r = 0;
   while (open < n && r == 0) {
     workers[open].crew = &crew;
+    workers[open].number = (unsigned)open;
     r = st_store_open_beside(&workers[open].store, w->store_dir, w->store, err);
     open += r == 0;
   }

@@ -5,6 +5,8 @@
 
 #include "systracker/store/store.h"
 
+#define ST_WORKERS_MOST 8 /* threads: more would wait for the same disk */
+
 struct st_workers {
   int store_dir;          /* borrowed */
   struct st_store *store; /* whose keys the threads' own readers of the store have; borrowed */
@@ -14,6 +16,9 @@ struct st_workers {
   int (*one)(void *arg, struct st_store *store, size_t index);
   /* In the place of `one`: for all from `from` up to `to`, which is not among them. */
   int (*some)(void *arg, struct st_store *store, size_t from, size_t to);
+  /* In the place of both: one by one in this order, for indexes that are much work each; `thread`:
+   * whose turn it is, below ST_WORKERS_MOST. */
+  int (*unit)(void *arg, struct st_store *store, unsigned thread, size_t index);
   void *arg;
 };
 

@@ -97,6 +97,12 @@ bool st_id_equal(const struct st_id *a, const struct st_id *b)
   return a->keyed == b->keyed && !memcmp(a->digest, b->digest, ST_DIGEST_SIZE);
 }
 
+int st_id_compare(const struct st_id *a, const struct st_id *b)
+{
+  return a->keyed != b->keyed ? (int)a->keyed - (int)b->keyed
+                              : memcmp(a->digest, b->digest, ST_DIGEST_SIZE);
+}
+
 /* Reflected polynomial 0x82f63b78. */
 static const uint32_t crc_table[256] = {
     0x00000000, 0xf26b8303, 0xe13b70f7, 0x1350f3f4, 0xc79a971f, 0x35f1141c, 0x26a1e7e8, 0xd4ca64eb,

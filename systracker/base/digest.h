@@ -30,6 +30,7 @@ void st_hmac(uint8_t out[ST_DIGEST_SIZE], const void *key, size_t key_length, co
 /* The id of content: SHA-256, or HMAC under `key` where that is not NULL. */
 void st_id_of(struct st_id *out, const uint8_t key[ST_KEY_SIZE], const void *data, size_t length);
 bool st_id_equal(const struct st_id *a, const struct st_id *b);
+int st_id_compare(const struct st_id *a, const struct st_id *b); /* plain ones first */
 
 /* CRC-32C (Castagnoli, RFC 3720 B.4) of some bytes; continues from `crc`, 0 at first. */
 uint32_t st_crc32c(uint32_t crc, const void *data, size_t length);

@@ -23,7 +23,7 @@ libsystracker_la_SOURCES += \
 
 if HAVE_CMOCKA
 check_PROGRAMS += systracker/store/test-chunker systracker/store/test-chunks \
-	systracker/store/test-damage systracker/store/test-groups systracker/store/test-packages \
+	systracker/store/test-damage systracker/store/test-groups systracker/store/test-locate systracker/store/test-packages \
 	systracker/store/test-repack \
 	systracker/store/test-record systracker/store/test-store systracker/store/test-transfer
 systracker_store_test_chunker_SOURCES = systracker/store/test-chunker.c \
@@ -36,6 +36,9 @@ systracker_store_test_chunks_LDADD = $(UNIT_LDADD)
 systracker_store_test_damage_SOURCES = systracker/store/test-damage.c systracker/store/test-scratch.h
 systracker_store_test_damage_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_damage_LDADD = $(UNIT_LDADD)
+systracker_store_test_locate_SOURCES = systracker/store/test-locate.c systracker/store/test-scratch.h
+systracker_store_test_locate_CFLAGS = $(UNIT_CFLAGS)
+systracker_store_test_locate_LDADD = $(UNIT_LDADD)
 systracker_store_test_groups_SOURCES = systracker/store/test-groups.c systracker/store/test-scratch.h
 systracker_store_test_groups_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_groups_LDADD = $(UNIT_LDADD)
@@ -57,7 +60,7 @@ systracker_store_test_transfer_SOURCES = systracker/store/test-transfer.c \
 	systracker/store/test-scratch.h
 systracker_store_test_transfer_CFLAGS = $(UNIT_CFLAGS)
 systracker_store_test_transfer_LDADD = $(UNIT_LDADD)
-TESTS += systracker/store/test-chunker systracker/store/test-chunks systracker/store/test-damage systracker/store/test-groups systracker/store/test-packages systracker/store/test-record \
+TESTS += systracker/store/test-chunker systracker/store/test-chunks systracker/store/test-damage systracker/store/test-groups systracker/store/test-locate systracker/store/test-packages systracker/store/test-record \
 	systracker/store/test-repack \
 	systracker/store/test-store systracker/store/test-transfer
 endif

@@ -23,6 +23,8 @@ struct reading {
   st_piece_fn *piece; /* takes a list's chunks one by one; NULL: they are appended */
   void *arg;
   unsigned left; /* records that it may still read */
+  bool sparing;  /* a reader's: only the content itself is proved, which proves all it is made of */
+  bool in_list;  /* what is read is a chunk */
 };
 
 static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
@@ -119,7 +121,7 @@ static enum st_read decode_whole(struct reading *g, const struct st_record *reco
   } else if (st_zstd_decode(g->zstd, payload, length, NULL, record->raw, out, err) < 0) {
     return ST_READ_DAMAGED;
   }
-  if (proves(g->store, &record->id, out, start, record->raw))
+  if ((g->sparing && g->in_list) || proves(g->store, &record->id, out, start, record->raw))
     return ST_READ_OK;
   return damaged(err, "its content is not what its id says");
 }
@@ -167,12 +169,17 @@ static enum st_read decode_delta(struct reading *g, const struct st_object_row *
 /* ---- Groups -----------------------------------------------------------------------------------
  */
 
-static enum st_read decode_group(struct reading *g, const struct st_record *record,
-                                 const char *payload, struct st_buffer *out, struct st_error *err)
+static bool proves_group(const struct st_record *record, const char *payload)
 {
   uint8_t digest[ST_DIGEST_SIZE];
   st_digest(digest, payload, record->stored);
-  if (record->id.keyed || memcmp(digest, record->id.digest, sizeof digest) != 0)
+  return memcmp(digest, record->id.digest, sizeof digest) == 0;
+}
+
+static enum st_read decode_group(struct reading *g, const struct st_record *record,
+                                 const char *payload, struct st_buffer *out, struct st_error *err)
+{
+  if (record->id.keyed || !(g->sparing || proves_group(record, payload)))
     return damaged(err, "it is not what its id says");
   return st_zstd_decode(g->zstd, payload, record->stored, NULL, record->raw, out, err) < 0
              ? ST_READ_DAMAGED
@@ -357,7 +364,9 @@ static enum st_read decode_list(struct reading *g, const struct st_record *recor
   if (record->id.keyed && !g->store->keys && !g->store->also)
     return look_for_chunks(g, record, list, length, err);
   proof_begin(&proof, g->store, record->id.keyed);
+  g->in_list = true;
   enum st_read r = read_chunks(g, &proof, record, list, length, out, err);
+  g->in_list = false;
   if (r == ST_READ_OK && !proof_is(&proof, &record->id))
     r = damaged(err, "its content is not what its id says");
   proof_free(&proof);
@@ -392,6 +401,13 @@ static enum st_read decode(struct reading *g, const struct st_object_row *row,
                           : decode_whole(g, record, payload, length, out, err);
 }
 
+static int fetch_ahead(struct st_store *store, const struct st_object_row *row,
+                       struct st_record *ret, struct st_buffer *out, struct st_error *err)
+{
+  ST_HOLD_LOCK(store);
+  return st_packs_read_ahead(&store->packs, row->pack, row->offset, &row->record, ret, out, err);
+}
+
 static int fetch(struct st_store *store, const struct st_object_row *row, struct st_record *ret,
                  struct st_buffer *out, struct st_error *err)
 {
@@ -408,7 +424,7 @@ static enum st_read read_record(struct reading *g, const struct st_object_row *r
     g->left = 0;
     return damaged(err, "it has too many bases");
   }
-  if (fetch(g->store, row, &record, &bytes, err) < 0)
+  if ((g->sparing ? fetch_ahead : fetch)(g->store, row, &record, &bytes, err) < 0)
     return ST_READ_DAMAGED;
   if (!st_id_equal(&record.id, &row->record.id))
     return damaged(err, "another record is there");
@@ -485,7 +501,10 @@ enum st_read st_store_prove(struct st_store *store, const struct st_record *reco
                             const char *payload, struct st_error *err)
 {
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  struct reading g = {store, st_store_take_zstd(store), pass, NULL, READS_MAX};
+  struct reading g = {.store = store,
+                      .zstd = st_store_take_zstd(store),
+                      .piece = pass,
+                      .left = READS_MAX};
   enum st_read r = decode(&g, NULL, record, 0, payload, &content, err);
   st_store_give_zstd(store, g.zstd);
   if (record->id.keyed && content.data)
@@ -547,29 +566,38 @@ int st_store_get(struct st_store *store, const struct st_id *id, struct st_buffe
 /* ---- In pieces --------------------------------------------------------------------------------
  */
 
-/* What a content is handed to; `any`: some of it was. */
+/* What a content is handed to. */
 struct taking {
   st_piece_fn *fn;
   void *arg;
-  bool any;
+  bool any, refused; /* some of it was; not taken */
 };
 
 static int take(void *arg, const void *data, size_t n, struct st_error *err)
 {
   struct taking *t = arg;
   t->any = true;
-  return t->fn(t->arg, data, n, err);
+  int r = t->fn(t->arg, data, n, err);
+  t->refused = r < 0;
+  return r;
+}
+
+/* What was read at once, as it is no list. */
+static int take_whole(struct reading *g, int r, const struct st_id *id, struct st_buffer *content,
+                      struct st_error *err)
+{
+  if (r == 0 && content->length > 0)
+    r = take(g->arg, content->data, content->length, err);
+  if (id->keyed && content->data)
+    explicit_bzero(content->data, content->size);
+  return r;
 }
 
 static int take_all(struct reading *g, const struct st_id *id, struct st_error *err)
 {
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   int r = find_and_read(g, id, &content, err);
-  if (r == 0 && content.length > 0) /* it is no list */
-    r = take(g->arg, content.data, content.length, err);
-  if (id->keyed && content.data)
-    explicit_bzero(content.data, content.size);
-  return r;
+  return take_whole(g, r, id, &content, err);
 }
 
 int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn, void *arg,
@@ -587,4 +615,42 @@ int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn 
     return take_all(&g, id, err); /* as in st_store_get */
   pass_on(err, &first);
   return r;
+}
+
+static int take_at(struct reading *g, const struct st_id *id, const struct st_location *at,
+                   struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  struct st_object_row row = {.pack = at->pack, .offset = at->offset};
+  row.record = (struct st_record){
+      .id = *id,
+      .encoding = at->encoding,
+      .has_base = st_encoding_has_base(at->encoding),
+      .step = at->step,
+      .raw = at->raw,
+      .stored = at->stored,
+  };
+  memcpy(row.record.base, at->base, sizeof at->base);
+  int r = read_all(g, &row, &content, err) == ST_READ_OK ? 0 : -1;
+  return take_whole(g, r, id, &content, err);
+}
+
+/* What fails is read once more, each step of it proved: it may have moved, and if it is damaged it
+ * is said where. */
+int st_store_get_at(struct st_store *store, const struct st_id *id, const struct st_location *at,
+                    st_piece_fn *fn, void *arg, struct st_error *err)
+{
+  ST_AUTO_ERROR first = ST_ERROR_INIT;
+  struct taking taking = {.fn = fn, .arg = arg};
+  struct reading g = {.store = store, .piece = take, .arg = &taking, .sparing = true};
+  if (store->write || at->pack == 0)
+    return st_store_get_to(store, id, fn, arg, err);
+  if (take_at(&g, id, at, &first) == 0)
+    return 0;
+  if (!taking.any)
+    return st_store_get_to(store, id, fn, arg, err);
+  if (!taking.refused && st_store_get_to(store, id, pass, NULL, err) < 0)
+    return -1;
+  pass_on(err, &first);
+  return -1;
 }

@@ -83,6 +83,7 @@ static const char retire_sql[] =
 
 enum statement {
   FIND,
+  FROM,
   FIND_FRESH,
   FIND_BASE,
   NEXT,
@@ -104,6 +105,7 @@ enum statement {
 
 static const char *const sql[NSTATEMENTS] = {
     [FIND] = "SELECT " ROW " FROM main.object WHERE id = ?1",
+    [FROM] = "SELECT " ROW " FROM main.object WHERE id >= ?1 ORDER BY id",
     [FIND_FRESH] = "SELECT " ROW " FROM temp.fresh WHERE id = ?1",
     [FIND_BASE] = "SELECT id FROM (SELECT id, pack, offset FROM main.object"
                   " WHERE id BETWEEN ?1 AND ?2 UNION ALL SELECT id, pack, offset FROM temp.fresh"
@@ -562,6 +564,58 @@ int st_object_index_find(struct st_object_index *ix, const struct st_id *id,
   if (r > 0)
     *ret = fresh;
   return r != 0 ? r : durable;
+}
+
+/* The rows that lie before the id are passed over; those of many are jumped over. */
+#define PASSED_OVER 8
+
+/* The first row at or behind the id, the statement being at one before it, or not begun: 1, 0. */
+static int go_to(struct st_object_index *ix, sqlite3_stmt *s, const struct st_id *id, bool *at,
+                 struct st_error *err)
+{
+  uint8_t bytes[ID_SIZE];
+  id_bytes(bytes, id);
+  for (unsigned passed = 0; *at; passed++) {
+    const void *is = sqlite3_column_blob(s, 0);
+    if (is && sqlite3_column_bytes(s, 0) == ID_SIZE && memcmp(is, bytes, ID_SIZE) >= 0)
+      return 1;
+    if (passed == PASSED_OVER)
+      break;
+    int r = step(ix, s, err);
+    if (r <= 0)
+      return r;
+  }
+  sqlite3_reset(s);
+  bind_id(s, 1, id);
+  int r = step(ix, s, err);
+  *at = r > 0;
+  return r;
+}
+
+int st_object_index_find_all(struct st_object_index *ix, const struct st_id *const *ids, size_t n,
+                             void (*found)(void *arg, size_t i, const struct st_object_row *row),
+                             void *arg, struct st_error *err)
+{
+  hold(ix);
+  AUTO_STATEMENT *s = prepare(ix, FROM, err);
+  bool at = false;
+  int r = s ? 1 : -1;
+  for (size_t i = 0; i < n && r >= 0; i++) {
+    struct st_object_row row = {0};
+    r = r > 0 ? go_to(ix, s, ids[i], &at, err) : 0;
+    if (r > 0 && !read_row(s, &row))
+      return fail_damaged(err, "a row makes no sense");
+    bool is = r > 0 && st_id_equal(&row.record.id, ids[i]);
+    if (r >= 0 && (!is || row.damaged)) {
+      int other = st_object_index_find(ix, ids[i], &row, err);
+      if (other < 0)
+        return other;
+      is = other > 0;
+    }
+    if (is)
+      found(arg, i, &row);
+  }
+  return r < 0 ? r : 0;
 }
 
 int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,

@@ -53,6 +53,10 @@ int st_object_index_hold(struct st_object_index *ix, struct st_error *err);
 /* 1: found; 0: not there.  An undamaged row goes before a damaged one. */
 int st_object_index_find(struct st_object_index *ix, const struct st_id *id,
                          struct st_object_row *ret, struct st_error *err);
+/* The same of many, whose ids ascend; `found` is told of each that is there. */
+int st_object_index_find_all(struct st_object_index *ix, const struct st_id *const *ids, size_t n,
+                             void (*found)(void *arg, size_t i, const struct st_object_row *row),
+                             void *arg, struct st_error *err);
 /* Those objects, `max` at most, whose ids begin so, and first those that lie before `delta` (may be
  * NULL), which they may be the base of; returns how many. */
 int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,

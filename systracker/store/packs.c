@@ -12,6 +12,7 @@
 #define PENDING_MAX (1U << 20)
 #define WRITE_BACK (8U << 20) /* bytes after which the disk is told to begin */
 #define OPEN_MAX_PACKS 128    /* descriptors held; well below the usual limit of 1024 */
+#define AHEAD (64U << 10)     /* bytes that are read at once, of records much smaller than that */
 
 int st_packs_open(struct st_packs *packs, int store_dirfd, bool write, struct st_error *err)
 {
@@ -86,6 +87,7 @@ void st_packs_close(struct st_packs *packs)
   free(packs->items);
   free(packs->refused);
   st_buffer_free(&packs->pending);
+  st_buffer_free(&packs->ahead.bytes);
   st_cleanup_close(&packs->dirfd);
 }
 
@@ -220,6 +222,69 @@ int st_packs_read(struct st_packs *packs, uint32_t number, uint64_t offset, uint
   if (r < 0)
     return r;
   return st_pack_prove(pack, out->data + start, out->length - start, ret, err);
+}
+
+/* ---- Reading ahead ------------------------------------------------------------------------- */
+
+static bool is_ahead(const struct st_packs *packs, uint32_t number, uint64_t offset, uint64_t size)
+{
+  uint64_t at = packs->ahead.at, n = packs->ahead.bytes.length;
+  return packs->ahead.number == number && offset >= at && offset - at <= n &&
+         size <= n - (offset - at);
+}
+
+/* As much as is read at once, or the pack has. */
+static int fill_ahead(struct st_packs *packs, const struct st_pack *pack, uint64_t offset,
+                      struct st_error *err)
+{
+  struct st_buffer *b = &packs->ahead.bytes;
+  uint64_t left = pack->size - offset, n = left < AHEAD ? left : AHEAD;
+  st_buffer_clear(b);
+  st_buffer_reserve(b, AHEAD);
+  packs->ahead.number = 0;
+  if (st_pread_all(pack->fd, b->data, n, (off_t)offset, err) < 0)
+    return -1;
+  b->length = n;
+  packs->ahead.number = pack->number;
+  packs->ahead.at = offset;
+  return 0;
+}
+
+/* The first of several small ones that follow each other is read with those behind it. */
+static int read_bytes(struct st_packs *packs, uint32_t number, uint64_t offset, uint64_t size,
+                      struct st_buffer *out, struct st_error *err)
+{
+  struct st_pack *pack;
+  bool follows = offset == packs->ahead.next && size < AHEAD / 16;
+  packs->ahead.next = offset + size;
+  if (is_ahead(packs, number, offset, size)) {
+    st_buffer_append(out, packs->ahead.bytes.data + (offset - packs->ahead.at), size);
+    return 0;
+  }
+  if (!st_packs_hold(packs, number, offset, size) || st_packs_get(packs, number, &pack, err) < 0)
+    return st_fail(err, 0, "the pack ends before it");
+  if (follows && fill_ahead(packs, pack, offset, err) == 0)
+    return read_bytes(packs, number, offset, size, out, err);
+  st_buffer_reserve(out, size);
+  if (st_pread_all(pack->fd, out->data + out->length, size, (off_t)offset, err) < 0)
+    return -1;
+  out->length += size;
+  out->data[out->length] = 0;
+  return 0;
+}
+
+int st_packs_read_ahead(struct st_packs *packs, uint32_t number, uint64_t offset,
+                        const struct st_record *known, struct st_record *ret, struct st_buffer *out,
+                        struct st_error *err)
+{
+  size_t start = out->length;
+  uint64_t size = st_record_size(known);
+  if (read_bytes(packs, number, offset, size, out, err) < 0)
+    return -1;
+  if (st_record_decode((const uint8_t *)out->data + start, size, ret) <= 0 ||
+      st_record_size(ret) != size)
+    return st_fail(err, 0, "another record is there");
+  return 0;
 }
 
 /* ---- Appending ----------------------------------------------------------------------------- */

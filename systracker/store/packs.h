@@ -24,6 +24,12 @@ struct st_packs {
   uint64_t found;
   bool relied;
   char *refused; /* a write failed, so said: nothing more is written */
+  /* A reader's: what was read ahead, of small records that follow each other. */
+  struct {
+    uint32_t number;   /* of the pack; 0: nothing was */
+    uint64_t at, next; /* where `bytes` begin; where the record read last ended */
+    struct st_buffer bytes;
+  } ahead;
 };
 
 /* Opens packs/ in the store's directory; a writer makes it.  -ENOENT for a reader without. */
@@ -49,6 +55,13 @@ bool st_packs_hold(struct st_packs *packs, uint32_t number, uint64_t offset, uin
 /* Appends the record there, proved by its CRC, to `out`; `ret` is its head. */
 int st_packs_read(struct st_packs *packs, uint32_t number, uint64_t offset, uint64_t stored,
                   struct st_record *ret, struct st_buffer *out, struct st_error *err);
+
+/* The same to a reader, of a record whose head is known; its CRC is not looked at, so that the
+ * caller has to prove what he makes of it.  What was read ahead a while ago may be there no more,
+ * so that after a failure it is to be read by st_packs_read. */
+int st_packs_read_ahead(struct st_packs *packs, uint32_t number, uint64_t offset,
+                        const struct st_record *known, struct st_record *ret, struct st_buffer *out,
+                        struct st_error *err);
 
 /* Appends a record.  When anything cannot be written or synced, the current pack is cut back to
  * `synced` and no more is taken: what is on disk is then in doubt until it is opened again. */

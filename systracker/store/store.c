@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+#include <string.h>
+
 #include "systracker/store/internal.h"
 
 void st_store_close(struct st_store *store)
@@ -108,6 +110,31 @@ int st_store_find_base(struct st_store *store, uint8_t keyed,
 {
   ST_HOLD_LOCK(store);
   return st_object_index_find_base(store->index, keyed, prefix, delta, ret, max, err);
+}
+
+static void take_location(void *arg, size_t i, const struct st_object_row *row)
+{
+  struct st_location *to = (struct st_location *)arg + i;
+  *to = (struct st_location){
+      .offset = row->offset,
+      .raw = row->record.raw,
+      .pack = row->pack,
+      .stored = (uint32_t)row->record.stored,
+      .encoding = row->record.encoding,
+      .step = row->record.step,
+  };
+  memcpy(to->base, row->record.base, sizeof to->base);
+}
+
+int st_store_locate(struct st_store *store, const struct st_id *const *ids, size_t n,
+                    struct st_location *ret, struct st_error *err)
+{
+  if (store->write && st_groups_flush(store, err) < 0)
+    return -1;
+  for (size_t i = 0; i < n; i++)
+    ret[i] = (struct st_location){0};
+  ST_HOLD_LOCK(store);
+  return st_object_index_find_all(store->index, ids, n, take_location, ret, err);
 }
 
 bool st_store_has(struct st_store *store, const struct st_id *id)

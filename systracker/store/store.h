@@ -105,6 +105,23 @@ typedef int st_piece_fn(void *arg, const void *data, size_t n, struct st_error *
 int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn *fn, void *arg,
                     struct st_error *err);
 
+/* Where a content lies.  Who reads many in the order of packs and offsets has each byte read, and
+ * each group decoded, once. */
+struct st_location {
+  uint64_t offset, raw; /* raw: bytes of content */
+  uint32_t pack;        /* 0: it is not there */
+  uint32_t stored;
+  uint8_t base[ST_RECORD_BASE_SIZE]; /* of a group's part: the same in all parts of the group */
+  uint8_t encoding, step;
+};
+/* Of many at once, whose ids ascend (st_id_compare). */
+int st_store_locate(struct st_store *store, const struct st_id *const *ids, size_t n,
+                    struct st_location *ret, struct st_error *err);
+/* As st_store_get_to, by a reader, of what lies there.  The content as a whole is proved against
+ * its id, at the end, and nothing else on the way to it, but where that fails. */
+int st_store_get_at(struct st_store *store, const struct st_id *id, const struct st_location *at,
+                    st_piece_fn *fn, void *arg, struct st_error *err);
+
 /* Makes all that was put durable. */
 int st_store_sync(struct st_store *store, struct st_error *err);
 /* The same, but for the index of the objects while little is new: whoever opens the store finds in

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "restore/contents.h"
+
+#include <string.h>
+
+#include "systracker/base/buffer.h"
+
+/* Bytes from which on contents come by size, the largest first, so that no thread is left with one
+ * when all else is done. */
+#define LARGE ((uint64_t)2 << 20)
+#define SHARE ((uint64_t)2 << 20) /* of others that a thread takes at once */
+#define SHARE_FILES 256
+
+void st_contents_clear(struct st_contents *c)
+{
+  free(c->items);
+  free(c->next);
+  free(c->shares);
+  *c = (struct st_contents){0};
+}
+
+/* ---- Each once ------------------------------------------------------------------------------- */
+
+struct named {
+  const struct st_id *id;
+  uint32_t file;
+};
+
+static int by_id(const void *a, const void *b)
+{
+  const struct named *x = a, *y = b;
+  int r = st_id_compare(x->id, y->id);
+  return r != 0 ? r : (x->file > y->file) - (x->file < y->file);
+}
+
+static struct named *name_all(const struct st_contents_of *of, size_t *ret_count)
+{
+  struct named *all = st_calloc(of->files + 1, sizeof(*all));
+  size_t n = 0;
+  for (size_t i = 0; i < of->files; i++) {
+    all[n] = (struct named){of->id(of->arg, i), (uint32_t)i};
+    n += all[n].id != NULL;
+  }
+  qsort(all, n, sizeof(*all), by_id);
+  *ret_count = n;
+  return all;
+}
+
+/* `ids` ascend. */
+static void join(struct st_contents *c, const struct named *all, size_t n, const struct st_id **ids)
+{
+  for (size_t i = 0; i < n; i++) {
+    c->next[all[i].file] = ST_CONTENTS_END;
+    if (i > 0 && st_id_equal(all[i].id, all[i - 1].id)) {
+      c->next[all[i - 1].file] = all[i].file;
+      continue;
+    }
+    ids[c->count] = all[i].id;
+    c->items[c->count++].file = all[i].file;
+  }
+}
+
+/* ---- In order -------------------------------------------------------------------------------- */
+
+static int by_place(const void *a, const void *b)
+{
+  const struct st_content_item *x = a, *y = b;
+  bool x_large = x->at.raw >= LARGE, y_large = y->at.raw >= LARGE;
+  if (x_large != y_large)
+    return x_large ? -1 : 1;
+  if (x_large && x->at.raw != y->at.raw)
+    return x->at.raw > y->at.raw ? -1 : 1;
+  if (x->at.pack != y->at.pack)
+    return x->at.pack < y->at.pack ? -1 : 1;
+  return (x->at.offset > y->at.offset) - (x->at.offset < y->at.offset);
+}
+
+static bool in_one_group(const struct st_location *a, const struct st_location *b)
+{
+  return a->encoding == ST_ENCODING_PART && b->encoding == ST_ENCODING_PART && a->pack == b->pack &&
+         memcmp(a->base, b->base, sizeof(a->base)) == 0;
+}
+
+static void add_share(struct st_contents *c, size_t from, size_t to)
+{
+  if (c->nshares % 64 == 0)
+    c->shares = st_realloc(c->shares, c->nshares + 64, sizeof(*c->shares));
+  c->shares[c->nshares++] = (struct st_share){from, to};
+}
+
+/* A group, of a megabyte at most, is in one share as far as its parts follow each other. */
+static void cut(struct st_contents *c)
+{
+  size_t from = 0;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < c->count; i++) {
+    bool full = bytes >= SHARE || i - from >= SHARE_FILES;
+    if (i > from && full && !in_one_group(&c->items[i - 1].at, &c->items[i].at)) {
+      add_share(c, from, i);
+      from = i;
+      bytes = 0;
+    }
+    bytes += c->items[i].at.raw;
+  }
+  if (c->count > from)
+    add_share(c, from, c->count);
+}
+
+int st_contents_find(struct st_contents *ret, const struct st_contents_of *of, struct st_error *err)
+{
+  size_t n;
+  ST_AUTO_FREE struct named *all = name_all(of, &n);
+  ST_AUTO_FREE const struct st_id **ids = st_calloc(n + 1, sizeof(*ids));
+  *ret = (struct st_contents){
+      .items = st_calloc(n + 1, sizeof(*ret->items)),
+      .next = st_calloc(of->files + 1, sizeof(*ret->next)),
+  };
+  join(ret, all, n, ids);
+  ST_AUTO_FREE struct st_location *at = st_calloc(ret->count + 1, sizeof(*at));
+  if (st_store_locate(of->store, ids, ret->count, at, err) < 0)
+    return -1;
+  for (size_t i = 0; i < ret->count; i++)
+    ret->items[i].at = at[i];
+  qsort(ret->items, ret->count, sizeof(*ret->items), by_place);
+  cut(ret);
+  return 0;
+}
