@@ -22,7 +22,7 @@
 #define MOST_BITS 16
 #define OLD_BITS 12    /* in the schema before */
 #define MOST_LEAVES 96 /* in a bunch, on the average: more are split, to a quarter of that */
-#define FLUSH 262144   /* leaves gathered before they are written: 16 MiB */
+#define FLUSH 524288   /* leaves gathered before they are written: 24 MiB */
 
 struct leaf {
   uint8_t key[KEPT], hash[ST_DIGEST_SIZE];
@@ -375,10 +375,18 @@ static int make_room(struct st_state *s, uint64_t leaves, struct st_error *err)
   for (size_t i = before; i-- > 0;)
     if (split(s, i, more, err) < 0)
       return -1;
-  for (size_t i = 0; !before && i < count_nodes(s); i++)
-    if (write_node(s, i, &s->nodes[i], err) < 0)
-      return -1;
   return 0;
+}
+
+/* A subtree without leaves has a row, too: their number says how many there are. */
+static int write_empty(struct st_state *s, size_t from, size_t to, struct st_error *err)
+{
+  const struct node none = {0};
+  int r = 0;
+
+  for (size_t i = from; i < to && r == 0; i++)
+    r = write_node(s, i, &none, err);
+  return r;
 }
 
 static uint64_t count_leaves(const struct st_state *s)
@@ -393,23 +401,39 @@ static uint64_t count_leaves(const struct st_state *s)
 /* ---- Changes -----------------------------------------------------------------------------------
  */
 
+/* Sorted leaves; `all`: there is no subtree yet. */
+static int change_all(struct st_state *s, const struct leaf *items, size_t count, bool all,
+                      struct st_error *err)
+{
+  size_t first = 0, next = 0;
+
+  for (size_t i = 1; i <= count; i++) {
+    size_t prefix = prefix_of(items[first].key, s->bits);
+    if (i < count && prefix_of(items[i].key, s->bits) == prefix)
+      continue;
+    if ((all && write_empty(s, next, prefix, err) < 0) ||
+        change_bunch(s, items + first, i - first, err) < 0)
+      return -1;
+    first = i;
+    next = prefix + 1;
+  }
+  return all ? write_empty(s, next, count_nodes(s), err) : 0;
+}
+
 static int flush(struct st_state *s, struct st_error *err)
 {
-  struct leaf *items = s->leaves.items;
-  size_t count = s->leaves.count, first = 0;
+  size_t count = s->leaves.count;
 
   if (count == 0)
     return 0;
-  if (load(s, err) < 0 || make_room(s, count_leaves(s), err) < 0)
+  if (load(s, err) < 0)
     return -1;
-  qsort(items, count, sizeof(*items), compare_leaves);
-  for (size_t i = 1; i <= count; i++) {
-    if (i < count && prefix_of(items[i].key, s->bits) == prefix_of(items[first].key, s->bits))
-      continue;
-    if (change_bunch(s, items + first, i - first, err) < 0)
-      return -1;
-    first = i;
-  }
+  bool all = !s->nodes;
+  if (make_room(s, count_leaves(s), err) < 0)
+    return -1;
+  qsort(s->leaves.items, count, sizeof(*s->leaves.items), compare_leaves);
+  if (change_all(s, s->leaves.items, count, all, err) < 0)
+    return -1;
   s->leaves.count = 0;
   return 0;
 }
