@@ -38,49 +38,87 @@ struct seen {
 
 /* ---- A state from facts ---------------------------------------------------------------------- */
 
-/* The column's value; NULL where the fact, the column or the value is not there. */
-static const struct st_value *column(const struct st_fact_row *fact, const char *name)
+/* The column's value; NULL where the fact, the column or the value is not there.  `usual`: where it
+ * is looked for first. */
+static const struct st_value *column(const struct st_fact_row *fact, const char *name, size_t usual)
 {
   if (!fact || !fact->present)
     return NULL;
   const struct st_table *d = &fact->table->declaration;
-  for (size_t i = 0; i < d->ncolumns; i++) {
-    if (strcmp(d->columns[i].name, name) == 0)
-      return fact->values[i].type == ST_NULL ? NULL : &fact->values[i];
+  size_t at = usual;
+  if (at >= d->ncolumns || strcmp(d->columns[at].name, name) != 0) {
+    for (at = 0; at < d->ncolumns && strcmp(d->columns[at].name, name) != 0;)
+      at++;
   }
-  return NULL;
+  return at == d->ncolumns || fact->values[at].type == ST_NULL ? NULL : &fact->values[at];
 }
 
-static bool integer(const struct st_fact_row *fact, const char *name, int64_t *ret)
+static bool integer(const struct st_value *v, int64_t *ret)
 {
-  const struct st_value *v = column(fact, name);
   if (!v || v->type != ST_INTEGER)
     return false;
   *ret = v->u.integer;
   return true;
 }
 
-static char *string(const struct st_fact_row *fact, const char *name)
+static char *string(const struct st_value *v)
 {
-  const struct st_value *v = column(fact, name);
   bool bytes = v && (v->type == ST_TEXT || v->type == ST_BYTES || v->type == ST_PATH);
   return bytes ? st_memdup(v->u.bytes.data, v->u.bytes.length) : NULL;
 }
 
-static void fill_id(const struct st_fact_row *fact, const char *name, struct st_state *s)
+static void fill_id(const struct st_value *v, struct st_state *s)
 {
-  const struct st_value *v = column(fact, name);
   if (!v || v->type != ST_ID)
     return;
   s->digest = v->u.id;
   s->known |= ST_KNOWN_DIGEST;
 }
 
-/* Bytes of a column; false where it has none. */
-static bool bytes(const struct st_fact_row *fact, const char *name, const void **ret,
-                  size_t *length)
+/* Columns of standard_track, where they stand in it as we know it. */
+enum entry_column {
+  TYPE = 1,
+  MODE,
+  UID,
+  GID,
+  OWNER,
+  GROUP,
+  MTIME,
+  MTIME_NSEC,
+  RDEV,
+  TARGET,
+  LINK_GROUP,
+  LINKS_OUTSIDE,
+  FLAGS,
+  XATTRS,
+  HOLES,
+};
+
+static const struct st_value *entry_column(const struct st_fact_row *fact, enum entry_column c)
 {
-  const struct st_value *v = column(fact, name);
+  static const char *const names[] = {
+      [TYPE] = "type",
+      [MODE] = "mode",
+      [UID] = "uid",
+      [GID] = "gid",
+      [OWNER] = "owner",
+      [GROUP] = "group",
+      [MTIME] = "mtime",
+      [MTIME_NSEC] = "mtime_nsec",
+      [RDEV] = "rdev",
+      [TARGET] = "target",
+      [LINK_GROUP] = "link_group",
+      [LINKS_OUTSIDE] = "links_outside",
+      [FLAGS] = "flags",
+      [XATTRS] = "xattrs",
+      [HOLES] = "holes",
+  };
+  return column(fact, names[c], c);
+}
+
+/* Bytes of a column; false where it has none. */
+static bool bytes(const struct st_value *v, const void **ret, size_t *length)
+{
   if (!v || v->type != ST_BYTES)
     return false;
   *ret = v->u.bytes.data;
@@ -94,17 +132,18 @@ static void fill_more(const struct st_fact_row *fact, struct st_state *s)
   const void *data;
   size_t length;
   int64_t n;
-  if (bytes(fact, "xattrs", &data, &length) && st_xattrs_valid(data, length))
+  if (bytes(entry_column(fact, XATTRS), &data, &length) && st_xattrs_valid(data, length))
     st_state_set_xattrs(s, data, length);
-  if (bytes(fact, "holes", &data, &length) && st_holes_valid(data, length))
+  if (bytes(entry_column(fact, HOLES), &data, &length) && st_holes_valid(data, length))
     st_state_set_holes(s, data, length);
-  if (integer(fact, "flags", &n)) {
+  if (integer(entry_column(fact, FLAGS), &n)) {
     s->flags = (uint32_t)n & ST_FLAGS_ALL;
     s->known |= ST_KNOWN_FLAGS;
   }
-  if (bytes(fact, "link_group", &data, &length) && !memchr(data, 0, length)) {
+  if (bytes(entry_column(fact, LINK_GROUP), &data, &length) && !memchr(data, 0, length)) {
     s->links = length ? st_memdup(data, length) : NULL;
-    s->links_outside = integer(fact, "links_outside", &n) && n > 0 ? (uint64_t)n : 0;
+    bool outside = integer(entry_column(fact, LINKS_OUTSIDE), &n) && n > 0;
+    s->links_outside = outside ? (uint64_t)n : 0;
     s->known |= ST_KNOWN_LINKS;
   }
 }
@@ -112,28 +151,30 @@ static void fill_more(const struct st_fact_row *fact, struct st_state *s)
 static void fill_metadata(const struct st_fact_row *fact, struct st_state *s)
 {
   int64_t n;
-  ST_AUTO_FREE char *type = string(fact, "type");
-  s->type = type ? *type : 0;
-  if (integer(fact, "mode", &n)) {
+  const struct st_value *type = entry_column(fact, TYPE);
+  s->type = type && type->type == ST_TEXT && type->u.bytes.length > 0
+                ? *(const char *)type->u.bytes.data
+                : 0;
+  if (integer(entry_column(fact, MODE), &n)) {
     s->mode = (uint32_t)n;
     s->known |= ST_KNOWN_MODE;
   }
-  if (integer(fact, "uid", &n)) {
+  if (integer(entry_column(fact, UID), &n)) {
     s->uid = (uint32_t)n;
     s->known |= ST_KNOWN_OWNER;
   }
-  if (integer(fact, "gid", &n)) {
+  if (integer(entry_column(fact, GID), &n)) {
     s->gid = (uint32_t)n;
     s->known |= ST_KNOWN_GROUP;
   }
-  s->owner = string(fact, "owner");
-  s->group = string(fact, "group");
-  if (integer(fact, "mtime", &s->mtime)) {
-    s->mtime_nsec = integer(fact, "mtime_nsec", &n) ? (uint32_t)n : 0;
+  s->owner = string(entry_column(fact, OWNER));
+  s->group = string(entry_column(fact, GROUP));
+  if (integer(entry_column(fact, MTIME), &s->mtime)) {
+    s->mtime_nsec = integer(entry_column(fact, MTIME_NSEC), &n) ? (uint32_t)n : 0;
     s->known |= ST_KNOWN_TIME;
   }
-  s->rdev = integer(fact, "rdev", &n) ? (uint64_t)n : 0;
-  s->target = string(fact, "target");
+  s->rdev = integer(entry_column(fact, RDEV), &n) ? (uint64_t)n : 0;
+  s->target = string(entry_column(fact, TARGET));
   fill_more(fact, s);
 }
 
@@ -151,12 +192,13 @@ static void fill_fact(size_t which, const struct st_fact_row *fact, struct seen 
   }
   seen->content = true;
   if (which == DIGEST)
-    s->size = integer(fact, "size", &size) && size > 0 ? (uint64_t)size : 0;
+    s->size = integer(column(fact, "size", 2), &size) && size > 0 ? (uint64_t)size : 0;
   if (which == DIGEST && !s->kept)
-    fill_id(fact, "digest", s);
-  if (which == KEPT && column(fact, "object")) {
+    fill_id(column(fact, "digest", 1), s);
+  const struct st_value *object = which == KEPT ? column(fact, "object", 1) : NULL;
+  if (object) {
     s->kept = true;
-    fill_id(fact, "object", s);
+    fill_id(object, s);
   }
 }
 
@@ -267,14 +309,16 @@ static int complete_wish(struct st_world *w, struct st_wish *wish, struct known 
   return 0;
 }
 
-/* The directories above that are missing, or are none. */
+/* The directories above that are missing, or are none.  Those that differ are among the first
+ * `sorted` wishes, and have their own turn. */
 static int add_parents(struct st_world *w, const char *path, struct st_set *seen,
-                       struct st_wishes *out, struct st_error *err)
+                       struct st_wishes *out, size_t sorted, struct st_error *err)
 {
   ST_AUTO_FREE char *parent = st_strdup(path);
   for (char *slash; (slash = strrchr(parent, '/')) && slash != parent;) {
     *slash = 0;
-    if (!st_set_add(seen, parent, strlen(parent), 0))
+    const struct st_wishes differing = {.items = out->items, .count = sorted};
+    if (!st_set_add(seen, parent, strlen(parent), 0) || st_wishes_find(&differing, parent))
       return 0;
     struct st_state live;
     if (st_live_state(w->tracker->root, parent, NULL, &live, err) < 0)
@@ -298,7 +342,9 @@ struct gathering {
   struct st_world *world;
   const struct st_strings *selection;
   struct known *known; /* of the wishes, one each, in order of paths */
+  size_t size;         /* of them, allocated */
   struct st_gathered *out;
+  const struct st_catalog_table *tables[FACTS]; /* NULL: not in the catalog */
 };
 
 static bool is_selected(const struct st_strings *selection, const char *path)
@@ -316,7 +362,10 @@ static struct st_wish *wish_of(struct gathering *g, const char *path)
   struct st_wishes *out = &g->out->wishes;
   if (out->count > 0 && strcmp(out->items[out->count - 1].path, path) == 0)
     return &out->items[out->count - 1];
-  g->known = st_realloc(g->known, out->count + 1, sizeof(*g->known));
+  if (out->count == g->size) {
+    g->size = g->size ? 2 * g->size : 64;
+    g->known = st_realloc(g->known, g->size, sizeof(*g->known));
+  }
   g->known[out->count] = (struct known){0};
   return st_wishes_add(out, path, true);
 }
@@ -335,16 +384,15 @@ static void gather_entry(struct gathering *g, const struct st_change *change)
   ST_AUTO_FREE char *path = st_memdup(key->u.bytes.data, key->u.bytes.length);
   if (!is_selected(g->selection, path))
     return;
-  const struct st_catalog_table *table =
-      st_catalog_table(g->world->tracker->catalog, change->table);
   struct st_wish *wish = wish_of(g, path);
   struct known *known = &g->known[g->out->wishes.count - 1];
-  for (size_t i = 0; i < FACTS && table; i++) {
-    if (strcmp(change->table, fact_tables[i]) != 0)
-      continue;
-    fill_row(table, i, change->before, &known->target, &wish->target);
-    fill_row(table, i, change->after, &known->live, &wish->live);
-  }
+  size_t which = 0;
+  while (which < FACTS && (!g->tables[which] || change->table != g->tables[which]->name))
+    which++;
+  if (which == FACTS)
+    return;
+  fill_row(g->tables[which], which, change->before, &known->target, &wish->target);
+  fill_row(g->tables[which], which, change->after, &known->live, &wish->live);
 }
 
 /* Whether the table is of a plug-in of packages: what belongs to them without being a file is put
@@ -439,7 +487,7 @@ static int make_wishes(struct gathering *g, struct st_error *err)
     if (complete_wish(g->world, &out->items[i], &g->known[i], err) < 0)
       return -1;
     if (out->items[i].target.type != 0 && out->items[i].live.type == 0 &&
-        add_parents(g->world, out->items[i].path, seen, out, err) < 0)
+        add_parents(g->world, out->items[i].path, seen, out, n, err) < 0)
       return -1;
     if (add_leader(g, &out->items[i], leaders, err) < 0)
       return -1;
@@ -453,6 +501,8 @@ int st_gather_checkpoint(struct st_world *world, const struct st_strings *paths,
                          struct st_gathered *ret, struct st_error *err)
 {
   struct gathering g = {.world = world, .selection = paths, .out = ret};
+  for (size_t i = 0; i < FACTS; i++)
+    g.tables[i] = st_catalog_table(world->tracker->catalog, fact_tables[i]);
   int r = st_catalog_changes(world->tracker->catalog, world->checkpoint, ST_LIVE, gather_change, &g,
                              err);
   if (r >= 0)

@@ -723,6 +723,16 @@ static int read_folder(int dir, struct st_journal *ret, struct st_error *err)
   return read_state(dir, &ret->state, err);
 }
 
+int st_journal_read_state(int store_dir, int64_t number, enum st_journal_state *ret,
+                          struct st_error *err)
+{
+  ST_AUTO_CLOSE int dir = open_journal(store_dir, number, err);
+  if (dir < 0)
+    return -1;
+  return read_state(dir, ret, err) < 0 ? st_wrap(err, "cannot read journal %lld", (long long)number)
+                                       : 0;
+}
+
 int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struct st_error *err)
 {
   *ret = (struct st_journal){0};

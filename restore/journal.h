@@ -103,6 +103,9 @@ int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struc
 int st_journal_set_state(int store_dir, struct st_journal *j, enum st_journal_state state,
                          struct st_error *err);
 const char *st_journal_state_name(enum st_journal_state state);
+/* Its state alone, which is cheap. */
+int st_journal_read_state(int store_dir, int64_t number, enum st_journal_state *ret,
+                          struct st_error *err);
 /* The number of the newest, 0: none. */
 int st_journal_newest(int store_dir, int64_t *ret, struct st_error *err);
 

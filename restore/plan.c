@@ -38,9 +38,18 @@ static int compare_wishes(const void *a, const void *b)
   return c ? c : (int)y->selected - (int)x->selected;
 }
 
+static bool is_sorted(const struct st_wishes *w)
+{
+  for (size_t i = 1; i < w->count; i++) {
+    if (strcmp(w->items[i - 1].path, w->items[i].path) >= 0)
+      return false;
+  }
+  return true;
+}
+
 void st_wishes_sort(struct st_wishes *w)
 {
-  if (w->count == 0)
+  if (is_sorted(w))
     return;
   qsort(w->items, w->count, sizeof(*w->items), compare_wishes);
   size_t kept = 1;
@@ -80,6 +89,14 @@ void st_actions_free(struct st_actions *a)
   }
   free(a->items);
   *a = (struct st_actions){0};
+}
+
+void st_actions_reserve(struct st_actions *a, size_t more)
+{
+  if (a->size - a->count >= more)
+    return;
+  a->size = a->count + more;
+  a->items = st_realloc(a->items, a->size, sizeof(*a->items));
 }
 
 struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path)
@@ -468,7 +485,10 @@ static int turn_of(const struct st_wish *w)
 
 static void put_in_order(const struct planner *p, struct st_actions *ret)
 {
-  size_t n = p->wishes->count;
+  size_t n = p->wishes->count, said = 0;
+  for (size_t i = 0; i < n; i++)
+    said += p->verdicts[i].what > LEFT;
+  st_actions_reserve(ret, said);
   for (size_t i = n; i-- > 0;) {
     if (is_act(&p->verdicts[i], ST_ACTION_DELETE))
       hand_over(p, i, ret);

@@ -52,6 +52,8 @@ struct st_actions {
 };
 #define ST_AUTO_ACTIONS ST_CLEANUP(st_actions_free) struct st_actions
 void st_actions_free(struct st_actions *a);
+/* Makes room for so many more. */
+void st_actions_reserve(struct st_actions *a, size_t more);
 struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path);
 /* How many are to be done, or cannot be. */
 size_t st_actions_count(const struct st_actions *a, enum st_action_kind kind);

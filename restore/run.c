@@ -24,10 +24,27 @@ static int read_newest(const struct st_session *s, struct st_journal *ret, struc
 /* ---- Restore -----------------------------------------------------------------------------------
  */
 
+/* Whether the newest restore came to an end; its journal, which may be long, is not read for it. */
+static int is_ended(const struct st_session *s, struct st_error *err)
+{
+  int64_t newest;
+  enum st_journal_state state;
+  if (st_journal_newest(s->look->store_dir, &newest, err) < 0)
+    return -1;
+  if (newest == 0)
+    return 1;
+  if (st_journal_read_state(s->look->store_dir, newest, &state, err) < 0)
+    return -1;
+  return state != ST_JOURNAL_PLANNED && state != ST_JOURNAL_APPLYING;
+}
+
 static int refuse_interrupted(const struct st_session *s, struct st_error *err)
 {
   ST_AUTO_JOURNAL newest = {0};
-  if (read_newest(s, &newest, err) < 0)
+  int ended = is_ended(s, err);
+  if (ended > 0)
+    return 0;
+  if (ended < 0 || read_newest(s, &newest, err) < 0)
     return st_wrap(err, "whether a restore was interrupted cannot be told");
   /* One of entries that was only planned belongs to phases that were carried out. */
   bool between = newest.state == ST_JOURNAL_PLANNED && newest.part_of != 0;

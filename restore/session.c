@@ -43,7 +43,7 @@ int st_session_open(struct st_session *s, const struct st_request *r, bool write
                     struct st_error *err)
 {
   *s = (struct st_session){.request = r, .exact = r->exact};
-  s->written = r->verify_full ? NULL : st_written_new();
+  s->written = r->verify_full ? NULL : st_written_new(true);
   /* A reader first: a writer would make a store where there is none. */
   if (st_chain_choose(r, &s->chain, err) < 0)
     return -1;
@@ -186,8 +186,14 @@ static void take_actions(struct st_actions *from, struct st_actions *to)
   size_t done = 0, kept = 0;
   for (size_t i = 0; i < from->count; i++)
     done += st_action_is_done(&from->items[i]);
-  to->items = st_realloc(to->items, to->count + done + 1, sizeof(*to->items));
-  to->size = to->count + done + 1;
+  if (done == from->count && to->count == 0) { /* mostly */
+    st_actions_free(to);
+    *to = *from;
+    *from = (struct st_actions){.left = to->left};
+    to->left = 0;
+    return;
+  }
+  st_actions_reserve(to, done);
   for (size_t i = 0; i < from->count; i++) {
     if (st_action_is_done(&from->items[i]))
       to->items[to->count++] = from->items[i];

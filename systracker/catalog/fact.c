@@ -54,7 +54,7 @@ int st_stored_fact(struct st_catalog *c, struct st_at at, struct st_table_full *
                    const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
 {
   *ret = NULL;
-  if (at.overlay && t->live) {
+  if (at.overlay && t->said) {
     int r = overlay_fact(c, t, key, ret, err);
     if (r != 0)
       return r < 0 ? r : 0;

@@ -149,13 +149,14 @@ bool st_index_digests_good(const struct st_index_dir *dir)
   return st_crc32c(0, dir->digests, (size_t)dir->ndigests * ST_DIGEST_SIZE) == dir->digests_crc;
 }
 
-void st_index_read(const struct st_index_dir *dir, uint32_t record, struct st_index_entry *ret)
+void st_index_read(const struct st_index_dir *dir, uint32_t record, bool digests_good,
+                   struct st_index_entry *ret)
 {
   const struct st_index_record *r = &dir->records[record];
   st_index_unpack(r, ret);
   if (!(r->flags & ST_INDEX_HAS_DIGEST))
     return;
-  if (st_index_digests_good(dir))
+  if (digests_good)
     memcpy(ret->digest.digest, dir->digests + (size_t)le32toh(r->digest) * ST_DIGEST_SIZE,
            ST_DIGEST_SIZE);
   else
@@ -285,7 +286,7 @@ bool st_index_find(const struct st_index *index, const char *path, struct st_ind
   if (!there || (place.view.records[place.record].flags & ST_INDEX_PASSED))
     return false;
   st_index_dir(index, place.view.position, &dir);
-  st_index_read(&dir, place.record, ret);
+  st_index_read(&dir, place.record, st_index_digests_good(&dir), ret);
   return true;
 }
 

@@ -122,8 +122,10 @@ const char *st_index_name(const struct st_index_dir *dir, uint32_t record);
 /* Whether the stat data are those of the record (never the device number). */
 bool st_index_same(const struct st_index_record *record, const struct st_meta *meta);
 char st_index_type(const struct st_index_record *record);
-/* A record in full.  A digest that is damaged is left out. */
-void st_index_read(const struct st_index_dir *dir, uint32_t record, struct st_index_entry *ret);
+/* A record in full, without its digest where those of the directory are damaged. */
+void st_index_read(const struct st_index_dir *dir, uint32_t record, bool digests_good,
+                   struct st_index_entry *ret);
+bool st_index_digests_good(const struct st_index_dir *dir);
 /* By its path; true: it is there.  Fresh ones go before the others.  `ret_position` (may be NULL):
  * of the directory that it is, else ST_INDEX_NONE. */
 bool st_index_find(const struct st_index *index, const char *path, struct st_index_entry *ret,
@@ -149,7 +151,6 @@ uint32_t st_index_add(struct st_index_new *dir, const char *name, size_t length,
 /* Takes a record of an old directory over as it is.  `digests_good`: as st_index_digests_good. */
 void st_index_take(struct st_index_new *dir, const struct st_index_dir *old, uint32_t record,
                    bool digests_good);
-bool st_index_digests_good(const struct st_index_dir *dir);
 /* What became of the directory of the last record, which was entered. */
 void st_index_add_link(struct st_index_new *dir, uint32_t position);
 /* The entry as it was looked at; NULL: it vanished. */

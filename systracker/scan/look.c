@@ -78,6 +78,8 @@ struct looker {
   struct st_reader reader; /* of the thread that tells */
   struct st_node **incomplete;
   size_t nincomplete;
+  const struct st_node *proved; /* the directory whose digests in the index were proved last */
+  bool proved_good;
 };
 
 /* The way down to the node at hand. */
@@ -141,7 +143,7 @@ static bool same_stat(const struct st_meta *a, const struct st_meta *b)
          a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->rdev == b->rdev;
 }
 
-/* Whether this very process wrote it: a content, then, that the store may have. */
+/* Whether this very process wrote it: a content, then, that the store has, or may have. */
 static bool was_written(const struct looker *l, struct look *k)
 {
   const struct st_walk_options *o = l->w->o;
@@ -149,7 +151,8 @@ static bool was_written(const struct looker *l, struct look *k)
   if (!o->written || o->full || (wanted & ST_WANT_SECRET) ||
       !st_written_find(o->written, &k->meta, &k->entry.digest))
     return false;
-  k->if_stored = !is_needless(l, k, &k->entry.digest);
+  k->entry.has_object = !is_needless(l, k, &k->entry.digest);
+  k->if_stored = k->entry.has_object && !st_written_are_stored(o->written);
   return true;
 }
 
@@ -164,7 +167,7 @@ static bool digest_serves(const struct looker *l, struct look *k)
     return false;
   if (old->digest.keyed != ((wanted & ST_WANT_SECRET) != 0) || (old->digest.keyed && o->other_keys))
     return false;
-  k->if_stored = !is_needless(l, k, &old->digest);
+  k->if_stored = k->entry.has_object = !is_needless(l, k, &old->digest);
   k->entry.digest = old->digest;
   return !k->if_stored || (old->flags & ST_INDEX_HAS_OBJECT);
 }
@@ -319,12 +322,13 @@ static void digest_it(struct looker *l, struct look *k, struct st_reader *reader
 {
   if (!(k->entry.wanted & ST_WANT_DIGEST))
     return;
-  if (digest_serves(l, k) || was_written(l, k)) {
+  bool known = digest_serves(l, k) || was_written(l, k);
+  if (known && (!k->if_stored || l->w->cb->has(l->w->cb->arg, &k->entry.digest))) {
     k->entry.has_digest = true;
-    k->entry.has_object = k->if_stored;
     return;
   }
-  k->if_stored = false;
+  k->entry.has_object = false;
+  /* Or the store has lost what it had. */
   wait_for_room(l, k);
   read_it(l, k, reader);
 }
@@ -512,22 +516,8 @@ static int fail(struct look *k, struct st_error *err)
   return -1;
 }
 
-/* The store has lost what it had. */
-static void read_again(struct looker *l, struct look *k)
-{
-  const struct st_walk_callbacks *cb = l->w->cb;
-  if (!k->if_stored || cb->has(cb->arg, &k->entry.digest))
-    return;
-  k->entry.has_digest = k->entry.has_object = false;
-  read_it(l, k, &l->reader);
-  if (k->result == LOOK_SEEN)
-    add_metadata(l, k);
-}
-
 static int tell_entry(struct looker *l, struct look *k, struct st_error *err)
 {
-  if (k->result == LOOK_SEEN)
-    read_again(l, k);
   if (k->result == LOOK_VANISHED)
     return tell_vanished(l, k);
   if (k->result == LOOK_NOT_SEEN)
@@ -720,7 +710,7 @@ static int open_node(struct looker *l, struct frame *f)
   return parent < 0 ? parent : st_open_directory(parent, name, O_PATH);
 }
 
-static void find_old(const struct looker *l, const struct st_node *n, struct look *k)
+static void find_old(struct looker *l, const struct st_node *n, struct look *k)
 {
   const struct st_index *index = l->w->o->index;
   struct st_index_dir dir;
@@ -728,7 +718,10 @@ static void find_old(const struct looker *l, const struct st_node *n, struct loo
   if (k->known)
     return;
   if (k->item->old != ST_INDEX_NONE && st_index_dir(index, n->position, &dir)) {
-    st_index_read(&dir, k->item->old, &k->old);
+    if (l->proved != n)
+      l->proved_good = st_index_digests_good(&dir);
+    l->proved = n;
+    st_index_read(&dir, k->item->old, l->proved_good, &k->old);
     k->known = !(k->old.flags & ST_INDEX_PASSED);
   } else if (l->w->other_roots) {
     k->known = st_index_find(index, k->path, &k->old, NULL);

@@ -79,19 +79,18 @@ static void read_opened(struct st_metadata *m, int fd, const struct st_meta *met
 void st_metadata_read(struct st_metadata *m, int fd, int dirfd, const char *name,
                       const struct st_meta *meta, const struct st_xattr_options *options)
 {
+  ST_AUTO_CLOSE int opened = -1;
   st_metadata_clear(m);
   m->read = true;
+  if (fd < 0 && (meta->type == 'f' || meta->type == 'd'))
+    fd = opened = open_entry(dirfd, name, meta->type);
+  /* By the descriptor where there is one, which spares a path in /proc. */
   if (fd >= 0)
     read_xattrs(m, fd, "", options);
   else
     read_xattrs(m, dirfd, name, options);
-  if (fd >= 0) {
+  if (fd >= 0)
     read_opened(m, fd, meta);
-  } else if (meta->type == 'f' || meta->type == 'd') {
-    ST_AUTO_CLOSE int opened = open_entry(dirfd, name, meta->type);
-    if (opened >= 0)
-      read_opened(m, opened, meta);
-  }
 }
 
 void st_metadata_fill(const struct st_metadata *m, struct st_entry *entry)

@@ -411,7 +411,7 @@ static void test_written(void **state)
 {
   struct world *w = *state;
   RULES(w, "+/f");
-  w->written = st_written_new();
+  w->written = st_written_new(false);
   put_file(w, "/f", "real");
   note_written(w, "/f", "said");
   assert_int_equal(st_written_count(w->written), 1);
@@ -433,12 +433,27 @@ static void test_written(void **state)
   assert_true(has_digest_of(w, "real") && said(w, "content /f"));
 }
 
+/* What came from the store is not asked for there. */
+static void test_written_from_store(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/f");
+  w->written = st_written_new(true);
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  w->lost = true;
+  put_file(w, "/f", "real");
+  note_written(w, "/f", "said");
+  walk(w);
+  assert_true(has_digest_of(w, "said") && w->last.has_object);
+  assert_int_equal(w->result.read, 0);
+}
+
 /* Where anything of it is another, or all is to be read, it is. */
 static void test_written_changed(void **state)
 {
   struct world *w = *state;
   RULES(w, "+/f");
-  w->written = st_written_new();
+  w->written = st_written_new(false);
   put_file(w, "/f", "real");
   note_written(w, "/f", "said");
   w->full = true;
@@ -485,6 +500,7 @@ int main(void)
       TEST(test_unexpected),
       TEST(test_large_unexpected),
       TEST(test_written),
+      TEST(test_written_from_store),
       TEST(test_written_changed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,8 +66,8 @@ struct st_walk_content {
   void *prepared;   /* for `content`: by `prepare`, or NULL */
 };
 
-/* What the walk tells and asks.  `want`, `forced`, `prepare` and `expects` are called from any
- * thread, several at a time; all others from the one that called st_walk, in the order of the
+/* What the walk tells and asks.  `want`, `has`, `forced`, `prepare` and `expects` are called from
+ * any thread, several at a time; all others from the one that called st_walk, in the order of the
  * paths, `gone` at the end. */
 struct st_walk_callbacks {
   void *arg;
@@ -79,7 +79,7 @@ struct st_walk_callbacks {
    * over what `prepare` made. */
   int (*content)(void *arg, const struct st_entry *entry, const struct st_walk_content *content,
                  struct st_id *ret, struct st_error *err);
-  /* Whether the store has the object. */
+  /* Whether the store has the object.  Any thread. */
   bool (*has)(void *arg, const struct st_id *id);
   /* Whether the path must be looked at although nothing shows a change (rule (c)); may be NULL. */
   bool (*forced)(void *arg, const char *path);

@@ -21,12 +21,13 @@ struct st_written {
   pthread_mutex_t mutex;
   struct file *files;
   size_t count, size;
-  bool sorted;
+  bool sorted, stored;
 };
 
-struct st_written *st_written_new(void)
+struct st_written *st_written_new(bool stored)
 {
   struct st_written *w = st_calloc(1, sizeof(*w));
+  w->stored = stored;
   pthread_mutex_init(&w->mutex, NULL);
   return w;
 }
@@ -129,6 +130,11 @@ bool st_written_find(struct st_written *w, const struct st_meta *meta, struct st
     return true;
   }
   return false;
+}
+
+bool st_written_are_stored(const struct st_written *w)
+{
+  return w->stored;
 }
 
 size_t st_written_count(const struct st_written *w)

@@ -15,7 +15,9 @@
 #include "systracker/base/meta.h"
 
 struct st_written;
-struct st_written *st_written_new(void);
+/* `stored`: the contents are objects of the store, which were read from it. */
+struct st_written *st_written_new(bool stored);
+bool st_written_are_stored(const struct st_written *w);
 void st_written_free(struct st_written *w);
 ST_DEFINE_CLEANUP(struct st_written *, st_written_free)
 /* The file is as `meta` says, and has the content of that digest; taken where it may be trusted.
