@@ -426,7 +426,7 @@ static int commit_epoch(struct st_committer *c, struct st_job *job)
     return -1;
   if (here == 0) /* it was asked before, or there was nothing to put aside */
     return ST_COMMIT_DONE;
-  if (job->epoch != here + 1) {
+  if (job->epoch - 1 != here) { /* which is 1 at least; `here` may be as large as can be */
     st_fail(job->err, 0, "the archive's head is of epoch %lld", (long long)here);
     return refuse(job, ST_COMMIT_BEHIND, job->err);
   }

@@ -468,6 +468,28 @@ static void test_epochs(void **state)
   assert_true(is_own(w, h, &id));
 }
 
+/* The last epoch that there can be, by a host's own word: none follows, and nothing overflows. */
+static void test_last_epoch(void **state)
+{
+  struct world *w = *state;
+  struct host *h = &w->one;
+  struct st_id id = put_text(h, "content");
+  struct st_checkpoint cp;
+  ST_AUTO_ERROR words = ST_ERROR_INIT;
+
+  send_object(w, h, &id);
+  night(h, "/a", &id);
+  OK(st_catalog_open_epoch(h->f.c, &h->f.keys, INT64_MAX, NULL, &cp, &w->err));
+  assert_int_equal(cp.number, 2);
+  st_checkpoint_clear(&cp);
+  takes(w, h, 1);
+  takes(w, h, 2);
+  for (int64_t epoch = 2; epoch > 0; epoch = epoch == 2 ? INT64_MAX : 0)
+    assert_int_equal(
+        st_commit_epoch(w->server.committer, h->f.keys.host_id, epoch, &words, &w->err),
+        ST_COMMIT_BEHIND);
+}
+
 /* ---- Others at the archive ---------------------------------------------------------------------
  */
 
@@ -714,6 +736,7 @@ int main(void)
       TEST(test_others_secrets),
       TEST(test_chains),
       TEST(test_epochs),
+      TEST(test_last_epoch),
       TEST(test_lock),
       TEST(test_many_at_once),
       TEST(test_limits),
