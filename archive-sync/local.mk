@@ -40,7 +40,7 @@ FLEET_SOURCES = \
 	archive-sync/serve/fleet-learn.c \
 	archive-sync/serve/fleet-names.c \
 	archive-sync/serve/fleet-prune.c \
-	archive-sync/serve/fleet-search.c \
+	archive-sync/serve/fleet-search.c archive-sync/serve/fleet-secret.c \
 	archive-sync/serve/fleet.c archive-sync/serve/fleet.h
 VIEW_SOURCES = \
 	archive-sync/serve/view.c archive-sync/serve/view.h \

@@ -32,6 +32,7 @@ struct st_fleet_entry {
   /* Not in the file: */
   bool continued;                /* by another host */
   bool dirty;                    /* others do not see it yet */
+  bool hidden;                   /* st_fleet_hide_secrets, since the server was started */
   bool lost;                     /* the file does not have all of it: it is learned anew */
   struct st_fleet_entry *epochs; /* of "ID": its older epochs, linked by this */
 };
@@ -157,6 +158,10 @@ void st_fleet_names_free(struct st_fleet *f);
 
 /* After the prune of a catalog (fleet-prune.c): what only pruned checkpoints had goes. */
 int st_fleet_learn_pruned(struct st_fleet *f, const struct st_fleet_entry *e, struct st_catalog *c,
+                          struct st_error *err);
+/* Forgets the digests of what is gone and what the host's latest rules call a secret; `host`: of
+ * its entry (fleet-secret.c). */
+int st_fleet_hide_secrets(struct st_fleet *f, int64_t host, struct st_catalog *c,
                           struct st_error *err);
 /* Rows of hosts that are no more. */
 int st_fleet_sweep(struct st_fleet *f, struct st_error *err);

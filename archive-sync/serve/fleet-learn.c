@@ -11,6 +11,7 @@
 #include "archive-sync/serve/fleet-internal.h"
 #include "systracker/base/escape.h"
 #include "systracker/store/store.h"
+#include "systracker/tracker/tracker.h"
 
 #define DAY 86400
 #define HOSTNAME "/etc/hostname"
@@ -24,6 +25,7 @@ struct learner {
   int64_t number, before;   /* being read; the last one before it whose facts are here */
   struct st_set *seen;      /* objects that it named already */
   struct st_buffer ids;
+  bool ruled; /* rules of the host changed */
   bool has_name;
   struct st_id name; /* of the content of /etc/hostname */
 };
@@ -364,6 +366,7 @@ static int learn_row(void *arg, const struct st_body_row *row, struct st_error *
   struct learner *l = arg;
   unsigned flags = row->table->declaration.flags;
   name_objects(l, row);
+  l->ruled |= row->begun && strcmp(row->table->name, ST_CORE_RULE) == 0;
   if (flags & ST_TABLE_PACKAGES)
     return learn_package(l, row, err);
   return (flags & ST_TABLE_ENTRY) && row->values[0].type == ST_PATH ? learn_path(l, row, err) : 0;
@@ -601,6 +604,9 @@ static int learn_all(struct learner *l, int64_t known, const struct st_changeset
   if (pruned && st_fleet_learn_pruned(l->f, l->e, l->c, err) < 0)
     return -1;
   l->f->forgot |= pruned;
+  if ((l->ruled || !l->e->hidden) && st_fleet_hide_secrets(l->f, l->e->id, l->c, err) < 0)
+    return -1;
+  l->e->hidden = true;
   learn_name(l);
   l->e->stamp = st_archive_stamp(l->f->a, l->e->key, &l->e->received, &l->e->bytes);
   return write_host(l, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fleet-secret.c - what a host calls a secret since today, and was gone before: its last digest was of
- * a plain content, and would tell it to who can guess that. */
+/* fleet-secret.c - what a host calls a secret since today, and was gone before: its last digest was
+ * of a plain content, and would tell it to who can guess that. */
 #include <string.h>
 
 #include "archive-sync/serve/fleet-internal.h"

@@ -699,6 +699,43 @@ static void test_rolled_back(void **state)
 
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up_world, tear_down_world)
 
+/* A path that was gone before the host's rules called it a secret. */
+static void test_secret_since(void **state)
+{
+  struct world *w = *state;
+  static const struct st_column columns[] = {{"plugin", ST_TEXT, ST_KEY},
+                                             {"kind", ST_TEXT, ST_KEY},
+                                             {"pattern", ST_BYTES, ST_KEY},
+                                             {"reason", ST_TEXT, 0}};
+  static const struct st_table rules[] = {
+      {.name = "rule", .ncolumns = ST_COUNT(columns), .columns = columns}, {0}};
+  struct st_id one = id_of("one");
+  ST_AUTO_FREE char *digits = hex_of(&one, 16);
+  ok(&w->f, st_catalog_declare(w->f.c, "core", rules, &w->f.err));
+  start(&w->f);
+  put_file(w, "/etc/password", &one);
+  put_file(w, "/etc/plain", &one);
+  commit(&w->f);
+  start(&w->f);
+  gone_file(w, "/etc/password");
+  gone_file(w, "/etc/plain");
+  commit(&w->f);
+  learn(w);
+  flush(w);
+  finds(w, OF_DIGEST, digits, "/etc/password@1! /etc/plain@1! ");
+  start(&w->f);
+  struct st_value rule[] = {st_text_value("config_track"),
+                            st_text_value("secret"),
+                            {.type = ST_BYTES, .u.bytes = {"/etc/pass*", 10}},
+                            {0}};
+  ok(&w->f, st_catalog_put(w->f.c, table(&w->f, "core_rule"), rule, &w->f.err));
+  commit(&w->f);
+  learn(w);
+  flush(w);
+  finds(w, OF_DIGEST, digits, "/etc/plain@1! ");
+  finds(w, OF_PATH, "/etc/password", "/etc/password@1! ");
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -713,6 +750,7 @@ int main(void)
       WORLD_TEST(test_path_in_two_tables),
       WORLD_TEST(test_digests),
       WORLD_TEST(test_packages),
+      WORLD_TEST(test_secret_since),
       WORLD_TEST(test_hosts),
       WORLD_TEST(test_silent_hosts),
       WORLD_TEST(test_older_epoch_keeps_its_names),

@@ -112,6 +112,29 @@ int st_core_end(struct st_tracker *t, bool (*keep_mount)(void *, const struct st
 
 /* ---- Rules --------------------------------------------------------------------------------- */
 
+static int add_secret(void *arg, const struct st_fact_row *fact, struct st_error *err)
+{
+  const struct st_value *v = fact->values;
+  (void)err;
+  if (v[1].type != ST_TEXT || v[1].u.bytes.length != 6 ||
+      memcmp(v[1].u.bytes.data, "secret", 6) != 0 || v[2].type != ST_BYTES)
+    return 0;
+  ST_AUTO_FREE char *pattern = st_memdup(v[2].u.bytes.data, v[2].u.bytes.length);
+  ST_AUTO_ERROR malformed = ST_ERROR_INIT; /* it matches nothing */
+  st_rules_add(arg, ST_RULE_TRACK, pattern, ST_CORE_RULE, NULL, &malformed);
+  return 0;
+}
+
+int st_core_secret_rules(struct st_catalog *c, struct st_rules *rules, struct st_error *err)
+{
+  const struct st_catalog_table *table = st_catalog_table(c, ST_CORE_RULE);
+  int64_t latest = st_catalog_latest(c);
+  if (!table || table->declaration.ncolumns < 3 || latest == 0 ||
+      st_catalog_held(c, latest) != ST_HELD)
+    return 0;
+  return st_catalog_each(c, latest, table, NULL, add_secret, rules, err);
+}
+
 static int plugin_rules(const struct st_conf_plugin *p, st_core_rule_fn *fn, void *arg,
                         struct st_error *err)
 {

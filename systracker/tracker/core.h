@@ -17,6 +17,9 @@ int st_core_rules(struct st_tracker *t, struct st_error *err);
 typedef int st_core_rule_fn(void *arg, const char *plugin, const char *kind, const char *pattern,
                             const char *reason, struct st_error *err);
 int st_core_each_rule(struct st_tracker *t, st_core_rule_fn *fn, void *arg, struct st_error *err);
+/* Adds what a host calls a secret, by the facts of its latest checkpoint; nothing where those are
+ * not here. */
+int st_core_secret_rules(struct st_catalog *c, struct st_rules *rules, struct st_error *err);
 int st_core_accounts(struct st_tracker *t, struct st_error *err);
 int st_core_mount(struct st_tracker *t, const struct st_mount *mount, struct st_error *err);
 int st_core_plugin(struct st_tracker *t, const char *name, const char *version, const char *result,

@@ -223,29 +223,6 @@ static struct st_tracker *new_tracker(void)
   return t;
 }
 
-static int add_secret(void *arg, const struct st_fact_row *fact, struct st_error *err)
-{
-  const struct st_value *v = fact->values;
-  (void)err;
-  if (v[1].type != ST_TEXT || v[1].u.bytes.length != 6 ||
-      memcmp(v[1].u.bytes.data, "secret", 6) != 0 || v[2].type != ST_BYTES)
-    return 0;
-  ST_AUTO_FREE char *pattern = st_memdup(v[2].u.bytes.data, v[2].u.bytes.length);
-  ST_AUTO_ERROR malformed = ST_ERROR_INIT; /* it matches nothing */
-  st_rules_add(arg, ST_RULE_TRACK, pattern, ST_CORE_RULE, NULL, &malformed);
-  return 0;
-}
-
-static int read_secrets_of(struct st_tracker *t, struct st_catalog *c, struct st_error *err)
-{
-  const struct st_catalog_table *table = st_catalog_table(c, ST_CORE_RULE);
-  int64_t latest = st_catalog_latest(c);
-  if (!table || table->declaration.ncolumns < 3 || latest == 0 ||
-      st_catalog_held(c, latest) != ST_HELD)
-    return 0;
-  return st_catalog_each(c, latest, table, NULL, add_secret, t->secret, err);
-}
-
 /* What the host calls a secret by now was none in earlier checkpoints, maybe: the latest one has
  * the rules.  Of an older epoch that is the one of today, too. */
 static int read_secret_rules(struct st_tracker *t, const char *host, struct st_error *err)
@@ -253,7 +230,7 @@ static int read_secret_rules(struct st_tracker *t, const char *host, struct st_e
   ST_AUTO_FREE char *today = st_memdup(host, strcspn(host, "/"));
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
   t->secret = st_rules_new();
-  if (read_secrets_of(t, t->catalog, err) < 0)
+  if (st_core_secret_rules(t->catalog, t->secret, err) < 0)
     return -1;
   if (strcmp(today, host) == 0)
     return 0;
@@ -266,7 +243,7 @@ static int read_secret_rules(struct st_tracker *t, const char *host, struct st_e
     return -1;
   const struct st_catalog_objects objects = {get_object, t->store};
   st_catalog_set_objects(c, &objects);
-  return read_secrets_of(t, c, err);
+  return st_core_secret_rules(c, t->secret, err);
 }
 
 /* Generic rendering needs no more than facts and contents. */
