@@ -60,3 +60,32 @@ empty
 expect_status 0 on a systracker sync "$url/#$digest"
 expect_status 0 systracker_archive verify "$archive"
 contains "$out" 'nothing is damaged'
+
+# ---- A list that cannot be written ---------------------------------------------------------------------------
+# What a copy on the spot brought is completed by the chunks of its lists when it is first asked for; where that fails, it
+# is not taken for done.
+on c new_host gamma
+sed -i 's/max_size = "4M"/max_size = "64M"/' "$scratch/config-c"
+head -c 9000000 /dev/urandom >"$scratch/root-c/opt/larger"
+on c systracker checkpoint >/dev/null
+stop one
+expect_status 0 on c systracker sync "$archive"
+start one
+expect_status 0 on c systracker sync "$(join one)"
+contains "$out" '^nothing new'
+"$ST_BUILD/tests/host-client" ids "$scratch/store-c" >"$scratch/ids"
+# objects STATUS: all of them.
+objects()
+{
+  status=$(curl -sk -o "$scratch/objects" -w '%{http_code}' --data-binary "@$scratch/ids" \
+    -H "Authorization: Bearer $(jq -r .session "$scratch"/store-c/remote/*.json)" "$url/v1/hosts/$(id_of c)/objects")
+  [ "$status" = "$1" ] || { cat "$scratch/objects"; fail "$status instead of $1"; }
+}
+folder=$archive/hosts/$(id_of c)
+[ ! -e "$folder/chunks" ] || fail "the chunks are there already"
+mount --bind "$folder" "$folder"
+mount -o remount,bind,ro "$folder"
+objects 500
+umount "$folder"
+objects 200
+[ "$(stat -c %s "$scratch/objects")" -gt 9000000 ] || fail "the chunks are left out"

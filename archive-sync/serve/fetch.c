@@ -257,12 +257,14 @@ static int complete_chunks(struct taking *t, const char *host, struct st_error *
   int archive = r->server->archive->dir;
   ST_CLEANUP(st_catalog_closep) struct st_catalog *c = NULL;
   struct chunks k = {.store = t->store, .own = t->own};
-  if (!st_hosts_first(st_request_hosts(r), r->parts[0]))
+  if (st_hosts_seen(st_request_hosts(r), r->parts[0]))
     return 0;
   int result = st_catalog_open(&c, archive, r->parts[0], ST_CATALOG_READ, err);
   if (result == 0 && (result = st_catalog_objects(c, add_chunks, &k, err)) == 0)
     result = st_sent_add(archive, host, ST_SENT_CHUNKS, k.ids.data, k.ids.length, err);
   st_buffer_free(&k.ids);
+  if (result == 0)
+    st_hosts_see(st_request_hosts(r), r->parts[0]);
   return result;
 }
 

@@ -79,14 +79,19 @@ void st_hosts_end(struct st_hosts *h, const char *host)
   pthread_mutex_unlock(&h->lock);
 }
 
-bool st_hosts_first(struct st_hosts *h, const char *host)
+bool st_hosts_seen(struct st_hosts *h, const char *host)
 {
   pthread_mutex_lock(&h->lock);
-  struct entry *e = find(h, host);
-  bool first = !e->seen;
-  e->seen = true;
+  bool seen = find(h, host)->seen;
   pthread_mutex_unlock(&h->lock);
-  return first;
+  return seen;
+}
+
+void st_hosts_see(struct st_hosts *h, const char *host)
+{
+  pthread_mutex_lock(&h->lock);
+  find(h, host)->seen = true;
+  pthread_mutex_unlock(&h->lock);
 }
 
 /* ---- Digests -----------------------------------------------------------------------------------

@@ -18,8 +18,10 @@ ST_DEFINE_CLEANUP(struct st_hosts *, st_hosts_free)
 bool st_hosts_begin(struct st_hosts *h, const char *host);
 void st_hosts_end(struct st_hosts *h, const char *host);
 
-/* True once, for what is made good for a host once in a server's life. */
-bool st_hosts_first(struct st_hosts *h, const char *host);
+/* For what is made good for a host once in a server's life: whether that was done, and that it is.
+ */
+bool st_hosts_seen(struct st_hosts *h, const char *host);
+void st_hosts_see(struct st_hosts *h, const char *host);
 
 /* Digests of what it sent beside its chain, hexadecimal, "": none (doc/formats, Wire). */
 struct st_host_digests {
