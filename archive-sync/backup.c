@@ -2,7 +2,6 @@
 #include "archive-sync/backup.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -10,6 +9,7 @@
 #include "systracker/base/file.h"
 #include "systracker/base/lock.h"
 #include "systracker/base/set.h"
+#include "systracker/base/sqlite.h"
 
 #define MARK "backup" /* in the copy: the id of the archive that it is of */
 #define NEW ".new-"   /* what is copied and not in force yet */
@@ -128,7 +128,7 @@ static int copy_file(struct backup *b, const char *path, struct st_error *err)
 static int open_db(int dir, const char *path, int flags, sqlite3 **ret, struct st_error *err)
 {
   ST_AUTO_FREE char *full = st_format("/proc/self/fd/%d/%s", dir, path);
-  int r = sqlite3_open_v2(full, ret, flags, NULL);
+  int r = st_sqlite_open(full, flags, ret);
   if (r != SQLITE_OK)
     return st_fail(err, 0, "%s (%s)", sqlite3_errstr(r), st_quote(path));
   sqlite3_busy_timeout(*ret, BUSY_MS);

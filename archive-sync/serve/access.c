@@ -9,6 +9,7 @@
 #include "systracker/base/base64.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/sqlite.h"
 
 #define FILE_NAME "access.db"
 #define APPLICATION_ID 0x53794163 /* "SyAc" */
@@ -229,7 +230,7 @@ static int check_schema(struct st_access *a, struct st_error *err)
 static int open_database(struct st_access *a, struct st_error *err)
 {
   ST_AUTO_FREE char *path = st_format("/proc/self/fd/%d/" FILE_NAME, a->dir);
-  if (sqlite3_open_v2(path, &a->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+  if (st_sqlite_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, &a->db) != SQLITE_OK)
     return st_access_fail(a, "cannot open", err);
   sqlite3_busy_timeout(a->db, 10000); /* ms; what others write is short */
   if (check_schema(a, err) < 0)

@@ -7,6 +7,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/log.h"
+#include "systracker/base/sqlite.h"
 
 #define BUSY_MS 30000
 #define WAL_PAGES 8192 /* 32 MiB are written before they are moved to their places */
@@ -118,7 +119,7 @@ int st_fleet_run(sqlite3_stmt *s, struct st_error *err)
 static int open_db(struct st_fleet *f, int flags, sqlite3 **ret, struct st_error *err)
 {
   ST_AUTO_FREE char *path = st_format("/proc/self/fd/%d/" ST_FLEET_FILE, f->a->dir);
-  int r = sqlite3_open_v2(path, ret, flags | SQLITE_OPEN_NOMUTEX, NULL);
+  int r = st_sqlite_open(path, flags | SQLITE_OPEN_NOMUTEX, ret);
   if (r == SQLITE_OK) {
     sqlite3_busy_timeout(*ret, BUSY_MS);
     return 0;

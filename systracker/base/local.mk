@@ -21,6 +21,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/process.c systracker/base/process.h \
 	systracker/base/recovery.c systracker/base/recovery.h \
 	systracker/base/set.c systracker/base/set.h \
+	systracker/base/sqlite.c systracker/base/sqlite.h \
 	systracker/base/text.c systracker/base/text.h \
 	systracker/base/unified.c systracker/base/unified.h \
 	systracker/base/version.c systracker/base/version.h \

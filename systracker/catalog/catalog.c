@@ -6,6 +6,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/sqlite.h"
 
 /* Derived, and made again from the rest where they are lost: bunch, node, manifest. */
 static const char schema[] =
@@ -69,7 +70,7 @@ static int open_database(struct st_catalog *c, bool immutable, struct st_error *
 
   sqlite3_close(c->db);
   c->db = NULL;
-  if (sqlite3_open_v2(uri, &c->db, flags, NULL) != SQLITE_OK)
+  if (st_sqlite_open(uri, flags, &c->db) != SQLITE_OK)
     return st_sql_fail(c, "cannot open the catalog", err);
   /* Statements are not planned again for each value that is bound: no statistics would tell more.
    */

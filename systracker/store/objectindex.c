@@ -5,12 +5,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "systracker/base/set.h"
+#include "systracker/base/sqlite.h"
 #include "systracker/store/checked.h"
 
 #define FILE_NAME "objects.db"
@@ -388,7 +388,7 @@ static struct st_object_index *connect(int dirfd, const char *path, bool write,
   ix->write = write;
   ix->dirfd = dirfd;
   ix->fresh = st_set_new();
-  if (sqlite3_open_v2(path ? path : ":memory:", &ix->db, flags, NULL) != SQLITE_OK) {
+  if (st_sqlite_open(path ? path : ":memory:", flags, &ix->db) != SQLITE_OK) {
     st_fail(err, 0, "cannot open packs/objects.db: %s", sqlite3_errmsg(ix->db));
     st_object_index_close(ix);
     return NULL;
