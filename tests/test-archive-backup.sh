@@ -28,7 +28,7 @@ night()
   as "$1" systracker --quiet checkpoint
   as "$1" systracker --quiet sync "$archive"
 }
-files() { find "$1" -type f -printf '%P %s\n' | grep -vE '^(fleet\.db|lock|backup)|-journal ' | sort; }
+files() { find "$1" -type f -printf '%P %s\n' | grep -vE '^(fleet\.db|lock|backup|packs/objects\.db\.checked)|-journal ' | sort; }
 as a make_host alpha
 as b make_host beta
 expect_status 0 systracker_archive init "$archive"
