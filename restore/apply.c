@@ -183,7 +183,8 @@ static void finish_directories(struct run *r)
   const struct st_actions *actions = &r->a->journal->actions;
   for (size_t i = actions->count; i-- > 0;) {
     const struct st_action *a = &actions->items[i];
-    if (a->kind == ST_ACTION_DELETE || a->after.type != 'd')
+    if (a->kind == ST_ACTION_DELETE || a->after.type != 'd' ||
+        (r->a->stage && st_stage_finished(r->a->stage, i)))
       continue;
     ST_AUTO_ERROR why = ST_ERROR_INIT;
     struct acting acting = {r, a->path};

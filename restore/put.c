@@ -361,17 +361,36 @@ int st_put_fresh(const struct st_put *put, int parent, const char *name, const s
   return r;
 }
 
+int st_put_finish_dir(const struct st_put *put, int fd, const struct st_state *s,
+                      struct st_error *err)
+{
+  if (set_metadata(put, fd, true, -1, s, err) < 0)
+    return -1;
+  set_flags(put, fd, true, s);
+  return 0;
+}
+
+static bool has_nothing(int fd)
+{
+  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
+  uint32_t flags;
+  return fd >= 0 && st_xattrs_read(fd, "", NULL, &list) == 0 && list.length == 0 &&
+         st_flags_get(fd, &flags) == 0 && (flags & ST_FLAGS_ALL) == 0;
+}
+
 bool st_put_is_bare(int dir)
 {
   static const char probe[] = "probe";
-  ST_AUTO_BUFFER list = ST_BUFFER_INIT;
-  uint32_t flags;
-  ST_AUTO_CLOSE int fd =
+  ST_AUTO_CLOSE int file =
       openat(dir, probe, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  bool bare = fd >= 0 && st_xattrs_read(fd, "", NULL, &list) == 0 && list.length == 0 &&
-              st_flags_get(fd, &flags) == 0 && (flags & ST_FLAGS_ALL) == 0;
-  if (fd >= 0)
+  bool bare = has_nothing(file);
+  if (file >= 0)
     unlinkat(dir, probe, 0);
+  if (mkdirat(dir, probe, 0700) < 0)
+    return false;
+  ST_AUTO_CLOSE int made = openat(dir, probe, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  bare = has_nothing(made) && bare;
+  unlinkat(dir, probe, AT_REMOVEDIR);
   return bare;
 }
 

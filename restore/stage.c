@@ -18,7 +18,7 @@
 
 #define DIRS_OPEN 32 /* descriptors that a thread keeps of directories */
 #define AT_ONCE 8    /* files that get the same content as it is decoded */
-#define OTHERS 64    /* symlinks, FIFOs, devices that a thread takes at once */
+#define OTHERS 64    /* symlinks, FIFOs, devices, directories that a thread takes at once */
 
 /* A directory that is made anew in one that is there. */
 struct top {
@@ -30,6 +30,8 @@ struct top {
 struct dir {
   uint32_t action, top;
   uint32_t parent; /* counted from 1; 0: it is the top */
+  bool later;      /* something is put into it by itself */
+  bool finished;
 };
 
 struct item {
@@ -105,7 +107,7 @@ static uint32_t add_dir(struct st_stage *s, size_t action, uint32_t parent)
   uint32_t top = parent > 0 ? s->dirs[parent - 1].top : add_top(s, action);
   if (s->ndirs % 64 == 0)
     s->dirs = st_realloc(s->dirs, s->ndirs + 64, sizeof(*s->dirs));
-  s->dirs[s->ndirs] = (struct dir){(uint32_t)action, top, parent};
+  s->dirs[s->ndirs] = (struct dir){.action = (uint32_t)action, .top = top, .parent = parent};
   return (uint32_t)++s->ndirs;
 }
 
@@ -114,9 +116,12 @@ static void choose(struct st_stage *s, size_t i, struct st_set *dirs)
 {
   const struct st_action *a = action_of(s, i);
   uint64_t in = 0;
-  if (!is_simple(a))
-    return;
   st_set_get(dirs, a->path, parent_length(a->path), &in);
+  if (!is_simple(a)) {
+    if (in > 0)
+      s->dirs[in - 1].later = true;
+    return;
+  }
   if (a->after.type == 'd') {
     in = add_dir(s, i, (uint32_t)in);
     st_set_add(dirs, a->path, strlen(a->path), in);
@@ -162,15 +167,14 @@ static int account_file(const struct st_stage *s, const char *path, struct st_bu
   return 0;
 }
 
-/* False: owners cannot be told before. */
-static bool read_accounts(struct st_stage *s)
+/* None: owners cannot be told before. */
+static void read_accounts(struct st_stage *s)
 {
   ST_AUTO_BUFFER users = ST_BUFFER_INIT, groups = ST_BUFFER_INIT;
   int u = account_file(s, "/etc/passwd", &users, NULL);
   int g = account_file(s, "/etc/group", &groups, NULL);
-  return u < 2 && g < 2 &&
-         st_accounts_read_with(&s->accounts, s->o.root, u ? &users : NULL, g ? &groups : NULL,
-                               NULL) == 0;
+  if (u < 2 && g < 2)
+    st_accounts_read_with(&s->accounts, s->o.root, u ? &users : NULL, g ? &groups : NULL, NULL);
 }
 
 /* ---- Directories ----------------------------------------------------------------------------- */
@@ -500,7 +504,7 @@ static const struct st_id *content_of(void *arg, size_t action)
   return st_stage_takes(arg, action) ? &action_of(arg, action)->after.digest : NULL;
 }
 
-static int list(struct st_stage *s, struct st_error *err)
+static int find_contents(struct st_stage *s, struct st_error *err)
 {
   size_t count = s->o.journal->actions.count;
   const struct st_contents_of of = {s->o.store, count, content_of, s};
@@ -511,6 +515,36 @@ static int list(struct st_stage *s, struct st_error *err)
       s->others[s->nothers++] = (uint32_t)i;
   }
   return st_contents_find(&s->contents, &of, err);
+}
+
+/* Two things that have nothing to do with each other. */
+struct beginning {
+  struct st_stage *stage;
+  struct st_error errors[2];
+};
+
+static int begin_one(void *arg, struct st_store *store, unsigned thread, size_t which)
+{
+  struct beginning *b = arg;
+  (void)store, (void)thread;
+  if (which == 0)
+    return find_contents(b->stage, &b->errors[0]);
+  return b->stage->accounts ? make_directories(b->stage, &b->errors[1]) : 0;
+}
+
+static int begin(struct st_stage *s, struct st_error *err)
+{
+  struct beginning b = {.stage = s};
+  const struct st_workers w = {.count = ST_COUNT(b.errors), .unit = begin_one, .arg = &b};
+  read_accounts(s);
+  int r = st_workers_run(&w, err);
+  for (size_t i = 0; i < ST_COUNT(b.errors); i++) {
+    if (b.errors[i].message && err && !err->message)
+      *err = b.errors[i];
+    else
+      st_error_clear(&b.errors[i]);
+  }
+  return r;
 }
 
 /* In directories that nobody else may enter files are made with the modes that they are to have. */
@@ -527,14 +561,60 @@ static int put_all(struct st_stage *s, struct st_error *err)
   return r;
 }
 
+/* ---- Directories, when all is in them: any thread -------------------------------------------- */
+
+static void finish_dir(struct st_stage *s, struct going *g, struct dir *d)
+{
+  bool problem = false;
+  const struct st_action *a = action_of(s, d->action);
+  const struct st_put put = put_of(s, d->action, &problem);
+  int parent = open_dir(s, g, d->parent);
+  ST_AUTO_CLOSE int fd =
+      parent < 0 ? -1 : openat(parent, name_of(a), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  d->finished = fd >= 0 && st_put_finish_dir(&put, fd, &a->after, NULL) == 0 && !problem;
+}
+
+static int finish_unit(void *arg, struct st_store *store, unsigned thread, size_t index)
+{
+  struct st_stage *s = arg;
+  size_t from = index * OTHERS;
+  (void)store;
+  for (size_t i = from; i < s->ndirs && i < from + OTHERS; i++) {
+    struct dir *d = &s->dirs[i];
+    bool open = (action_of(s, d->action)->after.mode & 0705) == 0705;
+    if (d->parent > 0 && open && !d->later && s->items[d->action].ready)
+      finish_dir(s, &s->going[thread], d);
+  }
+  return st_signals_pending() ? 1 : 0;
+}
+
+/* What is put into them later, or cannot be entered by anybody, is finished behind all else. */
+static int finish_dirs(struct st_stage *s, struct st_error *err)
+{
+  const struct st_workers w = {
+      .count = (s->ndirs + OTHERS - 1) / OTHERS, .unit = finish_unit, .arg = s};
+  for (size_t i = 0; i < s->o.journal->actions.count; i++) {
+    const struct item *item = &s->items[i];
+    if (item->dir == 0 || item->ready)
+      continue;
+    const struct dir *d = &s->dirs[item->dir - 1];
+    uint32_t in = d->action == i ? d->parent : item->dir;
+    if (in > 0)
+      s->dirs[in - 1].later = true;
+  }
+  return st_workers_run(&w, err);
+}
+
 int st_stage_fill(struct st_stage *s, struct st_strings *refusals, struct st_error *err)
 {
   s->refusals = refusals;
   if (s->staged.count == 0)
     return 0;
-  if ((read_accounts(s) && make_directories(s, err) < 0) || list(s, err) < 0)
-    return -1;
-  int r = put_all(s, err);
+  int r = begin(s, err);
+  if (r == 0)
+    r = put_all(s, err);
+  if (r == 0 && refusals->count == 0)
+    r = finish_dirs(s, err);
   for (size_t i = 0; i < ST_WORKERS_MOST; i++)
     close_all(&s->going[i]);
   st_contents_clear(&s->contents);
@@ -570,6 +650,12 @@ bool st_stage_place(struct st_stage *s, size_t action)
   if (top->action == action && top->made)
     top->placed = rename_top(s, t);
   return top->placed && s->items[action].ready;
+}
+
+bool st_stage_finished(const struct st_stage *s, size_t action)
+{
+  uint32_t dir = s->items[action].dir;
+  return dir > 0 && s->dirs[dir - 1].finished && s->tops[s->dirs[dir - 1].top].placed;
 }
 
 void st_stage_free(struct st_stage *s)

@@ -37,6 +37,9 @@ int st_stage_fill(struct st_stage *stage, struct st_strings *refusals, struct st
 /* Whether the action is carried out by that: of a directory on top it is, now. */
 bool st_stage_place(struct st_stage *stage, size_t action);
 
+/* Whether a directory that was put so has its metadata, and nothing more is put into it. */
+bool st_stage_finished(const struct st_stage *stage, size_t action);
+
 /* Removes what was made ready and has not been put.  May be NULL. */
 void st_stage_free(struct st_stage *stage);
 ST_DEFINE_CLEANUP(struct st_stage *, st_stage_free)

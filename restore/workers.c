@@ -89,12 +89,13 @@ int st_workers_run(const struct st_workers *w, struct st_error *err)
   while (open < n && r == 0) {
     workers[open].crew = &crew;
     workers[open].number = (unsigned)open;
-    r = st_store_open_beside(&workers[open].store, w->store_dir, w->store, err);
+    r = w->store ? st_store_open_beside(&workers[open].store, w->store_dir, w->store, err) : 0;
     open += r == 0;
   }
   if (r == 0)
     run_crew(workers, n);
   for (size_t i = 0; i < open; i++)
-    st_store_close(workers[i].store);
+    if (workers[i].store)
+      st_store_close(workers[i].store);
   return r < 0 ? r : atomic_load(&crew.ended);
 }

@@ -8,8 +8,9 @@
 #define ST_WORKERS_MOST 8 /* threads: more would wait for the same disk */
 
 struct st_workers {
-  int store_dir;          /* borrowed */
-  struct st_store *store; /* whose keys the threads' own readers of the store have; borrowed */
+  int store_dir; /* borrowed */
+  /* Whose keys the threads' own readers of the store have; borrowed; NULL: they need none. */
+  struct st_store *store;
   size_t count;
   /* Called once for each index below `count`, in no order, from several threads; `store` is the
    * thread's own reader, of what was synced before.  Not 0: nobody begins another. */
