@@ -12,6 +12,7 @@
 #define NOW 1800000000
 
 static const char archive[] = "00112233445566778899aabbccddeeff";
+static const char server[] = "name:archive.example";
 
 static void add(struct st_buffer *out, const char *text)
 {
@@ -25,7 +26,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
   ST_AUTO_BUFFER seed = ST_BUFFER_INIT;
   struct st_keys keys;
   struct st_signature_headers h = {0};
-  struct st_signed_request request = {"POST", "/v1/sync", "", body, strlen(body), archive, NULL};
+  struct st_signed_request request = {.method = "POST",
+                                      .path = "/v1/sync",
+                                      .query = "",
+                                      .body = body,
+                                      .body_length = strlen(body),
+                                      .archive = archive,
+                                      .server = server};
   (void)argc, (void)argv;
   st_digest_init();
   FUZZ_OK(st_keys_make(&keys, &err), &err);
@@ -60,7 +67,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
              *signature = next(&data, &length), *path = next(&data, &length);
   if (!path)
     return 0;
-  struct st_signed_request request = {"POST", path, "", data, length, archive, NULL};
+  struct st_signed_request request = {.method = "POST",
+                                      .path = path,
+                                      .query = "",
+                                      .body = data,
+                                      .body_length = length,
+                                      .archive = archive,
+                                      .server = server};
   if (st_signature_check(&request, digest, input, signature, NOW, &proof, &err) >= 0)
     FUZZ_ASSERT(strlen(proof.nonce) < sizeof(proof.nonce) &&
                 proof.created >= NOW - ST_SIGNATURE_AGE && proof.created <= NOW + ST_SIGNATURE_AGE);
