@@ -130,7 +130,9 @@ static int catch_up_pack(struct st_store *store, uint32_t number, bool last, str
   }
   if (pack->size > c.indexed) {
     struct st_pack_visitor visitor = {add_record, note_gap, &c};
-    if (st_pack_scan(pack, c.indexed, &visitor, err) < 0 ||
+    if (st_object_index_begin(store->index, err) < 0 ||
+        st_pack_scan(pack, c.indexed, &visitor, err) < 0 ||
+        st_object_index_end(store->index, err) < 0 ||
         (store->write && settle(&c, last, ret, err) < 0))
       return -1;
   }

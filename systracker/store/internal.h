@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "systracker/store/bases.h"
 #include "systracker/store/chunker.h"
 #include "systracker/store/chunklist.h"
 #include "systracker/store/delta.h"
@@ -26,6 +27,7 @@ struct st_store {
   size_t nidle;
   struct st_groups groups; /* a writer's */
   struct st_decoded_groups decoded;
+  struct st_bases bases;
 };
 
 /* Held until the end of the block; never while another function of ours that takes it is called. */

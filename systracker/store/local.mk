@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsystracker_la_SOURCES += \
+	systracker/store/bases.c systracker/store/bases.h \
 	systracker/store/catchup.c \
 	systracker/store/chunker.c systracker/store/chunker.h \
 	systracker/store/chunklist.c systracker/store/chunklist.h \

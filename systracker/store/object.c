@@ -25,6 +25,10 @@ struct reading {
   unsigned left; /* records that it may still read */
   bool sparing;  /* a reader's: only the content itself is proved, which proves all it is made of */
   bool in_list;  /* what is read is a chunk */
+  /* What the object is made of is not proved, and may come from what was decoded lately: that it
+   * was right is proved along with the object.  What is wrong with one that cannot be proved is
+   * then looked for without. */
+  bool lightly;
 };
 
 static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
@@ -83,6 +87,13 @@ static bool proves(const struct st_store *store, const struct st_id *id,
          (id->keyed && proves_with(store->also, id, data, n));
 }
 
+/* Whether what was decoded may be relied on. */
+static bool holds(const struct reading *g, const struct st_record *record, unsigned depth,
+                  const struct st_buffer *content, size_t start)
+{
+  return (g->lightly && depth > 0) || proves(g->store, &record->id, content, start, record->raw);
+}
+
 /* The key that sealed the payload, if we have it. */
 static const struct st_keys *key_of(const struct st_store *store, const char *payload)
 {
@@ -108,7 +119,7 @@ static enum st_read unseal(const struct st_store *store, const struct st_record 
                                                                                  : ST_READ_OK;
 }
 
-static enum st_read decode_whole(struct reading *g, const struct st_record *record,
+static enum st_read decode_whole(struct reading *g, const struct st_record *record, unsigned depth,
                                  const char *payload, size_t length, struct st_buffer *out,
                                  struct st_error *err)
 {
@@ -121,9 +132,21 @@ static enum st_read decode_whole(struct reading *g, const struct st_record *reco
   } else if (st_zstd_decode(g->zstd, payload, length, NULL, record->raw, out, err) < 0) {
     return ST_READ_DAMAGED;
   }
-  if ((g->sparing && g->in_list) || proves(g->store, &record->id, out, start, record->raw))
+  if (holds(g, record, depth, out, start))
     return ST_READ_OK;
   return damaged(err, "its content is not what its id says");
+}
+
+/* The content of a delta's base. */
+static enum st_read read_base(struct reading *g, const struct st_object_row *base, unsigned depth,
+                              struct st_buffer *out, struct st_error *err)
+{
+  if (g->lightly && st_bases_take(g->store, &base->record.id, out))
+    return ST_READ_OK;
+  enum st_read r = read_row(g, base, depth, out, err);
+  if (r != ST_READ_OK)
+    st_wrap(err, "its base");
+  return r;
 }
 
 static enum st_read decode_on(struct reading *g, const struct st_record *record,
@@ -134,16 +157,16 @@ static enum st_read decode_on(struct reading *g, const struct st_record *record,
   size_t start = out->length;
   if (!st_record_may_be_based(record, &base->record) || depth >= ST_DELTA_DEPTH_MAX)
     return damaged(err, "its base is no earlier step");
-  enum st_read r = read_row(g, base, depth + 1, &prefix, err);
-  if (r != ST_READ_OK) {
-    st_wrap(err, "its base");
+  enum st_read r = read_base(g, base, depth + 1, &prefix, err);
+  if (r != ST_READ_OK)
     return r;
-  }
   if (st_zstd_decode(g->zstd, payload, length, &prefix, record->raw, out, err) < 0)
     return ST_READ_DAMAGED;
-  if (proves(g->store, &record->id, out, start, record->raw))
-    return ST_READ_OK;
-  return damaged(err, "its content is not what its id says");
+  if (!holds(g, record, depth, out, start))
+    return damaged(err, "its content is not what its id says");
+  if (g->lightly)
+    st_bases_keep(g->store, &base->record.id, &prefix);
+  return ST_READ_OK;
 }
 
 /* A base is named by the first bytes of its id: the content proves which one it is. */
@@ -179,7 +202,7 @@ static bool proves_group(const struct st_record *record, const char *payload)
 static enum st_read decode_group(struct reading *g, const struct st_record *record,
                                  const char *payload, struct st_buffer *out, struct st_error *err)
 {
-  if (record->id.keyed || !(g->sparing || proves_group(record, payload)))
+  if (record->id.keyed || !(g->sparing || g->lightly || proves_group(record, payload)))
     return damaged(err, "it is not what its id says");
   return st_zstd_decode(g->zstd, payload, record->stored, NULL, record->raw, out, err) < 0
              ? ST_READ_DAMAGED
@@ -187,8 +210,8 @@ static enum st_read decode_group(struct reading *g, const struct st_record *reco
 }
 
 static enum st_read decode_part_of(struct reading *g, const struct st_record *record,
-                                   const struct st_object_row *group, uint64_t offset,
-                                   struct st_buffer *out, struct st_error *err)
+                                   unsigned depth, const struct st_object_row *group,
+                                   uint64_t offset, struct st_buffer *out, struct st_error *err)
 {
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   size_t start = out->length;
@@ -202,7 +225,7 @@ static enum st_read decode_part_of(struct reading *g, const struct st_record *re
   if (offset > content.length || record->raw > content.length - offset)
     return damaged(err, "its group ends before it");
   st_buffer_append(out, content.data + offset, record->raw);
-  if (!proves(g->store, &record->id, out, start, record->raw))
+  if (!holds(g, record, depth, out, start))
     return damaged(err, "its content is not what its id says");
   st_decoded_keep(g->store, &group->record.id, &content);
   return ST_READ_OK;
@@ -210,7 +233,7 @@ static enum st_read decode_part_of(struct reading *g, const struct st_record *re
 
 /* As a base, a group is named by the first bytes of its id. */
 static enum st_read decode_part(struct reading *g, const struct st_object_row *row,
-                                const struct st_record *record, const char *payload,
+                                const struct st_record *record, unsigned depth, const char *payload,
                                 struct st_buffer *out, struct st_error *err)
 {
   struct st_object_row groups[CANDIDATES_MAX];
@@ -219,7 +242,7 @@ static enum st_read decode_part(struct reading *g, const struct st_object_row *r
   if (st_number_decode((const uint8_t *)payload, record->stored, &offset) != (int)record->stored)
     return damaged(err, "it does not say where it begins");
   if (st_decoded_take(g->store, record->base, offset, record->raw, out) &&
-      proves(g->store, &record->id, out, start, record->raw))
+      holds(g, record, depth, out, start))
     return ST_READ_OK;
   out->length = start;
   int n = st_store_find_base(g->store, record->id.keyed, record->base, row, groups, CANDIDATES_MAX,
@@ -229,7 +252,7 @@ static enum st_read decode_part(struct reading *g, const struct st_object_row *r
   enum st_read r = n == 0 ? damaged(err, "its group is missing") : ST_READ_DAMAGED;
   for (int i = 0; i < n && r != ST_READ_OK; i++) {
     out->length = start;
-    r = decode_part_of(g, record, &groups[i], offset, out, err);
+    r = decode_part_of(g, record, depth, &groups[i], offset, out, err);
   }
   return r;
 }
@@ -389,7 +412,7 @@ static enum st_read decode(struct reading *g, const struct st_object_row *row,
   if (record->encoding == ST_ENCODING_GROUP)
     return decode_group(g, record, payload, out, err);
   if (record->encoding == ST_ENCODING_PART)
-    return decode_part(g, row, record, payload, out, err);
+    return decode_part(g, row, record, depth, payload, out, err);
   if (record->id.keyed) {
     enum st_read r = unseal(g->store, record, payload, &plain, err);
     if (r != ST_READ_OK)
@@ -398,7 +421,7 @@ static enum st_read decode(struct reading *g, const struct st_object_row *row,
     length = plain.length;
   }
   return record->has_base ? decode_delta(g, row, record, depth, payload, length, out, err)
-                          : decode_whole(g, record, payload, length, out, err);
+                          : decode_whole(g, record, depth, payload, length, out, err);
 }
 
 static int fetch_ahead(struct st_store *store, const struct st_object_row *row,
@@ -451,7 +474,8 @@ static enum st_read read_row(struct reading *g, const struct st_object_row *row,
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   size_t start = out->length;
   enum st_read r = read_record(g, row, depth, out, &why);
-  note(g->store, row, r, &why);
+  if (!g->lightly)
+    note(g->store, row, r, &why);
   if (r == ST_READ_OK)
     return r;
   out->length = start;
@@ -463,12 +487,33 @@ static enum st_read read_row(struct reading *g, const struct st_object_row *row,
   return r;
 }
 
+/* But of a list whose pieces are handed over as they come. */
+static enum st_read read_lightly(struct reading *g, const struct st_object_row *row,
+                                 struct st_buffer *out)
+{
+  size_t start = out->length;
+  if (row->record.encoding == ST_ENCODING_LIST && g->piece)
+    return ST_READ_DAMAGED;
+  g->lightly = true;
+  enum st_read r = read_row(g, row, 0, out, NULL);
+  g->lightly = false;
+  if (r == ST_READ_OK)
+    note(g->store, row, r, NULL);
+  if (r == ST_READ_OK && row->record.encoding == ST_ENCODING_DELTA)
+    st_bases_copy(g->store, &row->record.id, out->data + start, out->length - start);
+  return r;
+}
+
 static enum st_read read_all(struct reading *g, const struct st_object_row *row,
                              struct st_buffer *out, struct st_error *err)
 {
   g->left = READS_MAX;
   g->zstd = st_store_take_zstd(g->store);
-  enum st_read r = read_row(g, row, 0, out, err);
+  enum st_read r = read_lightly(g, row, out);
+  if (r != ST_READ_OK) {
+    g->left = READS_MAX;
+    r = read_row(g, row, 0, out, err);
+  }
   st_store_give_zstd(g->store, g->zstd);
   return r;
 }
@@ -501,10 +546,8 @@ enum st_read st_store_prove(struct st_store *store, const struct st_record *reco
                             const char *payload, struct st_error *err)
 {
   ST_AUTO_BUFFER content = ST_BUFFER_INIT;
-  struct reading g = {.store = store,
-                      .zstd = st_store_take_zstd(store),
-                      .piece = pass,
-                      .left = READS_MAX};
+  struct reading g = {
+      .store = store, .zstd = st_store_take_zstd(store), .piece = pass, .left = READS_MAX};
   enum st_read r = decode(&g, NULL, record, 0, payload, &content, err);
   st_store_give_zstd(store, g.zstd);
   if (record->id.keyed && content.data)

@@ -736,6 +736,16 @@ int st_object_index_forget(struct st_object_index *ix, uint32_t number, struct s
 /* ---- Writing ----------------------------------------------------------------------------------
  */
 
+int st_object_index_begin(struct st_object_index *ix, struct st_error *err)
+{
+  return execute(ix, "SAVEPOINT many", err);
+}
+
+int st_object_index_end(struct st_object_index *ix, struct st_error *err)
+{
+  return execute(ix, "RELEASE many", err);
+}
+
 int st_object_index_add(struct st_object_index *ix, const struct st_object_row *row,
                         struct st_error *err)
 {

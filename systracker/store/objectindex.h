@@ -81,6 +81,9 @@ int st_object_index_add(struct st_object_index *ix, const struct st_object_row *
 /* How far a pack is covered once this is committed. */
 int st_object_index_cover(struct st_object_index *ix, const struct st_pack *pack, uint64_t indexed,
                           struct st_error *err);
+/* What is added between the two is added at once, which is much faster. */
+int st_object_index_begin(struct st_object_index *ix, struct st_error *err);
+int st_object_index_end(struct st_object_index *ix, struct st_error *err);
 /* Drops fresh rows at or behind an offset. */
 int st_object_index_drop(struct st_object_index *ix, uint32_t pack, uint64_t offset,
                          struct st_error *err);

@@ -8,6 +8,7 @@
 void st_store_close(struct st_store *store)
 {
   st_groups_free(store);
+  st_bases_free(store);
   st_packs_close(&store->packs);
   if (store->index)
     st_object_index_close(store->index);
