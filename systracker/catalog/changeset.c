@@ -231,8 +231,13 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
                           int64_t *ret_ended, struct st_error *err)
 {
   struct writer w = {.sink = sink, .arg = arg, .also = also, .also_arg = also_arg};
-  int r = st_changed_each(c, number, write_row, &w, err);
+  bool ours = c->scanning && number == c->number; /* then it is known which tables have any */
+  int64_t since = st_catalog_before(c, number);
+  int r = 0;
 
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    if (!ours || c->tables[i]->applied == number)
+      r = changed_of(c, since, number, c->tables[i], write_row, &w, err);
   st_buffer_free(&w.bytes);
   *ret_begun = w.begun;
   *ret_ended = w.ended;

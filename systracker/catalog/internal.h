@@ -74,7 +74,7 @@ struct st_table_full {
   struct st_sweep *sweep; /* open, or NULL */
   struct st_began *began; /* rows of a first checkpoint (began.c), or NULL */
   struct st_ahead ahead;  /* of a scan's questions */
-  int64_t applied;        /* the last checkpoint that brought rows of it (apply.c); 0: none */
+  int64_t applied;        /* the last checkpoint that began or ended rows of it here; 0: none */
 };
 
 static inline struct st_table_full *st_full(const struct st_catalog_table *table)

@@ -91,6 +91,7 @@ static int run_keyed(struct st_catalog *c, struct st_table_full *t, enum st_tabl
     sqlite3_bind_int64(s, 1 + (int)t->pub.nkeys, c->number);
     st_began_drop(t);
     st_ahead_changed(&t->ahead);
+    t->applied = c->number;
   }
   return st_sql_run(c, s, err);
 }
@@ -234,6 +235,7 @@ static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct
   if (!s)
     return -1;
   st_ahead_changed(&t->ahead);
+  t->applied = c->number;
   sqlite3_clear_bindings(s);
   if (st_bind_key(c, s, 1, t, row, true, err) < 0)
     return -1;

@@ -15,6 +15,8 @@ struct fresh {
   struct st_set *paths; /* path -> which entry; NULL: there are none */
 };
 
+struct commit;
+
 struct st_index {
   int dir;
   struct st_index_file file;
@@ -24,8 +26,11 @@ struct st_index {
   bool persist;
   int log; /* index.new, -1: not opened yet */
   struct st_buffer pending;
-  uint64_t unlogged; /* bytes that the pending entries were hashed from */
+  uint64_t unlogged;       /* bytes that the pending entries were hashed from */
+  struct commit *prepared; /* what st_index_prepare wrote; NULL: nothing */
 };
+
+static void drop_prepared(struct st_index *index);
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
@@ -65,6 +70,7 @@ void st_index_close(struct st_index *index)
 {
   if (!index)
     return;
+  drop_prepared(index);
   while (index->owned) {
     struct st_index_new *dir = index->owned;
     index->owned = dir->next;
@@ -635,29 +641,53 @@ static int write_digests(struct commit *c, struct st_error *err)
   return 0;
 }
 
+static void drop_prepared(struct st_index *index)
+{
+  if (!index->prepared)
+    return;
+  st_index_writer_close(&index->prepared->writer);
+  st_buffer_free(&index->prepared->spans);
+  free(index->prepared);
+  index->prepared = NULL;
+}
+
+/* Whether nothing but the head is to change. */
+static bool is_same(const struct st_index *index)
+{
+  return index->file.data && !has_replaced(index, 0, index->file.ndirs);
+}
+
+int st_index_prepare(struct st_index *index, struct st_error *err)
+{
+  const struct st_index_link top = {index->file.data ? 0 : ST_INDEX_NONE, index->replaced[0]};
+  if (is_same(index) || index->prepared)
+    return 0;
+  struct commit *c = index->prepared = st_calloc(1, sizeof(*c));
+  c->index = index;
+  c->writer.fd = -1;
+  if (st_index_writer_open(&c->writer, index->dir, err) < 0 || write_link(c, top, err) < 0 ||
+      write_digests(c, err) < 0) {
+    drop_prepared(index);
+    return -1;
+  }
+  return 0;
+}
+
 static int write_all(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                      const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
 {
-  struct commit c = {.index = index};
-  const struct st_index_link top = {index->file.data ? 0 : ST_INDEX_NONE, index->replaced[0]};
-  if (st_index_writer_open(&c.writer, index->dir, err) < 0)
+  if (st_index_prepare(index, err) < 0)
     return -1;
-  int r = write_link(&c, top, err);
-  if (r == 0)
-    r = write_digests(&c, err);
-  if (r == 0)
-    r = st_index_writer_finish(&c.writer, head, scope, &index->file.memos, err);
-  st_index_writer_close(&c.writer);
-  st_buffer_free(&c.spans);
+  int r = st_index_writer_finish(&index->prepared->writer, head, scope, &index->file.memos, err);
+  drop_prepared(index);
   return r;
 }
 
 int st_index_commit(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                     const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
 {
-  bool same = index->file.data && !has_replaced(index, 0, index->file.ndirs);
-  int r = same ? st_index_file_rebind(index->dir, head, scope, &index->file.memos, err)
-               : write_all(index, head, scope, err);
+  int r = is_same(index) ? st_index_file_rebind(index->dir, head, scope, &index->file.memos, err)
+                         : write_all(index, head, scope, err);
   if (r < 0)
     return -1;
   if (index->log >= 0 || index->fresh.count > 0)

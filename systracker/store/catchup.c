@@ -112,6 +112,17 @@ static int remove_retired(struct st_store *store, const struct st_pack *pack, st
   return st_store_remove_retired(store, &pack->number, 1, err);
 }
 
+/* What the index does not cover. */
+static int scan_rest(struct catch_up *c, struct st_error *err)
+{
+  struct st_object_index *index = c->store->index;
+  struct st_pack_visitor visitor = {add_record, note_gap, c};
+  if (st_object_index_begin(index, err) < 0)
+    return -1;
+  int r = st_pack_scan(c->pack, c->indexed, &visitor, err);
+  return st_object_index_end(index, r < 0 ? NULL : err) < 0 ? -1 : r;
+}
+
 static int catch_up_pack(struct st_store *store, uint32_t number, bool last, struct caught *ret,
                          struct st_error *err)
 {
@@ -128,14 +139,9 @@ static int catch_up_pack(struct st_store *store, uint32_t number, bool last, str
     bool stillborn = store->write && last && pack->size <= ST_PACK_HEADER_SIZE;
     return stillborn ? remove_stillborn(store, pack, err) : 0;
   }
-  if (pack->size > c.indexed) {
-    struct st_pack_visitor visitor = {add_record, note_gap, &c};
-    if (st_object_index_begin(store->index, err) < 0 ||
-        st_pack_scan(pack, c.indexed, &visitor, err) < 0 ||
-        st_object_index_end(store->index, err) < 0 ||
-        (store->write && settle(&c, last, ret, err) < 0))
-      return -1;
-  }
+  if (pack->size > c.indexed &&
+      (scan_rest(&c, err) < 0 || (store->write && settle(&c, last, ret, err) < 0)))
+    return -1;
   store->seen_pack = number;
   store->seen_size = pack->size;
   ret->found = c.indexed < pack->size ? c.indexed : pack->size;

@@ -63,6 +63,12 @@ static bool saves_enough(size_t delta, size_t plain)
   return delta <= plain - plain / 4;
 }
 
+/* So small beside the content that this need not be compressed to know. */
+static bool is_tiny(size_t delta, size_t raw)
+{
+  return delta <= 256 && delta <= raw / 64;
+}
+
 static bool decodes_back(struct preparing *p, const struct st_buffer *frame,
                          const struct st_buffer *prefix)
 {
@@ -80,25 +86,22 @@ static void take_payload(struct st_prepared *to, struct st_buffer *payload)
 }
 
 /* Whatever is wrong with the base: the content is kept whole instead. */
-static void try_delta(struct preparing *p, const struct st_object_row *base, unsigned step)
+static bool make_delta(struct preparing *p, const struct st_object_row *base,
+                       struct st_buffer *prefix, struct st_buffer *ret)
 {
-  ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
-  ST_AUTO_BUFFER frame = ST_BUFFER_INIT;
+  return st_store_read_row(p->store, base, prefix, NULL) == ST_READ_OK && prefix->length > 0 &&
+         st_zstd_encode(p->zstd, p->data, p->to->record.raw, prefix, ret, NULL) == 0;
+}
+
+static void take_delta(struct preparing *p, const struct st_object_row *base, unsigned step,
+                       struct st_buffer *frame)
+{
   struct st_record *record = &p->to->record;
-  if (st_store_read_row(p->store, base, &prefix, NULL) != ST_READ_OK || prefix.length == 0)
-    return;
-  if (st_zstd_encode(p->zstd, p->data, record->raw, &prefix, &frame, NULL) < 0 ||
-      !saves_enough(frame.length, p->to->payload.length))
-    return;
-  if (!decodes_back(p, &frame, &prefix)) {
-    st_log(ST_LOG_WARNING, "a delta did not decode to what it was made from, and is not kept");
-    return;
-  }
   record->encoding = ST_ENCODING_DELTA;
   record->has_base = true;
   record->step = (uint8_t)step;
   memcpy(record->base, base->record.id.digest, ST_RECORD_BASE_SIZE);
-  take_payload(p->to, &frame);
+  take_payload(p->to, frame);
 }
 
 static int encode_whole(struct preparing *p, struct st_error *err)
@@ -131,13 +134,30 @@ static int seal(struct preparing *p, struct st_error *err)
   return 0;
 }
 
+static int encode_whole_or_delta(struct preparing *p, const struct st_object_row *base,
+                                 unsigned step, struct st_error *err)
+{
+  ST_AUTO_BUFFER prefix = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER frame = ST_BUFFER_INIT;
+  bool worth = base && make_delta(p, base, &prefix, &frame);
+  bool whole = !worth || !is_tiny(frame.length, p->to->record.raw);
+  if (whole && encode_whole(p, err) < 0)
+    return -1;
+  if (!worth || (whole && !saves_enough(frame.length, p->to->payload.length)))
+    return 0;
+  if (decodes_back(p, &frame, &prefix)) {
+    take_delta(p, base, step, &frame);
+    return 0;
+  }
+  st_log(ST_LOG_WARNING, "a delta did not decode to what it was made from, and is not kept");
+  return whole ? 0 : encode_whole(p, err);
+}
+
 static int encode(struct preparing *p, const struct st_object_row *base, unsigned step,
                   struct st_error *err)
 {
-  if (encode_whole(p, err) < 0)
+  if (encode_whole_or_delta(p, base, step, err) < 0)
     return -1;
-  if (base)
-    try_delta(p, base, step);
   if (p->to->id.keyed && seal(p, err) < 0)
     return -1;
   p->to->record.stored = p->to->payload.length;

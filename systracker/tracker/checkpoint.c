@@ -27,57 +27,74 @@ int st_tracker_scan(struct st_tracker *t, struct st_scan_result *ret, struct st_
   return r < 0 ? st_wrap(err, "scan") : 0;
 }
 
-/* The store's objects are made durable beside what the catalog does before it commits, which needs
- * none of them. */
-struct syncing {
+/* The store's objects are made durable, and the index is written, beside what the catalog does
+ * before it commits, which needs neither. */
+struct beside {
   struct st_store *store;
-  pthread_t thread;
-  bool begun; /* the thread is there */
+  struct st_index *index;
+  pthread_t sync, write;
+  bool syncing, writing; /* the thread is there */
   int result;
   struct st_error err;
 };
 
 static void *sync_objects(void *arg)
 {
-  struct syncing *s = arg;
-  s->result = st_store_sync_packs(s->store, &s->err);
+  struct beside *b = arg;
+  b->result = st_store_sync_packs(b->store, &b->err);
   return NULL;
 }
 
-static void sync_begin(struct syncing *s)
+/* What fails is tried again, and said then. */
+static void *write_index(void *arg)
 {
-  s->begun = pthread_create(&s->thread, NULL, sync_objects, s) == 0;
-  if (!s->begun)
-    sync_objects(s);
+  struct beside *b = arg;
+  st_index_prepare(b->index, NULL);
+  return NULL;
+}
+
+static void beside_begin(struct beside *b)
+{
+  b->syncing = pthread_create(&b->sync, NULL, sync_objects, b) == 0;
+  b->writing = pthread_create(&b->write, NULL, write_index, b) == 0;
+  if (!b->syncing)
+    sync_objects(b);
 }
 
 static int sync_wait(void *arg, struct st_error *err)
 {
-  struct syncing *s = arg;
-  if (s->begun)
-    pthread_join(s->thread, NULL);
-  s->begun = false;
-  if (s->result < 0 && err) {
+  struct beside *b = arg;
+  if (b->syncing)
+    pthread_join(b->sync, NULL);
+  b->syncing = false;
+  if (b->result < 0 && err) {
     st_error_clear(err);
-    *err = s->err;
-    s->err = ST_ERROR_INIT;
+    *err = b->err;
+    b->err = ST_ERROR_INIT;
   }
-  return s->result;
+  return b->result;
+}
+
+static void beside_end(struct beside *b)
+{
+  sync_wait(b, NULL);
+  if (b->writing)
+    pthread_join(b->write, NULL);
+  st_error_clear(&b->err);
 }
 
 static int commit_catalog(struct st_observation *o, const struct st_checkpoint_options *options,
                           int64_t began, struct st_checkpoint *ret, struct st_error *err)
 {
   struct st_tracker *t = o->tracker;
-  struct syncing syncing = {.store = t->store};
-  struct st_catalog_durable durable = {sync_wait, &syncing};
-  sync_begin(&syncing);
+  struct beside beside = {.store = t->store, .index = o->index};
+  struct st_catalog_durable durable = {sync_wait, &beside};
+  beside_begin(&beside);
   st_catalog_set_durable(t->catalog, &durable);
   int r = st_catalog_commit(t->catalog, &t->keys, began, options->message, o->result->incomplete,
                             ret, err);
   st_catalog_set_durable(t->catalog, NULL);
-  sync_wait(&syncing, NULL);
-  st_error_clear(&syncing.err);
+  beside_end(&beside);
   return r;
 }
 
