@@ -57,7 +57,7 @@ int st_view_change_make(enum st_view_kind kind, const struct st_view_at *b,
 /* The file's kind as find's %y has it; 0: not known. */
 int st_view_type(struct st_hostview *v, int64_t number, const char *path, char *ret,
                  struct st_error *err);
-/* As st_unified_diff (unified.h). */
+/* As st_unified_diff (process.h). */
 int st_view_unified(const void *old, size_t old_length, const char *old_label, const void *new_,
                     size_t new_length, const char *new_label, struct st_buffer *out,
                     struct st_error *err);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* view-unified.c - a unified diff: by libgit2, in this process, where it is there; else as on a
- * host.
+/* view-unified.c - a unified diff: by libgit2, in this process, where it is there; else by diff(1).
  */
 #include "config.h"
 
 #include "archive-sync/serve/view-internal.h"
-#include "systracker/base/unified.h"
+#include "systracker/base/process.h"
 
 #ifdef HAVE_LIBGIT2
 

@@ -23,7 +23,6 @@ libsystracker_la_SOURCES += \
 	systracker/base/set.c systracker/base/set.h \
 	systracker/base/sqlite.c systracker/base/sqlite.h \
 	systracker/base/text.c systracker/base/text.h \
-	systracker/base/unified.c systracker/base/unified.h \
 	systracker/base/version.c systracker/base/version.h \
 	systracker/base/xattr.c systracker/base/xattr.h systracker/base/xattr-words.c
 
@@ -43,7 +42,6 @@ BASE_TESTS = \
 	systracker/base/test-meta \
 	systracker/base/test-process \
 	systracker/base/test-text \
-	systracker/base/test-unified \
 	systracker/base/test-version \
 	systracker/base/test-xattr
 check_PROGRAMS += $(BASE_TESTS)
@@ -87,10 +85,6 @@ systracker_base_test_process_LDADD = $(UNIT_LDADD)
 systracker_base_test_text_SOURCES = systracker/base/test-text.c systracker/base/test-scratch.h
 systracker_base_test_text_CFLAGS = $(UNIT_CFLAGS)
 systracker_base_test_text_LDADD = $(UNIT_LDADD)
-systracker_base_test_unified_SOURCES = \
-	systracker/base/test-unified.c systracker/base/test-scratch.h
-systracker_base_test_unified_CFLAGS = $(UNIT_CFLAGS)
-systracker_base_test_unified_LDADD = $(UNIT_LDADD)
 systracker_base_test_version_SOURCES = systracker/base/test-version.c
 systracker_base_test_version_CFLAGS = $(UNIT_CFLAGS)
 systracker_base_test_version_LDADD = $(UNIT_LDADD)

@@ -205,13 +205,12 @@ static int64_t deadline_in(unsigned seconds)
   return seconds ? now_ms() + (int64_t)seconds * 1000 : 0;
 }
 
-/* Runs it to its end; see st_run.  `program`: where it is, or its name.  `extra`: descriptors of 10
- * or more that it gets as 3 and 4, or NULL. */
-static int run(const char *program, char *const argv[], const int extra[EXTRA], size_t max,
-               unsigned seconds, struct st_buffer *out, struct st_error *err)
+/* Starts it; `*ret_from`: what it prints.  `program`: where it is, or its name.  `extra`:
+ * descriptors of 10 or more that it gets as 3 and 4, or NULL. */
+static int start(const char *program, char *const argv[], const int extra[EXTRA], pid_t *ret,
+                 int *ret_from, struct st_error *err)
 {
   const char *name = argv[0];
-  int64_t deadline = deadline_in(seconds);
   ST_AUTO_FREE char *path = find_program(program);
   if (!path) {
     st_fail(err, ENOENT, "cannot run %s", st_quote(name));
@@ -221,12 +220,23 @@ static int run(const char *program, char *const argv[], const int extra[EXTRA], 
   if (pipe2(ends, O_CLOEXEC) < 0)
     return st_fail(err, errno, "cannot run %s", st_quote(name));
   ST_AUTO_CLOSE int from = ends[0];
-  pid_t pid;
-  int r = spawn(&pid, path, argv, ends[1], extra);
+  int r = spawn(ret, path, argv, ends[1], extra);
   close(ends[1]);
   if (r)
     return st_fail(err, r, "cannot run %s", st_quote(name));
-  return finish(pid, from, name, max, deadline, out, err);
+  *ret_from = st_steal_fd(&from);
+  return 0;
+}
+
+/* Runs it to its end; see st_run. */
+static int run(const char *program, char *const argv[], const int extra[EXTRA], size_t max,
+               unsigned seconds, struct st_buffer *out, struct st_error *err)
+{
+  int64_t deadline = deadline_in(seconds);
+  ST_AUTO_CLOSE int from = -1;
+  pid_t pid;
+  int r = start(program, argv, extra, &pid, &from, err);
+  return r < 0 ? r : finish(pid, from, argv[0], max, deadline, out, err);
 }
 
 int st_run(char *const argv[], size_t max, unsigned seconds, char **ret, size_t *length,
@@ -595,10 +605,10 @@ static size_t diff_limit(size_t a, size_t b)
   return sum;
 }
 
-int st_run_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
-                size_t new_length, const char *new_label, struct st_buffer *out,
-                struct st_error *err)
+int st_diff_start(struct st_diff **ret, const void *old, size_t old_length, const char *old_label,
+                  const void *new_, size_t new_length, const char *new_label, struct st_error *err)
 {
+  *ret = NULL;
   if (old_length == new_length && (!new_length || !memcmp(old, new_, new_length)))
     return 0;
   ST_AUTO_CLOSE int before = memory_file(old, old_length, err);
@@ -608,15 +618,45 @@ int st_run_diff(const void *old, size_t old_length, const char *old_label, const
   ST_AUTO_FREE char *from = st_strdup(old_label);
   ST_AUTO_FREE char *to = st_strdup(new_label);
   char *argv[] = {"diff", "-a", "-u", "-L", from, "-L", to, "--", "/dev/fd/3", "/dev/fd/4", NULL};
+  struct st_diff d = {.limit = diff_limit(old_length, new_length)};
+  if (start(argv[0], argv, (int[]){before, after}, &d.pid, &d.from, err) < 0)
+    return st_wrap(err, "cannot compare");
+  *ret = st_memdup(&d, sizeof(d));
+  return 1;
+}
+
+int st_diff_finish(struct st_diff *diff, struct st_buffer *out, struct st_error *err)
+{
   ST_AUTO_BUFFER text = ST_BUFFER_INIT;
-  size_t limit = diff_limit(old_length, new_length);
-  int status = run(argv[0], argv, (int[]){before, after}, limit, DIFF_SECONDS, &text, err);
+  ST_AUTO_CLOSE int from = diff->from;
+  int64_t deadline = deadline_in(DIFF_SECONDS);
+  int status = finish(diff->pid, from, "diff", diff->limit, deadline, &text, err);
+  free(diff);
   if (status < 0)
     return st_wrap(err, "cannot compare");
   if (status > 1)
     return st_fail(err, 0, "cannot compare: diff ended with status %d", status);
   st_buffer_append(out, text.data, text.length);
   return status;
+}
+
+void st_diff_end(struct st_diff *diff)
+{
+  if (!diff)
+    return;
+  close(diff->from);
+  kill(-diff->pid, SIGKILL);
+  reap(diff->pid);
+  free(diff);
+}
+
+int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
+                    size_t new_length, const char *new_label, struct st_buffer *out,
+                    struct st_error *err)
+{
+  struct st_diff *diff;
+  int r = st_diff_start(&diff, old, old_length, old_label, new_, new_length, new_label, err);
+  return r <= 0 ? r : st_diff_finish(diff, out, err);
 }
 
 bool st_is_binary(const void *data, size_t length)

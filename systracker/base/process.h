@@ -30,10 +30,26 @@ int st_run_to(const char *path, char *const argv[], int fd, int out, size_t max,
  * keys and tokens are in its memory.  Programs that it starts are as ever. */
 void st_leave_no_core(void);
 
-/* As st_unified_diff (unified.h), by diff(1), through memfds. */
-int st_run_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
-                size_t new_length, const char *new_label, struct st_buffer *out,
-                struct st_error *err);
+/* Unified diff of two contents by diff(1), through memfds.  `labels` (escaped already) stand in the
+ * header lines.  Appends; returns 0 same, 1 different, negative on error. */
+int st_unified_diff(const void *old, size_t old_length, const char *old_label, const void *new_,
+                    size_t new_length, const char *new_label, struct st_buffer *out,
+                    struct st_error *err);
+
+/* The same in two steps, so that several run side by side, and beside us. */
+struct st_diff {
+  pid_t pid;
+  int from;     /* what it prints */
+  size_t limit; /* bytes that it may print; the contents are an eighth of that at most */
+};
+/* 1: diff(1) is at work on it; 0: they are the same, and `*ret` is NULL.  The contents are not
+ * needed any more when this has returned. */
+int st_diff_start(struct st_diff **ret, const void *old, size_t old_length, const char *old_label,
+                  const void *new_, size_t new_length, const char *new_label, struct st_error *err);
+/* Waits for its end and appends what it printed.  Frees it, whatever comes of it. */
+int st_diff_finish(struct st_diff *diff, struct st_buffer *out, struct st_error *err);
+/* Ends one that nobody waits for any more. */
+void st_diff_end(struct st_diff *diff);
 /* Whether content is binary by git's rule: a NUL among its first 8000 bytes. */
 bool st_is_binary(const void *data, size_t length);
 

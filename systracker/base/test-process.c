@@ -185,7 +185,7 @@ static void diff(const char *old, const char *new_, int expected, const char *te
 {
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
   ST_AUTO_ERROR err = ST_ERROR_INIT;
-  int r = st_run_diff(old, strlen(old), "a/x y", new_, strlen(new_), "-b", &out, &err);
+  int r = st_unified_diff(old, strlen(old), "a/x y", new_, strlen(new_), "-b", &out, &err);
   if (r != expected)
     fail_msg("%d: %s", r, st_error_text(&err));
   assert_string_equal(out.data ? out.data : "", text);
@@ -204,12 +204,33 @@ static void test_diff(void **state)
   diff("\xff\n", "\xfe\n", 1, HEAD "@@ -1 +1 @@\n-\xff\n+\xfe\n");
 }
 
+/* Several at once, each with its own output; one that nobody waits for. */
+static void test_diffs_beside(void **state)
+{
+  (void)state;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_diff *diffs[3];
+  for (int i = 0; i < 3; i++) {
+    char text[] = {(char)('a' + i), '\n'};
+    assert_int_equal(st_diff_start(&diffs[i], "x\n", 2, "x", text, sizeof text, "y", &err), 1);
+  }
+  st_diff_end(diffs[1]);
+  for (int i = 2; i >= 0; i -= 2) {
+    ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+    ST_AUTO_FREE char *text = st_format("--- x\n+++ y\n@@ -1 +1 @@\n-x\n+%c\n", 'a' + i);
+    assert_int_equal(st_diff_finish(diffs[i], &out, &err), 1);
+    assert_string_equal(out.data, text);
+  }
+  assert_int_equal(st_diff_start(&diffs[0], "x", 1, "x", "x", 1, "y", &err), 0);
+  assert_null(diffs[0]);
+}
+
 /* Content with NULs is compared as text when one asks for it. */
 static void test_binary(void **state)
 {
   (void)state;
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
-  assert_int_equal(st_run_diff("a\0b\n", 4, "x", "a\0c\n", 4, "y", &out, NULL), 1);
+  assert_int_equal(st_unified_diff("a\0b\n", 4, "x", "a\0c\n", 4, "y", &out, NULL), 1);
   assert_non_null(memmem(out.data, out.length, "-a\0b\n+a\0c\n", 10));
   char data[8001];
   memset(data, 'x', sizeof data);
@@ -232,7 +253,8 @@ static void test_large_diff(void **state)
     st_buffer_append_string(&old, i % 8 ? "\n" : "a\n");
     st_buffer_append_string(&new_, i % 8 ? "\n" : "b\n");
   }
-  assert_ok(st_run_diff(old.data, old.length, "x", new_.data, new_.length, "y", &out, &err), &err);
+  assert_ok(st_unified_diff(old.data, old.length, "x", new_.data, new_.length, "y", &out, &err),
+            &err);
   assert_true(out.length > old.length + new_.length);
 }
 
@@ -271,13 +293,14 @@ static void test_no_core(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_run),        cmocka_unit_test(test_environment),
-      cmocka_unit_test(test_signals),    scratch_test(test_descriptors),
-      cmocka_unit_test(test_refusals),   scratch_test(test_deadline),
-      cmocka_unit_test(test_diff),       cmocka_unit_test(test_binary),
-      cmocka_unit_test(test_large_diff), cmocka_unit_test(test_pager),
-      cmocka_unit_test(test_run_in),     scratch_test(test_run_in_refusals),
-      scratch_test(test_run_with),       cmocka_unit_test(test_no_core),
+      cmocka_unit_test(test_run),         cmocka_unit_test(test_environment),
+      cmocka_unit_test(test_signals),     scratch_test(test_descriptors),
+      cmocka_unit_test(test_refusals),    scratch_test(test_deadline),
+      cmocka_unit_test(test_diff),        cmocka_unit_test(test_diffs_beside),
+      cmocka_unit_test(test_binary),      cmocka_unit_test(test_large_diff),
+      cmocka_unit_test(test_pager),       cmocka_unit_test(test_run_in),
+      scratch_test(test_run_in_refusals), scratch_test(test_run_with),
+      cmocka_unit_test(test_no_core),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,8 +111,31 @@ struct st_patch_sides {
 int st_render_patch(const struct st_patch_sides *sides, const struct st_group *g,
                     const struct st_change **ret, struct st_buffer *out, struct st_buffer *why,
                     struct st_error *err);
+/* The same, of which diff(1) is still at work when it returns; `*ret_diff` NULL: there is none. */
+struct st_diff;
+int st_start_patch(const struct st_patch_sides *sides, const struct st_group *g,
+                   const struct st_change **ret, struct st_diff **ret_diff, struct st_buffer *why,
+                   struct st_error *err);
 /* Prints it, coloured and safe on a terminal. */
 void st_print_patch(const struct st_cli *cli, const struct st_buffer *patch);
+
+/* Patches that are being made while the next contents are read, printed in their order. */
+#define ST_PATCHES 4
+#define ST_PATCHES_LIMIT ((size_t)16 << 20) /* of one that another is begun beside (st_diff) */
+struct st_patches {
+  const struct st_cli *cli;
+  struct st_patch {
+    struct st_buffer head; /* printed before it */
+    struct st_diff *diff;  /* NULL: that is all */
+  } items[ST_PATCHES];
+  size_t count;
+};
+/* Takes both. */
+int st_patches_add(struct st_patches *p, struct st_buffer *head, struct st_diff *diff,
+                   struct st_error *err);
+int st_patches_print(struct st_patches *p, struct st_error *err);
+/* Those that were not printed end here. */
+void st_patches_free(struct st_patches *p);
 
 /* ---- The history of a path: render-history.c ---------------------------------------------------
  */

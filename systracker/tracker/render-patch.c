@@ -5,7 +5,6 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/process.h"
-#include "systracker/base/unified.h"
 #include "systracker/tracker/render-internal.h"
 
 /* The first column that is set on some side, differs, and names the content of an object, or, not
@@ -143,7 +142,7 @@ static int read_text(const struct st_patch_sides *sides, const struct st_change 
 
 /* The one before first: whether it can be had decides, and what is now mostly can. */
 static int compare_sides(const struct st_patch_sides *sides, const struct st_change *change,
-                         int column, struct st_buffer *out, struct st_buffer *why,
+                         int column, struct st_diff **ret, struct st_buffer *why,
                          struct st_error *err)
 {
   ST_AUTO_BUFFER old = ST_BUFFER_INIT;
@@ -157,15 +156,16 @@ static int compare_sides(const struct st_patch_sides *sides, const struct st_cha
     return 0;
   ST_AUTO_FREE char *a = label(sides, change, false);
   ST_AUTO_FREE char *b = label(sides, change, true);
-  r = st_unified_diff(old.data, old.length, a, new_.data, new_.length, b, out, err);
+  r = st_diff_start(ret, old.data, old.length, a, new_.data, new_.length, b, err);
   return r < 0 ? r : 1;
 }
 
-int st_render_patch(const struct st_patch_sides *sides, const struct st_group *g,
-                    const struct st_change **ret, struct st_buffer *out, struct st_buffer *why,
-                    struct st_error *err)
+int st_start_patch(const struct st_patch_sides *sides, const struct st_group *g,
+                   const struct st_change **ret, struct st_diff **ret_diff, struct st_buffer *why,
+                   struct st_error *err)
 {
   int r = 0;
+  *ret_diff = NULL;
   if (g->secret)
     return 0;
   for (int object = 1; object >= 0; object--)
@@ -177,11 +177,20 @@ int st_render_patch(const struct st_patch_sides *sides, const struct st_group *g
           (!object && !(change->before && change->after)) || is_one_sided(change, g->letter, why))
         continue;
       *ret = change;
-      r = compare_sides(sides, change, column, out, why, err);
+      r = compare_sides(sides, change, column, ret_diff, why, err);
     }
   if (r > 0)
     st_buffer_clear(why);
   return r;
+}
+
+int st_render_patch(const struct st_patch_sides *sides, const struct st_group *g,
+                    const struct st_change **ret, struct st_buffer *out, struct st_buffer *why,
+                    struct st_error *err)
+{
+  struct st_diff *diff;
+  int r = st_start_patch(sides, g, ret, &diff, why, err);
+  return diff && st_diff_finish(diff, out, err) < 0 ? -1 : r;
 }
 
 static const char *line_colour(const char *line, size_t length)
@@ -221,5 +230,46 @@ void st_print_patch(const struct st_cli *cli, const struct st_buffer *patch)
     const char *newline = memchr(line, '\n', (size_t)(end - line));
     print_line(cli, line, (size_t)((newline ? newline : end) - line));
     line = newline ? newline + 1 : end;
+  }
+}
+
+/* ---- Several side by side -------------------------------------------------------------------- */
+
+static int print_first(struct st_patches *p, struct st_error *err)
+{
+  ST_AUTO_BUFFER head = p->items[0].head;
+  ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
+  struct st_diff *diff = p->items[0].diff;
+  memmove(p->items, p->items + 1, --p->count * sizeof(*p->items));
+  if (diff && st_diff_finish(diff, &patch, err) < 0)
+    return -1;
+  fwrite(head.data, 1, head.length, stdout);
+  st_print_patch(p->cli, &patch);
+  return 0;
+}
+
+int st_patches_print(struct st_patches *p, struct st_error *err)
+{
+  int r = 0;
+  while (p->count > 0 && r == 0)
+    r = print_first(p, err);
+  return r;
+}
+
+int st_patches_add(struct st_patches *p, struct st_buffer *head, struct st_diff *diff,
+                   struct st_error *err)
+{
+  p->items[p->count++] = (struct st_patch){*head, diff};
+  *head = ST_BUFFER_INIT;
+  if ((p->count == 1 && !diff) || (diff && diff->limit > ST_PATCHES_LIMIT))
+    return st_patches_print(p, err);
+  return p->count == ST_PATCHES ? print_first(p, err) : 0;
+}
+
+void st_patches_free(struct st_patches *p)
+{
+  for (size_t i = 0; i < p->count; i++) {
+    st_diff_end(p->items[i].diff);
+    st_buffer_free(&p->items[i].head);
   }
 }

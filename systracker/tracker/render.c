@@ -6,6 +6,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/process.h"
 #include "systracker/tracker/render-internal.h"
 
 struct render {
@@ -14,6 +15,7 @@ struct render {
   const struct st_render_options *options;
   struct st_patch_sides sides;
   struct st_group group;
+  struct st_patches patches;
   int64_t added, deleted, changed, retyped;
   struct st_package_counts counts;
   int64_t packaged;        /* paths of packages, not shown one by one */
@@ -104,24 +106,33 @@ const char *st_render_letter(char letter)
                          : "changed";
 }
 
+static void full_head(const struct render *r, const char *name, const struct st_strings *words,
+                      const struct st_buffer *why, struct st_buffer *out)
+{
+  char letter = r->group.letter;
+  st_buffer_printf(out, "%s%s%s %s\n", letter_colour(r, letter), st_render_letter(letter),
+                   r->cli->colour ? "\033[m" : "", name);
+  for (size_t i = 0; i < words->count; i++)
+    st_buffer_printf(out, "  %s\n", words->items[i]);
+  if (why->length > 0)
+    st_buffer_printf(out, "  no line by line comparison: %s\n", why->data);
+}
+
 static int print_full(struct render *r, const char *name, struct st_error *err)
 {
-  const struct st_group *g = &r->group;
   ST_AUTO_STRINGS words = {0};
-  ST_AUTO_BUFFER patch = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER head = ST_BUFFER_INIT;
   ST_AUTO_BUFFER why = ST_BUFFER_INIT;
+  struct st_diff *diff = NULL;
   const struct st_change *of;
-  int patched = r->options->patch ? st_render_patch(&r->sides, g, &of, &patch, &why, err) : 0;
-  if (patched < 0 || group_words(r, patched && patch.length > 0, &words, err) < 0)
+  if (r->options->patch && st_start_patch(&r->sides, &r->group, &of, &diff, &why, err) < 0)
     return -1;
-  printf("%s%s%s %s\n", letter_colour(r, g->letter), st_render_letter(g->letter),
-         r->cli->colour ? "\033[m" : "", name);
-  for (size_t i = 0; i < words.count; i++)
-    printf("  %s\n", words.items[i]);
-  if (why.length > 0)
-    printf("  no line by line comparison: %s\n", why.data);
-  st_print_patch(r->cli, &patch);
-  return 0;
+  if (group_words(r, diff != NULL, &words, err) < 0) {
+    st_diff_end(diff);
+    return -1;
+  }
+  full_head(r, name, &words, &why, &head);
+  return st_patches_add(&r->patches, &head, diff, err);
 }
 
 /* ---- JSON
@@ -329,11 +340,15 @@ int64_t st_render_changes(struct st_tracker *t, const struct st_cli *cli, int64_
       .cli = cli,
       .options = options,
       .sides = {.t = t, .a = a, .b = b, .live = b == ST_LIVE},
+      .patches = {.cli = cli},
   };
   r.sides.texts = st_packaged_texts_new(t);
   int result = st_catalog_changes(t->catalog, a, b, on_change, &r, err);
   if (result >= 0)
     result = flush_group(&r, err);
+  if (st_patches_print(&r.patches, result < 0 ? NULL : err) < 0)
+    result = -1;
+  st_patches_free(&r.patches);
   st_group_free(&r.group);
   st_package_counts_free(&r.counts);
   st_packaged_texts_free(r.sides.texts);
