@@ -8,7 +8,7 @@
 #include "systracker/base/file.h"
 #include "systracker/base/sqlite.h"
 
-/* Derived, and made again from the rest where they are lost: bunch, node, manifest. */
+/* Derived, and made again from the rest where they are lost: bunch, added, node, manifest. */
 static const char schema[] =
     "CREATE TABLE path (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);"
     "CREATE TABLE declaration (id INTEGER PRIMARY KEY, plugin TEXT NOT NULL, name TEXT NOT NULL,"
@@ -21,7 +21,7 @@ static const char schema[] =
     "CREATE TABLE gap (number INTEGER PRIMARY KEY, why INTEGER NOT NULL);"
     "CREATE TABLE bunch (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
     "CREATE TABLE node (prefix INTEGER PRIMARY KEY, leaves INTEGER NOT NULL, hash BLOB NOT "
-    "NULL);" ST_MANIFEST_SCHEMA;
+    "NULL);" ST_ADDED_SCHEMA ST_MANIFEST_SCHEMA;
 
 static int none(struct st_catalog *c, struct st_error *err)
 {

@@ -99,6 +99,8 @@ enum st_fixed_statement {
   ST_MANIFEST_ADD,
   ST_BUNCH_GET,
   ST_BUNCH_SET,
+  ST_ADDED_GET,
+  ST_ADDED_SET,
   ST_NODE_SET,
   ST_DATA_VERSION,
   ST_FIXED_STATEMENTS,
@@ -546,6 +548,10 @@ int st_keylist_changed(struct st_keylist *list, struct st_catalog *c, struct st_
 /* Puts what changed among the tags as facts into the open scan (checkpoint.c). */
 int st_tags_put(struct st_catalog *c, struct st_error *err);
 extern const struct st_table st_core_tables[];
+
+/* Leaves that came to a bunch since it was written. */
+#define ST_ADDED_SCHEMA                                                                            \
+  "CREATE TABLE IF NOT EXISTS added (prefix INTEGER PRIMARY KEY, leaves BLOB NOT NULL);"
 
 /* The header is stored in parts: `body`, `signature`, and where they are others than those of the
  * checkpoint before, `declarations` and `public_key`; the rest stands in other columns. */

@@ -5,7 +5,7 @@
  *
  * Schema 1 had no table `gap`; 1 and 2 had a row for each leaf of the state tree; up to 3 a header
  * was stored as it travels, and an index named the rows of the first checkpoint, too; up to 4 the
- * rows of manifests were in a table.
+ * rows of manifests were in a table; up to 5 a bunch grew with each leaf.
  */
 #include "systracker/catalog/internal.h"
 
@@ -101,7 +101,8 @@ static int raise_all(struct st_catalog *c, int64_t from, struct st_error *err)
   ST_AUTO_FREE char *version = st_format("PRAGMA user_version = %d", ST_CATALOG_SCHEMA);
 
   if ((from < ST_CATALOG_SCHEMA_PARTS && raise_to_parts(c, err) < 0) ||
-      raise_manifests(c, err) < 0 || st_sql_exec(c, version, err) < 0 ||
+      (from < ST_CATALOG_SCHEMA_HASHES && raise_manifests(c, err) < 0) ||
+      st_sql_exec(c, ST_ADDED_SCHEMA, err) < 0 || st_sql_exec(c, version, err) < 0 ||
       (from < ST_CATALOG_SCHEMA_PARTS && st_state_rebuild(c, err) < 0))
     return -1;
   return st_sql_exec(c, "COMMIT", err);

@@ -16,6 +16,8 @@ static const char *const texts[ST_FIXED_STATEMENTS] = {
     [ST_MANIFEST_ADD] = "INSERT OR REPLACE INTO manifest (id, observed, paths) VALUES (?1, ?2, ?3)",
     [ST_BUNCH_GET] = "SELECT leaves FROM bunch WHERE prefix = ?1",
     [ST_BUNCH_SET] = "INSERT OR REPLACE INTO bunch (prefix, leaves) VALUES (?1, ?2)",
+    [ST_ADDED_GET] = "SELECT leaves FROM added WHERE prefix = ?1",
+    [ST_ADDED_SET] = "INSERT OR REPLACE INTO added (prefix, leaves) VALUES (?1, ?2)",
     [ST_DATA_VERSION] = "PRAGMA main.data_version",
     [ST_NODE_SET] = "INSERT OR REPLACE INTO node (prefix, leaves, hash) VALUES (?1, ?2, ?3)",
 };

@@ -10,10 +10,10 @@
  * "Efficient Sparse Merkle Trees", for subtrees with one leaf.)
  *
  * Kept are the leaves' hashes, with as much of K as tells them apart, in a bunch for each of the
- * subtrees below the first few bits, and the hashes of those: a checkpoint costs its changes, the
- * leaves of each subtree that they touch, and the nodes above all subtrees.  There are as many
- * subtrees as keep both small: the catalog of a small host would consist of little else, and one of
- * millions of facts would read long bunches.
+ * subtrees below the first few bits (and a small one of those added since), and the hashes of
+ * those: a checkpoint costs its changes, the leaves of each subtree that they touch, and the nodes
+ * above all subtrees.  There are as many subtrees as keep both small: the catalog of a small host
+ * would consist of little else, and one of millions of facts would read long bunches.
  */
 #include "systracker/catalog/internal.h"
 
@@ -22,6 +22,7 @@
 #define MOST_BITS 16
 #define OLD_BITS 12    /* in the schema before */
 #define MOST_LEAVES 96 /* in a bunch, on the average: more are split, to a quarter of that */
+#define MOST_ADDED 8   /* to a bunch, before it is written anew */
 #define FLUSH 524288   /* leaves gathered before they are written: 24 MiB */
 
 struct leaf {
@@ -251,9 +252,10 @@ static void join_all(const struct st_state *s, uint8_t root[ST_DIGEST_SIZE])
 #define PAIR ((size_t)KEPT + ST_DIGEST_SIZE)
 _Static_assert(PAIR == ST_LEAF_SIZE, "as leaves are made elsewhere");
 
-static int read_bunch(struct st_catalog *c, size_t prefix, struct leaves *out, struct st_error *err)
+static int read_leaves(struct st_catalog *c, enum st_fixed_statement which, size_t prefix,
+                       struct leaves *out, struct st_error *err)
 {
-  ST_AUTO_RESET *s = st_sql_fixed(c, ST_BUNCH_GET, err);
+  ST_AUTO_RESET *s = st_sql_fixed(c, which, err);
   int r;
 
   if (!s)
@@ -273,10 +275,10 @@ static int read_bunch(struct st_catalog *c, size_t prefix, struct leaves *out, s
   return 0;
 }
 
-static int write_bunch(struct st_state *s, size_t prefix, const struct leaves *leaves,
-                       struct st_error *err)
+static int write_leaves(struct st_state *s, enum st_fixed_statement which, size_t prefix,
+                        const struct leaves *leaves, struct st_error *err)
 {
-  sqlite3_stmt *set = st_sql_fixed(s->c, ST_BUNCH_SET, err);
+  sqlite3_stmt *set = st_sql_fixed(s->c, which, err);
 
   if (!set)
     return -1;
@@ -309,26 +311,90 @@ static void merge(const struct leaves *old, const struct leaf *changed, size_t n
   }
 }
 
-/* Sorted leaves become the bunch of a subtree, and its node. */
-static int set_bunch(struct st_state *s, size_t prefix, const struct leaves *leaves,
-                     struct st_error *err)
+/* Sorted leaves become the node of a subtree. */
+static int set_node(struct st_state *s, size_t prefix, const struct leaves *leaves,
+                    struct st_error *err)
 {
-  if (write_bunch(s, prefix, leaves, err) < 0)
-    return -1;
   struct node node = tree(leaves->items, leaves->count, s->bits);
+
   return write_node(s, prefix, &node, err);
 }
 
-static int change_bunch(struct st_state *s, const struct leaf *changed, size_t n,
+/* The same, and its bunch. */
+static int set_bunch(struct st_state *s, size_t prefix, const struct leaves *leaves,
+                     struct st_error *err)
+{
+  return write_leaves(s, ST_BUNCH_SET, prefix, leaves, err) < 0 ? -1
+                                                                : set_node(s, prefix, leaves, err);
+}
+
+/* A subtree's leaves: those of its bunch, and those that were added since that was written. */
+struct subtree {
+  struct leaves bunch, added;
+};
+
+static void subtree_free(struct subtree *t)
+{
+  leaves_free(&t->bunch);
+  leaves_free(&t->added);
+}
+
+static int read_subtree(struct st_state *s, size_t prefix, struct subtree *ret,
                         struct st_error *err)
 {
-  ST_CLEANUP(leaves_free) struct leaves old = {0}, new = {0};
-  size_t prefix = prefix_of(changed->key, s->bits);
-
-  if (s->nodes[prefix].leaves > 0 && read_bunch(s->c, prefix, &old, err) < 0)
+  if (s->nodes[prefix].leaves == 0)
+    return 0;
+  if (read_leaves(s->c, ST_BUNCH_GET, prefix, &ret->bunch, err) < 0)
     return -1;
-  merge(&old, changed, n, &new);
-  return set_bunch(s, prefix, &new, err);
+  if (ret->bunch.count == s->nodes[prefix].leaves)
+    return 0;
+  return read_leaves(s->c, ST_ADDED_GET, prefix, &ret->added, err);
+}
+
+/* What changed in the bunch, and what in those added. */
+static void divide(const struct leaves *bunch, const struct leaf *changed, size_t n,
+                   struct subtree *ret)
+{
+  for (size_t i = 0; i < n; i++) {
+    bool there = bunch->count &&
+                 bsearch(&changed[i], bunch->items, bunch->count, sizeof(*changed), compare_leaves);
+    *leaves_add(there ? &ret->bunch : &ret->added) = changed[i];
+  }
+}
+
+/* A few leaves that are new lie in a row of their own: a bunch that grows takes another page about
+ * each fourth time, as the rows of a first checkpoint fill theirs. */
+static int set_subtree(struct st_state *s, size_t prefix, const struct subtree *now,
+                       const struct subtree *changed, bool had_added, struct st_error *err)
+{
+  ST_CLEANUP(leaves_free) struct leaves all = {0};
+  const struct leaves none = {0};
+
+  merge(&now->bunch, now->added.items, now->added.count, &all);
+  if (now->bunch.count == 0 || now->added.count > MOST_ADDED) {
+    if (had_added && write_leaves(s, ST_ADDED_SET, prefix, &none, err) < 0)
+      return -1;
+    return set_bunch(s, prefix, &all, err);
+  }
+  if (changed->bunch.count && write_leaves(s, ST_BUNCH_SET, prefix, &now->bunch, err) < 0)
+    return -1;
+  if (changed->added.count && write_leaves(s, ST_ADDED_SET, prefix, &now->added, err) < 0)
+    return -1;
+  return set_node(s, prefix, &all, err);
+}
+
+static int change_subtree(struct st_state *s, const struct leaf *leaves, size_t n,
+                          struct st_error *err)
+{
+  ST_CLEANUP(subtree_free) struct subtree old = {0}, changed = {0}, now = {0};
+  size_t prefix = prefix_of(leaves->key, s->bits);
+
+  if (read_subtree(s, prefix, &old, err) < 0)
+    return -1;
+  divide(&old.bunch, leaves, n, &changed);
+  merge(&old.bunch, changed.bunch.items, changed.bunch.count, &now.bunch);
+  merge(&old.added, changed.added.items, changed.added.count, &now.added);
+  return set_subtree(s, prefix, &now, &changed, old.added.count > 0, err);
 }
 
 /* ---- As many subtrees as there should be -------------------------------------------------------
@@ -337,11 +403,14 @@ static int change_bunch(struct st_state *s, const struct leaf *changed, size_t n
 /* The leaves of a subtree go into several. */
 static int split(struct st_state *s, size_t prefix, unsigned more, struct st_error *err)
 {
+  ST_CLEANUP(subtree_free) struct subtree old = {0};
   ST_CLEANUP(leaves_free) struct leaves all = {0};
   size_t at = 0, parts = (size_t)1 << more;
 
-  if (read_bunch(s->c, prefix, &all, err) < 0)
+  if (read_leaves(s->c, ST_BUNCH_GET, prefix, &old.bunch, err) < 0 ||
+      read_leaves(s->c, ST_ADDED_GET, prefix, &old.added, err) < 0)
     return -1;
+  merge(&old.bunch, old.added.items, old.added.count, &all);
   for (size_t i = prefix * parts; i < (prefix + 1) * parts; i++) {
     struct leaves part = {.items = all.items + at};
     while (at < all.count && prefix_of(all.items[at].key, s->bits) == i)
@@ -375,6 +444,8 @@ static int make_room(struct st_state *s, uint64_t leaves, struct st_error *err)
   for (size_t i = before; i-- > 0;)
     if (split(s, i, more, err) < 0)
       return -1;
+  if (before && st_sql_exec(s->c, "DELETE FROM added", err) < 0)
+    return -1;
   return 0;
 }
 
@@ -412,7 +483,7 @@ static int change_all(struct st_state *s, const struct leaf *items, size_t count
     if (i < count && prefix_of(items[i].key, s->bits) == prefix)
       continue;
     if ((all && write_empty(s, next, prefix, err) < 0) ||
-        change_bunch(s, items + first, i - first, err) < 0)
+        change_subtree(s, items + first, i - first, err) < 0)
       return -1;
     first = i;
     next = prefix + 1;
@@ -530,7 +601,7 @@ int st_state_rebuild(struct st_catalog *c, struct st_error *err)
   ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
   uint8_t root[ST_DIGEST_SIZE];
   int64_t latest = st_catalog_latest(c);
-  int r = st_sql_exec(c, "DELETE FROM bunch; DELETE FROM node", err);
+  int r = st_sql_exec(c, "DELETE FROM bunch; DELETE FROM added; DELETE FROM node", err);
 
   for (size_t i = 0; i < c->count && r == 0 && latest > 0; i++)
     r = add_table(c, latest, c->tables[i], &s->leaves, err);
