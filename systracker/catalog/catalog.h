@@ -21,9 +21,9 @@
 #define ST_LIVE INT64_MAX
 /* 2: facts of some checkpoint may not be in it; 3: the state tree's leaves lie in bunches; 4:
  * headers are stored in parts; 5: of manifests hashes of their paths are kept; 6: leaves that were
- * added to a bunch lie beside it.  A catalog of an earlier schema is read as it is, and raised when
- * it is opened to be written. */
-#define ST_CATALOG_SCHEMA 6
+ * added to a bunch lie beside it; 7: an id that two tables say of a path is stored once.  A catalog
+ * of an earlier schema is read as it is, and raised when it is opened to be written. */
+#define ST_CATALOG_SCHEMA 7
 #define ST_CATALOG_SCHEMA_GAPS 2
 #define ST_CATALOG_SCHEMA_BUNCHES 3
 #define ST_CATALOG_SCHEMA_PARTS 4

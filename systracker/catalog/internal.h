@@ -71,10 +71,11 @@ struct st_table_full {
   bool said;                   /* something was said in it; */
   bool emptied;                /* and what it does not speak of is gone: nothing stored counts */
   sqlite3_stmt *statements[ST_TABLE_STATEMENTS];
-  struct st_sweep *sweep; /* open, or NULL */
-  struct st_began *began; /* rows of a first checkpoint (began.c), or NULL */
-  struct st_ahead ahead;  /* of a scan's questions */
-  int64_t applied;        /* the last checkpoint that began or ended rows of it here; 0: none */
+  struct st_sweep *sweep;              /* open, or NULL */
+  struct st_began *began;              /* rows of a first checkpoint (began.c), or NULL */
+  struct st_ahead ahead;               /* of a scan's questions */
+  const struct st_table_full *digests; /* st_catalog.digests */
+  int64_t applied; /* the last checkpoint that began or ended rows of it here; 0: none */
 };
 
 static inline struct st_table_full *st_full(const struct st_catalog_table *table)
@@ -211,6 +212,14 @@ struct st_catalog {
   bool has_last_path;
   struct st_buffer last_path; /* the path looked up last, and its id */
   int64_t last_path_id;
+
+  /* The table of digests, NULL: there is none; and what the row of it says that began last, which a
+   * row of another table may repeat (repeated.c). */
+  const struct st_table_full *digests;
+  size_t digest_column;
+  bool has_digest;
+  int64_t digest_path;
+  struct st_id digest;
   struct st_ahead ahead; /* over paths */
 
   struct st_gap *gaps; /* by number */
@@ -329,6 +338,28 @@ void st_tables_encode(struct st_catalog *c, int64_t number, struct st_buffer *ou
 
 /* Nothing is read ahead any more. */
 void st_scan_close_cursors(struct st_catalog *c);
+
+/* ---- Ids that are said twice (repeated.c) ---------------------------------------------------- */
+
+/* Tables were declared: which has the digests. */
+void st_repeated_find(struct st_catalog *c);
+/* Whether 0 may stand in the column. */
+bool st_repeated_may_be(const struct st_table_full *t, size_t column);
+/* Appends the column of the row `alias` as an expression, whatever stands there. */
+void st_repeated_select(struct st_buffer *sql, const struct st_table_full *t, size_t column,
+                        const char *alias);
+/* A row of the scan begins: behind st_bind_values, which was told the same `at`; and once it has
+ * begun (NULL: it says nothing). */
+void st_repeated_bind(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_table_full *t,
+                      int64_t path, const struct st_value *row);
+void st_repeated_note(struct st_catalog *c, const struct st_table_full *t, int64_t path,
+                      const struct st_value *row);
+/* A row that began with the scan is going to be taken back. */
+int st_repeated_taken_back(struct st_catalog *c, const struct st_table_full *t, int64_t path,
+                           struct st_error *err);
+/* Spells out what rows `t` repeat of which `where`, in SQL, holds; and the other way. */
+int st_repeated_spell(struct st_catalog *c, const char *where, struct st_error *err);
+int st_repeated_shorten(struct st_catalog *c, const char *where, struct st_error *err);
 
 /* ---- Facts (fact.c) -------------------------------------------------------------------------- */
 

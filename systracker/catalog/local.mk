@@ -22,6 +22,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/owner.c \
 	systracker/catalog/prune.c systracker/catalog/prune.h \
 	systracker/catalog/raise.c \
+	systracker/catalog/repeated.c \
 	systracker/catalog/row.c \
 	systracker/catalog/scan.c \
 	systracker/catalog/snapshot.c systracker/catalog/snapshot.h \
@@ -41,6 +42,7 @@ CATALOG_TESTS = \
 	systracker/catalog/test-changeset \
 	systracker/catalog/test-apply \
 	systracker/catalog/test-prune \
+	systracker/catalog/test-repeated \
 	systracker/catalog/test-snapshot
 check_PROGRAMS += $(CATALOG_TESTS)
 TESTS += $(CATALOG_TESTS)
@@ -56,6 +58,10 @@ systracker_catalog_test_checkpoint_SOURCES = systracker/catalog/test-checkpoint.
 	systracker/catalog/test-support.h
 systracker_catalog_test_checkpoint_CFLAGS = $(UNIT_CFLAGS)
 systracker_catalog_test_checkpoint_LDADD = $(UNIT_LDADD)
+systracker_catalog_test_repeated_SOURCES = systracker/catalog/test-repeated.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_repeated_CFLAGS = $(UNIT_CFLAGS)
+systracker_catalog_test_repeated_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_state_SOURCES = systracker/catalog/test-state.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_state_CFLAGS = $(UNIT_CFLAGS)

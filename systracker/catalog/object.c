@@ -6,10 +6,13 @@ static int column_objects(struct st_catalog *c, const struct st_table_full *t, s
                           int (*fn)(void *arg, const struct st_id *id), void *arg,
                           struct st_error *err)
 {
-  const char *name = t->pub.declaration.columns[column].name;
-  ST_AUTO_FREE char *sql = st_format("SELECT DISTINCT \"%s\" FROM \"%s\" WHERE \"%s\" IS NOT NULL",
-                                     name, t->pub.name, name);
-  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql, err);
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+
+  st_buffer_append_string(&sql, "SELECT DISTINCT ");
+  st_repeated_select(&sql, t, column, "t");
+  st_buffer_printf(&sql, " FROM \"%s\" t WHERE t.\"%s\" IS NOT NULL", t->pub.name,
+                   t->pub.declaration.columns[column].name);
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, sql.data, err);
   struct st_value id;
   int r = s ? 0 : -1;
 

@@ -213,9 +213,12 @@ static int find_same(struct st_catalog *c, const struct st_table_full *t, int64_
                    t->pub.name, t->pub.name);
   same_key(&sql, t, "a", "b");
   st_buffer_append_string(&sql, " AND a.absent = b.absent");
-  for (size_t i = t->pub.nkeys; i < t->stored; i++)
-    st_buffer_printf(&sql, " AND a.\"%s\" IS b.\"%s\"", t->pub.declaration.columns[i].name,
-                     t->pub.declaration.columns[i].name);
+  for (size_t i = t->pub.nkeys; i < t->stored; i++) {
+    st_buffer_append_string(&sql, " AND ");
+    st_repeated_select(&sql, t, i, "a");
+    st_buffer_append_string(&sql, " IS ");
+    st_repeated_select(&sql, t, i, "b");
+  }
   if (st_sql_exec(c, sql.data, err) < 0)
     return -1;
   return st_sql_number(c, "SELECT count(*) FROM temp.same", 0, ret_count, err);
@@ -377,11 +380,17 @@ void st_prune_result_free(struct st_prune_result *result)
 static int prune(struct st_catalog *c, const struct st_choices *choices,
                  struct st_prune_result *ret, struct st_error *err)
 {
-  if (fill_pruning(c, choices, err) < 0)
+  /* Rows that may be deleted, begin later, or repeat what such a row says. */
+  static const char touched[] = "t.since > 1 AND t.since IN (SELECT number FROM temp.pruning"
+                                " UNION SELECT next FROM temp.pruning)";
+
+  if (fill_pruning(c, choices, err) < 0 || st_repeated_spell(c, touched, err) < 0)
     return -1;
   for (size_t i = 0; i < c->count; i++)
     if (c->tables[i]->stored && prune_table(c, c->tables[i], &ret->rows, err) < 0)
       return -1;
+  if (st_repeated_shorten(c, touched, err) < 0)
+    return -1;
   if (forget_tags(c, &ret->tags, err) < 0 || forget_manifests(c, err) < 0 ||
       forget_paths(c, err) < 0 || st_gaps_pruned(c, err) < 0)
     return -1;

@@ -5,7 +5,8 @@
  *
  * Schema 1 had no table `gap`; 1 and 2 had a row for each leaf of the state tree; up to 3 a header
  * was stored as it travels, and an index named the rows of the first checkpoint, too; up to 4 the
- * rows of manifests were in a table; up to 5 a bunch grew with each leaf.
+ * rows of manifests were in a table; up to 5 a bunch grew with each leaf; up to 6 no
+ * row repeated another table's id.
  */
 #include "systracker/catalog/internal.h"
 

@@ -17,7 +17,7 @@
 static void forget_cached(struct st_catalog *c)
 {
   st_owners_forget(c);
-  c->has_last_path = false;
+  c->has_last_path = c->has_digest = false;
 }
 
 void st_scan_close_cursors(struct st_catalog *c)
@@ -92,6 +92,8 @@ static int run_keyed(struct st_catalog *c, struct st_table_full *t, enum st_tabl
     st_began_drop(t);
     st_ahead_changed(&t->ahead);
     t->applied = c->number;
+    if (which == ST_ROW_DELETE && st_repeated_taken_back(c, t, c->last_path_id, err) < 0)
+      return -1;
   }
   return st_sql_run(c, s, err);
 }
@@ -221,11 +223,34 @@ static int end_row(struct st_catalog *c, struct st_table_full *t, const struct s
   return run_keyed(c, t, ST_ROW_END, key, err);
 }
 
+/* The statement that begins a row, with all that it says; NULL: failed.  `*ret_path`: its id, of an
+ * entry. */
+static sqlite3_stmt *bind_row(struct st_catalog *c, struct st_table_full *t,
+                              const struct st_value *row, bool absent, int64_t *ret_path,
+                              struct st_error *err)
+{
+  int keys = (int)t->pub.nkeys;
+  sqlite3_stmt *s = st_table_statement(c, t, ST_ROW_BEGIN, err);
+
+  if (!s || st_bind_key(c, s, 1, t, row, true, err) < 0)
+    return NULL;
+  *ret_path = c->last_path_id;
+  sqlite3_bind_int64(s, keys + 1, c->number);
+  sqlite3_bind_int(s, keys + 2, absent);
+  if (absent)
+    return s;
+  if (st_bind_values(c, s, keys + 3, t, row, err) < 0)
+    return NULL;
+  if (st_is_entry(t))
+    st_repeated_bind(c, s, keys + 3, t, *ret_path, row);
+  return s;
+}
+
 /* A row that begins now; `open`: another one is open and ends. */
 static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
                      bool absent, bool open, struct st_error *err)
 {
-  int keys = (int)t->pub.nkeys;
+  int64_t path;
 
   if (c->overlay)
     return begin_live(c, t, row, false, absent, err);
@@ -237,12 +262,9 @@ static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct
   st_ahead_changed(&t->ahead);
   t->applied = c->number;
   sqlite3_clear_bindings(s);
-  if (st_bind_key(c, s, 1, t, row, true, err) < 0)
+  if (!bind_row(c, t, row, absent, &path, err) || st_sql_run(c, s, err) < 0)
     return -1;
-  sqlite3_bind_int64(s, keys + 1, c->number);
-  sqlite3_bind_int(s, keys + 2, absent);
-  if ((!absent && st_bind_values(c, s, keys + 3, t, row, err) < 0) || st_sql_run(c, s, err) < 0)
-    return -1;
+  st_repeated_note(c, t, path, absent ? NULL : row);
   st_began_add(t, row, absent);
   return 0;
 }
@@ -360,20 +382,17 @@ static bool is_first(const struct st_catalog *c, const struct st_table_full *t)
 static int begin_first(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
                        struct st_error *err)
 {
-  int keys = (int)t->pub.nkeys;
-  ST_AUTO_RESET *s = st_table_statement(c, t, ST_ROW_BEGIN, err);
+  int64_t path;
+  ST_AUTO_RESET *s = bind_row(c, t, row, false, &path, err);
 
-  if (!s || st_bind_key(c, s, 1, t, row, true, err) < 0)
-    return -1;
-  sqlite3_bind_int64(s, keys + 1, c->number);
-  sqlite3_bind_int(s, keys + 2, 0);
-  if (st_bind_values(c, s, keys + 3, t, row, err) < 0)
+  if (!s)
     return -1;
   int r = sqlite3_step(s);
   if (r == SQLITE_CONSTRAINT)
     return 0;
   if (r != SQLITE_DONE)
     return st_sql_fail(c, "catalog", err);
+  st_repeated_note(c, t, path, row);
   st_began_add(t, row, false);
   return 1;
 }

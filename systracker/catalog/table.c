@@ -262,11 +262,13 @@ int st_tables_load(struct st_catalog *c, struct st_error *err)
 {
   if (load_each(c, "SELECT id, plugin, name, flags FROM declaration", load_table, err) < 0)
     return -1;
-  return load_each(c,
-                   "SELECT d.plugin || '_' || d.name, a.name, a.type, a.flags, a.since"
-                   " FROM attribute a JOIN declaration d ON d.id = a.relation"
-                   " ORDER BY a.relation, a.position",
-                   load_column, err);
+  int r = load_each(c,
+                    "SELECT d.plugin || '_' || d.name, a.name, a.type, a.flags, a.since"
+                    " FROM attribute a JOIN declaration d ON d.id = a.relation"
+                    " ORDER BY a.relation, a.position",
+                    load_column, err);
+  st_repeated_find(c);
+  return r;
 }
 
 /* ---- Made and extended ----------------------------------------------------------------------- */
@@ -379,6 +381,7 @@ static int store_table(struct st_catalog *c, struct st_table_full *t, struct st_
   if (st_sql_exec(c, sql.data, err) < 0)
     return -1;
   t->stored = d->ncolumns;
+  st_repeated_find(c);
   st_known_unload(c); /* what manifests say of it was passed over while it was unknown */
   return 0;
 }
@@ -443,7 +446,7 @@ static void select_column(struct st_buffer *sql, const struct st_table_full *t, 
   else if (column->type == ST_PATH)
     st_buffer_printf(sql, "(SELECT path FROM path WHERE id = t.\"%s\")", column->name);
   else
-    st_buffer_printf(sql, "t.\"%s\"", column->name);
+    st_repeated_select(sql, t, i, "t");
 }
 
 void st_table_select(struct st_buffer *sql, const struct st_table_full *t, enum st_select paths)
