@@ -374,12 +374,19 @@ static void test_packages(void **state)
   struct st_view_package_query query = {.match = NULL};
   size_t total;
   ok(&h->one, st_hostview_packages(v, 3, &query, note_package, &all, &total, &h->one.err));
+  const struct st_view_counts *kept = v->counts;
+  assert_non_null(kept);
   assert_int_equal(total, 2);
   assert_string_equal(all.data, "demo 2.0 2;extra 1 2;");
   query.match = "xtr";
   st_buffer_clear(&all);
   ok(&h->one, st_hostview_packages(v, 3, &query, note_package, &all, &total, &h->one.err));
   assert_string_equal(all.data, "extra 1 2;");
+  assert_ptr_equal(v->counts, kept); /* the next page does not count again; */
+  query.match = NULL;
+  st_buffer_clear(&all);
+  ok(&h->one, st_hostview_packages(v, 1, &query, note_package, &all, &total, &h->one.err));
+  assert_string_equal(all.data, "demo 1.0 1;"); /* another checkpoint does */
 }
 
 /* ---- Kept for the next --------------------------------------------------------------------------

@@ -12,6 +12,10 @@ bool st_view_is_host(const char *text);
 void st_hostview_free(struct st_hostview *v);
 void st_hostviews_return(struct st_hostviews *p, struct st_hostview *v);
 
+/* How many deviations each package has at a checkpoint (view-packages.c). */
+struct st_view_counts;
+void st_view_counts_free(struct st_view_counts *c);
+
 /* A state of a host. */
 struct st_view_at {
   struct st_hostview *v;

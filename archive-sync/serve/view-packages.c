@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* view-packages.c - a host's packages, and what is not as they have it. */
 #include <string.h>
+#include <time.h>
 
 #include "archive-sync/serve/view-internal.h"
 #include "systracker/base/set.h"
@@ -9,7 +10,6 @@
  */
 
 struct deviations {
-  const char *package;
   struct st_view_span span;
   st_view_deviation_fn *fn;
   void *arg;
@@ -19,8 +19,6 @@ struct deviations {
 static int on_deviation(void *arg, const struct st_deviation *d, struct st_error *err)
 {
   struct deviations *all = arg;
-  if (all->package && strcmp(all->package, d->package->name) != 0)
-    return 0;
   if (!st_view_span_has(all->span, all->n++))
     return 0;
   const struct st_view_deviation told = {
@@ -44,8 +42,8 @@ int st_hostview_deviations(struct st_hostview *v, int64_t number, const char *pa
                            struct st_view_span span, st_view_deviation_fn *fn, void *arg,
                            size_t *ret_total, struct st_error *err)
 {
-  struct deviations d = {.package = package, .span = span, .fn = fn, .arg = arg};
-  int r = st_deviations_each(v->t, number, true, on_deviation, &d, err);
+  struct deviations d = {.span = span, .fn = fn, .arg = arg};
+  int r = st_deviations_each(v->t, number, package, true, on_deviation, &d, err);
   *ret_total = d.n;
   return r;
 }
@@ -53,22 +51,35 @@ int st_hostview_deviations(struct st_hostview *v, int64_t number, const char *pa
 /* ---- Packages -----------------------------------------------------------------------------------
  */
 
-struct counts {
+/* To compare each stored path with what its package says takes seconds where there are 200,000: so
+ * the counts are kept with the view, for as long as somebody turns pages.  A package's file that
+ * came meanwhile may tell more. */
+#define COUNTS_SECONDS 60
+
+struct st_view_counts {
+  int64_t number, made; /* the checkpoint; seconds, monotonic */
   struct st_set *names; /* the package in words -> its place */
   size_t *items;
   size_t count;
 };
 
-static void counts_clear(struct counts *c)
+void st_view_counts_free(struct st_view_counts *c)
 {
-  if (c->names)
-    st_set_free(c->names);
+  st_set_free(c->names);
   free(c->items);
+  free(c);
+}
+
+static int64_t monotonic(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec;
 }
 
 static int count(void *arg, const struct st_deviation *d, struct st_error *err)
 {
-  struct counts *c = arg;
+  struct st_view_counts *c = arg;
   uint64_t at = c->count;
   (void)err;
   if (!st_set_get(c->names, d->name, strlen(d->name), &at)) {
@@ -80,10 +91,27 @@ static int count(void *arg, const struct st_deviation *d, struct st_error *err)
   return 0;
 }
 
+static int need_counts(struct st_hostview *v, int64_t number, struct st_error *err)
+{
+  struct st_view_counts *c = v->counts;
+  if (c && c->number == number && monotonic() - c->made < COUNTS_SECONDS)
+    return 0;
+  v->counts = NULL;
+  if (c)
+    st_view_counts_free(c);
+  c = st_calloc(1, sizeof(*c));
+  *c = (struct st_view_counts){.number = number, .made = monotonic(), .names = st_set_new()};
+  if (st_deviations_each(v->t, number, NULL, true, count, c, err) < 0) {
+    st_view_counts_free(c);
+    return -1;
+  }
+  v->counts = c;
+  return 0;
+}
+
 struct list {
   struct st_hostview *v;
   const struct st_view_package_query *query;
-  struct counts counts;
   struct st_packaged *items;
   size_t count;
 };
@@ -93,14 +121,14 @@ static void list_clear(struct list *l)
   for (size_t i = 0; i < l->count; i++)
     st_packaged_clear(&l->items[i]);
   free(l->items);
-  counts_clear(&l->counts);
 }
 
 static size_t deviations_of(const struct list *l, const struct st_packaged *p)
 {
   ST_AUTO_FREE char *name = st_packaged_name(p);
   uint64_t at;
-  return st_set_get(l->counts.names, name, strlen(name), &at) ? l->counts.items[at] : 0;
+  const struct st_view_counts *c = l->v->counts;
+  return st_set_get(c->names, name, strlen(name), &at) ? c->items[at] : 0;
 }
 
 static int on_package(void *arg, const struct st_fact_row *fact, struct st_error *err)
@@ -161,10 +189,8 @@ int st_hostview_packages(struct st_hostview *v, int64_t number,
                          const struct st_view_package_query *query, st_view_package_fn *fn,
                          void *arg, size_t *ret_total, struct st_error *err)
 {
-  ST_CLEANUP(list_clear)
-  struct list l = {.v = v, .query = query, .counts = {.names = st_set_new()}};
-  if (st_deviations_each(v->t, number, true, count, &l.counts, err) < 0 ||
-      read_packages(&l, number, err) < 0)
+  ST_CLEANUP(list_clear) struct list l = {.v = v, .query = query};
+  if (need_counts(v, number, err) < 0 || read_packages(&l, number, err) < 0)
     return -1;
   int r = 0;
   for (size_t i = 0; i < l.count && r == 0; i++)

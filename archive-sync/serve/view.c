@@ -79,6 +79,8 @@ void st_hostview_free(struct st_hostview *v)
 {
   if (v->t)
     st_tracker_close(v->t);
+  if (v->counts)
+    st_view_counts_free(v->counts);
   free(v->host);
   free(v->name);
   free(v);

@@ -47,7 +47,8 @@ struct st_hostview {
   struct st_tracker *t;
   struct st_hostviews *pool; /* it goes back there; NULL: none */
   struct st_view_stamp stamp;
-  int64_t used; /* seconds, monotonic: it went back */
+  int64_t used;                  /* seconds, monotonic: it went back */
+  struct st_view_counts *counts; /* of deviations, for the list's next page; NULL: none */
 };
 
 /* A few closed views are kept for who asks for the same host again.  For any number of threads;

@@ -33,6 +33,7 @@ struct place {
 struct deviations {
   struct st_tracker *t;
   int64_t number;
+  const char *wanted; /* package; NULL: all */
   bool stat;
   st_deviation_fn *fn;
   int (*unpackaged)(void *arg, const char *path); /* NULL: nobody asks */
@@ -80,6 +81,10 @@ static int take_path(struct deviations *d, const char *path, bool present, struc
     return -1;
   if (r == 0)
     return present && d->unpackaged ? d->unpackaged(d->arg, path) : 0;
+  if (d->wanted && strcmp(d->wanted, p.name) != 0) {
+    st_packaged_clear(&p);
+    return 0;
+  }
   if ((d->count & (d->count - 1)) == 0) /* a power of 2: full */
     d->places = st_realloc(d->places, d->count ? 2 * d->count : 1, sizeof(*d->places));
   d->places[d->count++] = (struct place){st_strdup(path), st_packaged_name(&p), p};
@@ -292,13 +297,14 @@ static int tell_all(struct deviations *d, struct st_error *err)
   return r;
 }
 
-int st_deviations_each(struct st_tracker *t, int64_t number, bool stat, st_deviation_fn *fn,
-                       void *arg, struct st_error *err)
+int st_deviations_each(struct st_tracker *t, int64_t number, const char *package, bool stat,
+                       st_deviation_fn *fn, void *arg, struct st_error *err)
 {
   ST_CLEANUP(deviations_clear)
   struct deviations d = {
       .t = t,
       .number = number,
+      .wanted = package,
       .stat = stat,
       .fn = fn,
       .arg = arg,

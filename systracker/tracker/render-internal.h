@@ -173,9 +173,10 @@ struct st_deviation {
   const struct st_buffer *patch; /* empty: none */
 };
 typedef int st_deviation_fn(void *arg, const struct st_deviation *deviation, struct st_error *err);
-/* By package and path; `stat`: without the texts' differences. */
-int st_deviations_each(struct st_tracker *t, int64_t number, bool stat, st_deviation_fn *fn,
-                       void *arg, struct st_error *err);
+/* By package and path; `package`: of those of this name alone, NULL: of all; `stat`: without the
+ * texts' differences. */
+int st_deviations_each(struct st_tracker *t, int64_t number, const char *package, bool stat,
+                       st_deviation_fn *fn, void *arg, struct st_error *err);
 /* As `packages --deviations` prints it. */
 json_t *st_deviation_json(const struct st_deviation *deviation);
 
