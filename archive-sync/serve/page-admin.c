@@ -59,8 +59,35 @@ static struct admin begin_page(struct st_request *r, const char *title)
 /* ---- Forms --------------------------------------------------------------------------------------
  */
 
-#define begin_form(p, what) begin_form_to(p, ST_LITERAL(what))
-static void begin_form_to(struct admin *p, const char *what)
+struct field {
+  const char *label, *name;
+  const char *type;          /* of what is typed; NULL: one of `values` is chosen */
+  bool required;             /* of what is typed */
+  const char *const *values; /* ends with NULL */
+  const char *chosen;        /* of these; NULL: none of them */
+};
+
+#define TYPED(label_, name_, type_)                                                                \
+  {                                                                                                \
+    .label = (label_), .name = (name_), .type = (type_)                                            \
+  }
+#define NEEDED(label_, name_, type_)                                                               \
+  {                                                                                                \
+    .label = (label_), .name = (name_), .type = (type_), .required = true                          \
+  }
+#define CHOICE(label_, name_, values_, chosen_)                                                    \
+  {                                                                                                \
+    .label = (label_), .name = (name_), .values = (values_), .chosen = (chosen_)                   \
+  }
+
+/* Forms of one title stand in one fold; those without stand open. */
+struct form {
+  const char *title, *what, *id, *button;
+  bool admin;             /* for administrators alone */
+  struct field fields[4]; /* those without a label are none */
+};
+
+static void begin_form(struct admin *p, const char *what)
 {
   ST_AUTO_LINK to = {0};
   st_link_to(&to, "/admin/");
@@ -68,63 +95,80 @@ static void begin_form_to(struct admin *p, const char *what)
   st_frame_form(&p->h, p->r, &to);
 }
 
-/* `id`s are the page's own, so that each label has its field. */
-static void write_field(struct admin *p, const char *label, const char *type, const char *name,
-                        const char *form, bool required)
+/* The label of a field; `id`s are the page's own, so that each has its field. */
+static void write_label(struct admin *p, const struct field *f, const char *form)
 {
-  st_html_open(&p->h, "p");
   st_html_open(&p->h, "label");
-  st_html_attrf(&p->h, "for", "%s-%s", form, name);
-  st_html_text(&p->h, label);
+  st_html_attrf(&p->h, "for", "%s-%s", form, f->name);
+  st_html_text(&p->h, f->label);
   st_html_close(&p->h, "label");
   st_html_text(&p->h, " ");
-  st_html_open(&p->h, "input");
-  st_html_attr(&p->h, "type", type);
-  st_html_attrf(&p->h, "id", "%s-%s", form, name);
-  st_html_attr(&p->h, "name", name);
-  if (strcmp(type, "password") == 0)
-    st_html_attr(&p->h, "autocomplete", "new-password");
-  else
-    st_html_attr(&p->h, "autocomplete", "off");
-  if (required)
-    st_html_flag(&p->h, "required");
-  st_html_close(&p->h, "p");
 }
 
-static void write_choice(struct admin *p, const char *label, const char *name, const char *form,
-                         const char *const *values, const char *chosen)
+static void write_input(struct admin *p, const struct field *f, const char *form)
 {
-  st_html_open(&p->h, "p");
-  st_html_open(&p->h, "label");
-  st_html_attrf(&p->h, "for", "%s-%s", form, name);
-  st_html_text(&p->h, label);
-  st_html_close(&p->h, "label");
-  st_html_text(&p->h, " ");
+  bool password = strcmp(f->type, "password") == 0;
+  st_html_open(&p->h, "input");
+  st_html_attr(&p->h, "type", f->type);
+  st_html_attrf(&p->h, "id", "%s-%s", form, f->name);
+  st_html_attr(&p->h, "name", f->name);
+  st_html_attr(&p->h, "autocomplete", password ? "new-password" : "off");
+  if (f->required)
+    st_html_flag(&p->h, "required");
+}
+
+static void write_choice(struct admin *p, const struct field *f, const char *form)
+{
   st_html_open(&p->h, "select");
-  st_html_attrf(&p->h, "id", "%s-%s", form, name);
-  st_html_attr(&p->h, "name", name);
-  for (; *values; values++) {
+  st_html_attrf(&p->h, "id", "%s-%s", form, f->name);
+  st_html_attr(&p->h, "name", f->name);
+  for (const char *const *value = f->values; *value; value++) {
     st_html_open(&p->h, "option");
-    st_html_attr(&p->h, "value", *values);
-    if (chosen && strcmp(*values, chosen) == 0)
+    st_html_attr(&p->h, "value", *value);
+    if (f->chosen && strcmp(*value, f->chosen) == 0)
       st_html_flag(&p->h, "selected");
-    st_html_text(&p->h, *values);
+    st_html_text(&p->h, *value);
     st_html_close(&p->h, "option");
   }
-  st_html_close(&p->h, "p");
 }
 
-static void end_form(struct admin *p, const char *button)
+static void write_form(struct admin *p, const struct form *form)
 {
+  begin_form(p, form->what);
+  for (size_t i = 0; i < ST_COUNT(form->fields) && form->fields[i].label; i++) {
+    const struct field *f = &form->fields[i];
+    st_html_open(&p->h, "p");
+    write_label(p, f, form->id);
+    if (f->type)
+      write_input(p, f, form->id);
+    else
+      write_choice(p, f, form->id);
+    st_html_close(&p->h, "p");
+  }
   st_html_open(&p->h, "p");
-  st_frame_button(&p->h, button);
+  st_frame_button(&p->h, form->button);
   st_html_close(&p->h, "form");
 }
 
-static void begin_fold(struct admin *p, const char *title)
+static void write_forms(struct admin *p, const struct form *forms, size_t count)
 {
-  st_html_open(&p->h, "details");
-  st_html_element(&p->h, "summary", title);
+  const char *open = NULL;
+  for (size_t i = 0; i < count; i++) {
+    const char *title = forms[i].title;
+    bool same = open && title && strcmp(open, title) == 0;
+    if (forms[i].admin && p->r->who.role < ST_ROLE_ADMIN)
+      continue;
+    if (open && !same)
+      st_html_close(&p->h, "details");
+    if (title && !same) {
+      st_html_open(&p->h, "details");
+      st_html_element(&p->h, "summary", title);
+    }
+    open = title;
+    write_form(p, &forms[i]);
+  }
+  if (open)
+    st_html_close(&p->h, "details");
 }
 
 /* A form of one button, of a row of a table. */
@@ -146,9 +190,7 @@ static int write_pending(void *arg, const struct st_access_host *host, struct st
   if (!st_access_may_operate(p->r->server->access, &p->r->who, host->id) || !is_in_part(p))
     return 0;
   ST_AUTO_FREE char *sent = st_format_size(host->bytes > 0 ? (uint64_t)host->bytes : 0);
-  st_html_open(&p->h, "tr");
-  st_html_open(&p->h, "th");
-  st_html_attr(&p->h, "scope", "row");
+  st_page_row(&p->h);
   st_html_classed(&p->h, "span", "id", host->id);
   st_html_close(&p->h, "th");
   st_page_cell(&p->h, "Since");
@@ -185,21 +227,25 @@ static int write_waiting(struct admin *p, struct st_error *err)
 
 static void write_host_forms(struct admin *p)
 {
-  static const char *const values[] = {"token", "open", "closed", NULL};
-  begin_fold(p, "Deny or approve another host");
-  begin_form(p, "deny");
-  write_field(p, "Host, by name or id", "text", "host", "deny", true);
-  end_form(p, "Deny");
-  begin_form(p, "approve");
-  write_field(p, "Host, by name or id", "text", "host", "approve", true);
-  end_form(p, "Approve");
-  st_html_close(&p->h, "details");
-  if (p->r->who.role < ST_ROLE_ADMIN)
-    return;
-  begin_form(p, "enrolment");
-  write_choice(p, "New hosts come in by", "enrolment", "enrolment", values,
-               st_enrolment_name(st_access_enrolment(p->r->server->access)));
-  end_form(p, "Set");
+  static const char *const ways[] = {"token", "open", "closed", NULL};
+  static const char fold[] = "Deny or approve another host";
+  const struct form forms[] = {
+      {fold, "deny", "deny", "Deny", false, {NEEDED("Host, by name or id", "host", "text")}},
+      {fold,
+       "approve",
+       "approve",
+       "Approve",
+       false,
+       {NEEDED("Host, by name or id", "host", "text")}},
+      {NULL,
+       "enrolment",
+       "enrolment",
+       "Set",
+       true,
+       {CHOICE("New hosts come in by", "enrolment", ways,
+               st_enrolment_name(st_access_enrolment(p->r->server->access)))}},
+  };
+  write_forms(p, forms, ST_COUNT(forms));
 }
 
 /* ---- Tokens -------------------------------------------------------------------------------------
@@ -244,9 +290,7 @@ static int write_token(void *arg, const struct st_access_token *t, struct st_err
   struct admin *p = arg;
   if (!may_see_token(p, t) || !is_in_part(p))
     return 0;
-  st_html_open(&p->h, "tr");
-  st_html_open(&p->h, "th");
-  st_html_attr(&p->h, "scope", "row");
+  st_page_row(&p->h);
   st_html_bytes(&p->h, t->name, strlen(t->name));
   st_html_close(&p->h, "th");
   st_page_cell(&p->h, "Kind");
@@ -272,33 +316,33 @@ static int write_token(void *arg, const struct st_access_token *t, struct st_err
   return 0;
 }
 
-static void write_token_forms(struct admin *p)
-{
-  static const char *const roles[] = {"viewer", "operator", "admin", NULL};
-  begin_fold(p, "New restore token: a new machine takes the place of a host");
-  begin_form(p, "restore-token");
-  write_field(p, "Host, by name or id", "text", "host", "restore", true);
-  write_field(p, "Expires in hours (24 unless said)", "number", "hours", "restore", false);
-  end_form(p, "Make");
-  st_html_close(&p->h, "details");
-  if (p->r->who.role < ST_ROLE_ADMIN)
-    return;
-  begin_fold(p, "New join token: new hosts come in");
-  begin_form(p, "join-token");
-  write_field(p, "Name", "text", "name", "join", false);
-  write_field(p, "How many hosts (any number unless said)", "number", "uses", "join", false);
-  write_field(p, "Expires in hours (never unless said)", "number", "hours", "join", false);
-  end_form(p, "Make");
-  st_html_close(&p->h, "details");
-  begin_fold(p, "New API token: for programs");
-  begin_form(p, "api-token");
-  write_field(p, "Name", "text", "name", "api", true);
-  write_choice(p, "Role", "role", "api", roles, "viewer");
-  write_field(p, "For the hosts of this group alone", "text", "group", "api", false);
-  write_field(p, "Expires in hours (never unless said)", "number", "hours", "api", false);
-  end_form(p, "Make");
-  st_html_close(&p->h, "details");
-}
+static const char *const token_roles[] = {"viewer", "operator", "admin", NULL};
+
+static const struct form token_forms[] = {
+    {"New restore token: a new machine takes the place of a host",
+     "restore-token",
+     "restore",
+     "Make",
+     false,
+     {NEEDED("Host, by name or id", "host", "text"),
+      TYPED("Expires in hours (24 unless said)", "hours", "number")}},
+    {"New join token: new hosts come in",
+     "join-token",
+     "join",
+     "Make",
+     true,
+     {TYPED("Name", "name", "text"),
+      TYPED("How many hosts (any number unless said)", "uses", "number"),
+      TYPED("Expires in hours (never unless said)", "hours", "number")}},
+    {"New API token: for programs",
+     "api-token",
+     "api",
+     "Make",
+     true,
+     {NEEDED("Name", "name", "text"), CHOICE("Role", "role", token_roles, "viewer"),
+      TYPED("For the hosts of this group alone", "group", "text"),
+      TYPED("Expires in hours (never unless said)", "hours", "number")}},
+};
 
 static int write_tokens(struct admin *p, struct st_error *err)
 {
@@ -323,9 +367,7 @@ static int write_user(void *arg, const struct st_access_user *u, struct st_error
   struct admin *p = arg;
   if (!is_in_part(p))
     return 0;
-  st_html_open(&p->h, "tr");
-  st_html_open(&p->h, "th");
-  st_html_attr(&p->h, "scope", "row");
+  st_page_row(&p->h);
   st_html_bytes(&p->h, u->name, strlen(u->name));
   st_html_close(&p->h, "th");
   st_page_cell(&p->h, "Role for all hosts");
@@ -338,33 +380,33 @@ static int write_user(void *arg, const struct st_access_user *u, struct st_error
   return 0;
 }
 
-static void write_user_forms(struct admin *p)
-{
-  begin_fold(p, "New user");
-  begin_form(p, "add-user");
-  write_field(p, "Name", "text", "name", "add-user", true);
-  write_choice(p, "Role for all hosts", "role", "add-user", user_roles, "none");
-  write_field(p, "Password (8 characters or more)", "password", "password", "add-user", true);
-  end_form(p, "Add");
-  st_html_close(&p->h, "details");
-  begin_fold(p, "Change a user's role");
-  begin_form(p, "set-role");
-  write_field(p, "Name", "text", "name", "set-role", true);
-  write_choice(p, "Role for all hosts", "role", "set-role", user_roles, "none");
-  end_form(p, "Change");
-  st_html_close(&p->h, "details");
-  begin_fold(p, "Set a user's password");
-  begin_form(p, "set-password");
-  write_field(p, "Name", "text", "name", "set-password", true);
-  write_field(p, "New password", "password", "password", "set-password", true);
-  end_form(p, "Set");
-  st_html_close(&p->h, "details");
-  begin_fold(p, "Remove a user");
-  begin_form(p, "remove-user");
-  write_field(p, "Name", "text", "name", "remove-user", true);
-  end_form(p, "Remove");
-  st_html_close(&p->h, "details");
-}
+static const struct form user_forms[] = {
+    {"New user",
+     "add-user",
+     "add-user",
+     "Add",
+     false,
+     {NEEDED("Name", "name", "text"), CHOICE("Role for all hosts", "role", user_roles, "none"),
+      NEEDED("Password (8 characters or more)", "password", "password")}},
+    {"Change a user's role",
+     "set-role",
+     "set-role",
+     "Change",
+     false,
+     {NEEDED("Name", "name", "text"), CHOICE("Role for all hosts", "role", user_roles, "none")}},
+    {"Set a user's password",
+     "set-password",
+     "set-password",
+     "Set",
+     false,
+     {NEEDED("Name", "name", "text"), NEEDED("New password", "password", "password")}},
+    {"Remove a user",
+     "remove-user",
+     "remove-user",
+     "Remove",
+     false,
+     {NEEDED("Name", "name", "text")}},
+};
 
 static int write_users(struct admin *p, struct st_error *err)
 {
@@ -387,9 +429,7 @@ static int write_member(void *arg, const struct st_access_member *m, struct st_e
   struct admin *p = arg;
   if (!is_in_part(p))
     return 0;
-  st_html_open(&p->h, "tr");
-  st_html_open(&p->h, "th");
-  st_html_attr(&p->h, "scope", "row");
+  st_page_row(&p->h);
   st_html_bytes(&p->h, m->group, strlen(m->group));
   st_html_close(&p->h, "th");
   st_page_cell(&p->h, "Member");
@@ -409,35 +449,32 @@ static int write_member(void *arg, const struct st_access_member *m, struct st_e
   return 0;
 }
 
-static void write_group_forms(struct admin *p)
-{
-  static const char *const roles[] = {"viewer", "operator", "none", NULL};
-  static const char *const ways[] = {"in", "out", NULL};
-  begin_fold(p, "New group");
-  begin_form(p, "add-group");
-  write_field(p, "Name", "text", "group", "add-group", true);
-  end_form(p, "Add");
-  st_html_close(&p->h, "details");
-  begin_fold(p, "Take a host in or out");
-  begin_form(p, "group-host");
-  write_field(p, "Group", "text", "group", "group-host", true);
-  write_field(p, "Host, by name or id", "text", "host", "group-host", true);
-  write_choice(p, "Takes it", "way", "group-host", ways, "in");
-  end_form(p, "Change");
-  st_html_close(&p->h, "details");
-  begin_fold(p, "A user's role for a group");
-  begin_form(p, "group-user");
-  write_field(p, "Group", "text", "group", "group-user", true);
-  write_field(p, "User", "text", "name", "group-user", true);
-  write_choice(p, "Role for its hosts", "role", "group-user", roles, "viewer");
-  end_form(p, "Change");
-  st_html_close(&p->h, "details");
-  begin_fold(p, "Remove a group");
-  begin_form(p, "remove-group");
-  write_field(p, "Name", "text", "group", "remove-group", true);
-  end_form(p, "Remove");
-  st_html_close(&p->h, "details");
-}
+static const char *const group_roles[] = {"viewer", "operator", "none", NULL};
+static const char *const group_ways[] = {"in", "out", NULL};
+
+static const struct form group_forms[] = {
+    {"New group", "add-group", "add-group", "Add", false, {NEEDED("Name", "group", "text")}},
+    {"Take a host in or out",
+     "group-host",
+     "group-host",
+     "Change",
+     false,
+     {NEEDED("Group", "group", "text"), NEEDED("Host, by name or id", "host", "text"),
+      CHOICE("Takes it", "way", group_ways, "in")}},
+    {"A user's role for a group",
+     "group-user",
+     "group-user",
+     "Change",
+     false,
+     {NEEDED("Group", "group", "text"), NEEDED("User", "name", "text"),
+      CHOICE("Role for its hosts", "role", group_roles, "viewer")}},
+    {"Remove a group",
+     "remove-group",
+     "remove-group",
+     "Remove",
+     false,
+     {NEEDED("Name", "group", "text")}},
+};
 
 static int write_groups(struct admin *p, struct st_error *err)
 {
@@ -463,20 +500,20 @@ int st_page_admin(struct st_request *r, struct st_error *err)
 int st_page_tokens(struct st_request *r, struct st_error *err)
 {
   struct admin p = begin_page(r, "Tokens");
-  write_token_forms(&p);
+  write_forms(&p, token_forms, ST_COUNT(token_forms));
   return write_tokens(&p, err) < 0 ? -1 : st_frame_end(&p.h);
 }
 
 int st_page_users(struct st_request *r, struct st_error *err)
 {
   struct admin p = begin_page(r, "Users");
-  write_user_forms(&p);
+  write_forms(&p, user_forms, ST_COUNT(user_forms));
   return write_users(&p, err) < 0 ? -1 : st_frame_end(&p.h);
 }
 
 int st_page_groups(struct st_request *r, struct st_error *err)
 {
   struct admin p = begin_page(r, "Groups of hosts");
-  write_group_forms(&p);
+  write_forms(&p, group_forms, ST_COUNT(group_forms));
   return write_groups(&p, err) < 0 ? -1 : st_frame_end(&p.h);
 }

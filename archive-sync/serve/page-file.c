@@ -4,7 +4,6 @@
 
 #include "archive-sync/serve/page.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "systracker/base/escape.h"
@@ -188,17 +187,7 @@ static int write_event(void *arg, const struct st_view_event *event, struct st_e
   (void)err;
   struct history *p = arg;
   struct st_html *h = &p->h;
-  ST_AUTO_LINK to = {0};
-  ST_AUTO_FREE char *text = st_format("%" PRId64, event->number);
-  st_html_open(h, "tr");
-  st_html_open(h, "th");
-  st_html_attr(h, "scope", "row");
-  st_page_link_checkpoint(&to, p->view->host, event->number);
-  st_html_anchor(h, &to, text);
-  st_html_close(h, "th");
-  st_page_cell(h, "Time");
-  st_frame_time(h, event->time);
-  st_html_close(h, "td");
+  st_page_row_of_checkpoint(h, p->view->host, event->number, event->time);
   st_page_cell(h, "What");
   st_html_text(h, st_render_letter(event->letter));
   for (size_t i = 0; event->words && i < event->words->count; i++)

@@ -185,17 +185,7 @@ static int write_checkpoint(void *arg, const struct st_checkpoint *cp, const cha
   (void)err;
   struct timeline *p = arg;
   struct st_html *h = &p->h;
-  ST_AUTO_LINK to = {0};
-  ST_AUTO_FREE char *number = st_format("%" PRId64, cp->number);
-  st_html_open(h, "tr");
-  st_html_open(h, "th");
-  st_html_attr(h, "scope", "row");
-  st_page_link_checkpoint(&to, p->view->host, cp->number);
-  st_html_anchor(h, &to, number);
-  st_html_close(h, "th");
-  st_page_cell(h, "Time");
-  st_frame_time(h, cp->time);
-  st_html_close(h, "td");
+  st_page_row_of_checkpoint(h, p->view->host, cp->number, cp->time);
   st_page_cell(h, "Changes");
   st_html_text(h, words);
   if (cp->incomplete) {

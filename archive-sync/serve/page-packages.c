@@ -74,9 +74,7 @@ static int write_package(void *arg, const struct st_view_package *package, struc
   struct st_html *h = &p->h;
   ST_AUTO_LINK since = {0};
   ST_AUTO_FREE char *text = st_format("%" PRId64, package->since);
-  st_html_open(h, "tr");
-  st_html_open(h, "th");
-  st_html_attr(h, "scope", "row");
+  st_page_row(h);
   st_html_bytes(h, package->name, strlen(package->name));
   st_html_close(h, "th");
   st_page_cell(h, "Version");

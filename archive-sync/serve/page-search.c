@@ -116,9 +116,7 @@ static int write_hit(void *arg, const struct st_fleet_hit *hit, struct st_error 
     return 0;
   }
   ST_AUTO_FREE char *number = st_format("%" PRId64, hit->number);
-  st_html_open(h, "tr");
-  st_html_open(h, "th");
-  st_html_attr(h, "scope", "row");
+  st_page_row(h);
   st_page_link_host(&host, hit->host);
   st_html_open(h, "a");
   st_html_link(h, "href", &host);

@@ -273,6 +273,26 @@ void st_page_paging(struct st_html *h, const struct st_link *base, struct st_vie
   st_html_close(h, "nav");
 }
 
+void st_page_row(struct st_html *h)
+{
+  st_html_open(h, "tr");
+  st_html_open(h, "th");
+  st_html_attr(h, "scope", "row");
+}
+
+void st_page_row_of_checkpoint(struct st_html *h, const char *host, int64_t number, int64_t time)
+{
+  ST_AUTO_LINK to = {0};
+  ST_AUTO_FREE char *text = st_format("%" PRId64, number);
+  st_page_row(h);
+  st_page_link_checkpoint(&to, host, number);
+  st_html_anchor(h, &to, text);
+  st_html_close(h, "th");
+  st_page_cell(h, "Time");
+  st_frame_time(h, time);
+  st_html_close(h, "td");
+}
+
 void st_page_cell(struct st_html *h, const char *label)
 {
   st_html_open(h, "td");

@@ -62,6 +62,10 @@ void st_page_paging(struct st_html *h, const struct st_link *base, struct st_vie
                     size_t shown, size_t total);
 /* Copies the address. */
 void st_page_link_copy(struct st_link *to, const struct st_link *from);
+/* Begins a row with the <th> that names it; close "th". */
+void st_page_row(struct st_html *h);
+/* Begins a row with a checkpoint's number, linked to it, and its time. */
+void st_page_row_of_checkpoint(struct st_html *h, const char *host, int64_t number, int64_t time);
 /* A <td> for a table that becomes blocks on a telephone, where `label` (words) stands before it;
  * close "td". */
 void st_page_cell(struct st_html *h, const char *label);
