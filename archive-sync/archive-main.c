@@ -124,17 +124,16 @@ static int dispatch(struct st_cli *cli, int argc, char **argv, struct st_error *
   return st_fail(err, 0, "no such verb '%s'; see systracker-archive --help", st_quote(argv[0]));
 }
 
-static int run(int argc, char **argv, struct st_error *err)
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
-  struct st_cli cli = {.of_archive = true};
-  int verb = st_cli_global(&cli, argc, argv, err);
+  int verb = st_cli_global(cli, argc, argv, err);
   if (verb < 0)
     return -1;
-  if (cli.version) {
+  if (cli->version) {
     printf("systracker-archive %s\n", PACKAGE_VERSION);
     return ST_EXIT_OK;
   }
-  if (cli.help) {
+  if (cli->help) {
     print_help();
     return ST_EXIT_OK;
   }
@@ -142,19 +141,12 @@ static int run(int argc, char **argv, struct st_error *err)
     return st_fail(err, 0, "no verb given; see systracker-archive --help");
   if (st_check_kernel(err) < 0)
     return -1;
-  return dispatch(&cli, argc - verb, argv + verb, err);
+  return dispatch(cli, argc - verb, argv + verb, err);
 }
 
 int main(int argc, char **argv)
 {
-  ST_AUTO_ERROR err = ST_ERROR_INIT;
-  umask(077);
+  struct st_cli cli = {.of_archive = true};
   st_leave_no_core();
-  st_cli_begin();
-  st_digest_init();
-  int status = run(argc, argv, &err);
-  if (status < 0)
-    status = st_cli_fail(&err);
-  st_log_close();
-  return st_cli_end(status);
+  return st_cli_main(&cli, argc, argv, run);
 }

@@ -15,6 +15,7 @@
 #define NEW ".new-"   /* what is copied and not in force yet */
 #define BUSY_MS 60000
 #define TRIES 5
+#define DEEPEST 8 /* folders within a host's */
 
 struct backup {
   struct st_archive *a;
@@ -346,27 +347,13 @@ static void drop_others(struct backup *b, const char *folder)
   }
 }
 
-/* A host of which the archive knows no more, all of it. */
-static void drop_all(int parent, const char *name)
-{
-  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
-  for (struct dirent *e; d && (e = readdir(d));) {
-    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-      continue;
-    if (unlinkat(fd, e->d_name, 0) < 0)
-      drop_all(fd, e->d_name);
-  }
-  unlinkat(parent, name, AT_REMOVEDIR);
-}
-
 static void drop_hosts(struct backup *b)
 {
   ST_AUTO_CLOSEDIR DIR *d = list(b->to, "hosts");
   for (struct dirent *e; d && (e = readdir(d));) {
     ST_AUTO_FREE char *folder = st_format("hosts/%s", e->d_name);
     if (e->d_name[0] != '.' && !st_strings_has(&b->kept, folder))
-      drop_all(dirfd(d), e->d_name);
+      st_remove_folder(dirfd(d), e->d_name, DEEPEST); /* the archive knows no more of it */
   }
 }
 

@@ -173,42 +173,30 @@ if HAVE_CMOCKA
 check_PROGRAMS += archive-sync/serve/test-fleet
 archive_sync_serve_test_fleet_SOURCES = archive-sync/serve/test-fleet.c archive-sync/archive.c \
 	archive-sync/expire.c $(FLEET_SOURCES)
-archive_sync_serve_test_fleet_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_serve_test_fleet_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-fleet
 check_PROGRAMS += archive-sync/test-archive
 archive_sync_test_archive_SOURCES = archive-sync/test-archive.c archive-sync/archive.c
-archive_sync_test_archive_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_test_archive_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/test-archive
 check_PROGRAMS += archive-sync/serve/test-html
 archive_sync_serve_test_html_SOURCES = archive-sync/serve/test-html.c archive-sync/serve/html.c
-archive_sync_serve_test_html_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_serve_test_html_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-html
 check_PROGRAMS += archive-sync/serve/test-command
 archive_sync_serve_test_command_SOURCES = archive-sync/serve/test-command.c \
 	archive-sync/serve/command.c
-archive_sync_serve_test_command_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_serve_test_command_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-command
 check_PROGRAMS += archive-sync/serve/test-view
 archive_sync_serve_test_view_SOURCES = archive-sync/serve/test-view.c archive-sync/archive.c \
 	$(VIEW_SOURCES)
-archive_sync_serve_test_view_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_view_LDADD = $(UNIT_LDADD) $(LIBGIT2_LIBS)
 TESTS += archive-sync/serve/test-view
 check_PROGRAMS += archive-sync/serve/test-access
 archive_sync_serve_test_access_SOURCES = archive-sync/serve/test-access.c $(ACCESS_SOURCES) \
 	archive-sync/signature.c
-archive_sync_serve_test_access_CFLAGS = $(UNIT_CFLAGS)
 archive_sync_serve_test_access_LDADD = $(UNIT_LDADD) $(GNUTLS_LIBS) $(ARGON2_LIBS)
 TESTS += archive-sync/serve/test-access
 check_PROGRAMS += archive-sync/test-join
 archive_sync_test_join_SOURCES = archive-sync/test-join.c archive-sync/join.c archive-sync/join.h \
 	archive-sync/remotestate.c archive-sync/remotestate.h
-archive_sync_test_join_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_test_join_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/test-join
 check_PROGRAMS += archive-sync/test-signature
 archive_sync_test_signature_SOURCES = archive-sync/test-signature.c archive-sync/signature.c
@@ -217,8 +205,6 @@ archive_sync_test_signature_LDADD = $(UNIT_LDADD) $(GNUTLS_LIBS)
 TESTS += archive-sync/test-signature
 check_PROGRAMS += archive-sync/test-wire
 archive_sync_test_wire_SOURCES = archive-sync/test-wire.c archive-sync/wire.c archive-sync/wire.h
-archive_sync_test_wire_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_test_wire_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/test-wire
 check_PROGRAMS += archive-sync/serve/test-commit
 archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archive-sync/archive.c \
@@ -231,23 +217,15 @@ archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archiv
 	archive-sync/serve/parallel.c \
 	archive-sync/serve/sent.c \
 	archive-sync/wire.c
-archive_sync_serve_test_commit_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_serve_test_commit_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-commit
 check_PROGRAMS += archive-sync/serve/test-unread
 archive_sync_serve_test_unread_SOURCES = archive-sync/serve/test-unread.c \
 	archive-sync/serve/unread.c archive-sync/serve/unread.h
-archive_sync_serve_test_unread_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_serve_test_unread_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-unread
 check_PROGRAMS += archive-sync/serve/test-request archive-sync/serve/test-worker
 archive_sync_serve_test_request_SOURCES = archive-sync/serve/test-request.c \
 	archive-sync/serve/route.c archive-sync/serve/url.c
-archive_sync_serve_test_request_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_serve_test_request_LDADD = $(UNIT_LDADD)
 archive_sync_serve_test_worker_SOURCES = archive-sync/serve/test-worker.c \
 	archive-sync/serve/worker.c
-archive_sync_serve_test_worker_CFLAGS = $(UNIT_CFLAGS)
-archive_sync_serve_test_worker_LDADD = $(UNIT_LDADD)
 TESTS += archive-sync/serve/test-request archive-sync/serve/test-worker
 endif

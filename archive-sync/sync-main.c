@@ -308,15 +308,7 @@ static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 
 int main(int argc, char **argv)
 {
-  ST_AUTO_ERROR err = ST_ERROR_INIT;
   struct st_cli cli = {0};
-  umask(077);
   st_leave_no_core();
-  st_cli_begin();
-  st_digest_init();
-  int status = run(&cli, argc, argv, &err);
-  if (status < 0)
-    status = st_cli_fail(&err);
-  st_log_close();
-  return st_cli_end(status);
+  return st_cli_main(&cli, argc, argv, run);
 }

@@ -39,7 +39,5 @@ conf/generated/logrotate.d/systracker: conf/systracker.logrotate Makefile
 if HAVE_CMOCKA
 check_PROGRAMS += conf/test-conf
 conf_test_conf_SOURCES = conf/test-conf.c
-conf_test_conf_CFLAGS = $(UNIT_CFLAGS)
-conf_test_conf_LDADD = $(UNIT_LDADD)
 TESTS += conf/test-conf
 endif

@@ -4,8 +4,6 @@
 #ifndef ST_PLUGINS_ENTRIES_H
 #define ST_PLUGINS_ENTRIES_H
 
-#include <sys/stat.h>
-
 #define ENTRY_TABLE "standard_track_entry"
 #define FILE_TABLE "checksum_track_file"
 
@@ -30,28 +28,5 @@ enum entry_column {
 };
 
 enum file_column { FILE_PATH, DIGEST, SIZE, FILE_COLUMNS };
-
-/* The type of struct st_entry; 0: a mode has none. */
-static inline char entry_type(unsigned mode)
-{
-  switch (mode & S_IFMT) {
-  case S_IFREG:
-    return 'f';
-  case S_IFDIR:
-    return 'd';
-  case S_IFLNK:
-    return 'l';
-  case S_IFCHR:
-    return 'c';
-  case S_IFBLK:
-    return 'b';
-  case S_IFIFO:
-    return 'p';
-  case S_IFSOCK:
-    return 's';
-  default:
-    return 0;
-  }
-}
 
 #endif

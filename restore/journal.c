@@ -565,22 +565,6 @@ static int fill_folder(int dir, const struct st_journal *j, struct st_error *err
   return write_state(dir, ST_JOURNAL_PLANNED, err);
 }
 
-/* What a killed writer left, files beside among it: nothing refers to it. */
-static void remove_unfinished(int journals, const char *name)
-{
-  int fd = openat(journals, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0)
-    return;
-  ST_AUTO_CLOSEDIR DIR *d = fdopendir(fd);
-  if (!d) {
-    close(fd);
-    return;
-  }
-  for (struct dirent *e; (e = readdir(d));)
-    unlinkat(fd, e->d_name, 0);
-  unlinkat(journals, name, AT_REMOVEDIR);
-}
-
 int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err)
 {
   int64_t newest;
@@ -591,7 +575,7 @@ int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err)
     return -1;
   ST_AUTO_FREE char *name = folder_name(newest + 1);
   ST_AUTO_FREE char *beside = st_format("%s.new", name);
-  remove_unfinished(journals, beside);
+  st_remove_folder(journals, beside, 0); /* what a killed writer left: nothing refers to it */
   if (mkdirat(journals, beside, 0700) < 0)
     return st_fail(err, errno, "cannot make the store's journal/%s", beside);
   ST_AUTO_CLOSE int dir = openat(journals, beside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

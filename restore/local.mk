@@ -64,28 +64,14 @@ check_PROGRAMS += restore/test-accounts restore/test-plan restore/test-journal r
 	restore/test-packageset restore/test-repository restore/test-units
 restore_test_accounts_SOURCES = restore/test-accounts.c restore/accountlines.c \
 	restore/accounts.c restore/moves.c
-restore_test_accounts_CFLAGS = $(UNIT_CFLAGS)
-restore_test_accounts_LDADD = $(UNIT_LDADD)
 restore_test_plan_SOURCES = restore/test-plan.c restore/plan.c restore/state.c
-restore_test_plan_CFLAGS = $(UNIT_CFLAGS)
-restore_test_plan_LDADD = $(UNIT_LDADD)
 restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c \
 	restore/accounts.c restore/moves.c \
 	restore/packageset.c restore/plan.c restore/staged.c restore/state.c
-restore_test_journal_CFLAGS = $(UNIT_CFLAGS)
-restore_test_journal_LDADD = $(UNIT_LDADD)
 restore_test_login_SOURCES = restore/test-login.c restore/login.c
-restore_test_login_CFLAGS = $(UNIT_CFLAGS)
-restore_test_login_LDADD = $(UNIT_LDADD)
 restore_test_packageset_SOURCES = restore/test-packageset.c restore/packageset.c
-restore_test_packageset_CFLAGS = $(UNIT_CFLAGS)
-restore_test_packageset_LDADD = $(UNIT_LDADD)
 restore_test_repository_SOURCES = restore/test-repository.c restore/repository.c
-restore_test_repository_CFLAGS = $(UNIT_CFLAGS)
-restore_test_repository_LDADD = $(UNIT_LDADD)
 restore_test_units_SOURCES = restore/test-units.c restore/units.c
-restore_test_units_CFLAGS = $(UNIT_CFLAGS)
-restore_test_units_LDADD = $(UNIT_LDADD)
 TESTS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
 	restore/test-packageset restore/test-repository restore/test-units
 endif

@@ -110,25 +110,6 @@ static char *folder_name(const struct st_journal *j)
   return st_format("systracker-restore.%s", token);
 }
 
-static void empty(int parent, const char *name, int depth)
-{
-  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0)
-    return;
-  ST_AUTO_CLOSEDIR DIR *d = fdopendir(fd);
-  if (!d) {
-    close(fd);
-    return;
-  }
-  for (struct dirent *e; (e = readdir(d));) {
-    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-      continue;
-    if (unlinkat(fd, e->d_name, 0) < 0 && depth > 0)
-      empty(fd, e->d_name, depth - 1);
-  }
-  unlinkat(parent, name, AT_REMOVEDIR);
-}
-
 void st_repository_remove(int root, const struct st_journal *j)
 {
   ST_AUTO_FREE char *name = folder_name(j);
@@ -136,7 +117,7 @@ void st_repository_remove(int root, const struct st_journal *j)
   struct stat st;
   if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return;
-  empty(parent, name, DEEPEST);
+  st_remove_folder(parent, name, DEEPEST);
 }
 
 void st_repository_close(struct st_repository *r)

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -209,6 +210,29 @@ struct st_entry {
   bool owned;       /* some manifest speaks of the path */
   bool as_expected; /* `has_digest`, and it is the one that is expected */
 };
+
+/* The type that a file of this mode (stat(2)) has; 0: none. */
+static inline char st_entry_type(uint32_t mode)
+{
+  switch (mode & S_IFMT) {
+  case S_IFREG:
+    return 'f';
+  case S_IFDIR:
+    return 'd';
+  case S_IFLNK:
+    return 'l';
+  case S_IFCHR:
+    return 'c';
+  case S_IFBLK:
+    return 'b';
+  case S_IFIFO:
+    return 'p';
+  case S_IFSOCK:
+    return 's';
+  default:
+    return 0;
+  }
+}
 
 /* What a plug-in wants to know of a regular file's content. */
 enum st_want {

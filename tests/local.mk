@@ -142,7 +142,7 @@ check_PROGRAMS += tests/list-routes
 tests_list_routes_SOURCES = tests/list-routes.c $(ARCHIVE_SOURCES)
 tests_list_routes_LDADD = $(archive_sync_systracker_archive_LDADD)
 
-EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/remote.sh tests/served.sh \
+EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/archived.sh tests/remote.sh tests/served.sh \
 	tests/browser/checks.js tests/browser/node.sh tests/browser/schemas.js tests/browser/walk.js \
 	tests/browser/package.json tests/browser/package-lock.json doc/openapi.yaml \
 	doc/screenshots/checkpoint.png doc/screenshots/diff.png doc/screenshots/diff-split-dark.png \

@@ -3,37 +3,17 @@
 # An archive is copied while hosts send to it: each copy is sound, and a host is rebuilt from it; what
 # goes from the archive goes from the copy; gc waits.
 . "$ST_SOURCE/tests/functions.sh"
+. "$ST_SOURCE/tests/archived.sh"
 need_program jq
 need_program flock
 
-archive=$scratch/archive copy=$scratch/copy
-systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
-as()
-{
-  root=$scratch/root-$1 store=$scratch/store-$1
-  shift
-  "$@"
-}
-make_host()
-{
-  make_root
-  make_config
-  printf '%s\n' "$1" >"$root/etc/hostname"
-}
-night()
-{
-  echo "revision $2 of $1" >>"$scratch/root-$1/etc/app/app.conf"
-  echo "only $1 $2" >"$scratch/root-$1/srv/only-$2"
-  head -c 90000 /dev/urandom >"$scratch/root-$1/opt/big"
-  as "$1" systracker --quiet checkpoint
-  as "$1" systracker --quiet sync "$archive"
-}
+copy=$scratch/copy
 files() { find "$1" -type f -printf '%P %s\n' | grep -vE '^(fleet\.db|lock|backup|packs/objects\.db\.checked)|-journal ' | sort; }
 as a make_host alpha
 as b make_host beta
 expect_status 0 systracker_archive init "$archive"
-night a 1
-night b 1
+night a 1 90000
+night b 1 90000
 
 # ---- Where to --------------------------------------------------------------------------------------
 expect_status 2 systracker_archive backup "$archive"
@@ -56,7 +36,7 @@ expect_status 0 systracker_archive --json backup "$archive" "$copy"
   for host in a b; do
     n=2
     while [ $n -le 12 ]; do
-      night $host $n
+      night $host $n 90000
       n=$((n + 1))
     done &
   done

@@ -3,24 +3,11 @@
 # An archive's hosts are pruned: what is kept reads as before, what is not answers so, the archive
 # verifies, hosts go on sending and fetching, and what nothing names any more is freed.
 . "$ST_SOURCE/tests/functions.sh"
+. "$ST_SOURCE/tests/archived.sh"
 need_program jq
 need_program basenc
 
-archive=$scratch/archive
-systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
 size() { du -sb "$archive/packs" | cut -f1; }
-as()
-{
-  root=$scratch/root-$1 store=$scratch/store-$1
-  shift
-  "$@"
-}
-make_host()
-{
-  make_root
-  make_config
-  printf '%s\n' "$1" >"$root/etc/hostname"
-}
 # night HOST N: files that come, go and change.
 night()
 {

@@ -3,26 +3,15 @@
 # Two hosts send to one archive in a directory: each chain is whole, what they share is there once, no
 # secret leaves its host, and what comes back is what was sent.
 . "$ST_SOURCE/tests/functions.sh"
+. "$ST_SOURCE/tests/archived.sh"
 
-archive=$scratch/archive
-systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
 canary='canary-7c2f91e0d4'
 stored() { du -sb "$archive/packs" | cut -f1; }
 id_of() { basename "$1"/hosts/*; }
 
-# as HOST COMMAND...: on the root and the store of one of the two.
-as()
+fill_host()
 {
-  root=$scratch/root-$1 store=$scratch/store-$1
-  shift
-  "$@"
-}
-
-make_host()
-{
-  make_root
-  make_config
-  printf '%s\n' "$1" >"$root/etc/hostname"
+  make_host "$1"
   printf 'root:%s:19000:0:99999:7:::\n' "$canary-$1" >"$root/etc/shadow"
   # What both have, and a little of each one's own.
   i=0
@@ -35,8 +24,8 @@ make_host()
   find "$root" -exec touch -h -d '2024-03-01 12:00:00' {} +
 }
 
-as a make_host alpha
-as b make_host beta
+as a fill_host alpha
+as b fill_host beta
 make_config
 
 # ---- Made, and refused where it is none --------------------------------------------------------

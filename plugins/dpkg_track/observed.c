@@ -117,7 +117,7 @@ static void prove_all(struct making *m)
 static void take_stat(struct making *m, const struct stat *st, struct expectation *x)
 {
   struct accounts *a = &m->view->accounts;
-  x->type = entry_type(st->st_mode);
+  x->type = st_entry_type(st->st_mode);
   x->mode = st->st_mode & 07777;
   x->uid = st->st_uid;
   x->gid = st->st_gid;

@@ -3,6 +3,7 @@
 
 #include "systracker/base/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -161,6 +162,21 @@ int st_pread_all(int fd, void *data, size_t length, off_t offset, struct st_erro
     length -= (size_t)n;
   }
   return 0;
+}
+
+void st_remove_folder(int dirfd, const char *name, unsigned depth)
+{
+  int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  ST_AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  if (fd >= 0 && !d)
+    close(fd);
+  for (struct dirent *e; d && (e = readdir(d));) {
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+      continue;
+    if (unlinkat(fd, e->d_name, 0) < 0 && depth > 0)
+      st_remove_folder(fd, e->d_name, depth - 1);
+  }
+  unlinkat(dirfd, name, AT_REMOVEDIR);
 }
 
 int st_read_file(int dirfd, const char *name, size_t max, struct st_buffer *out,

@@ -19,6 +19,10 @@
  * a program asks once at its start. */
 int st_check_kernel(struct st_error *err);
 
+/* Removes a folder and what is in it, folders of `depth` levels among it, as far as that goes.
+ * Follows no symlink. */
+void st_remove_folder(int dirfd, const char *name, unsigned depth);
+
 /* Opens `path` (absolute or relative, taken below `root`) without following any symlink, its
  * last part included (flags get O_NOFOLLOW | O_CLOEXEC).  Returns the descriptor, or -errno. */
 int st_open_beneath(int root, const char *path, int flags, mode_t mode);

@@ -19,24 +19,8 @@
 
 static char type_letter(uint32_t mode)
 {
-  switch (mode & S_IFMT) {
-  case S_IFREG:
-    return 'f';
-  case S_IFDIR:
-    return 'd';
-  case S_IFLNK:
-    return 'l';
-  case S_IFCHR:
-    return 'c';
-  case S_IFBLK:
-    return 'b';
-  case S_IFIFO:
-    return 'p';
-  case S_IFSOCK:
-    return 's';
-  default:
-    return '?';
-  }
+  char type = st_entry_type(mode);
+  return type ? type : '?';
 }
 
 int st_meta_read(int dirfd, const char *name, struct st_meta *out)

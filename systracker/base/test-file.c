@@ -262,13 +262,38 @@ static void test_paths(void **state)
   assert_false(st_path_below("/", "/etc"));
 }
 
+static void test_remove_folder(void **state)
+{
+  struct scratch *s = *state;
+  assert_int_equal(mkdirat(s->fd, "stays", 0700), 0);
+  put_file(s->fd, "stays/file", "x");
+  assert_int_equal(mkdirat(s->fd, "goes", 0700), 0);
+  assert_int_equal(mkdirat(s->fd, "goes/a", 0700), 0);
+  assert_int_equal(mkdirat(s->fd, "goes/a/b", 0700), 0);
+  put_file(s->fd, "goes/a/b/file", "x");
+  put_file(s->fd, "goes/file", "x");
+  assert_int_equal(symlinkat("../stays", s->fd, "goes/link"), 0);
+  assert_int_equal(symlinkat("stays", s->fd, "link"), 0);
+  st_remove_folder(s->fd, "link", 2);
+  st_remove_folder(s->fd, "none", 2);
+  st_remove_folder(s->fd, "goes", 1); /* not so deep: only what lies above */
+  assert_int_equal(faccessat(s->fd, "goes/file", F_OK, 0), -1);
+  assert_int_equal(faccessat(s->fd, "goes/a/b/file", F_OK, 0), 0);
+  st_remove_folder(s->fd, "goes", 2);
+  assert_int_equal(faccessat(s->fd, "goes", F_OK, 0), -1);
+  assert_int_equal(faccessat(s->fd, "stays/file", F_OK, 0), 0);
+  assert_int_equal(faccessat(s->fd, "link", F_OK, 0), 0);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kernel), scratch_test(test_beneath),       scratch_test(test_in_root),
-      scratch_test(test_parent),     scratch_test(test_long_path),     scratch_test(test_read),
-      scratch_test(test_pread),      cmocka_unit_test(test_read_pipe), scratch_test(test_write),
-      scratch_test(test_make_dirs),  cmocka_unit_test(test_paths),
+      cmocka_unit_test(test_kernel), scratch_test(test_beneath),
+      scratch_test(test_in_root),    scratch_test(test_parent),
+      scratch_test(test_long_path),  scratch_test(test_read),
+      scratch_test(test_pread),      cmocka_unit_test(test_read_pipe),
+      scratch_test(test_write),      scratch_test(test_make_dirs),
+      cmocka_unit_test(test_paths),  scratch_test(test_remove_folder),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,7 +114,7 @@ static int ask(struct st_catalog *c, const char *sql, int64_t parameter, int64_t
   return 0;
 }
 
-static int ask_tag(struct st_catalog *c, const char *name, int64_t *ret, struct st_error *err)
+int st_tag_number(struct st_catalog *c, const char *name, int64_t *ret, struct st_error *err)
 {
   ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT number FROM tag WHERE name = ?1", err);
   int r;
@@ -203,7 +203,7 @@ static int ask_any(struct st_catalog *c, const char *text, int64_t *ret, struct 
 
   if (is_number(text))
     return ask_number(c, text, ret, err);
-  if ((r = ask_keyword(c, text, ret, err)) != 1 || (r = ask_tag(c, text, ret, err)) != 1)
+  if ((r = ask_keyword(c, text, ret, err)) != 1 || (r = st_tag_number(c, text, ret, err)) != 1)
     return r;
   return ask_date(c, text, ret, err);
 }
@@ -268,7 +268,7 @@ int st_catalog_tag(struct st_catalog *c, const char *name, int64_t number, bool 
   else if ((r = ask(c, "SELECT number FROM checkpoint WHERE number = ?1", number, &found, err)) !=
            0)
     return r < 0 ? r : st_fail(err, 0, "no checkpoint %lld to tag", (long long)number);
-  if ((r = ask_tag(c, name, &taken, err)) < 0)
+  if ((r = st_tag_number(c, name, &taken, err)) < 0)
     return r;
   if (r == 0 && taken != number && !move)
     return st_refuse(err, "tag %s is taken: it names checkpoint %lld", name, (long long)taken);

@@ -576,6 +576,8 @@ void st_keylist_add(struct st_keylist *list, struct st_table_full *t, const stru
 int st_keylist_changed(struct st_keylist *list, struct st_catalog *c, struct st_table_full *t,
                        int64_t after, int64_t upto, bool overlay, struct st_error *err);
 
+/* The checkpoint that has this tag: 0; 1: none has. */
+int st_tag_number(struct st_catalog *c, const char *name, int64_t *ret, struct st_error *err);
 /* Puts what changed among the tags as facts into the open scan (checkpoint.c). */
 int st_tags_put(struct st_catalog *c, struct st_error *err);
 extern const struct st_table st_core_tables[];

@@ -48,42 +48,22 @@ check_PROGRAMS += $(CATALOG_TESTS)
 TESTS += $(CATALOG_TESTS)
 systracker_catalog_test_catalog_SOURCES = systracker/catalog/test-catalog.c \
 	systracker/catalog/test-support.h
-systracker_catalog_test_catalog_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_catalog_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_expected_SOURCES = systracker/catalog/test-expected.c \
 	systracker/catalog/test-support.h
-systracker_catalog_test_expected_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_expected_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_checkpoint_SOURCES = systracker/catalog/test-checkpoint.c \
 	systracker/catalog/test-support.h
-systracker_catalog_test_checkpoint_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_checkpoint_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_repeated_SOURCES = systracker/catalog/test-repeated.c \
 	systracker/catalog/test-support.h
-systracker_catalog_test_repeated_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_repeated_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_state_SOURCES = systracker/catalog/test-state.c \
 	systracker/catalog/test-support.h
-systracker_catalog_test_state_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_state_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_chain_SOURCES = systracker/catalog/test-chain.c \
 	systracker/catalog/test-support.h
-systracker_catalog_test_chain_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_chain_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_changeset_SOURCES = systracker/catalog/test-changeset.c \
 	systracker/catalog/test-support.h
-systracker_catalog_test_changeset_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_changeset_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_apply_SOURCES = systracker/catalog/test-apply.c \
 	systracker/catalog/test-support.h systracker/catalog/test-two.h
-systracker_catalog_test_apply_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_apply_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_prune_SOURCES = systracker/catalog/test-prune.c \
 	systracker/catalog/test-support.h systracker/catalog/test-two.h
-systracker_catalog_test_prune_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_prune_LDADD = $(UNIT_LDADD)
 systracker_catalog_test_snapshot_SOURCES = systracker/catalog/test-snapshot.c \
 	systracker/catalog/test-support.h systracker/catalog/test-two.h
-systracker_catalog_test_snapshot_CFLAGS = $(UNIT_CFLAGS)
-systracker_catalog_test_snapshot_LDADD = $(UNIT_LDADD)
 endif

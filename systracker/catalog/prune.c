@@ -96,18 +96,14 @@ static void keep_number(struct st_choices *choices, int64_t number, enum st_kept
 static int keep_tag(struct st_catalog *c, struct st_choices *choices, const char *name,
                     struct st_error *err)
 {
-  ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT number FROM tag WHERE name = ?1", err);
-  int r;
+  int64_t number;
+  int r = st_tag_number(c, name, &number, err);
 
-  if (!s)
-    return -1;
-  sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
-  if ((r = st_sql_step(c, s, err)) < 0)
-    return r;
-  if (r == 0)
+  if (r > 0)
     return st_refuse(err, "no tag %s to keep: nothing was pruned", st_quote(name));
-  keep_number(choices, sqlite3_column_int64(s, 0), ST_KEPT_TAG);
-  return 0;
+  if (r == 0)
+    keep_number(choices, number, ST_KEPT_TAG);
+  return r;
 }
 
 int st_prune_choose(struct st_catalog *c, const struct st_retention *keep, const int64_t *undo,

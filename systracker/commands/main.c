@@ -125,36 +125,28 @@ static int run_help(struct st_cli *cli, int argc, char **argv, struct st_error *
   return run_verb(cli, 2, args, err);
 }
 
-static int run(int argc, char **argv, struct st_error *err)
+static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
-  struct st_cli cli = {0};
-  int verb = st_cli_global(&cli, argc, argv, err);
+  int verb = st_cli_global(cli, argc, argv, err);
   if (verb < 0)
     return -1;
-  if (cli.version) {
+  if (cli->version) {
     printf("systracker %s\n", PACKAGE_VERSION);
     return ST_EXIT_OK;
   }
   if (verb < argc && strcmp(argv[verb], "help") == 0)
-    return run_help(&cli, argc - verb, argv + verb, err);
-  if (cli.help) {
-    print_help(&cli);
+    return run_help(cli, argc - verb, argv + verb, err);
+  if (cli->help) {
+    print_help(cli);
     return ST_EXIT_OK;
   }
   if (verb >= argc)
     return st_fail(err, 0, "no verb given; see systracker --help");
-  return run_verb(&cli, argc - verb, argv + verb, err);
+  return run_verb(cli, argc - verb, argv + verb, err);
 }
 
 int main(int argc, char **argv)
 {
-  ST_AUTO_ERROR err = ST_ERROR_INIT;
-  st_cli_begin();
-  umask(077);
-  st_digest_init();
-  int status = run(argc, argv, &err);
-  if (status < 0)
-    status = st_cli_fail(&err);
-  st_log_close();
-  return st_cli_end(status);
+  struct st_cli cli = {0};
+  return st_cli_main(&cli, argc, argv, run);
 }

@@ -29,38 +29,18 @@ check_PROGRAMS += systracker/store/test-chunker systracker/store/test-chunks \
 	systracker/store/test-record systracker/store/test-store systracker/store/test-transfer
 systracker_store_test_chunker_SOURCES = systracker/store/test-chunker.c \
 	systracker/store/test-scratch.h
-systracker_store_test_chunker_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_chunker_LDADD = $(UNIT_LDADD)
 systracker_store_test_chunks_SOURCES = systracker/store/test-chunks.c systracker/store/test-scratch.h
-systracker_store_test_chunks_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_chunks_LDADD = $(UNIT_LDADD)
 systracker_store_test_damage_SOURCES = systracker/store/test-damage.c systracker/store/test-scratch.h
-systracker_store_test_damage_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_damage_LDADD = $(UNIT_LDADD)
 systracker_store_test_locate_SOURCES = systracker/store/test-locate.c systracker/store/test-scratch.h
-systracker_store_test_locate_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_locate_LDADD = $(UNIT_LDADD)
 systracker_store_test_groups_SOURCES = systracker/store/test-groups.c systracker/store/test-scratch.h
-systracker_store_test_groups_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_groups_LDADD = $(UNIT_LDADD)
 systracker_store_test_packages_SOURCES = systracker/store/test-packages.c \
 	systracker/base/test-scratch.h
-systracker_store_test_packages_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_packages_LDADD = $(UNIT_LDADD)
 systracker_store_test_record_SOURCES = systracker/store/test-record.c
-systracker_store_test_record_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_record_LDADD = $(UNIT_LDADD)
 systracker_store_test_repack_SOURCES = systracker/store/test-repack.c \
 	systracker/store/test-scratch.h
-systracker_store_test_repack_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_repack_LDADD = $(UNIT_LDADD)
 systracker_store_test_store_SOURCES = systracker/store/test-store.c systracker/store/test-scratch.h
-systracker_store_test_store_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_store_LDADD = $(UNIT_LDADD)
 systracker_store_test_transfer_SOURCES = systracker/store/test-transfer.c \
 	systracker/store/test-scratch.h
-systracker_store_test_transfer_CFLAGS = $(UNIT_CFLAGS)
-systracker_store_test_transfer_LDADD = $(UNIT_LDADD)
 TESTS += systracker/store/test-chunker systracker/store/test-chunks systracker/store/test-damage systracker/store/test-groups systracker/store/test-locate systracker/store/test-packages systracker/store/test-record \
 	systracker/store/test-repack \
 	systracker/store/test-store systracker/store/test-transfer

@@ -303,6 +303,20 @@ int st_cli_end(int status)
   return ST_EXIT_TROUBLE;
 }
 
+int st_cli_main(struct st_cli *cli, int argc, char **argv,
+                int (*run)(struct st_cli *cli, int argc, char **argv, struct st_error *err))
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  umask(077);
+  st_cli_begin();
+  st_digest_init();
+  int status = run(cli, argc, argv, &err);
+  if (status < 0)
+    status = st_cli_fail(&err);
+  st_log_close();
+  return st_cli_end(status);
+}
+
 pid_t st_cli_pager(const struct st_cli *cli)
 {
   return cli->terminal && !cli->json ? st_pager_start() : -1;

@@ -62,6 +62,11 @@ int st_cli_fail(struct st_error *err);
 /* The last thing a program does: what could not be written turns the status into trouble. */
 int st_cli_end(int status);
 
+/* A program's main: begins, runs it (exit status, or negative with an error) and ends.  What it
+ * makes is its owner's alone. */
+int st_cli_main(struct st_cli *cli, int argc, char **argv,
+                int (*run)(struct st_cli *cli, int argc, char **argv, struct st_error *err));
+
 /* Starts a pager for text on a terminal; give what it returned to st_cli_pager_end. */
 pid_t st_cli_pager(const struct st_cli *cli);
 void st_cli_pager_end(pid_t pid);

@@ -52,20 +52,11 @@ TRACKER_TESTS = \
 check_PROGRAMS += $(TRACKER_TESTS)
 TESTS += $(TRACKER_TESTS)
 systracker_tracker_test_cli_SOURCES = systracker/tracker/test-cli.c
-systracker_tracker_test_cli_CFLAGS = $(UNIT_CFLAGS)
-systracker_tracker_test_cli_LDADD = $(UNIT_LDADD)
 systracker_tracker_test_packagecontent_SOURCES = systracker/tracker/test-packagecontent.c
-systracker_tracker_test_packagecontent_CFLAGS = $(UNIT_CFLAGS)
 systracker_tracker_test_packagecontent_LDADD = $(UNIT_LDADD) $(LIBARCHIVE_LIBS)
 systracker_tracker_test_rpmrequest_SOURCES = systracker/tracker/test-rpmrequest.c
-systracker_tracker_test_rpmrequest_CFLAGS = $(UNIT_CFLAGS)
-systracker_tracker_test_rpmrequest_LDADD = $(UNIT_LDADD)
 systracker_tracker_test_render_SOURCES = systracker/tracker/test-render.c
-systracker_tracker_test_render_CFLAGS = $(UNIT_CFLAGS)
-systracker_tracker_test_render_LDADD = $(UNIT_LDADD)
 systracker_tracker_test_transaction_SOURCES = systracker/tracker/test-transaction.c
-systracker_tracker_test_transaction_CFLAGS = $(UNIT_CFLAGS)
-systracker_tracker_test_transaction_LDADD = $(UNIT_LDADD)
 endif
 
 EXTRA_DIST += doc/json.md

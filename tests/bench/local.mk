@@ -14,6 +14,7 @@ CLEANFILES += $(bench_helpers)
 tests_bench_corpus_SOURCES = tests/bench/corpus.c
 tests_bench_corpus_LDADD = libsystracker.la
 tests_bench_dpkg_floor_SOURCES = tests/bench/dpkg-floor.c
+tests_bench_dpkg_floor_LDADD =
 tests_bench_dpkg_read_SOURCES = tests/bench/dpkg-read.c \
 	$(plugins_dpkg_track_dpkg_track_la_SOURCES)
 tests_bench_dpkg_read_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(LIBARCHIVE_CFLAGS)

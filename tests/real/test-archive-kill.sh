@@ -4,41 +4,20 @@
 # reads as before, the next prune comes to the same end as an unkilled one, hosts go on sending; a
 # backup that was killed is the older one or the newer one, and sound.
 . "$ST_SOURCE/tests/functions.sh"
+. "$ST_SOURCE/tests/archived.sh"
 need_program strace
 need_program jq
 
 kills=${ST_KILLS:-10}
-archive=$scratch/archive copy=$scratch/copy
+copy=$scratch/copy
 program=${ST_SYSTRACKER%/*}/systracker-archive
-systracker_archive() { "$program" "$@"; }
-as()
-{
-  root=$scratch/root-$1 store=$scratch/store-$1
-  shift
-  "$@"
-}
-make_host()
-{
-  make_root
-  make_config
-  printf '%s\n' "$1" >"$root/etc/hostname"
-}
-night()
-{
-  echo "revision $2 of $1" >>"$scratch/root-$1/etc/app/app.conf"
-  echo "only $1 $2" >"$scratch/root-$1/srv/only-$2"
-  rm -f "$scratch/root-$1/srv/only-$(($2 - 1))"
-  head -c 50000 /dev/urandom >"$scratch/root-$1/opt/big"
-  as "$1" systracker --quiet checkpoint
-  as "$1" systracker --quiet sync "$archive"
-}
 as a make_host alpha
 as b make_host beta
 expect_status 0 systracker_archive init "$archive"
 n=1
 while [ $n -le 8 ]; do
-  night a $n
-  night b $n
+  night a $n 50000
+  night b $n 50000
   [ $n -ne 4 ] || expect_status 0 systracker_archive backup "$archive" "$copy"
   n=$((n + 1))
 done

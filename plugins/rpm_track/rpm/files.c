@@ -86,7 +86,7 @@ static void take(const struct rpm_files_of *of, rpmfiles files, int i, struct it
                  struct rpm_files *out, struct st_buffer *notes)
 {
   ST_AUTO_FREE char *path = rpmfilesFN(files, i);
-  char type = entry_type(rpmfilesFMode(files, i));
+  char type = st_entry_type(rpmfilesFMode(files, i));
   if (!path)
     return;
   ST_AUTO_FREE char *resolved = type ? rpm_paths_resolve(of->paths, path, type == 'd') : NULL;
@@ -213,7 +213,7 @@ static void put_item(const struct rpm_files_of *of, rpmfiles files, const struct
   unsigned mode = rpmfilesFMode(files, i);
   bool regular = S_ISREG(mode);
   rpm_put(out, item->path);
-  rpm_put(out, (const char[]){entry_type(mode), 0});
+  rpm_put(out, (const char[]){st_entry_type(mode), 0});
   rpm_put_digits(out, mode & 07777, 8);
   put_accounts(of->accounts, rpmfilesFUser(files, i), rpmfilesFGroup(files, i), out);
   put_number_if(out, !S_ISDIR(mode), rpmfilesFMtime(files, i));
