@@ -118,7 +118,7 @@ int st_ahead_path_was(struct st_catalog *c, int64_t id, struct st_error *err)
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* Rows that were in force before the scan, those that it ended among them, and those it began. */
+/* ?1: ids behind it; ?2: rows that did not end until then, ?3: and had begun. */
 static sqlite3_stmt *prepare(struct st_catalog *c, const struct st_table_full *t,
                              struct st_error *err)
 {
@@ -129,11 +129,45 @@ static sqlite3_stmt *prepare(struct st_catalog *c, const struct st_table_full *t
   st_table_select(&sql, t, ST_SELECT_NO_PATH);
   st_buffer_printf(&sql,
                    " FROM \"%s\" t WHERE t.\"%s\" > ?1 AND (t.until IS NULL OR t.until > ?2)"
-                   " ORDER BY t.\"%s\", t.since",
+                   " AND t.since <= ?3 ORDER BY t.\"%s\", t.since",
                    t->pub.name, key, key);
   return st_sql_prepare(c, sql.data, err);
 }
 
+/* Stands on the first row at or behind the id. */
+static int open_at(struct st_catalog *c, struct st_table_full *t, struct st_ahead *a, int64_t id,
+                   int64_t until, int64_t since, struct st_error *err)
+{
+  close_cursor(a);
+  if (!a->statement && !(a->statement = prepare(c, t, err)))
+    return -1;
+  sqlite3_bind_int64(a->statement, 2, until);
+  sqlite3_bind_int64(a->statement, 3, since);
+  a->last = id - 1;
+  if (open_cursor(c, a, err) < 0)
+    return -1;
+  a->last = id;
+  return 0;
+}
+
+static int go_on_to(struct st_catalog *c, struct st_ahead *a, int64_t id, struct st_error *err)
+{
+  while (a->at < id)
+    if (step(c, a, err) < 0)
+      return -1;
+  return 0;
+}
+
+static int read_row(struct st_catalog *c, struct st_table_full *t, const struct st_ahead *a,
+                    const struct st_value *path, struct st_fact_row *ret, struct st_error *err)
+{
+  if (st_fact_read(c, a->statement, 2, t, ret, err) < 0)
+    return -1;
+  ret->values[0] = *path;
+  return ST_AHEAD_FOUND;
+}
+
+/* Rows that were in force before the scan, those that it ended among them, and those it began. */
 static int seek(struct st_catalog *c, struct st_table_full *t, int64_t id, struct st_error *err)
 {
   struct st_ahead *a = &t->ahead;
@@ -141,39 +175,40 @@ static int seek(struct st_catalog *c, struct st_table_full *t, int64_t id, struc
   if (!is_near(a, id))
     close_cursor(a);
   note(a, id);
-  if (!a->open) {
-    if (a->in_order < IN_ORDER)
-      return 0;
-    if (!a->statement && !(a->statement = prepare(c, t, err)))
-      return -1;
-    sqlite3_bind_int64(a->statement, 2, c->base);
-    a->last = id - 1;
-    if (open_cursor(c, a, err) < 0)
-      return -1;
-    a->last = id;
-  }
-  while (a->at < id)
-    if (step(c, a, err) < 0)
-      return -1;
-  return id > a->behind;
+  if (!a->open && a->in_order < IN_ORDER)
+    return 0;
+  if (!a->open && open_at(c, t, a, id, c->base, INT64_MAX, err) < 0)
+    return -1;
+  return go_on_to(c, a, id, err) < 0 ? -1 : id > a->behind;
 }
 
 int st_ahead_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *path,
                  int64_t id, struct st_fact_row *ret, struct st_error *err)
 {
-  sqlite3_stmt *s;
+  const struct st_ahead *a = &t->ahead;
   int r = seek(c, t, id, err);
 
   if (r <= 0)
     return r;
-  if (t->ahead.at != id)
+  if (a->at != id)
     return ST_AHEAD_NONE;
-  s = t->ahead.statement;
   /* What the scan said of the key itself is nobody's guess. */
-  if (sqlite3_column_type(s, 1) != SQLITE_NULL || sqlite3_column_int64(s, 2) > c->base)
+  if (sqlite3_column_type(a->statement, 1) != SQLITE_NULL ||
+      sqlite3_column_int64(a->statement, 2) > c->base)
     return 0;
-  if (st_fact_read(c, s, 2, t, ret, err) < 0)
+  return read_row(c, t, a, path, ret, err);
+}
+
+int st_ahead_row_at(struct st_catalog *c, struct st_table_full *t, struct st_ahead *a,
+                    int64_t number, const struct st_value *path, int64_t id,
+                    struct st_fact_row *ret, struct st_error *err)
+{
+  bool between = a->open && id > a->behind && (id <= a->at || is_near(a, id));
+
+  if (!between && open_at(c, t, a, id, number, number, err) < 0)
     return -1;
-  ret->values[0] = *path;
-  return ST_AHEAD_FOUND;
+  a->last = id;
+  if (go_on_to(c, a, id, err) < 0)
+    return -1;
+  return a->at == id ? read_row(c, t, a, path, ret, err) : ST_AHEAD_NONE;
 }

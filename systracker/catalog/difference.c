@@ -196,14 +196,6 @@ static int compare_at(struct st_catalog *c, const struct st_key *key, int64_t a,
 /* ---- All of the tables of entries is gone -----------------------------------------------------
  */
 
-/* Their rows at a checkpoint, side by side. */
-struct gone {
-  struct st_catalog *c;
-  struct st_rows *rows; /* one a table */
-  bool *have;           /* it stands on a row */
-  size_t count;
-};
-
 /* 1: nothing of them is there now, and nothing is expected. */
 static int all_is_gone(struct st_catalog *c, int64_t b, struct st_error *err)
 {
@@ -226,70 +218,59 @@ static int all_is_gone(struct st_catalog *c, int64_t b, struct st_error *err)
   return 1;
 }
 
-static int gone_next(struct gone *g, size_t i, struct st_error *err)
-{
-  int r = st_rows_next(&g->rows[i], err);
+/* All that was there, by path: their own index has them in order, and mostly in that of their ids,
+ * by which rows are stored. */
+struct gone {
+  struct st_catalog *c;
+  int64_t number;
+  struct st_ahead *cursors; /* one a table */
+  struct st_value values[ST_MAX_COLUMNS];
+  st_change_fn *fn;
+  void *arg;
+};
 
-  g->have[i] = r == 1;
-  return r < 0 ? -1 : 0;
-}
-
-static int gone_open(struct gone *g, struct st_catalog *c, int64_t a, struct st_error *err)
+static int tell_gone_path(struct gone *g, int64_t id, const struct st_value *path,
+                          struct st_error *err)
 {
-  const struct st_value low = st_path_value("/"), high = st_path_value("0"); /* behind '/' */
   int r = 0;
 
-  *g = (struct gone){c, st_calloc(c->count + 1, sizeof(*g->rows)),
-                     st_calloc(c->count + 1, sizeof(bool)), 0};
-  for (size_t i = 0; i < c->count && r == 0; i++) {
-    if (!st_is_entry(c->tables[i]))
+  for (size_t i = 0; i < g->c->count && r == 0; i++) {
+    struct st_table_full *t = g->c->tables[i];
+    struct st_fact_row row = {.values = g->values};
+
+    if (!st_is_entry(t) || !t->stored)
       continue;
-    r = st_rows_open(&g->rows[g->count], c, a, c->tables[i], &low, &high, err);
-    g->count++;
-    if (r == 0)
-      r = gone_next(g, g->count - 1, err);
+    r = st_ahead_row_at(g->c, t, &g->cursors[i], g->number, path, id, &row, err);
+    if (r <= ST_AHEAD_NONE) {
+      r = r < 0 ? -1 : 0;
+      continue;
+    }
+    const struct st_change change = {
+        .table = t->pub.name, .declaration = &t->pub.declaration, .before = row.values};
+    r = row.present ? g->fn(g->arg, &change, err) : 0;
   }
   return r;
-}
-
-static void gone_close(struct gone *g)
-{
-  for (size_t i = 0; i < g->count; i++)
-    st_rows_close(&g->rows[i]);
-  free(g->rows);
-  free(g->have);
-}
-
-/* The first row by path, then table; `g->count`: there is none. */
-static size_t gone_first(const struct gone *g)
-{
-  size_t first = g->count;
-
-  for (size_t i = 0; i < g->count; i++)
-    if (g->have[i] && (first == g->count || st_value_compare(&g->rows[i].row.values[0],
-                                                             &g->rows[first].row.values[0]) < 0))
-      first = i;
-  return first;
 }
 
 static int tell_gone(struct st_catalog *c, int64_t a, st_change_fn *fn, void *arg,
                      struct st_error *err)
 {
-  struct gone g;
-  int r = gone_open(&g, c, a, err);
+  struct gone g = {.c = c, .number = st_at(c, a).number, .fn = fn, .arg = arg};
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT id, path FROM path ORDER BY path", err);
+  int r = s ? 0 : -1, have = 0;
 
-  for (size_t i; r == 0 && (i = gone_first(&g)) < g.count;) {
-    const struct st_fact_row *row = &g.rows[i].row;
-    struct st_change change = {
-        .table = row->table->name, .declaration = &row->table->declaration, .before = row->values};
+  g.cursors = st_calloc(c->count + 1, sizeof(*g.cursors));
+  while (r == 0 && (have = st_sql_step(c, s, err)) > 0) {
+    struct st_value path;
 
-    if (row->present)
-      r = fn(arg, &change, err);
+    r = st_column_value(c, s, 1, ST_PATH, &path, err);
     if (r == 0)
-      r = gone_next(&g, i, err);
+      r = tell_gone_path(&g, sqlite3_column_int64(s, 0), &path, err);
   }
-  gone_close(&g);
-  return r;
+  for (size_t i = 0; i < c->count; i++)
+    st_ahead_free(&g.cursors[i]);
+  free(g.cursors);
+  return have < 0 ? -1 : r;
 }
 
 /* ---- All differences ------------------------------------------------------------------------- */

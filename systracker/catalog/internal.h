@@ -399,6 +399,12 @@ int st_ahead_path_was(struct st_catalog *c, int64_t id, struct st_error *err);
 enum { ST_AHEAD_UNKNOWN, ST_AHEAD_NONE, ST_AHEAD_FOUND };
 int st_ahead_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *path,
                  int64_t id, struct st_fact_row *ret, struct st_error *err);
+/* The row in force at a checkpoint, by a cursor of the caller's, {0} at first: never unknown.
+ * Borrowed until the next call with that cursor; cheap where ids are mostly asked for in their
+ * order. */
+int st_ahead_row_at(struct st_catalog *c, struct st_table_full *t, struct st_ahead *a,
+                    int64_t number, const struct st_value *path, int64_t id,
+                    struct st_fact_row *ret, struct st_error *err);
 /* Rows of the table are about to be written. */
 void st_ahead_changed(struct st_ahead *a);
 /* Nothing is open any more, or prepared either. */
