@@ -144,7 +144,9 @@ struct planner {
   const struct st_plan_options *options;
   const struct st_plan_world *world;
   struct st_set
-      *staying; /* groups of now, of which something stays that the target does not have */
+      *staying;       /* groups of now, of which something stays that the target does not have */
+  const char *parent; /* in a path that was settled: its directory will be there */
+  size_t parent_length;
 };
 
 static void say(struct verdict *v, int what, char *why)
@@ -399,12 +401,24 @@ static bool has_parent(const struct planner *p, const char *path, char **ret_par
   return there;
 }
 
-static void settle_parent(const struct planner *p, const struct st_wish *w, struct verdict *v)
+/* Most share their directory, which is there or will be, with the one before. */
+static bool shares_parent(const struct planner *p, const char *path)
 {
-  if (v->what != DO || v->kind == ST_ACTION_DELETE)
+  const char *slash = strrchr(path, '/');
+  size_t n = slash ? (size_t)(slash - path) : 0;
+  return n > 0 && p->parent && n == p->parent_length && memcmp(path, p->parent, n) == 0;
+}
+
+static void settle_parent(struct planner *p, const struct st_wish *w, struct verdict *v)
+{
+  if (v->what != DO || v->kind == ST_ACTION_DELETE || shares_parent(p, w->path))
     return;
   ST_AUTO_FREE char *missing = NULL;
-  if (!has_parent(p, w->path, &missing))
+  bool there = has_parent(p, w->path, &missing);
+  const char *slash = strrchr(w->path, '/');
+  p->parent = there ? w->path : NULL;
+  p->parent_length = slash ? (size_t)(slash - w->path) : 0;
+  if (!there)
     say(v, CANNOT,
         st_format("%s is not a directory now, and is not made one",
                   st_quote(missing ? missing : w->path)));
@@ -507,7 +521,7 @@ static void put_in_order(const struct planner *p, struct st_actions *ret)
   }
 }
 
-static int settle(const struct planner *p, struct st_error *err)
+static int settle(struct planner *p, struct st_error *err)
 {
   struct st_wish *items = p->wishes->items;
   size_t n = p->wishes->count;
@@ -531,8 +545,11 @@ int st_restore_plan(struct st_wishes *wishes, const struct st_plan_options *opti
                     const struct st_plan_world *world, struct st_actions *ret, struct st_error *err)
 {
   ST_CLEANUP(st_set_freep) struct st_set *staying = st_set_new();
-  struct planner p = {wishes, st_calloc(wishes->count + 1, sizeof(struct verdict)), options, world,
-                      staying};
+  struct planner p = {.wishes = wishes,
+                      .verdicts = st_calloc(wishes->count + 1, sizeof(struct verdict)),
+                      .options = options,
+                      .world = world,
+                      .staying = staying};
   int r = settle(&p, err);
   if (r == 0)
     put_in_order(&p, ret);

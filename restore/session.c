@@ -121,6 +121,15 @@ static bool leaves_packaged(const struct st_session *s)
          (s->request->packages == ST_PACKAGES_UNSAID && !s->exact);
 }
 
+static int open_world(struct st_session *s, struct st_error *err)
+{
+  if (st_world_open(&s->world, s->look, s->checkpoint, s->clone, err) < 0)
+    return -1;
+  s->world.leave_packaged = leaves_packaged(s);
+  s->world.locked = is_other(s) && !s->request->recovery_key;
+  return 0;
+}
+
 int st_session_scan(struct st_session *s, struct st_error *err)
 {
   struct st_scan_result result = {0};
@@ -132,13 +141,7 @@ int st_session_scan(struct st_session *s, struct st_error *err)
       fprintf(stderr, "systracker: not seen: %s\n", result.missed.items[i]);
   }
   st_scan_result_clear(&result);
-  if (r < 0)
-    return -1;
-  if (st_world_open(&s->world, s->look, s->checkpoint, s->clone, err) < 0)
-    return -1;
-  s->world.leave_packaged = leaves_packaged(s);
-  s->world.locked = is_other(s) && !s->request->recovery_key;
-  return 0;
+  return r < 0 ? -1 : open_world(s, err);
 }
 
 int st_session_follow(struct st_session *s, const struct st_journal *j, struct st_error *err)
@@ -152,7 +155,7 @@ int st_session_follow(struct st_session *s, const struct st_journal *j, struct s
   return st_session_reopen(s, err);
 }
 
-int st_session_reopen(struct st_session *s, struct st_error *err)
+static int reopen(struct st_session *s, struct st_error *err)
 {
   st_world_close(&s->world);
   if (s->write)
@@ -162,7 +165,22 @@ int st_session_reopen(struct st_session *s, struct st_error *err)
   if (open_look(s, err) < 0)
     return -1;
   read_their_secrets(s);
-  return st_session_scan(s, err);
+  return 0;
+}
+
+int st_session_reopen(struct st_session *s, struct st_error *err)
+{
+  return reopen(s, err) < 0 ? -1 : st_session_scan(s, err);
+}
+
+/* What is there now: where all of it has just become a checkpoint of ours, that says it. */
+static int look_again(struct st_session *s, const struct st_journal *j, bool by_facts,
+                      struct st_error *err)
+{
+  if (!s->kept_all || !by_facts || s->chain || j->plugins.count > 0)
+    return st_session_reopen(s, err);
+  s->unseen = false;
+  return reopen(s, err) < 0 ? -1 : open_world(s, err);
 }
 
 int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
@@ -337,7 +355,7 @@ static int verify(struct st_session *s, const struct st_journal *j, struct st_se
 {
   ST_AUTO_ACTIONS rest = {0};
   ST_AUTO_JOURNAL again = {0};
-  if (st_session_reopen(s, err) < 0 || end->verify(s, j, &rest, err) < 0 ||
+  if (look_again(s, j, end->by_facts, err) < 0 || end->verify(s, j, &rest, err) < 0 ||
       (end->by_facts && st_actions_count(&rest, ST_ACTION_CANNOT) > 0 &&
        st_journal_read(s->write->store_dir, j->number, &again, err) < 0))
     return st_wrap(err, "the restore was carried out, but cannot be verified");
@@ -395,6 +413,7 @@ int st_session_keep(struct st_session *s, const char *when, const struct st_jour
     return -1;
   read_their_secrets(s);
   *ret = made.number;
+  s->kept_all = !made.incomplete;
   st_checkpoint_clear(&made);
   if (!s->request->cli->quiet)
     fprintf(stderr, "systracker: checkpoint %lld made %s\n", (long long)*ret, message);
@@ -407,6 +426,7 @@ int st_session_keep(struct st_session *s, const char *when, const struct st_jour
 static int keep_after(struct st_session *s, const struct st_journal *j, struct st_error *err)
 {
   int64_t number;
+  s->kept_all = false;
   if (!j->whole)
     return 0;
   if (st_session_keep(s, "after", j, &number, err) < 0)

@@ -17,6 +17,7 @@ struct st_session {
   bool exact, clone; /* the request's, or those of the journal that is gone on with */
   const struct st_journal *followed; /* that one; NULL: what the request says */
   bool unseen;                       /* some of what was asked for could not be looked at */
+  bool kept_all;                     /* a checkpoint was made behind it, and missed nothing */
   size_t problems;                   /* of the phases before the entries: said already */
   struct st_written *written; /* contents put back, which are not read again; NULL: they are */
 };
