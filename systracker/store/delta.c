@@ -8,7 +8,6 @@
 
 enum {
   LEVEL = 3,
-  LEVEL_SMALL = 19, /* of small deltas: a fifth shorter, and there are few */
   WINDOW_LOG_MIN = 10,
   WINDOW_LOG_MAX = 31,
   HEADER_SIZE = 6, /* magic, descriptor, window */
@@ -68,12 +67,25 @@ static int window_log(uint64_t bytes)
   return log;
 }
 
+/* Of small deltas the best way through all matches is looked for, which makes them a fifth shorter;
+ * but of each place few: 1 % longer than level 19 makes them, in a third of its time. */
+static void set_small(ZSTD_CCtx *c, int log)
+{
+  ZSTD_CCtx_setParameter(c, ZSTD_c_strategy, ZSTD_btopt);
+  ZSTD_CCtx_setParameter(c, ZSTD_c_hashLog, log);
+  ZSTD_CCtx_setParameter(c, ZSTD_c_chainLog, log);
+  ZSTD_CCtx_setParameter(c, ZSTD_c_searchLog, 1);
+  ZSTD_CCtx_setParameter(c, ZSTD_c_minMatch, 3);
+  ZSTD_CCtx_setParameter(c, ZSTD_c_targetLength, 16);
+}
+
 static void set_prefix(ZSTD_CCtx *c, size_t length, const struct st_buffer *prefix)
 {
   uint64_t both = (uint64_t)length + prefix->length;
-  ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log(both));
+  int log = window_log(both);
+  ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, log);
   if (both <= SMALL)
-    ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, LEVEL_SMALL);
+    set_small(c, log);
   if (prefix->length > LONG_PREFIX)
     ZSTD_CCtx_setParameter(c, ZSTD_c_enableLongDistanceMatching, 1);
   ZSTD_CCtx_refPrefix(c, prefix->data, prefix->length);
