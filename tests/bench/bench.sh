@@ -27,7 +27,7 @@ bytes=${BENCH_BYTES:-2300000000}
 checkpoints=${BENCH_CHECKPOINTS:-1000}
 
 all_rows="first-digests first-content size nothing-changed changed etc-nights look packages restore \
-fleet-baseline fleet-night fleet-poll fleet-pages fleet-expiry"
+restore-disk fleet-baseline fleet-night fleet-poll fleet-pages fleet-expiry"
 [ -z "${BENCH_MILLION:-}" ] || all_rows="$all_rows million"
 rows=${BENCH:-$all_rows}
 if [ "$rows" = list ]; then

@@ -315,14 +315,19 @@ packages__unchanged() { measured "$BENCH_PROGRAMS/dpkg-read" "$packages_root" 10
 
 # ---- Restore -------------------------------------------------------------------------------------
 
-row_restore()
+prepare_restore()
 {
   prepare_usr
   made content
-  row cp "restore of all into an empty directory"
-  limit wall_s systracker 1.25 "cp tar"
   [ -e "$dir/usr.tar" ] || quietly tar -C "$usr_root" -cf "$dir/usr.tar" usr
   quietly cat "$dir/usr.tar"
+}
+
+row_restore()
+{
+  prepare_restore
+  row cp "restore of all into an empty directory"
+  limit wall_s systracker 1.25 "cp tar"
   round=1
   for of_peer in $(peers_of_round "rsync restic casync borg"); do after_first "$of_peer"; done
   in_turn "cp tar systracker" "rsync restic casync borg"
@@ -357,4 +362,31 @@ restore__borg()
 {
   empty
   measured sh -c "cd '$out' && borg extract ::\$(borg list --short --last 1)"
+}
+
+# Onto the disk, and durable: a restore syncs what it put, so the others are followed by a sync.  For
+# a minute ext4 passes over inodes that were freed, one by one.
+row_restore_disk()
+{
+  prepare_restore
+  row cp "restore of all into an empty directory of the disk, synced"
+  in_turn "cp tar systracker" ""
+  rm -rf "${out:?}"
+}
+empty_on_disk()
+{
+  out=$dir/out
+  rm -rf "$out"
+  mkdir -m 700 "$out"
+  sync
+  sleep 61
+}
+# shellcheck disable=SC2016 # for the inner shell
+synced() { measured sh -c '"$@" && sync -f "$0"' "$out" "$@"; }
+restore_disk__cp() { empty_on_disk && synced cp -a "$usr" "$out"; }
+restore_disk__tar() { empty_on_disk && synced tar -C "$out" -xpf "$dir/usr.tar"; }
+restore_disk__systracker()
+{
+  empty_on_disk
+  systracker_in content "$out" restore --checkpoint latest --yes --packages=none --no-undo
 }
