@@ -234,6 +234,29 @@ static void test_get_quarantines(void **state)
   st_store_close(store);
 }
 
+/* What a content is made from is not proved by itself: still it is that which is put aside. */
+static void test_damaged_base(void **state)
+{
+  struct scratch *s = *state;
+  struct small m;
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  make_small(s, &m);
+  struct st_store *reader = open_store(s, ST_STORE_READ), *store = open_store(s, ST_STORE_WRITE);
+  assert_holds(reader, &m.ids[1], m.text[1], 200);
+  assert_true(row_of(store, &m.ids[1]).record.has_base);
+  flip(s, PACK, (off_t)row_of(store, &m.ids[0]).offset + 60);
+  assert_holds(reader, &m.ids[1], m.text[1], 200); /* from what was decoded before */
+  assert_true(st_store_get(store, &m.ids[1], &out, &err) < 0);
+  assert_non_null(strstr(err.message, "its base: object"));
+  assert_true(row_of(store, &m.ids[0]).damaged);
+  put(store, m.text[0], 200, false, NULL);
+  assert_int_equal(verify(store, &out), 0);
+  assert_holds(store, &m.ids[1], m.text[1], 200);
+  st_store_close(store);
+  st_store_close(reader);
+}
+
 static void test_pack_missing_or_short(void **state)
 {
   struct scratch *s = *state;
@@ -477,14 +500,23 @@ static void test_other_pack_of_the_name(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(test_kill_in_last_record),  TEST(test_zeros_at_the_end),
-      TEST(test_stillborn_pack),       TEST(test_kill_before_index),
-      TEST(test_flipped_bytes),        TEST(test_refill),
-      TEST(test_get_quarantines),      TEST(test_pack_missing_or_short),
-      TEST(test_packs_lost),           TEST(test_index_lost),
-      TEST(test_index_garbage),        TEST(test_index_flipped),
-      TEST(test_kill_in_index_commit), TEST(test_checked),
-      TEST(test_newer_index),          TEST(test_other_pack_of_the_name),
+      TEST(test_kill_in_last_record),
+      TEST(test_zeros_at_the_end),
+      TEST(test_stillborn_pack),
+      TEST(test_kill_before_index),
+      TEST(test_flipped_bytes),
+      TEST(test_refill),
+      TEST(test_get_quarantines),
+      TEST(test_pack_missing_or_short),
+      TEST(test_packs_lost),
+      TEST(test_index_lost),
+      TEST(test_index_garbage),
+      TEST(test_index_flipped),
+      TEST(test_kill_in_index_commit),
+      TEST(test_checked),
+      TEST(test_damaged_base),
+      TEST(test_newer_index),
+      TEST(test_other_pack_of_the_name),
   };
   st_digest_init();
   st_log_open("test-store", "none", ST_LOG_ERROR, NULL);
