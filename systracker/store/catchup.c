@@ -21,7 +21,8 @@ struct catch_up {
 struct caught {
   bool open;      /* more may be appended to the last pack */
   uint64_t found; /* what that has from here on is not in the file of the index */
-  bool due;       /* that has to be written */
+  bool waits;     /* and was not synced */
+  bool due;       /* the file of the index has to be written */
 };
 
 static int add_record(void *arg, const struct st_record *record, uint64_t offset,
@@ -87,6 +88,7 @@ static int settle(struct catch_up *c, bool last, struct caught *ret, struct st_e
     return st_fail(err, errno, "cannot sync pack %s", c->pack->name);
   if (st_object_index_cover(c->store->index, c->pack, c->pack->size, err) < 0)
     return -1;
+  ret->waits = waits;
   ret->due |= !waits;
   if (!waits && c->records > 0)
     st_log(ST_LOG_INFO, "pack %s: %llu records are indexed again", c->pack->name,
@@ -162,6 +164,19 @@ static int catch_up_all(struct st_store *store, const uint32_t *numbers, size_t 
   return 0;
 }
 
+/* Nobody is to append to that pack and sync it then, or the index names it now. */
+static int sync_found(struct st_store *store, uint32_t number, struct caught *c,
+                      struct st_error *err)
+{
+  struct st_pack *pack;
+  if (st_packs_get(&store->packs, number, &pack, err) < 0)
+    return -1;
+  if (fdatasync(pack->fd) < 0)
+    return st_fail(err, errno, "cannot sync pack %s", pack->name);
+  c->found = pack->size;
+  return 0;
+}
+
 int st_store_catch_up(struct st_store *store, struct st_error *err)
 {
   ST_AUTO_FREE uint32_t *numbers = NULL;
@@ -177,8 +192,10 @@ int st_store_catch_up(struct st_store *store, struct st_error *err)
     return -1;
   uint32_t last = count > 0 ? numbers[count - 1] : 0;
   store->packs.last = last > indexed ? last : indexed;
-  if (caught.open && last == store->packs.last &&
-      st_packs_continue(&store->packs, last, caught.found, err) < 0)
+  bool goes_on = caught.open && last == store->packs.last;
+  if (caught.waits && (caught.due || !goes_on) && sync_found(store, last, &caught, err) < 0)
+    return -1;
+  if (goes_on && st_packs_continue(&store->packs, last, caught.found, err) < 0)
     return -1;
   return caught.due ? st_object_index_commit(store->index, err) : 0;
 }

@@ -174,6 +174,11 @@ void st_packs_rely(struct st_packs *packs, uint32_t number, uint64_t offset)
     packs->relied = true;
 }
 
+void st_packs_rely_on_all(struct st_packs *packs)
+{
+  packs->relied |= packs->current && packs->found < packs->synced;
+}
+
 static uint64_t size_of(const struct st_packs *packs, const struct st_pack *pack)
 {
   return pack == packs->current ? packs->flushed + packs->pending.length : pack->size;
@@ -307,6 +312,7 @@ static int sync_current(struct st_packs *packs, struct st_error *err)
 static int next_pack(struct st_packs *packs, struct st_error *err)
 {
   struct st_pack *pack;
+  st_packs_rely_on_all(packs);
   if (sync_current(packs, err) < 0 || st_pack_create(&pack, packs->dirfd, packs->last + 1, err) < 0)
     return -1;
   packs->last = pack->number;
@@ -366,6 +372,7 @@ int st_packs_sync(struct st_packs *packs, struct st_error *err)
 
 int st_packs_leave(struct st_packs *packs, struct st_error *err)
 {
+  st_packs_rely_on_all(packs);
   if (st_packs_sync(packs, err) < 0)
     return -1;
   packs->current = NULL;

@@ -49,6 +49,8 @@ int st_packs_continue(struct st_packs *packs, uint32_t number, uint64_t found,
 
 /* What lies there is named by what is going to be durable. */
 void st_packs_rely(struct st_packs *packs, uint32_t number, uint64_t offset);
+/* All that was there is: by the file of the index, or as nobody comes back to that pack. */
+void st_packs_rely_on_all(struct st_packs *packs);
 
 /* Whether these bytes lie within what the pack has. */
 bool st_packs_hold(struct st_packs *packs, uint32_t number, uint64_t offset, uint64_t size);

@@ -193,6 +193,7 @@ static int sync_packs(struct st_store *store, struct st_error *err)
 
 int st_store_sync(struct st_store *store, struct st_error *err)
 {
+  st_packs_rely_on_all(&store->packs);
   if (st_groups_flush(store, err) < 0 || sync_packs(store, err) < 0 ||
       st_object_index_commit(store->index, err) < 0)
     return -1;
@@ -235,6 +236,7 @@ int st_store_remove_retired(struct st_store *store, const uint32_t *packs, size_
 
 int st_store_retire(struct st_store *store, const uint32_t *packs, size_t n, struct st_error *err)
 {
+  st_packs_rely_on_all(&store->packs);
   if (sync_packs(store, err) < 0 || st_object_index_retire(store->index, packs, n, err) < 0)
     return -1;
   store->packs.first = 0;

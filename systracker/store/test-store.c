@@ -6,7 +6,22 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <zstd.h>
+
+static struct {
+  ino_t inode;
+  unsigned syncs;
+} watched;
+
+/* The store's, too. */
+int fdatasync(int fd)
+{
+  struct stat st;
+  watched.syncs += fstat(fd, &st) == 0 && st.st_ino == watched.inode;
+  return (int)syscall(SYS_fdatasync, fd);
+}
 
 /* ---- Objects ------------------------------------------------------------------------------------
  */
@@ -501,6 +516,62 @@ static void test_found_is_synced(void **state)
   st_store_close(store);
 }
 
+/* Puts what is synced, and then what is not. */
+static struct st_id leave_some(struct scratch *s)
+{
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  put_text(store, "first", NULL);
+  sync_store(store);
+  struct st_id left = put_text(store, "left", NULL);
+  st_store_close(store);
+  struct stat st;
+  assert_int_equal(fstatat(s->dir, PACK, &st, 0), 0);
+  watched.inode = st.st_ino;
+  watched.syncs = 0;
+  return left;
+}
+
+/* Once another pack is written to, nobody would sync the one before. */
+static void test_found_in_a_full_pack(void **state)
+{
+  struct scratch *s = *state;
+  struct st_id left = leave_some(s);
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  assert_int_equal(watched.syncs, 0);
+  store->packs.full = 1;
+  struct st_id second = put_text(store, "second", NULL);
+  assert_int_equal(row_of(store, &second).pack, 2);
+  assert_int_equal(watched.syncs, 1);
+  assert_true(st_store_has(store, &left));
+  st_store_close(store);
+}
+
+/* Nor of a pack that is not gone on with. */
+static void test_found_in_a_flawed_pack(void **state)
+{
+  struct scratch *s = *state;
+  struct st_id left = leave_some(s);
+  flip(s, PACK, 40);
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  assert_null(store->packs.current);
+  assert_int_equal(watched.syncs, 1);
+  assert_true(st_store_has(store, &left));
+  st_store_close(store);
+}
+
+/* Before the file of the index names it. */
+static void test_found_is_synced_first(void **state)
+{
+  struct scratch *s = *state;
+  leave_some(s);
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  assert_int_equal(watched.syncs, 0);
+  sync_store(store);
+  assert_int_equal(watched.syncs, 1);
+  assert_int_equal(indexed(store), size_of(s, PACK));
+  st_store_close(store);
+}
+
 /* ---- Threads ------------------------------------------------------------------------------------
  */
 
@@ -604,6 +675,9 @@ int main(void)
       TEST(test_index_lags),
       TEST(test_index_follows),
       TEST(test_found_is_synced),
+      TEST(test_found_in_a_full_pack),
+      TEST(test_found_in_a_flawed_pack),
+      TEST(test_found_is_synced_first),
       TEST(test_threads),
   };
   st_digest_init();
