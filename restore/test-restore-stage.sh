@@ -62,7 +62,9 @@ is_at()
 # Damage in a tree: refused, and the directories above have their times.
 pack=$(find "$store/packs" -name '*.pack')
 refused=0
-for id in $(sql 'SELECT DISTINCT lower(hex(object)) FROM config_track_file WHERE object IS NOT NULL'); do
+for id in $(sql "SELECT DISTINCT lower(hex(CASE typeof(f.object) WHEN 'integer' THEN
+    (SELECT d.digest FROM checksum_track_file d WHERE d.path = f.path AND d.since = f.since)
+    ELSE f.object END)) FROM config_track_file f WHERE f.object IS NOT NULL"); do
   offset=$(($(sqlite3 "$store/packs/objects.db" "SELECT offset FROM object WHERE id = x'$id'") + 30))
   flip "$pack" "$offset"
   status=0
