@@ -54,7 +54,7 @@ static int search(struct st_request *r, find_fn *find, const char *q, struct st_
     json_decref(array);
     if (why.status == ST_EXIT_INCOMPLETE)
       return st_api_refused(r, 400, &why);
-    return st_fail(err, why.code, "%s", st_error_text(&why));
+    return st_error_move(err, &why);
   }
   bool more = json_array_size(array) > span.limit;
   if (more)

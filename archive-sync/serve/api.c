@@ -67,7 +67,7 @@ int st_api_open(struct st_request *r, const char *host, struct st_hostview **ret
                   ? st_hostviews_open(r->server->views, host, ret, &why)
                   : 1;
   if (found < 0)
-    return st_fail(err, why.code, "%s", st_error_text(&why));
+    return st_error_move(err, &why);
   if (found > 0)
     st_reply_refuse(r, 404, "there is no such host");
   return found;

@@ -301,7 +301,7 @@ static int run(struct st_request *r, const struct act *act, struct st_error *err
     return 0;
   if (why.status == ST_EXIT_INCOMPLETE)
     return st_reply_refuse(r, 400, "%s", st_error_text(&why));
-  return st_fail(err, why.code, "%s", st_error_text(&why));
+  return st_error_move(err, &why);
 }
 
 int st_page_administer(struct st_request *r, struct st_error *err)

@@ -152,7 +152,7 @@ static int write_hits(struct st_request *r, struct search *p, const struct kind 
   int found = kind->find(r->server->fleet, text, &query, write_hit, p, &why);
   st_html_close(&p->h, "table");
   if (found < 0 && why.status != ST_EXIT_INCOMPLETE)
-    return st_fail(err, why.code, "%s", st_error_text(&why));
+    return st_error_move(err, &why);
   if (found < 0)
     st_html_element(&p->h, "p", st_error_text(&why));
   else if (p->shown == 0)

@@ -62,7 +62,7 @@ int st_page_open_host(struct st_request *r, const char *host, struct st_hostview
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   int found = st_hostviews_open(r->server->views, host, ret, &why);
   if (found < 0)
-    return st_fail(err, why.code, "%s", st_error_text(&why));
+    return st_error_move(err, &why);
   if (found > 0)
     st_reply_refuse(r, 404, "%s", st_error_text(&why));
   return found;
@@ -79,7 +79,7 @@ int st_page_checkpoint(struct st_request *r, struct st_hostview *v, const char *
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   int found = st_hostview_resolve(v, text && *text ? text : "latest", ret, &why);
   if (found < 0)
-    return st_fail(err, why.code, "%s", st_error_text(&why));
+    return st_error_move(err, &why);
   if (found > 0)
     st_reply_refuse(r, 404, "%s", st_error_text(&why));
   return found;

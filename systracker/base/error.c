@@ -36,6 +36,16 @@ int st_fail(struct st_error *err, int code, const char *fmt, ...)
   return set(err, message, ST_EXIT_TROUBLE, code);
 }
 
+int st_error_move(struct st_error *err, struct st_error *from)
+{
+  if (err) {
+    st_error_clear(err);
+    *err = *from;
+    *from = ST_ERROR_INIT;
+  }
+  return -1;
+}
+
 bool st_error_is_full(const struct st_error *err)
 {
   return err->code == ENOSPC || err->code == EDQUOT;

@@ -39,6 +39,9 @@ int st_refuse(struct st_error *err, const char *fmt, ...) ST_PRINTF(2, 3);
 /* Puts "TEXT: " before the message; returns -1. */
 int st_wrap(struct st_error *err, const char *fmt, ...) ST_PRINTF(2, 3);
 
+/* What failed elsewhere becomes the error as it is, and `from` is empty; returns -1. */
+int st_error_move(struct st_error *err, struct st_error *from);
+
 /* Whether no space was left, or no quota. */
 bool st_error_is_full(const struct st_error *err);
 

@@ -47,12 +47,28 @@ static void test_null(void **state)
   assert_string_equal(st_error_text(NULL), "unknown error");
 }
 
+/* The system's words are in it once, however often it is handed on. */
+static void test_move(void **state)
+{
+  (void)state;
+  ST_AUTO_ERROR from = ST_ERROR_INIT, to = ST_ERROR_INIT;
+  st_fail(&to, 0, "before");
+  st_fail(&from, EIO, "lost");
+  ST_AUTO_FREE char *words = st_strdup(st_error_text(&from));
+  assert_int_equal(st_error_move(&to, &from), -1);
+  assert_string_equal(st_error_text(&to), words);
+  assert_int_equal(to.code, EIO);
+  assert_null(from.message);
+  assert_int_equal(st_error_move(NULL, &to), -1);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_fail),
       cmocka_unit_test(test_wrap),
       cmocka_unit_test(test_null),
+      cmocka_unit_test(test_move),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -506,16 +506,6 @@ static int tell_content(struct looker *l, struct look *k, struct st_error *err)
   return 0;
 }
 
-static int fail(struct look *k, struct st_error *err)
-{
-  if (err) {
-    st_error_clear(err);
-    *err = k->err;
-    k->err = ST_ERROR_INIT;
-  }
-  return -1;
-}
-
 static int tell_entry(struct looker *l, struct look *k, struct st_error *err)
 {
   if (k->result == LOOK_VANISHED)
@@ -523,7 +513,7 @@ static int tell_entry(struct looker *l, struct look *k, struct st_error *err)
   if (k->result == LOOK_NOT_SEEN)
     return tell_not_seen(l, k, err);
   if (k->result == LOOK_FAILED)
-    return fail(k, err);
+    return st_error_move(err, &k->err);
   if (k->entry.unreadable && st_walk_unobserved(l->w, k->path, 0, k->read.why, err) < 0)
     return -1;
   if (k->was_read && tell_content(l, k, err) < 0)

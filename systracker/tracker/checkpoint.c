@@ -67,12 +67,7 @@ static int sync_wait(void *arg, struct st_error *err)
   if (b->syncing)
     pthread_join(b->sync, NULL);
   b->syncing = false;
-  if (b->result < 0 && err) {
-    st_error_clear(err);
-    *err = b->err;
-    b->err = ST_ERROR_INIT;
-  }
-  return b->result;
+  return b->result < 0 ? st_error_move(err, &b->err) : 0;
 }
 
 static void beside_end(struct beside *b)
