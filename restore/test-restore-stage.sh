@@ -27,6 +27,12 @@ chmod 1777 "$tree/open" && chmod 500 "$tree/deep" && chmod 000 "$tree/f4"
 touch -d '1999-12-31 23:59:59.5' "$tree/f5"
 touch -h -d '2001-02-03 04:05:06.123456789' "$tree/deep/link"
 odd=$(printf 'odd\nname \303(')
+mkdir "$tree/same" && echo 'content of twenty' >"$tree/same/1"
+for n in $(seq 2 20); do
+  cp "$tree/same/1" "$tree/same/$n"
+  chmod 6"$((n % 8))"0 "$tree/same/$n"
+  touch -d "2010-10-10 10:10:$n" "$tree/same/$n"
+done
 mkdir "$tree/$odd" && echo odd >"$tree/$odd/$odd"
 truncate -s 3M "$tree/holes" && echo end >>"$tree/holes"
 if setfattr -n user.note -v text "$tree/f6" 2>/dev/null; then attributes=1; fi
@@ -61,7 +67,7 @@ is_at()
 
 # Damage in a tree: refused, and the directories above have their times.
 pack=$(find "$store/packs" -name '*.pack')
-refused=0
+refused=0 all_same=0
 for id in $(sql "SELECT DISTINCT lower(hex(CASE typeof(f.object) WHEN 'integer' THEN
     (SELECT d.digest FROM checksum_track_file d WHERE d.path = f.path AND d.since = f.since)
     ELSE f.object END)) FROM config_track_file f WHERE f.object IS NOT NULL"); do
@@ -73,6 +79,9 @@ for id in $(sql "SELECT DISTINCT lower(hex(CASE typeof(f.object) WHEN 'integer' 
   if [ "$status" -eq 1 ] && grep -q 'its content cannot be read' "$err"; then
     contains "$err" '^systracker: /.*: its content cannot be read: ' 'nothing was changed$'
     refused=$((refused + 1))
+    same=$(grep -c '^systracker: /etc/tree/same/[0-9]*: its content cannot be read' "$err") || true
+    [ "$same" -eq 0 ] || [ "$same" -eq 20 ] || fail "$same of twenty files are said"
+    all_same=$((all_same + same))
     unchanged "a damaged object at $offset"
   elif [ "$status" -eq 0 ]; then
     expect_status 0 systracker undo
@@ -83,6 +92,7 @@ for id in $(sql "SELECT DISTINCT lower(hex(CASE typeof(f.object) WHEN 'integer' 
   fi
 done
 [ "$refused" -ge 18 ] || fail "only $refused objects were needed"
+[ "$all_same" -eq 20 ] || fail "damage of what twenty files have was not said"
 
 # There and back.
 expect_status 0 systracker restore --checkpoint 1 --exact
