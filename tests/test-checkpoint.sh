@@ -51,6 +51,14 @@ contains "$out" 'nothing changed'
 expect_status 0 systracker --store "$root/etc/store" log /etc/store
 contains "$out" 'nothing is known'
 
+# More directories than there may be open files.
+seq 1500 | sed "s|.*|$root/srv/many/&|" >"$scratch/many"
+xargs mkdir -p <"$scratch/many"
+sed 's|$|/file|' "$scratch/many" | xargs touch
+(ulimit -n 1024 && expect_status 0 systracker checkpoint) || fail "not all of many directories was seen"
+rm -r "$root/srv/many"
+expect_status 0 systracker checkpoint
+
 # An entry whose stat is the same has an owner of another name when the accounts changed.
 chown 77:77 "$root/etc/issue" 2>"$scratch/chown" || { echo "left out: owners, without root"; exit 0; }
 expect_status 0 systracker checkpoint

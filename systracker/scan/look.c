@@ -17,6 +17,7 @@
 #include "systracker/scan/tree.h"
 
 #define ST_RING 4096                       /* entries on their way */
+#define ST_MOST_OPEN 512                   /* directories that they are in, held open */
 #define ST_MOST_AHEAD ((uint64_t)64 << 20) /* bytes of content in memory, but for the head's */
 #define ST_LOT 16                          /* so many wake a thread that waits */
 #define ST_ENOUGH_LOOKS 8                  /* on their way: then threads pay */
@@ -68,6 +69,7 @@ struct looker {
   pthread_cond_t more, done, room;
   struct look ring[ST_RING];
   size_t head, next, tail; /* counted from the beginning of the walk */
+  size_t open;             /* directories, with those above the node at hand */
   uint64_t ahead;
   uint64_t bytes;         /* to be read, perhaps, of all that was put in */
   unsigned idle, crowded; /* threads that wait for more, for room */
@@ -564,16 +566,17 @@ static int tell(struct looker *l, struct look *k, struct st_error *err)
 
 /* ---- The ring: the thread that tells --------------------------------------------------------- */
 
-static void drop_opened(struct opened *dir)
+static void drop_opened(struct looker *l, struct opened *dir)
 {
   if (!dir || --dir->users > 0)
     return;
+  l->open--;
   if (dir->fd >= 0)
     close(dir->fd);
   free(dir);
 }
 
-static void clear(const struct looker *l, struct look *k)
+static void clear(struct looker *l, struct look *k)
 {
   drop_prepared(l, k);
   st_error_clear(&k->err);
@@ -581,7 +584,7 @@ static void clear(const struct looker *l, struct look *k)
   free(k->target);
   st_buffer_free(&k->data);
   st_metadata_clear(&k->metadata);
-  drop_opened(k->dir);
+  drop_opened(l, k->dir);
 }
 
 /* What is at the head, once it is done. */
@@ -622,9 +625,10 @@ static bool pays(const struct looker *l)
 /* Where the ring is full, half of it is told: threads are woken for many entries, not for each. */
 static int make_place(struct looker *l, struct st_error *err)
 {
-  if (l->tail - l->head < ST_RING)
+  size_t n = l->tail - l->head;
+  if (n < ST_RING && l->open < ST_MOST_OPEN)
     return 0;
-  while (l->tail - l->head > ST_RING / 2) {
+  for (size_t left = n / 2; l->tail - l->head > left;) {
     if (take_head(l, err) < 0)
       return -1;
   }
@@ -664,10 +668,11 @@ static int drain(struct looker *l, struct st_error *err)
 
 /* ---- What was noted, in the order of the paths ----------------------------------------------- */
 
-static struct opened *new_opened(int fd)
+static struct opened *new_opened(struct looker *l, int fd)
 {
   struct opened *dir = st_malloc(sizeof(*dir));
   *dir = (struct opened){fd, 1};
+  l->open++;
   return dir;
 }
 
@@ -685,7 +690,7 @@ static int open_node(struct looker *l, struct frame *f);
 static int dir_of(struct looker *l, struct frame *f)
 {
   if (!f->dir)
-    f->dir = new_opened(open_node(l, f));
+    f->dir = new_opened(l, open_node(l, f));
   return f->dir->fd;
 }
 
@@ -727,7 +732,7 @@ static int put_look(struct looker *l, struct frame *f, const struct st_item *ite
   k.path = st_memdup(l->path.data, l->path.length);
   find_old(l, f->node, &k);
   if (!f->node->parent) {
-    k.dir = new_opened(open_root(l, k.path, &k.name));
+    k.dir = new_opened(l, open_root(l, k.path, &k.name));
   } else {
     dir_of(l, f);
     k.dir = f->dir;
@@ -784,7 +789,7 @@ static int go_through(struct looker *l, struct frame *above, struct st_node *n,
   }
   while (c < count && r == 0)
     r = go_through(l, &f, children[c++], err);
-  drop_opened(f.dir);
+  drop_opened(l, f.dir);
   return r;
 }
 
@@ -809,7 +814,7 @@ static int look_again(void *arg, const char *path, const struct st_links_group *
   struct look k = {.item = &item, .node = place.node, .group = group, .path = st_strdup(path)};
   item.record = st_index_new_search(dir, place.node->parent ? strrchr(path, '/') + 1 : path);
   item.plugins = st_scope_match(l->w->o->scope, path, false).plugins;
-  k.dir = new_opened(open_root(l, k.path, &k.name));
+  k.dir = new_opened(l, open_root(l, k.path, &k.name));
   find_old(l, place.node, &k);
   int r = 0;
   if (k.dir->fd < 0 || st_meta_read(k.dir->fd, k.name, &k.meta) < 0 || k.meta.type == 'd') {
