@@ -561,6 +561,8 @@ int st_state_add(struct st_state *s, const uint8_t leaf[ST_LEAF_SIZE], struct st
 int st_state_rebuild(struct st_catalog *c, struct st_error *err);
 /* The root of the tree that is kept. */
 int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
+/* Whether its leaves are those that its nodes are over: the next checkpoint goes by them. */
+int st_state_check(struct st_catalog *c, struct st_error *err);
 /* The root over all facts stored at `number`, from nothing but them. */
 int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                      struct st_error *err);

@@ -19,6 +19,8 @@ static int column_objects(struct st_catalog *c, const struct st_table_full *t, s
   while (r == 0 && (r = st_sql_step(c, s, err)) == 1) {
     if (st_column_value(c, s, 0, ST_ID, &id, err) < 0)
       return -1;
+    if (id.type != ST_ID) /* its row of digests is not there: what it named is not known */
+      return st_fail(err, 0, "catalog: damaged data (%s)", c->name);
     r = fn(arg, &id.u.id);
   }
   return r;

@@ -4,9 +4,10 @@
  * what is kept (an object), and does not compress: where a row that names an object began with the
  * same checkpoint as the path's row of digests, and has the same id, it stores 0 in its place.
  *
- * Of all tables of entries with an id that names no object, the first that was declared here has
- * the digests: that stays so, as declarations are never taken back.  Whatever takes a row of it
- * away, or moves the beginning of rows, spells out before what relies on it.
+ * Of all columns of entries with an id that names no object, the one that was declared here first
+ * has the digests (the first table's, of those of one checkpoint): that stays so, as declarations
+ * are never taken back, and a column that an older table gets later is not it.  Whatever takes a
+ * row of it away, or moves the beginning of rows, spells out before what relies on it.
  */
 #include "systracker/catalog/internal.h"
 
@@ -25,13 +26,22 @@ static bool find_digest(const struct st_table_full *t, size_t *ret)
   return false;
 }
 
+static bool is_earlier(const struct st_table_full *a, size_t column, const struct st_table_full *b,
+                       size_t b_column)
+{
+  if (a->since[column] != b->since[b_column])
+    return a->since[column] < b->since[b_column];
+  return a->id < b->id;
+}
+
 void st_repeated_find(struct st_catalog *c)
 {
   struct st_table_full *first = NULL;
   size_t column, first_column = 0;
 
   for (size_t i = 0; i < c->count; i++)
-    if (find_digest(c->tables[i], &column) && (!first || c->tables[i]->id < first->id)) {
+    if (find_digest(c->tables[i], &column) &&
+        (!first || is_earlier(c->tables[i], column, first, first_column))) {
       first = c->tables[i];
       first_column = column;
     }

@@ -348,7 +348,9 @@ static int read_subtree(struct st_state *s, size_t prefix, struct subtree *ret,
     return -1;
   if (ret->bunch.count == s->nodes[prefix].leaves)
     return 0;
-  return read_leaves(s->c, ST_ADDED_GET, prefix, &ret->added, err);
+  if (read_leaves(s->c, ST_ADDED_GET, prefix, &ret->added, err) < 0)
+    return -1;
+  return ret->bunch.count + ret->added.count == s->nodes[prefix].leaves ? 0 : damaged(s->c, err);
 }
 
 /* What changed in the bunch, and what in those added. */
@@ -553,6 +555,35 @@ int st_state_read(struct st_catalog *c, uint8_t root[ST_DIGEST_SIZE], struct st_
   ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
 
   return st_state_root(s, root, err);
+}
+
+static int check_subtree(struct st_state *s, size_t prefix, struct st_error *err)
+{
+  ST_CLEANUP(subtree_free) struct subtree t = {0};
+  ST_CLEANUP(leaves_free) struct leaves all = {0};
+
+  if (read_subtree(s, prefix, &t, err) < 0)
+    return -1;
+  merge(&t.bunch, t.added.items, t.added.count, &all);
+  struct node node = tree(all.items, all.count, s->bits);
+  bool same = node.leaves == s->nodes[prefix].leaves &&
+              memcmp(node.hash, s->nodes[prefix].hash, sizeof(node.hash)) == 0;
+  return same ? 0 : damaged(s->c, err);
+}
+
+int st_state_check(struct st_catalog *c, struct st_error *err)
+{
+  ST_CLEANUP(st_state_freep) struct st_state *s = st_state_new(c);
+  int64_t version;
+
+  if (st_sql_number(c, "PRAGMA user_version", 0, &version, err) < 0 || load(s, err) < 0)
+    return -1;
+  if (version < ST_CATALOG_SCHEMA_BUNCHES)
+    return 0;
+  for (size_t i = 0; i < count_nodes(s); i++)
+    if (check_subtree(s, i, err) < 0)
+      return -1;
+  return 0;
 }
 
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],

@@ -157,6 +157,58 @@ static void test_declared_later(void **state)
   assert_clean(f);
 }
 
+/* A table that was there before gets an id later: what was stored goes by the old ones. */
+static void test_column_later(void **state)
+{
+  static const struct st_column columns[] = {
+      {"path", ST_PATH, ST_KEY}, {"size", ST_INTEGER, 0}, {"sum", ST_ID, 0}};
+  struct st_table tables[] = {{"older", ST_TABLE_ENTRY, 2, columns}, {0}};
+  struct fixture *f = *state;
+
+  ok(f, st_catalog_declare(f->c, "other", tables, &f->err));
+  declare_sums(f);
+  start(f);
+  put_digest(f, "/a", 1);
+  put_object(f, "/a", 1);
+  commit(f);
+  assert_int_equal(repeated(f), 1);
+  tables[0].ncolumns = 3;
+  ok(f, st_catalog_declare(f->c, "other", tables, &f->err));
+  assert_id(f, 1, "fake_file", "/a", 1);
+  start(f);
+  put_digest(f, "/b", 2);
+  put_object(f, "/b", 2);
+  commit(f);
+  assert_int_equal(repeated(f), 2);
+  reopen(f, ST_CATALOG_READ);
+  assert_id(f, 1, "fake_file", "/a", 1);
+  assert_id(f, 2, "fake_file", "/b", 2);
+  assert_clean(f);
+}
+
+static void pass_over(void *arg, const char *words)
+{
+  (void)arg;
+  (void)words;
+}
+
+/* An id that is lost is no reason to take its object for one that nobody names. */
+static void test_digest_lost(void **state)
+{
+  struct fixture *f = *state;
+  int objects = 0;
+
+  declare_sums(f);
+  start(f);
+  put_digest(f, "/a", 1);
+  put_object(f, "/a", 1);
+  commit(f);
+  ok(f, st_sql_exec(f->c, "DELETE FROM sums_digest", &f->err));
+  assert_int_equal(st_catalog_objects(f->c, count_object, &objects, &f->err), -1);
+  assert_non_null(strstr(st_error_text(&f->err), "damaged"));
+  assert_true(st_catalog_verify(f->c, pass_over, NULL, &f->err) > 0);
+}
+
 /* ---- Against what was said ---------------------------------------------------------------------
  */
 
@@ -240,6 +292,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_stored_once, setup, teardown),
       cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
       cmocka_unit_test_setup_teardown(test_declared_later, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_column_later, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_digest_lost, setup, teardown),
       cmocka_unit_test_setup_teardown(test_nights, setup, teardown),
   };
 

@@ -152,11 +152,54 @@ static void test_rebuilt(void **state)
   assert_memory_equal(root, cp.state_root, sizeof(root));
 }
 
+static void pass_over(void *arg, const char *words)
+{
+  (void)arg;
+  (void)words;
+}
+
+/* Leaves that are lost, or others, do not become a root that is signed. */
+static void test_damaged_leaves(void **state)
+{
+  static const char *const damage[] = {
+      "DELETE FROM added",
+      "DELETE FROM bunch WHERE length(leaves) > 0",
+      "UPDATE added SET leaves = zeroblob(length(leaves))",
+      "UPDATE bunch SET leaves = zeroblob(length(leaves))",
+  };
+  struct fixture *f = *state;
+
+  start(f);
+  for (int i = 0; i < 12; i++) {
+    ST_AUTO_FREE char *path = st_format("/%d", i);
+    put_entry(f, path, "f", 0644);
+  }
+  commit(f);
+  start(f);
+  put_entry(f, "/new", "f", 0644);
+  commit(f);
+  assert_int_equal(st_catalog_verify(f->c, NULL, NULL, &f->err), 0);
+  for (size_t i = 0; i < ST_COUNT(damage); i++) {
+    ok(f, st_sql_exec(f->c, "SAVEPOINT damage", &f->err));
+    ok(f, st_sql_exec(f->c, damage[i], &f->err));
+    assert_true(sqlite3_changes(f->c->db) > 0);
+    assert_true(st_catalog_verify(f->c, pass_over, NULL, &f->err) > 0);
+    ok(f, st_sql_exec(f->c, "ROLLBACK TO damage; RELEASE damage", &f->err));
+  }
+  ok(f, st_sql_exec(f->c, "DELETE FROM added", &f->err));
+  start(f);
+  put_entry(f, "/newer", "f", 0644);
+  struct st_checkpoint cp;
+  assert_int_equal(st_catalog_commit(f->c, &f->keys, 5, NULL, false, &cp, &f->err), -1);
+  assert_non_null(strstr(st_error_text(&f->err), "the state tree is damaged"));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_incremental_is_whole, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_way_does_not_count, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_damaged_leaves, setup, teardown),
       cmocka_unit_test_setup_teardown(test_empty_and_one, setup, teardown),
       cmocka_unit_test_setup_teardown(test_grows, setup, teardown),
       cmocka_unit_test_setup_teardown(test_rebuilt, setup, teardown),

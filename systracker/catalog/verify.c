@@ -222,6 +222,8 @@ static void check_state(struct verify *v)
     report(v, "checkpoint %lld: its state root is not that of its facts", (long long)latest);
   else if (memcmp(root, kept, sizeof(root)) != 0)
     report(v, "%s: its state tree is not that of its facts", v->c->name);
+  else if (st_state_check(v->c, &why) < 0)
+    report(v, "%s", st_error_text(&why));
   st_checkpoint_clear(&cp);
 }
 
