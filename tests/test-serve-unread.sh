@@ -45,6 +45,27 @@ print("all", flush=True)
 sys.stdin.read()
 END
 
+# A package's file is sent from where it lies: whoever reads it slowly takes no room.
+large=$(printf large | sha256sum | cut -d ' ' -f 1)
+mkdir -p "$archive/packages/$(printf %.2s "$large")"
+truncate -s 300M "$archive/packages/$(printf %.2s "$large")/${large}_large_1_all.deb"
+printf '%s%s' "$large" "$(printf large_1_all.deb | sha256sum | cut -d ' ' -f 1)" |
+  python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' >>"$archive/hosts/$(id_of a)/packages"
+mkfifo "$scratch/slow"
+curl -sk -o "$scratch/slow" -D "$scratch/slow.head" -H "Authorization: Bearer $(session_of a)" \
+  "$url/v1/hosts/$(id_of a)/packages/$large" &
+slow=$!
+at_end "kill $slow 2>/dev/null"
+exec 8<>"$scratch/slow"
+for _ in $(seq 100); do
+  [ ! -s "$scratch/slow.head" ] || break
+  sleep 0.1
+done
+contains "$scratch/slow.head" '^HTTP/1.1 200' '^Content-Length: 314572800'
+[ "$(objects a)" = 200 ] || fail "who reads a package's file slowly is refused what else there is"
+kill "$slow"
+wait "$slow" 2>/dev/null || :
+exec 8>&-
 [ "$(objects a)" = 200 ] || fail "its objects are refused"
 [ "$(stat -c %s "$scratch/objects")" -gt 40000000 ] || fail "not all objects came"
 before=$(memory VmHWM)
@@ -64,6 +85,12 @@ echo "memory: $before kB before, $(memory VmHWM) kB at most since"
 [ "$(grep -c 200 "$scratch/statuses")" -ge 3 ] || fail "it was refused too early"
 [ "$(grep -c 429 "$scratch/statuses")" -ge 7 ] || fail "more was made for who does not read"
 [ "$(objects a)" = 429 ] || fail "the bound is not the host's"
+contains "$scratch/objects" 'read the answers'
+# Nor does it help to sign each request: whose it is, is known behind the head.
+"$ST_BUILD/tests/host-client" sign "$scratch/store-a" "$(jq -r .archive "$scratch"/store-a/remote/*.json)" POST \
+  "/v1/hosts/$(id_of a)/objects" "$scratch/ids" >"$scratch/signed"
+[ "$(curl -sk -K "$scratch/signed" -o "$scratch/objects" -w '%{http_code}' --data-binary "@$scratch/ids" \
+  "$url/v1/hosts/$(id_of a)/objects")" = 429 ] || fail "the bound is not that of who signs"
 contains "$scratch/objects" 'read the answers'
 # The other one is not concerned: of these ids nothing is its own but what both have.
 [ "$(objects b)" = 200 ] || fail "another host is kept out"

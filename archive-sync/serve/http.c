@@ -106,18 +106,6 @@ static enum MHD_Result refuse_early(struct st_transport *t)
   return MHD_YES;
 }
 
-/* ---- Handlers -----------------------------------------------------------------------------------
- */
-
-static void handle(struct st_transport *t)
-{
-  ST_AUTO_ERROR err = ST_ERROR_INIT;
-  struct st_request *r = &t->request;
-  int admitted = st_admit_body(t, &err);
-  if (admitted < 0 || (admitted == 0 && r->route->handle(r, &err) < 0))
-    fail(t, &err);
-}
-
 /* ---- Long answers -------------------------------------------------------------------------------
  */
 
@@ -132,14 +120,15 @@ static void name_reader(struct st_transport *t)
 }
 
 /* What was made stays until it is read: a long one on the disk, and in memory no more than there
- * may be of all together.  Where the disk is full that is where it has to stay. */
+ * may be of all together.  Where the disk is full that is where it has to stay.  A file of the
+ * archive takes no room, whoever reads it: two large packages would be all that may be unread. */
 static void keep_reply(struct st_transport *t)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   struct st_reply *reply = &t->request.reply;
   struct st_unread *unread = t->http->unread;
   uint64_t length = reply->body.length;
-  if (reply->fd < 0 && length <= ST_UNREAD_SMALL)
+  if (reply->fd >= 0 ? !reply->spilled : length <= ST_UNREAD_SMALL)
     return;
   name_reader(t);
   bool memory =
@@ -171,6 +160,20 @@ static bool has_room(struct st_transport *t)
   else
     st_reply_refuse(&t->request, 503, "the server has too much to do");
   return false;
+}
+
+/* ---- Handlers -----------------------------------------------------------------------------------
+ */
+
+static void handle(struct st_transport *t)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_request *r = &t->request;
+  int admitted = st_admit_body(t, &err);
+  if (admitted == 0 && t->is_signed && !has_room(t)) /* whose it is was not known before */
+    return;
+  if (admitted < 0 || (admitted == 0 && r->route->handle(r, &err) < 0))
+    fail(t, &err);
 }
 
 static void run_job(void *arg)

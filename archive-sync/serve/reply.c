@@ -21,6 +21,7 @@ void st_reply_reset(struct st_request *r)
   r->reply.status = 200;
   r->reply.type = "application/json";
   r->reply.length = 0;
+  r->reply.spilled = false;
   st_buffer_free(&r->reply.body);
   st_cleanup_close(&r->reply.fd);
   r->reply.fd = -1;
@@ -79,6 +80,7 @@ static int make_file(struct st_request *r, struct st_error *err)
   if (space < SPACE_KEPT)
     return st_fail(err, ENOSPC, "cannot keep an answer in incoming/");
   r->reply.length = 0;
+  r->reply.spilled = true;
   return r->reply.fd = st_incoming_file(r->server->incoming, err);
 }
 

@@ -25,6 +25,7 @@ struct st_reply {
   struct st_buffer body;
   int fd;                    /* a file instead of the body, closed with the reply; -1: none */
   uint64_t length;           /* of the file */
+  bool spilled;              /* the file was made for the reply (st_reply_spill) */
   struct st_strings headers; /* "Name: value", without control characters */
 };
 
