@@ -14,6 +14,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/journal.c restore/journal.h \
 	restore/links.c restore/links.h \
 	restore/live.c restore/live.h \
+	restore/locked.c restore/locked.h \
 	restore/login.c restore/login.h \
 	restore/manager.h \
 	restore/notice.c restore/notice.h \

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "restore/locked.h"
 #include "restore/manager.h"
 #include "restore/sources.h"
 #include "systracker/base/escape.h"
@@ -334,11 +335,18 @@ static int check_all(struct st_package_phase *p, bool undo, bool dry_run,
   ST_CLEANUP(st_packages_closep) struct st_packages *kept = NULL;
   if (p->journal->packages.count == 0)
     return 0;
+  /* First, as nothing is written for it. */
+  if (st_locked_find(p->tracker, p->journal->checkpoint, &p->journal->packages, refusals, err) < 0)
+    return -1;
+  if (refusals->count > 0)
+    return 0;
   if (!dry_run && st_sources_fetch(p->tracker, &p->journal->packages, undo, err) < 0)
     return -1;
   if (st_packages_open(&kept, p->tracker->store_dir, err) < 0)
     return -1;
   int r = check_until_settled(p, kept, (struct check){undo, dry_run}, refusals, err);
+  if (r == 0 && refusals->count == 0 && count_needed(&p->journal->packages) > 0)
+    r = st_locked_find(p->tracker, p->journal->checkpoint, &p->journal->packages, refusals, err);
   if (r == 0 && refusals->count == 0)
     warn_of_repacked(&p->journal->packages);
   return r;

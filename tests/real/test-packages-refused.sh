@@ -101,6 +101,23 @@ unchanged "by apt's simulation"
 expect_status 1 offline restore --checkpoint broken --packages=exact
 contains "$err" "apt's simulation ended with status 100" 'toy-broken : Depends: toy-nowhere'
 
+# ---- What dpkg would fail over half-way: a file that is immutable, a folder that nothing is put into.
+if chattr +i "$root/usr/bin/toy-lib"; then
+  at_end "chattr -i '$root/usr/bin/toy-lib' '$root/usr/bin' '$root/usr/bin/dpkg'"
+  all_of_root "$scratch/everything"
+  refused '--yes --dry-run' 'immutable file' \
+    'package toy-lib: /usr/bin/toy-lib is immutable or append-only, which dpkg does not change: .chattr -ia. first'
+  chattr -i "$root/usr/bin/toy-lib"
+  chattr +i "$root/usr/bin"
+  refused '--yes --dry-run' 'immutable folder' 'package toy-[a-z]+: /usr/bin is immutable or append-only'
+  chattr -i "$root/usr/bin"
+  chattr +i "$root/usr/bin/dpkg" # of no package that is to change
+  expect_status 0 offline restore --checkpoint first --packages=exact --dry-run
+  chattr -i "$root/usr/bin/dpkg"
+else
+  echo "immutable files: left out, chattr does not work here"
+fi
+
 # ---- Nothing was in the way of it.
 expect_status 0 offline restore --checkpoint first --packages=exact --dry-run
 expect_status 0 offline restore --checkpoint first --exact
