@@ -24,7 +24,6 @@ struct reading {
   void *arg;
   unsigned left; /* records that it may still read */
   bool sparing;  /* a reader's: only the content itself is proved, which proves all it is made of */
-  bool in_list;  /* what is read is a chunk */
   /* What the object is made of is not proved, and may come from what was decoded lately: that it
    * was right is proved along with the object.  What is wrong with one that cannot be proved is
    * then looked for without. */
@@ -199,10 +198,11 @@ static bool proves_group(const struct st_record *record, const char *payload)
   return memcmp(digest, record->id.digest, sizeof digest) == 0;
 }
 
-static enum st_read decode_group(struct reading *g, const struct st_record *record,
+static enum st_read decode_group(struct reading *g, const struct st_record *record, unsigned depth,
                                  const char *payload, struct st_buffer *out, struct st_error *err)
 {
-  if (record->id.keyed || !(g->sparing || g->lightly || proves_group(record, payload)))
+  bool part_proves = depth > 0 && (g->sparing || g->lightly);
+  if (record->id.keyed || !(part_proves || proves_group(record, payload)))
     return damaged(err, "it is not what its id says");
   return st_zstd_decode(g->zstd, payload, record->stored, NULL, record->raw, out, err) < 0
              ? ST_READ_DAMAGED
@@ -217,7 +217,7 @@ static enum st_read decode_part_of(struct reading *g, const struct st_record *re
   size_t start = out->length;
   if (!st_record_may_be_based(record, &group->record))
     return damaged(err, "its group is none");
-  enum st_read r = read_row(g, group, 0, &content, err);
+  enum st_read r = read_row(g, group, depth + 1, &content, err);
   if (r != ST_READ_OK) {
     st_wrap(err, "its group");
     return r;
@@ -387,9 +387,7 @@ static enum st_read decode_list(struct reading *g, const struct st_record *recor
   if (record->id.keyed && !g->store->keys && !g->store->also)
     return look_for_chunks(g, record, list, length, err);
   proof_begin(&proof, g->store, record->id.keyed);
-  g->in_list = true;
   enum st_read r = read_chunks(g, &proof, record, list, length, out, err);
-  g->in_list = false;
   if (r == ST_READ_OK && !proof_is(&proof, &record->id))
     r = damaged(err, "its content is not what its id says");
   proof_free(&proof);
@@ -410,7 +408,7 @@ static enum st_read decode(struct reading *g, const struct st_object_row *row,
   if (record->encoding == ST_ENCODING_LIST)
     return decode_list(g, record, payload, length, out, err);
   if (record->encoding == ST_ENCODING_GROUP)
-    return decode_group(g, record, payload, out, err);
+    return decode_group(g, record, depth, payload, out, err);
   if (record->encoding == ST_ENCODING_PART)
     return decode_part(g, row, record, depth, payload, out, err);
   if (record->id.keyed) {

@@ -107,6 +107,27 @@ static void test_round_trip(void **state)
   assert_sound(reader);
 }
 
+/* A group that is called what it is not is none, though its checksum is right: not even to prune,
+ * which moves it as it is. */
+static void test_wrong_id(void **state)
+{
+  struct scratch *s = *state;
+  make_store(s);
+  ST_CLEANUP(st_store_closep) struct st_store *store = open_store(s, ST_STORE_WRITE);
+  struct st_object_row part = row_of(store, &ids[0]), group;
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+  struct st_record record;
+  assert_int_equal(st_store_find_base(store, 0, part.record.base, &part, &group, 1, NULL), 1);
+  assert_int_equal(st_store_prove_row(store, &group, NULL), ST_READ_OK);
+  OK(st_packs_read(&store->packs, group.pack, group.offset, group.record.stored, &record, &bytes,
+                   err));
+  record.id.digest[ST_DIGEST_SIZE - 1] ^= 1;
+  size_t head = bytes.length - ST_RECORD_CRC_SIZE - record.stored;
+  OK(st_store_append_record(store, &record, bytes.data + head, err));
+  group = row_of(store, &record.id);
+  assert_int_equal(st_store_prove_row(store, &group, NULL), ST_READ_DAMAGED);
+}
+
 /* Appended, so that the store has them alone. */
 static uint64_t bytes_of(struct scratch *s, bool group)
 {
@@ -400,9 +421,11 @@ static void test_threads(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(test_round_trip), TEST(test_is_smaller),     TEST(test_what_is_not_grouped),
-      TEST(test_series),     TEST(test_torn),           TEST(test_damage),
-      TEST(test_wishes),     TEST(test_part_goes),      TEST(test_travels_alone),
+      TEST(test_round_trip), TEST(test_wrong_id),
+      TEST(test_is_smaller), TEST(test_what_is_not_grouped),
+      TEST(test_series),     TEST(test_torn),
+      TEST(test_damage),     TEST(test_wishes),
+      TEST(test_part_goes),  TEST(test_travels_alone),
       TEST(test_threads),    TEST(test_exported_alone),
   };
   st_digest_init();
