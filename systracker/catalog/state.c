@@ -193,6 +193,16 @@ static int read_nodes(struct st_state *s, struct st_error *err)
   return r;
 }
 
+/* Without nodes there are no leaves either. */
+static int check_none(struct st_state *s, struct st_error *err)
+{
+  int64_t bunches;
+
+  if (st_sql_number(s->c, "SELECT EXISTS (SELECT 1 FROM bunch)", 0, &bunches, err) < 0)
+    return -1;
+  return bunches == 0 ? 0 : damaged(s->c, err);
+}
+
 /* There is a row for each subtree: their number says how many bits tell them apart.  The schema
  * before left out those that are empty. */
 static int load(struct st_state *s, struct st_error *err)
@@ -207,7 +217,7 @@ static int load(struct st_state *s, struct st_error *err)
     return -1;
   s->loaded = true;
   if (rows == 0)
-    return 0;
+    return version < ST_CATALOG_SCHEMA_BUNCHES ? 0 : check_none(s, err);
   if (version < ST_CATALOG_SCHEMA_BUNCHES)
     rows = 1 << OLD_BITS;
   while (bits < MOST_BITS && rows > INT64_C(1) << bits)
