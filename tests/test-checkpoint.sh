@@ -55,6 +55,7 @@ contains "$out" 'nothing is known'
 seq 1500 | sed "s|.*|$root/srv/many/&|" >"$scratch/many"
 xargs mkdir -p <"$scratch/many"
 sed 's|$|/file|' "$scratch/many" | xargs touch
+# shellcheck disable=SC3045 # dash and bash have it
 (ulimit -n 1024 && expect_status 0 systracker checkpoint) || fail "not all of many directories was seen"
 rm -r "$root/srv/many"
 expect_status 0 systracker checkpoint
