@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cmd-serve.c - systracker-archive serve DIR */
-#include <unistd.h>
-
 #include "archive-sync/administer.h"
 #include "archive-sync/serve/options.h"
 #include "archive-sync/serve/server.h"
+#include "systracker/base/process.h"
 #include "systracker/base/text.h"
 
 enum {
@@ -93,17 +92,17 @@ static const struct st_cli_verb verb = {
     .program = "systracker-archive",
 };
 
-static unsigned processors(void)
+static unsigned count_threads(void)
 {
-  long n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n < 2 ? 2 : n > 8 ? 8 : (unsigned)n;
+  unsigned n = st_processors(8);
+  return n < 2 ? 2 : n;
 }
 
 static int run(struct st_cli *cli, int argc, char **argv, struct st_error *err)
 {
   struct st_serve_options o = {
       .log = "stderr",
-      .threads = processors(),
+      .threads = count_threads(),
       .workers = 16, /* most of them wait for the committer, which takes all that wait at once */
       .waiting = 256,
       .connections = 1000,

@@ -3,7 +3,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
+
+#include "systracker/base/process.h"
 
 #define SHARE 16 /* indexes that a thread takes at once: neighbours lie in the same directory */
 
@@ -60,10 +61,7 @@ static void *work(void *arg)
 
 static size_t count_threads(const struct st_workers *w)
 {
-  long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  size_t n = processors < 1                 ? 1
-             : processors > ST_WORKERS_MOST ? ST_WORKERS_MOST
-                                            : (size_t)processors;
+  size_t n = st_processors(ST_WORKERS_MOST);
   size_t shares = w->unit ? w->count + 1 : w->count / SHARE + 1;
   return n < shares ? n : shares;
 }

@@ -752,3 +752,10 @@ void st_leave_no_core(void)
 {
   prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0);
 }
+
+unsigned st_processors(unsigned most)
+{
+  cpu_set_t cpus;
+  int n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  return n < 1 ? 1 : (unsigned)n < most ? (unsigned)n : most;
+}

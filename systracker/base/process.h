@@ -26,6 +26,10 @@ int st_enter_root(int root, struct st_error *err);
 int st_run_to(const char *path, char *const argv[], int fd, int out, size_t max, unsigned seconds,
               char **ret, size_t *length, struct st_error *err);
 
+/* On how many processors this process may run (sched_setaffinity(2)); at least 1, at most `most`.
+ */
+unsigned st_processors(unsigned most);
+
 /* From here on this process leaves no core, whatever the limits are, and is traced by root alone:
  * keys and tokens are in its memory.  Programs that it starts are as ever. */
 void st_leave_no_core(void);

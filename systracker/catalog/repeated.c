@@ -140,9 +140,10 @@ static int each_column(struct st_catalog *c, const char *where, int64_t path,
 
 static void spell_sql(struct st_buffer *sql, const struct st_table_full *t, const char *column)
 {
-  st_buffer_printf(sql, "UPDATE \"%s\" AS t SET \"%s\" = ", t->pub.name, column);
+  /* Where the row of digests is lost, the 0 stays, which says that something is missing. */
+  st_buffer_printf(sql, "UPDATE \"%s\" AS t SET \"%s\" = ifnull(", t->pub.name, column);
   digest_sql(sql, t, "t");
-  st_buffer_printf(sql, " WHERE typeof(t.\"%s\") = 'integer'", column);
+  st_buffer_printf(sql, ", 0) WHERE typeof(t.\"%s\") = 'integer'", column);
 }
 
 static void shorten_sql(struct st_buffer *sql, const struct st_table_full *t, const char *column)

@@ -165,7 +165,7 @@ static size_t prefix_of(const uint8_t *key, unsigned bits)
 
 static int damaged(struct st_catalog *c, struct st_error *err)
 {
-  return st_fail(err, 0, "catalog: the state tree is damaged (%s)", c->name);
+  return st_fail(err, 0, "catalog: the state tree is damaged, verify makes it again (%s)", c->name);
 }
 
 /* Room for the nodes of as many subtrees, all empty. */

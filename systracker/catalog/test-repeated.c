@@ -204,8 +204,12 @@ static void test_digest_lost(void **state)
   put_object(f, "/a", 1);
   commit(f);
   ok(f, st_sql_exec(f->c, "DELETE FROM sums_digest", &f->err));
-  assert_int_equal(st_catalog_objects(f->c, count_object, &objects, &f->err), -1);
-  assert_non_null(strstr(st_error_text(&f->err), "damaged"));
+  for (int i = 0; i < 2; i++) { /* nor do those who spell it out forget that there was one */
+    assert_int_equal(st_catalog_objects(f->c, count_object, &objects, &f->err), -1);
+    assert_non_null(strstr(st_error_text(&f->err), "damaged"));
+    st_error_clear(&f->err);
+    ok(f, st_repeated_spell(f->c, "t.since > 0", &f->err));
+  }
   assert_true(st_catalog_verify(f->c, pass_over, NULL, &f->err) > 0);
 }
 

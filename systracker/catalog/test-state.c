@@ -188,13 +188,19 @@ static void test_damaged_leaves(void **state)
     ok(f, st_sql_exec(f->c, "ROLLBACK TO damage; RELEASE damage", &f->err));
   }
   for (size_t i = 0; i < 2; i++) {
+    const char *path = i ? "/later" : "/newer";
     struct st_checkpoint cp;
     ok(f, st_sql_exec(f->c, i ? "DELETE FROM node" : "DELETE FROM added", &f->err));
     start(f);
-    put_entry(f, "/newer", "f", 0644);
+    put_entry(f, path, "f", 0644);
     assert_int_equal(st_catalog_commit(f->c, &f->keys, 5, NULL, false, &cp, &f->err), -1);
     assert_non_null(strstr(st_error_text(&f->err), "the state tree is damaged"));
     st_error_clear(&f->err);
+    assert_int_equal(st_catalog_verify(f->c, pass_over, NULL, &f->err), 1);
+    assert_int_equal(st_catalog_verify(f->c, NULL, NULL, &f->err), 0);
+    start(f);
+    put_entry(f, path, "f", 0644);
+    commit(f);
   }
 }
 

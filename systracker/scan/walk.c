@@ -3,11 +3,11 @@
 #include "systracker/scan/walk.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "systracker/base/file.h"
+#include "systracker/base/process.h"
 #include "systracker/scan/visit.h"
 
 #define ST_MOST_THREADS 8
@@ -157,13 +157,6 @@ static void raise_limit(void)
   }
 }
 
-static unsigned count_threads(void)
-{
-  cpu_set_t cpus;
-  int n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-  return n < 1 ? 1 : n > ST_MOST_THREADS ? ST_MOST_THREADS : (unsigned)n;
-}
-
 static int walk(struct st_walk_state *w, struct st_error *err)
 {
   raise_limit();
@@ -183,7 +176,7 @@ int st_walk(const struct st_walk_options *options, const struct st_walk_callback
       .result = ret,
       .mounts = st_mounts_read(),
       .top = {.fd = -1, .users = 1},
-      .threads = count_threads(),
+      .threads = st_processors(ST_MOST_THREADS),
   };
   *ret = (struct st_walk_result){0};
   pthread_mutex_init(&w.busy, NULL);

@@ -7,6 +7,8 @@ need_root "owners"
 need_program jq
 need_program setcap
 need_program setfacl
+need_program taskset
+processor=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
 
 make_root
 make_config
@@ -267,8 +269,9 @@ traced()
   shift
   program=$1
   shift
+  # On one processor, so that all that is counted is done by one thread.
   # shellcheck disable=SC2086
-  ASAN_OPTIONS=detect_leaks=0 strace -qq -o "$scratch/trace" $options "$program" \
+  ASAN_OPTIONS=detect_leaks=0 taskset -c "$processor" strace -qq -o "$scratch/trace" $options "$program" \
     --config "$config" --root "$root" --store "$store" --yes "$@" >"$scratch/killed" 2>&1 </dev/null
 }
 there() { traced "$@" -- "$restore" --checkpoint 1 --exact; }
