@@ -28,6 +28,8 @@ full()
 {
   expect_status 1 on a timeout 60 "$ST_SYSTRACKER" --config "$scratch/config-a" --root "$scratch/root-a" \
     --store "$scratch/store-a" sync "$url/#$digest"
+  # What refuses a body before it is sent may close while it is: then it is asked once more.
+  sed -i '/^systracker: waiting for /d' "$err"
   one_error "cannot sync to .*: the archive's disk is full"
   contains "$scratch/one.log" '"status":507'
   : >"$scratch/one.log"
