@@ -38,6 +38,7 @@ enum st_table_statement {
   ST_LIVE_DELETE,
   ST_ENDED_SINCE, /* since, number: what a body tells (changeset.c) */
   ST_BEGUN_SINCE,
+  ST_ROW_OUTSIDE, /* number, path, "PATH/", "PATH0": a row in force that is not below (scan.c) */
   ST_TABLE_STATEMENTS,
 };
 

@@ -498,6 +498,42 @@ static int all_gone(struct st_catalog *c, const struct st_keylist *list, struct 
   return r < 0 ? r : 0;
 }
 
+static sqlite3_stmt *outside(struct st_catalog *c, struct st_table_full *t, struct st_error *err)
+{
+  sqlite3_stmt **kept = &t->statements[ST_ROW_OUTSIDE];
+  ST_AUTO_FREE char *sql =
+      *kept ? NULL
+            : st_format("SELECT 1 FROM \"%s\" t CROSS JOIN path p ON p.id = t.\"%s\""
+                        " WHERE t.since <= ?1 AND (t.until IS NULL OR t.until > ?1)"
+                        " AND p.path <> ?2 AND NOT (p.path >= ?3 AND p.path < ?4) LIMIT 1",
+                        t->pub.name, t->pub.declaration.columns[0].name);
+
+  if (!*kept)
+    *kept = st_sql_prepare(c, sql, err);
+  return *kept;
+}
+
+/* All that is stored of the table, and in force, is at or below the path: a tracked folder is gone.
+ * As in empty(), a reader need not write down of each row that it is gone.  1: done. */
+static int empty_below(struct st_catalog *c, struct st_table_full *t, const char *path,
+                       struct st_error *err)
+{
+  if (!c->overlay || !t->stored || t->emptied || t->said || t->sweep || path[1] == 0)
+    return 0;
+  int none = st_manifests_none(c, err);
+  ST_AUTO_RESET *s = none > 0 ? outside(c, t, err) : NULL;
+  if (!s)
+    return none > 0 ? -1 : none;
+  ST_AUTO_FREE char *low = st_format("%s/", path), *high = st_format("%s0", path); /* '/' + 1 */
+  struct st_value bounds[] = {st_path_value(path), st_path_value(low), st_path_value(high)};
+  sqlite3_bind_int64(s, 1, c->base);
+  for (int i = 0; i < 3; i++)
+    st_bind(s, 2 + i, &bounds[i]);
+  int some = st_sql_step(c, s, err);
+  t->emptied = some == 0;
+  return some < 0 ? -1 : t->emptied;
+}
+
 int st_catalog_gone_below(struct st_catalog *c, const char *plugin, const char *path,
                           struct st_error *err)
 {
@@ -507,8 +543,13 @@ int st_catalog_gone_below(struct st_catalog *c, const char *plugin, const char *
   for (size_t i = 0; i < c->count && r == 0; i++) {
     struct st_table_full *t = c->tables[i];
 
-    if (st_is_entry(t) && (!plugin || strcmp(t->pub.plugin, plugin) == 0))
+    if (!st_is_entry(t) || (plugin && strcmp(t->pub.plugin, plugin) != 0))
+      continue;
+    r = empty_below(c, t, path, err);
+    if (r == 0)
       r = st_catalog_each(c, ST_LIVE, &t->pub, path, remember, &list, err);
+    else if (r > 0)
+      r = 0;
   }
   return r < 0 ? r : all_gone(c, &list, err);
 }

@@ -503,6 +503,45 @@ static void test_next_to_nothing(void **state)
   assert_changes(f, 3, ST_LIVE, "");
 }
 
+/* A folder that is gone with all that was known, or with a part of it. */
+static void test_folder_gone(void **state)
+{
+  static const char *const gone[] = {"/top", "/top/a", "/to", "/top/a/b"};
+  struct fixture *f = *state;
+
+  for (int n = 1; n <= 2; n++) {
+    start(f);
+    put_entry(f, "/top", "d", n);
+    put_entry(f, "/top/a", "d", 1);
+    put_entry(f, "/top/a/b", "f", 1);
+    if (n == 1)
+      put_entry(f, "/other", "f", 1); /* not in force any more */
+    else
+      gone_entry(f, "/other");
+    commit(f);
+  }
+  reopen(f, ST_CATALOG_READ);
+  declare(f);
+  for (size_t i = 0; i < ST_COUNT(gone); i++)
+    for (int said = 0; said < 2; said++) {
+      start(f);
+      if (said)
+        put_entry(f, "/top/new", "f", 1);
+      ok(f, st_catalog_gone_below(f->c, "fake", gone[i], &f->err));
+      assert_int_equal(st_full(table(f, "fake_entry"))->emptied, i == 0 && !said);
+      ST_AUTO_FREE char *now = changes(f, 2, ST_LIVE);
+      assert_int_equal(strstr(now, "/top/a/b") != NULL, i != 2);
+      assert_int_equal(strstr(now, "/top/new") != NULL, said && i != 0);
+      assert_null(strstr(now, "/other"));
+      if (i == 0 && !said) {
+        put_entry(f, "/top", "d", 2);
+        ST_AUTO_FREE char *then = changes(f, 2, ST_LIVE);
+        assert_non_null(strstr(then, "/top/a"));
+        assert_null(strstr(then, "/top "));
+      }
+    }
+}
+
 static void test_reader_beside_writer(void **state)
 {
   struct fixture *f = *state, reader = *f;
@@ -682,6 +721,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_history, setup, teardown),
       cmocka_unit_test_setup_teardown(test_overlay_as_commit, setup, teardown),
       cmocka_unit_test_setup_teardown(test_next_to_nothing, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_folder_gone, setup, teardown),
       cmocka_unit_test_setup_teardown(test_reader_beside_writer, setup, teardown),
       cmocka_unit_test_setup_teardown(test_column_appended, setup, teardown),
       cmocka_unit_test_setup_teardown(test_absent_plugin_still_reads, setup, teardown),
