@@ -84,11 +84,10 @@ expect_status 1 systracker_archive serve "$archive" --public 'https://other.exam
 contains "$err" 'without a token' 'other.example'
 ! grep -q jToken "$err" || fail "the token is shown"
 
-# ---- A server that was taken over ------------------------------------------------------------------------
-cat >"$scratch/taken.py" <<'END'
-import http.server, json, ssl, sys
-folder, port, archive, claim, shown, keys = sys.argv[1], int(sys.argv[2]), *sys.argv[3:7]
-class Taken(http.server.BaseHTTPRequestHandler):
+# What is no server of ours, and answers as one.
+cat >"$scratch/liar.py" <<'END'
+import http.server, ssl
+class Liar(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *words): pass
     def say(self, status, body):
@@ -98,6 +97,19 @@ class Taken(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+def serve(folder, port, liar):
+    s = http.server.ThreadingHTTPServer(("127.0.0.1", port), liar)
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain(folder + "/tls.crt", folder + "/tls.key")
+    s.socket = c.wrap_socket(s.socket, server_side=True)
+    s.serve_forever()
+END
+
+# ---- A server that was taken over ------------------------------------------------------------------------
+cat >"$scratch/taken.py" <<'END'
+import json, liar, sys
+folder, port, archive, claim, shown, keys = sys.argv[1], int(sys.argv[2]), *sys.argv[3:7]
+class Taken(liar.Liar):
     def do_GET(self):
         if self.path == "/v1/archive":
             return self.say(200, json.dumps({"protocol": 1, "audience": True, "id": archive, "recipients": ["age1" + 58 * "q"] * int(keys)}).encode())
@@ -108,11 +120,7 @@ class Taken(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.say(200, claim.encode() if self.path == "/v1/sync" else b"{}")
-s = http.server.ThreadingHTTPServer(("127.0.0.1", port), Taken)
-c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-c.load_cert_chain(folder + "/tls.crt", folder + "/tls.key")
-s.socket = c.wrap_socket(s.socket, server_side=True)
-s.serve_forever()
+liar.serve(folder, port, Taken)
 END
 # taken CLAIM FILE [KEYS]: one that says CLAIM of every host, shows FILE as any checkpoint, and names so many recovery keys.
 taken()
@@ -187,19 +195,10 @@ lacks "$err" .
 # ---- What is fetched ------------------------------------------------------------------------------------------
 # A server's numbers are bounds of ours: of checkpoints, of bytes, of values that are made of them.
 cat >"$scratch/boast.py" <<'END'
-import http.server, json, ssl, sys
+import json, liar, sys
 folder, port, archive, host, what = sys.argv[1], int(sys.argv[2]), *sys.argv[3:6]
 many = {"number": 2147483647 if what == "checkpoints" else 1, "epoch": 1, "head": 64 * "7"}
-class Boast(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def log_message(self, *words): pass
-    def say(self, status, body):
-        self.send_response(status)
-        self.send_header("Systracker-Session", "s")
-        self.send_header("Systracker-Session-Expires", "9999999999")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+class Boast(liar.Liar):
     def do_GET(self):
         path = self.path.split("?")[0]
         if path == "/v1/archive":
@@ -217,11 +216,7 @@ class Boast(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.say(200, b"{}")
-s = http.server.ThreadingHTTPServer(("127.0.0.1", port), Boast)
-c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-c.load_cert_chain(folder + "/tls.crt", folder + "/tls.key")
-s.socket = c.wrap_socket(s.socket, server_side=True)
-s.serve_forever()
+liar.serve(folder, port, Boast)
 END
 server_at boast
 on c new_host gamma

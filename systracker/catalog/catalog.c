@@ -8,7 +8,7 @@
 #include "systracker/base/file.h"
 #include "systracker/base/sqlite.h"
 
-/* Derived, and made again from the rest where they are lost: bunch, added, node, manifest. */
+/* Derived, and made again from the rest, by verify at the latest: bunch, added, node, manifest. */
 static const char schema[] =
     "CREATE TABLE path (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);"
     "CREATE TABLE declaration (id INTEGER PRIMARY KEY, plugin TEXT NOT NULL, name TEXT NOT NULL,"

@@ -45,13 +45,6 @@ static enum st_read locked(struct st_error *err, const char *why)
   return ST_READ_LOCKED;
 }
 
-static void pass_on(struct st_error *err, const struct st_error *why)
-{
-  st_fail(err, 0, "%s", st_error_text(why));
-  if (err)
-    err->code = why->code;
-}
-
 /* "object ID of pack NAME at OFFSET"; a secret's id is never shown. */
 static void wrap_place(const struct st_object_row *row, struct st_error *err)
 {
@@ -481,7 +474,7 @@ static enum st_read read_row(struct reading *g, const struct st_object_row *row,
     out->data[start] = 0;
   if (r != ST_READ_FAILED)
     wrap_place(row, &why);
-  pass_on(err, &why);
+  st_error_move(err, &why);
   return r;
 }
 
@@ -654,7 +647,7 @@ int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn 
     return 0;
   if (!taking.any)
     return take_all(&g, id, err); /* as in st_store_get */
-  pass_on(err, &first);
+  st_error_move(err, &first);
   return r;
 }
 
@@ -692,6 +685,5 @@ int st_store_get_at(struct st_store *store, const struct st_id *id, const struct
     return st_store_get_to(store, id, fn, arg, err);
   if (!taking.refused && st_store_get_to(store, id, pass, NULL, err) < 0)
     return -1;
-  pass_on(err, &first);
-  return -1;
+  return st_error_move(err, &first);
 }
