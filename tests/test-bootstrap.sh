@@ -46,3 +46,22 @@ rm "$scratch/asked"
 expect_status 0 boot "$scratch/bootstrap" real build
 [ ! -e "$scratch/asked" ] || fail "packages were asked for that are there: $(cat "$scratch/asked")"
 [ ! -s "$out" ] || fail "something was made again"
+
+# What is not needed is asked for before the first configure, where apt knows it; it goes on without.
+printf '#!/bin/sh\n' >"$scratch/configure"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\n[ ! -e "%s/known" ] || echo "$3"\n' "$scratch" >"$scratch/bin/apt-cache"
+chmod +x "$scratch/configure" "$scratch/bin/apt-cache"
+sed -i 's/libipsec-mb-dev//' "$scratch/all"
+expect_status 0 boot "$scratch/bootstrap" build new1
+[ ! -e "$scratch/asked" ] || fail "what apt does not know was asked for"
+touch "$scratch/known"
+expect_status 0 boot "$scratch/bootstrap" build build
+expect_status 0 boot NO_BOOTSTRAP=1 "$scratch/bootstrap" build new2
+expect_status 0 boot FAKE_ID=1000 "$scratch/bootstrap" build new3
+[ ! -e "$scratch/asked" ] || fail "what is not needed was asked for without need"
+expect_status 0 boot "$scratch/bootstrap" build new4
+contains "$scratch/asked" '^install .* libipsec-mb-dev$'
+printf '#!/bin/sh\nexit 1\n' >"$scratch/bin/apt-get"
+expect_status 0 boot "$scratch/bootstrap" build new5
+contains "$err" 'goes on without libipsec-mb-dev'

@@ -12,6 +12,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/escape.c systracker/base/escape.h \
 	systracker/base/file.c systracker/base/file.h \
 	systracker/base/flags.c systracker/base/flags.h \
+	systracker/base/hashes.c systracker/base/hashes.h \
 	systracker/base/holes.c systracker/base/holes.h \
 	systracker/base/keys.c systracker/base/keys.h \
 	systracker/base/libarchive.c systracker/base/libarchive.h \
@@ -36,6 +37,7 @@ BASE_TESTS = \
 	systracker/base/test-error \
 	systracker/base/test-escape \
 	systracker/base/test-file \
+	systracker/base/test-hashes \
 	systracker/base/test-keys \
 	systracker/base/test-lock \
 	systracker/base/test-log \
@@ -53,6 +55,7 @@ systracker_base_test_digest_SOURCES = systracker/base/test-digest.c systracker/b
 systracker_base_test_error_SOURCES = systracker/base/test-error.c systracker/base/test-scratch.h
 systracker_base_test_escape_SOURCES = systracker/base/test-escape.c systracker/base/test-scratch.h
 systracker_base_test_file_SOURCES = systracker/base/test-file.c systracker/base/test-scratch.h
+systracker_base_test_hashes_SOURCES = systracker/base/test-hashes.c systracker/base/test-scratch.h
 systracker_base_test_keys_SOURCES = systracker/base/test-keys.c systracker/base/test-scratch.h
 systracker_base_test_lock_SOURCES = systracker/base/test-lock.c systracker/base/test-scratch.h
 systracker_base_test_log_SOURCES = systracker/base/test-log.c systracker/base/test-scratch.h
