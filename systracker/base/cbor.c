@@ -50,8 +50,9 @@ static size_t encode_head(uint8_t head[HEAD_SIZE], enum kind kind, uint64_t n)
 
 static void put_head(struct st_buffer *out, enum kind kind, uint64_t n)
 {
-  uint8_t head[HEAD_SIZE];
-  st_buffer_append(out, head, encode_head(head, kind, n));
+  st_buffer_reserve(out, HEAD_SIZE);
+  out->length += encode_head((uint8_t *)out->data + out->length, kind, n);
+  out->data[out->length] = 0;
 }
 
 void st_cbor_array(struct st_buffer *out, uint64_t count)

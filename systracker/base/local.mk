@@ -19,6 +19,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/lock.c systracker/base/lock.h \
 	systracker/base/log.c systracker/base/log.h \
 	systracker/base/meta.c systracker/base/meta.h \
+	systracker/base/parallel.c systracker/base/parallel.h \
 	systracker/base/process.c systracker/base/process.h \
 	systracker/base/recovery.c systracker/base/recovery.h \
 	systracker/base/set.c systracker/base/set.h \
@@ -42,6 +43,7 @@ BASE_TESTS = \
 	systracker/base/test-lock \
 	systracker/base/test-log \
 	systracker/base/test-meta \
+	systracker/base/test-parallel \
 	systracker/base/test-process \
 	systracker/base/test-text \
 	systracker/base/test-version \
@@ -60,6 +62,8 @@ systracker_base_test_keys_SOURCES = systracker/base/test-keys.c systracker/base/
 systracker_base_test_lock_SOURCES = systracker/base/test-lock.c systracker/base/test-scratch.h
 systracker_base_test_log_SOURCES = systracker/base/test-log.c systracker/base/test-scratch.h
 systracker_base_test_meta_SOURCES = systracker/base/test-meta.c systracker/base/test-scratch.h
+systracker_base_test_parallel_SOURCES = systracker/base/test-parallel.c \
+	systracker/base/test-scratch.h
 systracker_base_test_process_SOURCES = systracker/base/test-process.c systracker/base/test-scratch.h
 systracker_base_test_text_SOURCES = systracker/base/test-text.c systracker/base/test-scratch.h
 systracker_base_test_version_SOURCES = systracker/base/test-version.c

@@ -178,17 +178,17 @@ static void write_key(struct writer *w, const struct st_value *key)
 }
 
 void st_body_begun(const struct st_table_full *t, const struct st_fact_row *row,
-                   struct st_buffer *out, size_t *ret_key_end)
+                   struct st_buffer *out, struct st_body_place *ret)
 {
   size_t keys = t->pub.nkeys, n = row->present ? st_row_length(t, row->values) : keys;
 
   st_cbor_array(out, 2 + n);
   st_cbor_integer(out, ROW_BEGUN);
-  for (size_t i = 0; i < keys; i++) {
+  ret->key = out->length;
+  for (size_t i = 0; i < keys; i++)
     st_cbor_value(out, &row->values[i]);
-    if (i == 0)
-      *ret_key_end = out->length;
-  }
+  ret->key_end = out->length;
+  ret->values = 1 + n - keys;
   st_cbor_bool(out, !row->present);
   for (size_t i = keys; i < n; i++)
     st_cbor_value(out, &row->values[i]);
@@ -212,7 +212,7 @@ static int write_row(void *arg, struct st_table_full *t, const struct st_fact_ro
                      struct st_error *err)
 {
   struct writer *w = arg;
-  size_t key_end;
+  struct st_body_place place;
 
   if (w->t != t)
     write_name(w, t);
@@ -220,7 +220,7 @@ static int write_row(void *arg, struct st_table_full *t, const struct st_fact_ro
   if (ended)
     write_ended(w, row->values);
   else
-    st_body_begun(t, row, &w->bytes, &key_end);
+    st_body_begun(t, row, &w->bytes, &place);
   w->sink(w->arg, w->bytes.data, w->bytes.length);
   st_buffer_clear(&w->bytes);
   return w->also ? w->also(w->also_arg, t, row, ended, err) : 0;
@@ -245,7 +245,7 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
 }
 
 static int write_first_table(struct st_catalog *c, struct st_table_full *t, struct writer *w,
-                             struct st_state *state, struct st_error *err)
+                             st_body_table_sink *table, struct st_error *err)
 {
   int whole = st_began_is_whole(c, t, err);
 
@@ -254,19 +254,20 @@ static int write_first_table(struct st_catalog *c, struct st_table_full *t, stru
   write_name(w, t);
   w->sink(w->arg, w->bytes.data, w->bytes.length);
   st_buffer_clear(&w->bytes);
-  w->begun += st_began_write(t, w->sink, w->arg);
-  return st_began_leaves(t, state, err);
+  w->begun += (int64_t)st_began_count(t);
+  table(w->arg, t);
+  return 0;
 }
 
-int st_body_write_first(struct st_catalog *c, st_body_sink *sink, void *arg, struct st_state *state,
-                        int64_t *ret_begun, struct st_error *err)
+int st_body_write_first(struct st_catalog *c, st_body_sink *sink, st_body_table_sink *table,
+                        void *arg, struct st_state *state, int64_t *ret_begun, struct st_error *err)
 {
   struct writer w = {.sink = sink, .arg = arg, .also = st_state_note, .also_arg = state};
   int r = 0;
 
   for (size_t i = 0; i < c->count && r == 0; i++)
     if (c->tables[i]->stored)
-      r = write_first_table(c, c->tables[i], &w, state, err);
+      r = write_first_table(c, c->tables[i], &w, table, err);
   st_buffer_free(&w.bytes);
   *ret_begun = w.begun;
   return r;

@@ -14,12 +14,13 @@ static void digest_piece(void *arg, const void *data, size_t length)
 static int digest_changes(struct st_catalog *c, struct st_checkpoint *cp,
                           uint8_t out[ST_DIGEST_SIZE], struct st_error *err)
 {
+  if (c->base == 0)
+    return st_baseline_digest(c, out, cp->state_root, &cp->begun, err);
+
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
   ST_CLEANUP(st_state_freep) struct st_state *state = st_state_new(c);
-
-  int r = c->base == 0 ? st_body_write_first(c, digest_piece, d, state, &cp->begun, err)
-                       : st_body_write_counted(c, cp->number, digest_piece, d, st_state_note, state,
-                                               &cp->begun, &cp->ended, err);
+  int r = st_body_write_counted(c, cp->number, digest_piece, d, st_state_note, state, &cp->begun,
+                                &cp->ended, err);
 
   if (r < 0)
     return r;

@@ -539,6 +539,46 @@ int st_expectations_open(struct st_expectations *e, struct st_catalog *c, int64_
 int st_expectations_next(struct st_expectations *e, struct st_error *err);
 void st_expectations_close(struct st_expectations *e);
 
+/* ---- Leaves and nodes of the state tree (tree.c) --------------------------------------------- */
+
+/* Who could make two K that agree in as many bytes could break more than this. */
+#define ST_LEAF_KEY 16
+struct st_leaf {
+  uint8_t key[ST_LEAF_KEY], hash[ST_DIGEST_SIZE];
+  bool gone;
+};
+/* As leaves are kept, one behind the other: what is kept of K, and the hash. */
+#define ST_LEAF_SIZE ((size_t)ST_LEAF_KEY + ST_DIGEST_SIZE)
+
+struct st_node {
+  uint64_t leaves;
+  uint8_t hash[ST_DIGEST_SIZE];
+};
+
+/* SHA-256(prefix, a, b). */
+void st_tree_pair(uint8_t out[ST_DIGEST_SIZE], uint8_t prefix, const uint8_t *a, const uint8_t *b);
+struct st_node st_tree_join(const struct st_node *left, const struct st_node *right);
+/* The tree over sorted leaves that agree in their first `depth` bits; recursion ends where K's do
+ * not agree any more, at the end of what is kept of them at the latest. */
+struct st_node st_tree(const struct st_leaf *leaves, size_t n, unsigned depth);
+/* The same of many subtrees, over leaves as they are kept: subtree i has those from starts[i] to
+ * starts[i + 1]. */
+void st_trees(const uint8_t *leaves, const size_t *starts, size_t n, unsigned depth,
+              struct st_node *ret);
+/* Of all subtrees, a power of two or none. */
+void st_tree_root(const struct st_node *nodes, size_t n, uint8_t root[ST_DIGEST_SIZE]);
+
+/* By K, of either kind. */
+int st_leaf_compare(const void *a, const void *b);
+/* The first bits of K, at most 16. */
+size_t st_leaf_prefix(const uint8_t *key, unsigned bits);
+/* The leaves as they are kept, by prefix, not sorted otherwise: malloc'ed, and where each begins,
+ * one more than there are prefixes. */
+uint8_t *st_leaves_divide(const struct st_leaf *leaves, size_t n, unsigned bits,
+                          size_t *ret_starts);
+/* Sorts each of `n` parts. */
+void st_leaves_sort(uint8_t *leaves, const size_t *starts, size_t n);
+
 /* ---- The state tree (state.c) ---------------------------------------------------------------- */
 
 /* Brings the leaves of keys that changed up to date: each is noted (an st_changed_fn; the argument
@@ -553,11 +593,10 @@ int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_er
 /* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err);
-/* What is kept of a leaf, made elsewhere; `bytes` is the caller's scratch. */
-#define ST_LEAF_SIZE (16 + ST_DIGEST_SIZE)
-void st_state_leaf(const struct st_table_full *t, const struct st_fact_row *row,
-                   struct st_buffer *bytes, uint8_t out[ST_LEAF_SIZE]);
-int st_state_add(struct st_state *s, const uint8_t leaf[ST_LEAF_SIZE], struct st_error *err);
+/* Room for `n` leaves more, at most ST_STATE_ROOM, which the caller fills before anything else is
+ * done with the state. */
+#define ST_STATE_ROOM 65536
+int st_state_room(struct st_state *s, size_t n, struct st_leaf **ret, struct st_error *err);
 /* Makes the tree that is kept anew from the facts of the latest checkpoint. */
 int st_state_rebuild(struct st_catalog *c, struct st_error *err);
 /* The root of the tree that is kept. */
@@ -630,10 +669,13 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
                           st_changed_fn *also, void *also_arg, int64_t *ret_begun,
                           int64_t *ret_ended, struct st_error *err);
 
-/* The same of the scan that is open, where it is a first one: what is in memory is not read back.
- */
-int st_body_write_first(struct st_catalog *c, st_body_sink *sink, void *arg, struct st_state *state,
-                        int64_t *ret_begun, struct st_error *err);
+/* The same of the scan that is open, where it is a first one: of a table whose rows are in memory
+ * (began.c) they are not read back, but the table is handed on in their place.  Of the others each
+ * row goes to `state`, too. */
+typedef void st_body_table_sink(void *arg, struct st_table_full *t);
+int st_body_write_first(struct st_catalog *c, st_body_sink *sink, st_body_table_sink *table,
+                        void *arg, struct st_state *state, int64_t *ret_begun,
+                        struct st_error *err);
 
 int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
                         void *arg, struct st_error *err);
@@ -641,10 +683,21 @@ int st_body_write_since(struct st_catalog *c, int64_t since, int64_t number, st_
 int st_body_write_applied(struct st_catalog *c, int64_t since, int64_t number, st_body_sink *sink,
                           void *arg, struct st_state *state, struct st_error *err);
 
-/* Appends the row of a body that tells that a row began; `*ret_key_end`: where its first value
- * ends. */
+/* Appends the row of a body that tells that a row began; where its key begins and ends, and how
+ * many values follow, `absent` among them. */
+struct st_body_place {
+  size_t key, key_end, values;
+};
 void st_body_begun(const struct st_table_full *t, const struct st_fact_row *row,
-                   struct st_buffer *out, size_t *ret_key_end);
+                   struct st_buffer *out, struct st_body_place *ret);
+
+/* ---- The digests of a first checkpoint (baseline.c) -------------------------------------------
+ */
+
+/* Of the body of the scan that is open, and over all its facts; how many began. */
+int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
+                       uint8_t state_root[ST_DIGEST_SIZE], int64_t *ret_begun,
+                       struct st_error *err);
 
 /* ---- Rows of a first checkpoint, in memory (began.c) ----------------------------------------- */
 
@@ -657,8 +710,9 @@ void st_began_drop(struct st_table_full *t);
 /* 1: they are all that the table has. */
 int st_began_is_whole(struct st_catalog *c, const struct st_table_full *t, struct st_error *err);
 size_t st_began_count(const struct st_table_full *t);
-/* Writes them as a body has them; returns how many. */
-int64_t st_began_write(struct st_table_full *t, st_body_sink *sink, void *arg);
+/* Writes them as a body has them; any thread. */
+void st_began_write(const struct st_table_full *t, st_body_sink *sink, void *arg);
+/* Their leaves, made by several threads. */
 int st_began_leaves(const struct st_table_full *t, struct st_state *state, struct st_error *err);
 
 /* ---- A reader's view (view.c) ---------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 libsystracker_la_SOURCES += \
 	systracker/catalog/ahead.c \
 	systracker/catalog/apply.c \
+	systracker/catalog/baseline.c \
 	systracker/catalog/began.c \
 	systracker/catalog/catalog.c systracker/catalog/catalog.h \
 	systracker/catalog/chain.c \
@@ -29,6 +30,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/sql.c \
 	systracker/catalog/state.c \
 	systracker/catalog/table.c \
+	systracker/catalog/tree.c \
 	systracker/catalog/verify.c \
 	systracker/catalog/view.c
 

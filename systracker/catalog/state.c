@@ -15,28 +15,18 @@
  * above all subtrees.  There are as many subtrees as keep both small: the catalog of a small host
  * would consist of little else, and one of millions of facts would read long bunches.
  */
+#include "systracker/base/parallel.h"
 #include "systracker/catalog/internal.h"
 
-#define KEPT                                                                                       \
-  16 /* bytes of K: who could make two that agree in as many could break more than this */
 #define MOST_BITS 16
 #define OLD_BITS 12    /* in the schema before */
 #define MOST_LEAVES 96 /* in a bunch, on the average: more are split, to a quarter of that */
 #define MOST_ADDED 8   /* to a bunch, before it is written anew */
 #define FLUSH 524288   /* leaves gathered before they are written: 24 MiB */
-
-struct leaf {
-  uint8_t key[KEPT], hash[ST_DIGEST_SIZE];
-  bool gone;
-};
-
-struct node {
-  uint64_t leaves;
-  uint8_t hash[ST_DIGEST_SIZE];
-};
+#define TOGETHER 256   /* subtrees that a thread makes at a time */
 
 struct leaves {
-  struct leaf *items;
+  struct st_leaf *items;
   size_t count, size;
 };
 
@@ -45,65 +35,18 @@ static void leaves_free(struct leaves *l)
   free(l->items);
 }
 
-static struct leaf *leaves_add(struct leaves *l)
+static struct st_leaf *leaves_add(struct leaves *l)
 {
   if (l->count == l->size) {
     l->size = l->size ? 2 * l->size : 256;
     l->items = st_realloc(l->items, l->size, sizeof(*l->items));
   }
-  l->items[l->count] = (struct leaf){0};
+  l->items[l->count] = (struct st_leaf){0};
   return &l->items[l->count++];
 }
 
-static int compare_leaves(const void *a, const void *b)
-{
-  return memcmp(((const struct leaf *)a)->key, ((const struct leaf *)b)->key, KEPT);
-}
-
-/* ---- Hashes ---------------------------------------------------------------------------------- */
-
-static void hash_pair(uint8_t out[ST_DIGEST_SIZE], uint8_t prefix, const uint8_t *a,
-                      const uint8_t *b)
-{
-  uint8_t bytes[1 + 2 * ST_DIGEST_SIZE];
-
-  bytes[0] = prefix;
-  memcpy(bytes + 1, a, ST_DIGEST_SIZE);
-  memcpy(bytes + 1 + ST_DIGEST_SIZE, b, ST_DIGEST_SIZE);
-  st_digest(out, bytes, sizeof(bytes));
-}
-
-static struct node join(const struct node *left, const struct node *right)
-{
-  struct node up = {.leaves = left->leaves + right->leaves};
-
-  if (up.leaves == 1)
-    memcpy(up.hash, left->leaves ? left->hash : right->hash, sizeof(up.hash));
-  else if (up.leaves > 1)
-    hash_pair(up.hash, 1, left->hash, right->hash);
-  return up;
-}
-
-/* The tree over sorted leaves that agree in their first `depth` bits; recursion ends where K's do
- * not agree any more, at the end of what is kept of them at the latest. */
-static struct node tree(const struct leaf *leaves, size_t n, unsigned depth)
-{
-  struct node up = {.leaves = n};
-  size_t middle = 0;
-
-  if (n == 1)
-    memcpy(up.hash, leaves->hash, sizeof(up.hash));
-  if (n <= 1 || depth >= 8 * KEPT)
-    return up;
-  while (middle < n && !(leaves[middle].key[depth / 8] & (0x80 >> depth % 8)))
-    middle++;
-  struct node left = tree(leaves, middle, depth + 1);
-  struct node right = tree(leaves + middle, n - middle, depth + 1);
-  return join(&left, &right);
-}
-
 static void fact_leaf(const struct st_table_full *t, const struct st_value *row, bool absent,
-                      bool gone, struct st_buffer *bytes, struct leaf *out)
+                      bool gone, struct st_buffer *bytes, struct st_leaf *out)
 {
   size_t n = gone || absent ? t->pub.nkeys : st_row_length(t, row);
   uint8_t key[ST_DIGEST_SIZE], value[ST_DIGEST_SIZE];
@@ -112,7 +55,7 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
   st_buffer_append(bytes, t->pub.name, strlen(t->pub.name) + 1);
   st_key_encode(t, row, bytes);
   st_digest(key, bytes->data, bytes->length);
-  memcpy(out->key, key, KEPT);
+  memcpy(out->key, key, ST_LEAF_KEY);
   out->gone = gone;
   if (gone)
     return;
@@ -122,7 +65,7 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
   for (size_t i = t->pub.nkeys; i < n; i++)
     st_cbor_value(bytes, &row[i]);
   st_digest(value, bytes->data, bytes->length);
-  hash_pair(out->hash, 0, key, value);
+  st_tree_pair(out->hash, 0, key, value);
 }
 
 /* ---- Nodes that are kept ----------------------------------------------------------------------
@@ -134,7 +77,7 @@ struct st_state {
   struct st_buffer bytes;
   bool loaded;
   unsigned bits;
-  struct node *nodes; /* of the subtrees, 1 << bits; NULL: there are none yet */
+  struct st_node *nodes; /* of the subtrees, 1 << bits; NULL: there are none yet */
 };
 
 struct st_state *st_state_new(struct st_catalog *c)
@@ -156,11 +99,6 @@ void st_state_free(struct st_state *s)
 static size_t count_nodes(const struct st_state *s)
 {
   return s->nodes ? (size_t)1 << s->bits : 0;
-}
-
-static size_t prefix_of(const uint8_t *key, unsigned bits)
-{
-  return ((size_t)key[0] << 8 | key[1]) >> (16 - bits);
 }
 
 static int damaged(struct st_catalog *c, struct st_error *err)
@@ -228,7 +166,7 @@ static int load(struct st_state *s, struct st_error *err)
   return read_nodes(s, err);
 }
 
-static int write_node(struct st_state *s, size_t prefix, const struct node *node,
+static int write_node(struct st_state *s, size_t prefix, const struct st_node *node,
                       struct st_error *err)
 {
   sqlite3_stmt *set = st_sql_fixed(s->c, ST_NODE_SET, err);
@@ -242,25 +180,8 @@ static int write_node(struct st_state *s, size_t prefix, const struct node *node
   return st_sql_run(s->c, set, err);
 }
 
-static void join_all(const struct st_state *s, uint8_t root[ST_DIGEST_SIZE])
-{
-  size_t n = count_nodes(s);
-  ST_AUTO_FREE struct node *nodes = st_calloc(n + 1, sizeof(*nodes));
-
-  if (n)
-    memcpy(nodes, s->nodes, n * sizeof(*nodes));
-  while ((n /= 2) > 0)
-    for (size_t i = 0; i < n; i++)
-      nodes[i] = join(&nodes[2 * i], &nodes[2 * i + 1]);
-  memcpy(root, nodes->hash, ST_DIGEST_SIZE);
-}
-
 /* ---- Leaves that are kept ----------------------------------------------------------------------
  */
-
-/* What is kept of K, and the hash, of each, one behind the other, by K. */
-#define PAIR ((size_t)KEPT + ST_DIGEST_SIZE)
-_Static_assert(PAIR == ST_LEAF_SIZE, "as leaves are made elsewhere");
 
 static int read_leaves(struct st_catalog *c, enum st_fixed_statement which, size_t prefix,
                        struct leaves *out, struct st_error *err)
@@ -275,42 +196,48 @@ static int read_leaves(struct st_catalog *c, enum st_fixed_statement which, size
     return r;
   size_t length = (size_t)sqlite3_column_bytes(s, 0);
   const uint8_t *bytes = sqlite3_column_blob(s, 0);
-  if (length % PAIR != 0)
+  if (length % ST_LEAF_SIZE != 0)
     return damaged(c, err);
-  for (size_t at = 0; at < length; at += PAIR) {
-    struct leaf *leaf = leaves_add(out);
-    memcpy(leaf->key, bytes + at, KEPT);
-    memcpy(leaf->hash, bytes + at + KEPT, ST_DIGEST_SIZE);
+  for (size_t at = 0; at < length; at += ST_LEAF_SIZE) {
+    struct st_leaf *leaf = leaves_add(out);
+    memcpy(leaf->key, bytes + at, ST_LEAF_KEY);
+    memcpy(leaf->hash, bytes + at + ST_LEAF_KEY, ST_DIGEST_SIZE);
   }
   return 0;
 }
 
-static int write_leaves(struct st_state *s, enum st_fixed_statement which, size_t prefix,
-                        const struct leaves *leaves, struct st_error *err)
+static int write_bunch(struct st_state *s, enum st_fixed_statement which, size_t prefix,
+                       const void *bytes, size_t length, struct st_error *err)
 {
   sqlite3_stmt *set = st_sql_fixed(s->c, which, err);
 
   if (!set)
     return -1;
-  st_buffer_clear(&s->bytes);
-  st_buffer_reserve(&s->bytes, leaves->count * PAIR);
-  for (size_t i = 0; i < leaves->count; i++) {
-    st_buffer_append(&s->bytes, leaves->items[i].key, KEPT);
-    st_buffer_append(&s->bytes, leaves->items[i].hash, ST_DIGEST_SIZE);
-  }
   sqlite3_bind_int64(set, 1, (int64_t)prefix);
-  sqlite3_bind_blob64(set, 2, s->bytes.data ? s->bytes.data : "", s->bytes.length, SQLITE_STATIC);
+  sqlite3_bind_blob64(set, 2, bytes ? bytes : "", length, SQLITE_STATIC);
   return st_sql_run(s->c, set, err);
 }
 
+static int write_leaves(struct st_state *s, enum st_fixed_statement which, size_t prefix,
+                        const struct leaves *leaves, struct st_error *err)
+{
+  st_buffer_clear(&s->bytes);
+  st_buffer_reserve(&s->bytes, leaves->count * ST_LEAF_SIZE);
+  for (size_t i = 0; i < leaves->count; i++) {
+    st_buffer_append(&s->bytes, leaves->items[i].key, ST_LEAF_KEY);
+    st_buffer_append(&s->bytes, leaves->items[i].hash, ST_DIGEST_SIZE);
+  }
+  return write_bunch(s, which, prefix, s->bytes.data, s->bytes.length, err);
+}
+
 /* Both are sorted; what changed takes the place of what was. */
-static void merge(const struct leaves *old, const struct leaf *changed, size_t n,
+static void merge(const struct leaves *old, const struct st_leaf *changed, size_t n,
                   struct leaves *out)
 {
   size_t i = 0, k = 0;
 
   while (i < old->count || k < n) {
-    int order = i == old->count ? 1 : k == n ? -1 : compare_leaves(&old->items[i], &changed[k]);
+    int order = i == old->count ? 1 : k == n ? -1 : st_leaf_compare(&old->items[i], &changed[k]);
 
     if (order < 0)
       *leaves_add(out) = old->items[i];
@@ -325,7 +252,7 @@ static void merge(const struct leaves *old, const struct leaf *changed, size_t n
 static int set_node(struct st_state *s, size_t prefix, const struct leaves *leaves,
                     struct st_error *err)
 {
-  struct node node = tree(leaves->items, leaves->count, s->bits);
+  struct st_node node = st_tree(leaves->items, leaves->count, s->bits);
 
   return write_node(s, prefix, &node, err);
 }
@@ -364,12 +291,12 @@ static int read_subtree(struct st_state *s, size_t prefix, struct subtree *ret,
 }
 
 /* What changed in the bunch, and what in those added. */
-static void divide(const struct leaves *bunch, const struct leaf *changed, size_t n,
+static void divide(const struct leaves *bunch, const struct st_leaf *changed, size_t n,
                    struct subtree *ret)
 {
   for (size_t i = 0; i < n; i++) {
-    bool there = bunch->count &&
-                 bsearch(&changed[i], bunch->items, bunch->count, sizeof(*changed), compare_leaves);
+    bool there = bunch->count && bsearch(&changed[i], bunch->items, bunch->count, sizeof(*changed),
+                                         st_leaf_compare);
     *leaves_add(there ? &ret->bunch : &ret->added) = changed[i];
   }
 }
@@ -395,11 +322,11 @@ static int set_subtree(struct st_state *s, size_t prefix, const struct subtree *
   return set_node(s, prefix, &all, err);
 }
 
-static int change_subtree(struct st_state *s, const struct leaf *leaves, size_t n,
+static int change_subtree(struct st_state *s, const struct st_leaf *leaves, size_t n,
                           struct st_error *err)
 {
   ST_CLEANUP(subtree_free) struct subtree old = {0}, changed = {0}, now = {0};
-  size_t prefix = prefix_of(leaves->key, s->bits);
+  size_t prefix = st_leaf_prefix(leaves->key, s->bits);
 
   if (read_subtree(s, prefix, &old, err) < 0)
     return -1;
@@ -425,7 +352,7 @@ static int split(struct st_state *s, size_t prefix, unsigned more, struct st_err
   merge(&old.bunch, old.added.items, old.added.count, &all);
   for (size_t i = prefix * parts; i < (prefix + 1) * parts; i++) {
     struct leaves part = {.items = all.items + at};
-    while (at < all.count && prefix_of(all.items[at].key, s->bits) == i)
+    while (at < all.count && st_leaf_prefix(all.items[at].key, s->bits) == i)
       at++, part.count++;
     if (set_bunch(s, i, &part, err) < 0)
       return -1;
@@ -464,7 +391,7 @@ static int make_room(struct st_state *s, uint64_t leaves, struct st_error *err)
 /* A subtree without leaves has a row, too: their number says how many there are. */
 static int write_empty(struct st_state *s, size_t from, size_t to, struct st_error *err)
 {
-  const struct node none = {0};
+  const struct st_node none = {0};
   int r = 0;
 
   for (size_t i = from; i < to && r == 0; i++)
@@ -485,14 +412,14 @@ static uint64_t count_leaves(const struct st_state *s)
  */
 
 /* Sorted leaves; `all`: there is no subtree yet. */
-static int change_all(struct st_state *s, const struct leaf *items, size_t count, bool all,
+static int change_all(struct st_state *s, const struct st_leaf *items, size_t count, bool all,
                       struct st_error *err)
 {
   size_t first = 0, next = 0;
 
   for (size_t i = 1; i <= count; i++) {
-    size_t prefix = prefix_of(items[first].key, s->bits);
-    if (i < count && prefix_of(items[i].key, s->bits) == prefix)
+    size_t prefix = st_leaf_prefix(items[first].key, s->bits);
+    if (i < count && st_leaf_prefix(items[i].key, s->bits) == prefix)
       continue;
     if ((all && write_empty(s, next, prefix, err) < 0) ||
         change_subtree(s, items + first, i - first, err) < 0)
@@ -501,6 +428,57 @@ static int change_all(struct st_state *s, const struct leaf *items, size_t count
     next = prefix + 1;
   }
   return all ? write_empty(s, next, count_nodes(s), err) : 0;
+}
+
+struct subtrees {
+  const struct st_state *s;
+  uint8_t *leaves;
+  size_t *starts;
+};
+
+/* Any thread. */
+static void make_subtrees(void *arg, size_t from, size_t to)
+{
+  const struct subtrees *all = arg;
+
+  st_leaves_sort(all->leaves, all->starts + from, to - from);
+  st_trees(all->leaves, all->starts + from, to - from, all->s->bits, all->s->nodes + from);
+}
+
+static int write_subtrees(struct st_state *s, const struct subtrees *all, struct st_error *err)
+{
+  for (size_t i = 0; i < count_nodes(s); i++) {
+    size_t at = all->starts[i] * ST_LEAF_SIZE, end = all->starts[i + 1] * ST_LEAF_SIZE;
+    if (end > at && write_bunch(s, ST_BUNCH_SET, i, all->leaves + at, end - at, err) < 0)
+      return -1;
+  }
+  for (size_t i = 0; i < count_nodes(s); i++)
+    if (write_node(s, i, &s->nodes[i], err) < 0)
+      return -1;
+  return 0;
+}
+
+/* The first leaves of all: there is nothing to read. */
+static int plant(struct st_state *s, struct st_error *err)
+{
+  size_t n = s->leaves.count;
+
+  set_bits(s, bits_for(n));
+  ST_AUTO_FREE size_t *starts = st_calloc(count_nodes(s) + 1, sizeof(*starts));
+  ST_AUTO_FREE uint8_t *leaves = st_leaves_divide(s->leaves.items, n, s->bits, starts);
+  struct subtrees all = {s, leaves, starts};
+  leaves_free(&s->leaves);
+  s->leaves = (struct leaves){0};
+  st_parallel(count_nodes(s), TOGETHER, make_subtrees, &all);
+  return write_subtrees(s, &all, err);
+}
+
+static bool any_gone(const struct leaves *l)
+{
+  for (size_t i = 0; i < l->count; i++)
+    if (l->items[i].gone)
+      return true;
+  return false;
 }
 
 static int flush(struct st_state *s, struct st_error *err)
@@ -512,32 +490,30 @@ static int flush(struct st_state *s, struct st_error *err)
   if (load(s, err) < 0)
     return -1;
   bool all = !s->nodes;
+  if (all && !any_gone(&s->leaves))
+    return plant(s, err);
   if (make_room(s, count_leaves(s), err) < 0)
     return -1;
-  qsort(s->leaves.items, count, sizeof(*s->leaves.items), compare_leaves);
+  qsort(s->leaves.items, count, sizeof(*s->leaves.items), st_leaf_compare);
   if (change_all(s, s->leaves.items, count, all, err) < 0)
     return -1;
   s->leaves.count = 0;
   return 0;
 }
 
-void st_state_leaf(const struct st_table_full *t, const struct st_fact_row *row,
-                   struct st_buffer *bytes, uint8_t out[ST_LEAF_SIZE])
+int st_state_room(struct st_state *s, size_t n, struct st_leaf **ret, struct st_error *err)
 {
-  struct leaf leaf;
+  struct leaves *l = &s->leaves;
 
-  fact_leaf(t, row->values, !row->present, false, bytes, &leaf);
-  memcpy(out, leaf.key, KEPT);
-  memcpy(out + KEPT, leaf.hash, ST_DIGEST_SIZE);
-}
-
-int st_state_add(struct st_state *s, const uint8_t leaf[ST_LEAF_SIZE], struct st_error *err)
-{
-  struct leaf *to = leaves_add(&s->leaves);
-
-  memcpy(to->key, leaf, KEPT);
-  memcpy(to->hash, leaf + KEPT, ST_DIGEST_SIZE);
-  return s->leaves.count < FLUSH ? 0 : flush(s, err);
+  if (l->count + n > FLUSH && flush(s, err) < 0)
+    return -1;
+  if (l->count + n > l->size) {
+    l->size = l->count + n > 2 * l->size ? l->count + n : 2 * l->size;
+    l->items = st_realloc(l->items, l->size, sizeof(*l->items));
+  }
+  *ret = l->items + l->count;
+  l->count += n;
+  return 0;
 }
 
 int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row *row, bool ended,
@@ -556,7 +532,7 @@ int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_er
 {
   if (flush(s, err) < 0 || load(s, err) < 0)
     return -1;
-  join_all(s, root);
+  st_tree_root(s->nodes, count_nodes(s), root);
   return 0;
 }
 
@@ -575,7 +551,7 @@ static int check_subtree(struct st_state *s, size_t prefix, struct st_error *err
   if (read_subtree(s, prefix, &t, err) < 0)
     return -1;
   merge(&t.bunch, t.added.items, t.added.count, &all);
-  struct node node = tree(all.items, all.count, s->bits);
+  struct st_node node = st_tree(all.items, all.count, s->bits);
   bool same = node.leaves == s->nodes[prefix].leaves &&
               memcmp(node.hash, s->nodes[prefix].hash, sizeof(node.hash)) == 0;
   return same ? 0 : damaged(s->c, err);
@@ -631,8 +607,8 @@ int st_state_compute(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGES
   for (size_t i = 0; i < c->count && r == 0; i++)
     r = add_table(c, number, c->tables[i], &leaves, err);
   if (leaves.count)
-    qsort(leaves.items, leaves.count, sizeof(*leaves.items), compare_leaves);
-  struct node top = tree(leaves.items, leaves.count, 0);
+    qsort(leaves.items, leaves.count, sizeof(*leaves.items), st_leaf_compare);
+  struct st_node top = st_tree(leaves.items, leaves.count, 0);
   memcpy(root, top.hash, ST_DIGEST_SIZE);
   return r;
 }

@@ -241,6 +241,99 @@ static void test_declarations(void **state)
   assert_true(again.length > one.length);
 }
 
+/* ---- The first one ----------------------------------------------------------------------------
+ */
+
+#define PATHS 1500 /* more than are hashed at a time */
+
+/* Above "a" there is what is in it, and "a-b", which comes between both. */
+static void nth_path(char out[64], unsigned n)
+{
+  static const char *const forms[] = {"/d%u", "/d%u/x", "/d%u-x", "/d%u/x/y", "/d%u.x"};
+
+  snprintf(out, 64, forms[n % 5], n / 5);
+}
+
+/* Nearly in order, as a scan tells; the other way; in no order. */
+static unsigned place(unsigned how, unsigned n)
+{
+  return how == 0 ? n : how == 1 ? PATHS - 1 - n : n * 701 % PATHS;
+}
+
+/* What is hashed out of memory, by several threads, is what is read back. */
+static void assert_as_stored(struct fixture *f, const struct st_checkpoint *cp)
+{
+  ST_AUTO_BUFFER body = ST_BUFFER_INIT;
+  uint8_t digest[ST_DIGEST_SIZE];
+  sqlite3_stmt *s = st_sql_prepare(f->c, "SELECT body FROM checkpoint WHERE number = 1", &f->err);
+
+  assert_non_null(s);
+  assert_int_equal(st_sql_step(f->c, s, &f->err), 1);
+  ok(f, st_changeset_body(f->c, 1, &body, &f->err));
+  st_digest(digest, body.data, body.length);
+  assert_int_equal(sqlite3_column_bytes(s, 0), ST_DIGEST_SIZE);
+  assert_memory_equal(sqlite3_column_blob(s, 0), digest, ST_DIGEST_SIZE);
+  sqlite3_finalize(s);
+  ok(f, st_state_compute(f->c, 1, digest, &f->err));
+  assert_memory_equal(cp->state_root, digest, ST_DIGEST_SIZE);
+  ok(f, st_state_check(f->c, &f->err));
+}
+
+static void put_file(struct fixture *f, const char *path, unsigned n)
+{
+  struct st_id id = {.digest = {(uint8_t)n, (uint8_t)(n >> 8)}};
+  struct st_value row[] = {st_path_value(path), st_id_value(&id)};
+
+  ok(f, st_catalog_put(f->c, table(f, "fake_file"), row, &f->err));
+}
+
+static void test_first(void **state)
+{
+  struct fixture f;
+  char path[64];
+
+  (void)state;
+  for (unsigned how = 0; how < 3; how++) {
+    fixture_open(&f);
+    start(&f);
+    for (unsigned n = 0; n < PATHS; n++) {
+      nth_path(path, place(how, n));
+      put_entry(&f, path, "f", (int64_t)n * n * n);
+      put_file(&f, path, place(how, n));
+    }
+    put_package(&f, "tool", "1", NULL);
+    struct st_checkpoint cp = commit(&f);
+    assert_int_equal(cp.begun, 2 * PATHS + 1);
+    assert_as_stored(&f, &cp);
+    fixture_close(&f);
+  }
+}
+
+/* Rows that are not in memory, and more of them than are held. */
+static void test_first_long(void **state)
+{
+  static const struct st_column columns[] = {{"name", ST_TEXT, ST_KEY}, {"words", ST_TEXT, 0}};
+  static const struct st_table tables[] = {{"words", 0, ST_COUNT(columns), columns}, {0}};
+  struct fixture *f = *state;
+  ST_AUTO_FREE char *words = st_malloc(65536);
+
+  memset(words, 'x', 65535);
+  words[65535] = 0;
+  ok(f, st_catalog_declare(f->c, "able", tables, &f->err));
+  ok(f, st_catalog_declare(f->c, "zebra", tables, &f->err));
+  start(f);
+  for (char name[] = "a"; *name <= 'z'; ++*name) {
+    for (char second[] = {*name, 'a', 0}; second[1] <= 'd'; second[1]++) {
+      struct st_value row[] = {st_text_value(second), st_text_value(words)};
+      ok(f, st_catalog_put(f->c, table(f, "able_words"), row, &f->err));
+      ok(f, st_catalog_put(f->c, table(f, "zebra_words"), row, &f->err));
+      put_entry(f, second, "f", *name);
+    }
+  }
+  struct st_checkpoint cp = commit(f);
+  assert_as_stored(f, &cp);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -250,6 +343,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_any_byte, setup, teardown),
       cmocka_unit_test_setup_teardown(test_not_canonical, setup, teardown),
       cmocka_unit_test_setup_teardown(test_declarations, setup, teardown),
+      cmocka_unit_test(test_first),
+      cmocka_unit_test_setup_teardown(test_first_long, setup, teardown),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * baseline.c - the digests of a first checkpoint, which has as many facts as there are: a thread of
+ * its own puts the body in order and hashes it, while others make the state tree.
+ *
+ * Of tables whose rows are not in memory (began.c) the body is read first, by the one thread that
+ * may ask the catalog.  They are small as a rule; where they are not, the body is hashed meanwhile.
+ */
+#include <pthread.h>
+
+#include "systracker/catalog/internal.h"
+
+#define MOST_HELD ((size_t)4 << 20) /* bytes of the body */
+
+/* Bytes, and behind them the rows of a table. */
+struct part {
+  struct st_buffer bytes;
+  struct st_table_full *t; /* NULL: none, it is the last part */
+};
+
+struct body {
+  struct part *parts;
+  size_t count, digested; /* parts */
+  size_t held;            /* bytes, in all of them */
+  struct st_digester *digester;
+};
+
+static void body_clear(struct body *b)
+{
+  for (size_t i = 0; i < b->count; i++)
+    st_buffer_free(&b->parts[i].bytes);
+  free(b->parts);
+  st_digester_free(b->digester);
+}
+
+static void digest_piece(void *arg, const void *data, size_t length)
+{
+  st_digester_add(arg, data, length);
+}
+
+/* All that is there. */
+static void digest_parts(struct body *b)
+{
+  for (; b->digested < b->count; b->digested++) {
+    struct part *part = &b->parts[b->digested];
+    st_digester_add(b->digester, part->bytes.data, part->bytes.length);
+    st_buffer_free(&part->bytes);
+    if (!part->t)
+      break;
+    st_began_write(part->t, digest_piece, b->digester);
+  }
+  b->held = 0;
+}
+
+static void add_part(struct body *b)
+{
+  b->parts = st_realloc(b->parts, b->count + 1, sizeof(*b->parts));
+  b->parts[b->count++] = (struct part){0};
+}
+
+static void take_bytes(void *arg, const void *data, size_t length)
+{
+  struct body *b = arg;
+
+  st_buffer_append(&b->parts[b->count - 1].bytes, data, length);
+  b->held += length;
+  if (b->held > MOST_HELD)
+    digest_parts(b);
+}
+
+static void take_table(void *arg, struct st_table_full *t)
+{
+  struct body *b = arg;
+
+  b->parts[b->count - 1].t = t;
+  add_part(b);
+}
+
+static void *digest_beside(void *arg)
+{
+  digest_parts(arg);
+  return NULL;
+}
+
+static int make_state(const struct body *b, struct st_state *state, uint8_t root[ST_DIGEST_SIZE],
+                      struct st_error *err)
+{
+  for (size_t i = 0; i < b->count; i++)
+    if (b->parts[i].t && st_began_leaves(b->parts[i].t, state, err) < 0)
+      return -1;
+  return st_state_root(state, root, err);
+}
+
+int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
+                       uint8_t state_root[ST_DIGEST_SIZE], int64_t *ret_begun, struct st_error *err)
+{
+  ST_CLEANUP(st_state_freep) struct st_state *state = st_state_new(c);
+  ST_CLEANUP(body_clear) struct body b = {.digester = st_digester_new(NULL)};
+  pthread_t beside;
+
+  add_part(&b);
+  if (st_body_write_first(c, take_bytes, take_table, &b, state, ret_begun, err) < 0)
+    return -1;
+  bool made = pthread_create(&beside, NULL, digest_beside, &b) == 0;
+  int r = *ret_begun > 0 ? make_state(&b, state, state_root, err) : 0;
+  if (made)
+    pthread_join(beside, NULL);
+  else
+    digest_parts(&b);
+  st_digester_final(b.digester, body);
+  return r;
+}
