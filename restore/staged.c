@@ -14,7 +14,7 @@
 #define MAGIC "systracker-staged"
 #define VERSION 1
 #define MOST ((size_t)64 << 20) /* bytes of the note */
-#define DEEPEST 4096            /* levels of a tree; deeper ones stay, and are said by nobody */
+#define DEEPEST 32              /* levels that are gone down at once, each with two descriptors */
 
 void st_staged_list_free(struct st_staged_list *l)
 {
@@ -63,30 +63,63 @@ int st_staged_make(int root, struct st_staged *s)
 
 /* ---- Removed --------------------------------------------------------------------------------- */
 
-static void remove_below(int dir, uint64_t mount, unsigned depth);
+/* What lies deeper than we go down is brought up to the top of the tree, where it is removed in its
+ * turn: so no depth takes more descriptors. */
+struct removal {
+  int top;
+  uint64_t mount;
+  unsigned names; /* that were tried up there */
+  bool moved;
+};
 
-static void remove_name(int dir, const char *name, uint64_t mount, unsigned depth)
+static void remove_below(struct removal *r, int dir, unsigned depth);
+
+/* Over what has that name nothing is moved but over an empty directory, which is to go, too. */
+static void bring_up(struct removal *r, int dir, const char *name)
+{
+  char beside[32];
+  int result;
+  do {
+    snprintf(beside, sizeof(beside), ".systracker-%u", r->names++);
+    result = renameat(dir, name, r->top, beside);
+  } while (result < 0 && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR));
+  r->moved |= result == 0;
+}
+
+static void remove_name(struct removal *r, int dir, const char *name, unsigned depth)
 {
   struct st_meta m;
   if (unlinkat(dir, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
     return;
   ST_AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 || st_meta_read(fd, "", &m) < 0 || m.mount_id != mount)
+  if (fd < 0 || st_meta_read(fd, "", &m) < 0 || m.mount_id != r->mount)
     return;
-  remove_below(fd, mount, depth + 1);
+  if (depth == DEEPEST)
+    bring_up(r, dir, name);
+  else
+    remove_below(r, fd, depth + 1);
   unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-static void remove_below(int dir, uint64_t mount, unsigned depth)
+static void remove_below(struct removal *r, int dir, unsigned depth)
 {
   int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ST_AUTO_CLOSEDIR DIR *d = again < 0 ? NULL : fdopendir(again);
   if (!d && again >= 0)
     close(again);
-  for (struct dirent *e; d && depth < DEEPEST && (e = readdir(d));) {
+  for (struct dirent *e; d && (e = readdir(d));) {
     if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-      remove_name(dir, e->d_name, mount, depth);
+      remove_name(r, dir, e->d_name, depth);
   }
+}
+
+static void remove_all(int top, uint64_t mount)
+{
+  struct removal r = {.top = top, .mount = mount};
+  do {
+    r.moved = false;
+    remove_below(&r, top, 0);
+  } while (r.moved);
 }
 
 static bool is_still(const struct st_staged *s, const struct st_meta *m,
@@ -118,7 +151,7 @@ void st_staged_remove(int root, const struct st_staged *s)
   if (s->inode != 0 && !is_still(s, &m, &above))
     return;
   if (s->inode != 0)
-    remove_below(fd, m.mount_id, 0);
+    remove_all(fd, m.mount_id);
   if (unlinkat(parent, name, AT_REMOVEDIR) == 0 && !since)
     set_time(parent, s);
 }

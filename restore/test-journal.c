@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -255,12 +256,56 @@ static void test_version_3(void **state)
   assert_string_equal(j.packages.items[0].name, "nano");
 }
 
+#define LEVELS 1500 /* far more than there may be descriptors */
+#define DESCRIPTORS 128
+
+/* With a file and a sibling on every level, and names at the top that are in the way. */
+static void make_deep(int top)
+{
+  int at = openat(top, ".", O_RDONLY | O_DIRECTORY);
+  assert_int_equal(mkdirat(top, ".systracker-0", 0700), 0);
+  assert_int_equal(mkdirat(top, ".systracker-0/full", 0700), 0);
+  assert_int_equal(mknodat(top, ".systracker-1", S_IFREG | 0600, 0), 0);
+  for (int i = 0; i < LEVELS; i++) {
+    assert_int_equal(mknodat(at, "file", S_IFREG | 0600, 0), 0);
+    assert_int_equal(mkdirat(at, "sibling", 0700), 0);
+    assert_int_equal(mkdirat(at, "level", 0700), 0);
+    int next = openat(at, "level", O_RDONLY | O_DIRECTORY);
+    assert_true(next >= 0);
+    close(at);
+    at = next;
+  }
+  close(at);
+}
+
+static void test_deep_tree(void **state)
+{
+  char dir[] = "/tmp/test-journal-XXXXXX";
+  struct st_staged tree = {.path = (char *)"/.systracker-tree"};
+  struct rlimit before, few;
+  (void)state;
+  assert_non_null(mkdtemp(dir));
+  ST_AUTO_CLOSE int root = open(dir, O_RDONLY | O_DIRECTORY);
+  assert_int_equal(st_staged_make(root, &tree), 0);
+  int top = openat(root, ".systracker-tree", O_RDONLY | O_DIRECTORY);
+  make_deep(top);
+  close(top);
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  few = (struct rlimit){DESCRIPTORS, before.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+  st_staged_remove(root, &tree);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_int_equal(faccessat(root, ".systracker-tree", F_OK, 0), -1);
+  assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_damage),
       cmocka_unit_test(test_lies),         cmocka_unit_test(test_version_3),
       cmocka_unit_test(test_in_the_store), cmocka_unit_test(test_staged),
+      cmocka_unit_test(test_deep_tree),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
