@@ -362,7 +362,8 @@ struct pouring {
     bool open, problem;
     struct st_pour pour;
   } files[AT_ONCE];
-  size_t failed; /* the one for which nothing more could be written */
+  bool full;     /* nothing more could be written, */
+  size_t failed; /* to this one */
   uint64_t size;
 };
 
@@ -402,7 +403,8 @@ static int pour(void *arg, const void *data, size_t length, struct st_error *err
     if (!p->files[n].open || st_pour_piece(&p->files[n].pour, data, length, err) == 0)
       continue;
     p->failed = n;
-    if (ends_everything(err->code))
+    p->full = ends_everything(err->code);
+    if (p->full)
       return -1;
     st_error_clear(err);
     give_up(p, n);
@@ -422,13 +424,14 @@ static int finish_file(struct pouring *p, size_t n)
   return r < 0 ? fail(p->stage, action, &why) : 0;
 }
 
-/* Nothing of it is left.  1: nothing more can be written. */
+/* Nothing of it is left.  1: nothing more can be written.  The store may fail with the same code as
+ * what is written to. */
 static int refuse_content(struct pouring *p, const struct st_error *why)
 {
   for (size_t n = 0; n < p->count; n++)
     if (p->files[n].open)
       give_up(p, n);
-  if (ends_everything(why->code))
+  if (p->full)
     return fail(p->stage, p->files[p->failed].action, why);
   ST_AUTO_FREE char *words = st_format(
       "%s; `systracker verify` says what is damaged, leaving this path out restores the others",

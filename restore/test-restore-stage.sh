@@ -119,13 +119,14 @@ if ! command -v strace >/dev/null || ! strace -o /dev/null true 2>/dev/null; the
   exit 0
 fi
 
-# stopped CALL FAULT N: a restore that is hit at the N-th call of a thread; false when it came to
-# its end.
+# stopped CALL FAULT N [PATH]: a restore that is hit at the N-th call of a thread, of those for the path; false when
+# it came to its end.
 program=$(find "$ST_STAGE" -name systracker-restore -perm -100 -type f)
 stopped()
 {
   status=0
-  ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:$2:when=$3" \
+  # shellcheck disable=SC2086 # a command and its options
+  ASAN_OPTIONS=detect_leaks=0 ${pinned:-} strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:$2:when=$3" ${4:+-P "$4"} \
     "$program" --config "$config" --root "$root" --store "$store" --checkpoint 1 --exact --yes \
     >"$out" 2>"$err" </dev/null || status=$?
   printf '+ %s at %s %s: %s\n' "$2" "$1" "$3" "$status"
@@ -194,6 +195,22 @@ unchanged "a signal"
 stopped pwrite64 error=ENOSPC 9+ || fail "not stopped"
 contains "$err" 'it cannot be made ready: .*No space left' 'nothing was changed$'
 unchanged "a full disk"
+
+# A store on a disk that fails (its pack cannot be read from the N-th time on) is not what is written to: it is said
+# of the store, for every path.  By one processor it is one thread that reads, contents behind all else.
+if command -v taskset >/dev/null; then
+  pinned="taskset -c $(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')"
+  for n in $(seq 60); do
+    stopped pread64 error=EIO "$n+" "$pack" || fail "no content met an error of reading"
+    ! grep -e 'cannot be made ready' -e interrupted "$err" || fail "what cannot be read is said to be not written"
+    unchanged "the store cannot be read: $n"
+    ! grep -q '/f1: its content cannot be read: .*Input/output error' "$err" || break
+  done
+  contains "$err" '/etc/tree/f6: its content cannot be read: .*Input/output error' 'nothing was changed$'
+  pinned=
+else
+  echo "a store that cannot be read: left out, as there is no taskset"
+fi
 
 # Where a tree cannot be put, or an entry not be made ready, each is put by itself.
 stopped renameat2 error=EEXIST 1 && fail "stopped: $(cat "$err")"
