@@ -147,11 +147,12 @@ static void keep_reply(struct st_transport *t)
   t->unread_memory = memory;
 }
 
-/* Whether an answer may be made that may be long. */
+/* Whether an answer may be made. */
 static bool has_room(struct st_transport *t)
 {
   name_reader(t);
-  enum st_unread_room room = st_unread_look(t->http->unread, t->reader);
+  bool brief = t->request.route->flags & ST_ROUTE_BRIEF;
+  enum st_unread_room room = st_unread_look(t->http->unread, t->reader, brief);
   if (room == ST_UNREAD_ROOM)
     return true;
   st_metrics_add(t->http->server->metrics, ST_METRIC_BUSY, 1);
@@ -165,12 +166,31 @@ static bool has_room(struct st_transport *t)
 /* ---- Handlers -----------------------------------------------------------------------------------
  */
 
+static void refuse_heavy(struct st_transport *t)
+{
+  st_metrics_add(t->http->server->metrics, ST_METRIC_BUSY, 1);
+  st_reply_refuse(&t->request, 429, HEAVY_WORDS);
+}
+
+/* Who signed is known when that is proved, which is short work.  What takes its time is done for a
+ * host one at a time all the same: whoever only claims to be that host is in nobody's way. */
+static bool has_its_turn(struct st_transport *t)
+{
+  if (!has_room(t))
+    return false;
+  if (!(t->request.route->flags & ST_ROUTE_WORK) ||
+      st_workers_name(t->http->workers, t, t->request.who.host))
+    return true;
+  refuse_heavy(t);
+  return false;
+}
+
 static void handle(struct st_transport *t)
 {
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   struct st_request *r = &t->request;
   int admitted = st_admit_body(t, &err);
-  if (admitted == 0 && t->is_signed && !has_room(t)) /* whose it is was not known before */
+  if (admitted == 0 && t->is_signed && !has_its_turn(t))
     return;
   if (admitted < 0 || (admitted == 0 && r->route->handle(r, &err) < 0))
     fail(t, &err);
@@ -194,14 +214,15 @@ static enum MHD_Result submit(struct st_transport *t)
   t->state = ST_TRANSPORT_WORKING;
   MHD_suspend_connection(t->connection);
   enum st_submitted s =
-      st_workers_submit(t->http->workers, t->request.who.host, run_job, job_done, t);
+      st_workers_submit(t->http->workers, t->request.who.host, t->peer, run_job, job_done, t);
   if (s == ST_SUBMITTED)
     return MHD_YES;
-  st_metrics_add(t->http->server->metrics, ST_METRIC_BUSY, 1);
   if (s == ST_SUBMIT_BUSY)
-    st_reply_refuse(&t->request, 429, HEAVY_WORDS);
-  else
+    refuse_heavy(t);
+  else {
+    st_metrics_add(t->http->server->metrics, ST_METRIC_BUSY, 1);
     st_reply_refuse(&t->request, 503, "the server has too much to do");
+  }
   job_done(t);
   return MHD_YES;
 }

@@ -85,8 +85,9 @@ enum st_route_flags {
   ST_ROUTE_PAGE = 4, /* for browsers: no login is a redirect to /login; a POST needs the form's
                       * token against forgery (access.h) */
   ST_ROUTE_RAW =
-      8, /* with ST_ROUTE_HOST: what its store is made of, for hosts that may read it,
-          * and  of people for those that may operate it: a viewer gets what pages show */
+      8,               /* with ST_ROUTE_HOST: what its store is made of, for hosts that may read it,
+                        * and  of people for those that may operate it: a viewer gets what pages show */
+  ST_ROUTE_BRIEF = 16, /* what is answered is short, whatever is asked (unread.h) */
 };
 enum st_body { ST_BODY_NONE = 0, ST_BODY_MEMORY, ST_BODY_FILE };
 

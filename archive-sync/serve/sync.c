@@ -407,20 +407,23 @@ static int key(struct st_request *r, struct st_error *err)
 
 #define IDS_MAX ((uint64_t)ST_WIRE_IDS_MAX * ST_WIRE_ID_SIZE)
 
+/* What is sent must not wait until others read what they asked for. */
+#define SEND ST_ROUTE_WORK | ST_ROUTE_BRIEF
+
 const struct st_route st_sync_routes[] = {
-    {"POST", "/v1/sync", ST_ROLE_HOST, 0, ST_BODY_MEMORY, QUESTION_MAX, poll},
-    {"POST", "/v1/sync/have", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_MEMORY, IDS_MAX, have},
-    {"POST", "/v1/sync/pack", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_FILE, ST_WIRE_PACK_MAX, pack},
-    {"POST", "/v1/sync/lost", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_MEMORY, 0, lost},
-    {"POST", "/v1/sync/checkpoint", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_FILE,
-     ST_WIRE_CHANGESET_MAX, checkpoint},
-    {"POST", "/v1/sync/epoch", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_MEMORY, QUESTION_MAX, epoch},
-    {"PUT", "/v1/sync/key", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_MEMORY, ST_SEALED_KEY_MAX, key},
-    {"POST", "/v1/sync/packages", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_MEMORY, (uint64_t)1 << 20,
+    {"POST", "/v1/sync", ST_ROLE_HOST, ST_ROUTE_BRIEF, ST_BODY_MEMORY, QUESTION_MAX, poll},
+    {"POST", "/v1/sync/have", ST_ROLE_HOST, SEND, ST_BODY_MEMORY, IDS_MAX, have},
+    {"POST", "/v1/sync/pack", ST_ROLE_HOST, SEND, ST_BODY_FILE, ST_WIRE_PACK_MAX, pack},
+    {"POST", "/v1/sync/lost", ST_ROLE_HOST, SEND, ST_BODY_MEMORY, 0, lost},
+    {"POST", "/v1/sync/checkpoint", ST_ROLE_HOST, SEND, ST_BODY_FILE, ST_WIRE_CHANGESET_MAX,
+     checkpoint},
+    {"POST", "/v1/sync/epoch", ST_ROLE_HOST, SEND, ST_BODY_MEMORY, QUESTION_MAX, epoch},
+    {"PUT", "/v1/sync/key", ST_ROLE_HOST, SEND, ST_BODY_MEMORY, ST_SEALED_KEY_MAX, key},
+    {"POST", "/v1/sync/packages", ST_ROLE_HOST, SEND, ST_BODY_MEMORY, (uint64_t)1 << 20,
      st_sync_packages},
-    {"POST", "/v1/sync/packages/proof", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_MEMORY, QUESTION_MAX,
+    {"POST", "/v1/sync/packages/proof", ST_ROLE_HOST, SEND, ST_BODY_MEMORY, QUESTION_MAX,
      st_sync_packages_proof},
-    {"PUT", "/v1/sync/packages/*", ST_ROLE_HOST, ST_ROUTE_WORK, ST_BODY_FILE, (uint64_t)2 << 30,
+    {"PUT", "/v1/sync/packages/*", ST_ROLE_HOST, SEND, ST_BODY_FILE, (uint64_t)2 << 30,
      st_sync_packages_put},
     {0},
 };

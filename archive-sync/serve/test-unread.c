@@ -15,12 +15,12 @@ static void test_each(void **state)
   (void)state;
   ST_CLEANUP(st_unread_freep) struct st_unread *u = st_unread_new(100, 250, 50);
   assert_true(st_unread_add(u, "one", 99, false));
-  assert_int_equal(st_unread_look(u, "one"), ST_UNREAD_ROOM);
+  assert_int_equal(st_unread_look(u, "one", false), ST_UNREAD_ROOM);
   assert_true(st_unread_add(u, "one", 1, true));
-  assert_int_equal(st_unread_look(u, "one"), ST_UNREAD_EACH);
-  assert_int_equal(st_unread_look(u, "two"), ST_UNREAD_ROOM); /* no other is kept out */
+  assert_int_equal(st_unread_look(u, "one", false), ST_UNREAD_EACH);
+  assert_int_equal(st_unread_look(u, "two", false), ST_UNREAD_ROOM); /* no other is kept out */
   st_unread_end(u, "one", 99, false);
-  assert_int_equal(st_unread_look(u, "one"), ST_UNREAD_ROOM);
+  assert_int_equal(st_unread_look(u, "one", false), ST_UNREAD_ROOM);
   st_unread_end(u, "one", 1, true);
 }
 
@@ -31,14 +31,18 @@ static void test_all(void **state)
   char name[16];
   for (int i = 0; i < 50; i++) {
     snprintf(name, sizeof(name), "%d", i);
-    assert_int_equal(st_unread_look(u, name), ST_UNREAD_ROOM);
+    assert_int_equal(st_unread_look(u, name, false), ST_UNREAD_ROOM);
     assert_true(st_unread_add(u, name, 5, false));
   }
-  assert_int_equal(st_unread_look(u, "another"), ST_UNREAD_ALL);
+  assert_int_equal(st_unread_look(u, "another", false), ST_UNREAD_ALL);
+  assert_int_equal(st_unread_look(u, "another", true), ST_UNREAD_ROOM); /* it may send */
+  assert_true(st_unread_add(u, "another", 100, false));
+  assert_int_equal(st_unread_look(u, "another", true), ST_UNREAD_EACH);
+  st_unread_end(u, "another", 100, false);
   for (int i = 0; i < 50; i++) {
     snprintf(name, sizeof(name), "%d", i);
     st_unread_end(u, name, 5, false);
-    assert_int_equal(st_unread_look(u, "another"), ST_UNREAD_ROOM);
+    assert_int_equal(st_unread_look(u, "another", false), ST_UNREAD_ROOM);
   }
 }
 
@@ -51,7 +55,8 @@ static void test_memory(void **state)
   assert_true(st_unread_add(u, "two", 1, false));
   st_unread_end(u, "one", 50, true);
   assert_true(st_unread_add(u, "two", 50, true));
-  assert_int_equal(st_unread_look(u, "two"), ST_UNREAD_ROOM); /* 51: what was refused counts not */
+  assert_int_equal(st_unread_look(u, "two", false),
+                   ST_UNREAD_ROOM); /* 51: what was refused counts not */
 }
 
 int main(void)

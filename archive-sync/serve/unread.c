@@ -62,13 +62,13 @@ static struct reader *need(struct st_unread *u, const char *name)
   return r;
 }
 
-enum st_unread_room st_unread_look(struct st_unread *u, const char *name)
+enum st_unread_room st_unread_look(struct st_unread *u, const char *name, bool brief)
 {
   pthread_mutex_lock(&u->lock);
   const struct reader *r = find(u, name);
-  enum st_unread_room room = r && r->bytes >= u->each ? ST_UNREAD_EACH
-                             : u->bytes >= u->all     ? ST_UNREAD_ALL
-                                                      : ST_UNREAD_ROOM;
+  enum st_unread_room room = r && r->bytes >= u->each       ? ST_UNREAD_EACH
+                             : u->bytes >= u->all && !brief ? ST_UNREAD_ALL
+                                                            : ST_UNREAD_ROOM;
   pthread_mutex_unlock(&u->lock);
   return room;
 }

@@ -27,8 +27,9 @@ struct st_unread *st_unread_new(uint64_t each, uint64_t all, uint64_t memory);
 void st_unread_free(struct st_unread *u);
 ST_DEFINE_CLEANUP(struct st_unread *, st_unread_free)
 
-/* Whether another answer may be made for this name.  What runs meanwhile may go beyond. */
-enum st_unread_room st_unread_look(struct st_unread *u, const char *name);
+/* Whether another answer may be made for this name.  What runs meanwhile may go beyond.  `brief`:
+ * it is short whatever is asked, so that it is made although others do not read theirs. */
+enum st_unread_room st_unread_look(struct st_unread *u, const char *name, bool brief);
 /* An answer of `bytes`, which lies in memory or in a file.  Adding what would be more in memory
  * than there may be does nothing and is false. */
 bool st_unread_add(struct st_unread *u, const char *name, uint64_t bytes, bool memory);

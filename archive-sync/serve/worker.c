@@ -8,7 +8,7 @@
 #include "systracker/base/buffer.h"
 
 struct job {
-  char name[65];
+  char name[65], from[65];
   void (*run)(void *arg), (*done)(void *arg);
   void *arg;
 };
@@ -107,19 +107,44 @@ static bool is_known(const struct st_workers *w, const char *name)
   return false;
 }
 
-enum st_submitted st_workers_submit(struct st_workers *w, const char *name, void (*run)(void *arg),
-                                    void (*done)(void *arg), void *arg)
+/* With the mutex held. */
+static bool has_its_share(const struct st_workers *w, const struct job *job)
+{
+  size_t waiting = 0;
+  for (size_t i = 0; i < w->count; i++) {
+    const struct job *other = &w->queue[(w->first + i) % w->size];
+    waiting += !*other->name && strcmp(other->from, job->from) == 0;
+  }
+  return !*job->name && waiting >= (w->size + 1) / 2;
+}
+
+enum st_submitted st_workers_submit(struct st_workers *w, const char *name, const char *from,
+                                    void (*run)(void *arg), void (*done)(void *arg), void *arg)
 {
   struct job job = {.run = run, .done = done, .arg = arg};
   snprintf(job.name, sizeof(job.name), "%s", name);
+  snprintf(job.from, sizeof(job.from), "%s", from);
   pthread_mutex_lock(&w->mutex);
-  enum st_submitted result = *job.name && is_known(w, job.name) ? ST_SUBMIT_BUSY
-                             : w->count == w->size              ? ST_SUBMIT_FULL
-                                                                : ST_SUBMITTED;
+  enum st_submitted result = *job.name && is_known(w, job.name)              ? ST_SUBMIT_BUSY
+                             : w->count == w->size || has_its_share(w, &job) ? ST_SUBMIT_FULL
+                                                                             : ST_SUBMITTED;
   if (result == ST_SUBMITTED) {
     w->queue[(w->first + w->count++) % w->size] = job;
     pthread_cond_signal(&w->more);
   }
   pthread_mutex_unlock(&w->mutex);
   return result;
+}
+
+bool st_workers_name(struct st_workers *w, const void *arg, const char *name)
+{
+  pthread_mutex_lock(&w->mutex);
+  bool is_free = !is_known(w, name);
+  for (unsigned i = 0; i < w->threads && is_free; i++) {
+    struct job *job = &w->workers[i].job;
+    if (job->run && job->arg == arg)
+      snprintf(job->name, sizeof(job->name), "%s", name);
+  }
+  pthread_mutex_unlock(&w->mutex);
+  return is_free;
 }

@@ -3,6 +3,8 @@
 #ifndef ARCHIVE_SYNC_SERVE_WORKER_H
 #define ARCHIVE_SYNC_SERVE_WORKER_H
 
+#include <stdbool.h>
+
 #include "systracker/base/cleanup.h"
 #include "systracker/base/error.h"
 
@@ -21,8 +23,12 @@ enum st_submitted {
   ST_SUBMIT_BUSY, /* one of this name waits or runs */
 };
 /* Has `run(arg)` called by a thread, and `done(arg)` behind it.  `name`: of these one at a time
- * waits or is in `run`; "": any number.  Copied, at most 64 bytes count. */
-enum st_submitted st_workers_submit(struct st_workers *w, const char *name, void (*run)(void *arg),
-                                    void (*done)(void *arg), void *arg);
+ * waits or is in `run`; "": any number, but of those from one place (`from`) at most half of all
+ * that may wait.  Both are copied, at most 64 bytes count. */
+enum st_submitted st_workers_submit(struct st_workers *w, const char *name, const char *from,
+                                    void (*run)(void *arg), void (*done)(void *arg), void *arg);
+/* Called within `run`: the job of that argument, which was submitted as "", has this name from here
+ * on.  False: another one of the name waits or runs. */
+bool st_workers_name(struct st_workers *w, const void *arg, const char *name);
 
 #endif
