@@ -52,6 +52,32 @@ expect_status 0 systracker verify
 expect_status 0 systracker cat 2 /srv/file-2
 cmp "$out" "$root/srv/file-2"
 
+# A public key that is not the seed's, in a file whose digest is right: no other chain is begun, and it is said why.
+if command -v python3 >/dev/null; then
+  anew
+  python3 - "$store/key" <<'END'
+import hashlib, sys
+key = bytearray(open(sys.argv[1], "rb").read())
+key[80] ^= 1
+key[-32:] = hashlib.sha256(key[:-32]).digest()
+open(sys.argv[1], "wb").write(key)
+END
+  expect_status 2 systracker verify
+  contains "$err" 'its public key, of host .*, is not that of its seed, of host '
+  expect_status 2 systracker checkpoint
+  contains "$err" 'is not that of its seed'
+  [ "$(find "$store/hosts" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ] || fail "another chain was begun"
+  # Where one was, verify says it, too.
+  other=$(sed -n 's/.*its public key, of host \([0-9a-f]*\),.*/\1/p' "$err")
+  mv "$store/hosts/$(ls "$store/hosts")" "$store/hosts/$other"
+  status=0
+  systracker verify >"$out" 2>"$err" || status=$?
+  [ "$status" -eq 2 ] || fail "verify ended with $status"
+  contains "$err" 'damaged: the key file is damaged: its public key, of host '
+else
+  echo "a public key that is not the seed's: left out, as there is no python3"
+fi
+
 # A fact that was altered behind our back, a chain that was altered.
 anew
 sql "UPDATE standard_track_entry SET mode = 511 WHERE since = 1 AND path =

@@ -246,6 +246,21 @@ int st_keys_read(struct st_keys *keys, int dirfd, struct st_error *err)
   return r < 0 ? r : older;
 }
 
+int st_keys_check(const struct st_keys *keys, struct st_error *err)
+{
+  uint8_t derived[ST_PUBLIC_KEY_SIZE];
+  char id[ST_HOST_ID_SIZE];
+  if (derive_public(derived, keys->seed, err) < 0)
+    return -1;
+  if (memcmp(derived, keys->public_key, sizeof derived) == 0)
+    return 0;
+  st_host_id(id, derived);
+  return st_fail(err, 0,
+                 "the key file is damaged: its public key, of host %s, is not that of its seed, "
+                 "of host %s (" KEY_FILE ")",
+                 keys->host_id, id);
+}
+
 typedef int write_fn(int dirfd, const char *name, mode_t mode, const void *data, size_t length,
                      struct st_error *err);
 

@@ -31,6 +31,9 @@ int st_keys_make(struct st_keys *keys, struct st_error *err);
  * read, or that is malformed, is refused.  1: it is of version 1, and st_keys_raise would bring it
  * up. */
 int st_keys_read(struct st_keys *keys, int dirfd, struct st_error *err);
+/* Whether the public key, which st_keys_read takes as the file has it, is that of the seed; some
+ * ten times as long as all else of reading it. */
+int st_keys_check(const struct st_keys *keys, struct st_error *err);
 /* Writes it: beside, 0600, synced, renamed; an existing one is an error. */
 int st_keys_write(const struct st_keys *keys, int dirfd, struct st_error *err);
 /* Puts what was read in the place of the file: beside, synced, renamed. */

@@ -211,6 +211,22 @@ static void test_raise(void **state)
   assert_memory_equal(&keys, &back, sizeof keys);
 }
 
+/* The file's digest is right all the same. */
+static void test_other_public_key(void **state)
+{
+  struct scratch *s = *state;
+  struct st_keys keys, other, back;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  assert_ok(st_keys_make(&keys, &err), &err);
+  assert_ok(st_keys_check(&keys, &err), &err);
+  assert_ok(st_keys_make(&other, &err), &err);
+  memcpy(keys.public_key, other.public_key, sizeof keys.public_key);
+  assert_ok(st_keys_raise(&keys, s->fd, &err), &err);
+  assert_ok(st_keys_read(&back, s->fd, &err), &err);
+  assert_int_equal(st_keys_check(&back, &err), -1);
+  assert_error(&err, "is not that of its seed");
+}
+
 static void test_bad_file(void **state)
 {
   struct scratch *s = *state;
@@ -303,11 +319,17 @@ static void test_unseal_errors(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      scratch_test(test_ed25519),       cmocka_unit_test(test_bad_signature),
-      cmocka_unit_test(test_malleable), cmocka_unit_test(test_hostile_key),
-      scratch_test(test_hkdf),          scratch_test(test_file),
-      scratch_test(test_raise),         scratch_test(test_bad_file),
-      cmocka_unit_test(test_seal),      cmocka_unit_test(test_unseal_errors),
+      scratch_test(test_ed25519),
+      cmocka_unit_test(test_bad_signature),
+      cmocka_unit_test(test_malleable),
+      cmocka_unit_test(test_hostile_key),
+      scratch_test(test_hkdf),
+      scratch_test(test_file),
+      scratch_test(test_raise),
+      scratch_test(test_bad_file),
+      scratch_test(test_other_public_key),
+      cmocka_unit_test(test_seal),
+      cmocka_unit_test(test_unseal_errors),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,14 @@ static int open_store(struct st_cli *cli, struct st_tracker **ret, struct st_err
   return st_tracker_open(ret, &cli->tracker, ST_TRACKER_LOOK, err);
 }
 
+/* What is signed goes by the public key that is stored beside the seed. */
+static void check_key(struct st_tracker *t, struct damage *damage)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (st_keys_check(&t->keys, &why) < 0)
+    on_damage(damage, st_error_text(&why));
+}
+
 /* The package files. */
 static int check_packages(struct st_tracker *t, struct damage *damage, struct st_error *err)
 {
@@ -75,6 +83,7 @@ static int check(struct st_tracker *t, struct damage *damage, struct st_store_si
                  int64_t *ret_named, struct st_error *err)
 {
   struct missing missing = {.t = t, .damage = damage};
+  check_key(t, damage);
   if (st_store_verify(t->store, on_damage, damage, err) < 0 || check_packages(t, damage, err) < 0 ||
       st_catalog_verify(t->catalog, on_damage, damage, err) < 0 ||
       st_catalog_objects(t->catalog, on_object, &missing, err) < 0 ||

@@ -141,6 +141,15 @@ static int open_store_dir(struct st_tracker *t, enum st_tracker_mode mode, struc
   return check_store(t, mode, err);
 }
 
+/* Where the store has checkpoints, and none of the host that the key says, the key may say another
+ * one than it is: no chain is begun under that. */
+static int check_keys(const struct st_tracker *t, struct st_error *err)
+{
+  ST_AUTO_FREE char *folder = st_format("hosts/%s", t->keys.host_id);
+  bool strange = exists_at(t->store_dir, "hosts") && !exists_at(t->store_dir, folder);
+  return strange ? st_keys_check(&t->keys, err) : 0;
+}
+
 /* The host's key, made at the first write. */
 static int open_keys(struct st_tracker *t, enum st_tracker_mode mode, struct st_error *err)
 {
@@ -150,7 +159,7 @@ static int open_keys(struct st_tracker *t, enum st_tracker_mode mode, struct st_
   if (r > 0 && mode == ST_TRACKER_WRITE)
     return st_keys_raise(&t->keys, t->store_dir, err);
   if (r != -ENOENT)
-    return r < 0 ? r : 0;
+    return r < 0 ? r : check_keys(t, err);
   st_error_clear(err);
   if (exists_at(t->store_dir, "hosts"))
     return st_fail(err, 0, "the store has checkpoints, but the host's key is missing (%s/key)",
