@@ -6,6 +6,7 @@
 
 #include "systracker/base/log.h"
 #include "systracker/store/internal.h"
+#include "systracker/store/tail.h"
 
 struct catch_up {
   struct st_store *store;
@@ -63,14 +64,24 @@ static int ask_index(struct catch_up *c, struct st_error *err)
   return st_object_index_forget(index, c->pack->number, err);
 }
 
-/* What follows the last record that was ever synced and indexed, or begins a record that the file
- * ends within, is what a killed writer left. */
+/* What a killed writer left goes: what begins a record that the file ends within, or follows the
+ * last record that was ever synced and indexed.  But objects.db may lack records that were synced,
+ * and one of those may be damaged: that stays, and verify says so. */
 static int cut_tail(struct catch_up *c, struct st_error *err)
 {
   if (!c->gap || !(c->torn || c->known))
     return 0;
+  unsigned long long bytes = c->pack->size - c->gap;
+  int damaged = st_tail_is_damaged(c->pack, c->gap, c->torn, err);
+  if (damaged < 0)
+    return -1;
+  if (damaged) {
+    st_log(ST_LOG_WARNING, "pack %s: %llu bytes at its end are damaged, and stay as they are",
+           c->pack->name, bytes);
+    return 0;
+  }
   st_log(ST_LOG_INFO, "pack %s: a torn record of %llu bytes at its end is cut off", c->pack->name,
-         (unsigned long long)(c->pack->size - c->gap));
+         bytes);
   if (ftruncate(c->pack->fd, (off_t)c->gap) < 0 || fsync(c->pack->fd) < 0)
     return st_fail(err, errno, "cannot cut the torn record off pack %s", c->pack->name);
   c->pack->size = c->gap;

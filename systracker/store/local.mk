@@ -19,6 +19,7 @@ libsystracker_la_SOURCES += \
 	systracker/store/repackplan.c systracker/store/repackplan.h \
 	systracker/store/store.c systracker/store/store.h \
 	systracker/store/transfer.c systracker/store/transfer.h \
+	systracker/store/tail.c systracker/store/tail.h \
 	systracker/store/verify.c \
 	systracker/store/writer.c
 

@@ -99,6 +99,78 @@ static void test_zeros_at_the_end(void **state)
   st_store_close(store);
 }
 
+/* What a checkpoint synced, and the file of the index lacks: an object before, and the last ones.
+ */
+#define NTAIL 3
+static size_t make_unindexed(struct scratch *s, struct st_id ids[NTAIL], size_t ends[NTAIL])
+{
+  static const char *const texts[NTAIL] = {"indexed", "a text of a later checkpoint",
+                                           "the last one"};
+  size_t covered = 0;
+  for (int i = 0; i < NTAIL; i++) {
+    struct st_store *store = open_store(s, ST_STORE_WRITE);
+    ids[i] = put_text(store, texts[i], NULL);
+    st_store_sync_packs(store, NULL);
+    st_store_close(store);
+    ends[i] = (size_t)size_of(s, PACK);
+    covered = i == 0 ? ends[i] : covered;
+  }
+  return covered;
+}
+
+/* One byte at any place of it: nothing is cut off, what is behind it can be read, and it is said.
+ */
+static void test_damage_that_is_not_indexed(void **state)
+{
+  struct scratch *s = *state;
+  struct st_id ids[NTAIL];
+  size_t ends[NTAIL];
+  ST_AUTO_BUFFER pack = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER index = ST_BUFFER_INIT;
+  size_t covered = make_unindexed(s, ids, ends);
+  read_whole(s, PACK, &pack);
+  read_whole(s, INDEX, &index);
+  for (size_t at = covered; at < pack.length; at++) {
+    ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+    write_whole(s, PACK, pack.data, pack.length);
+    write_whole(s, INDEX, index.data, index.length);
+    flip(s, PACK, (off_t)at);
+    struct st_store *store = open_store(s, ST_STORE_WRITE);
+    assert_int_equal(size_of(s, PACK), pack.length);
+    assert_true(st_store_has(store, &ids[0]));
+    assert_int_equal(st_store_has(store, &ids[1]), at >= ends[1]);
+    assert_int_equal(st_store_has(store, &ids[2]), at < ends[1]);
+    assert_int_equal(verify(store, &words), 1);
+    put_text(store, "more", NULL); /* where the end is damaged in a pack of its own */
+    sync_store(store);
+    st_store_close(store);
+    store = open_store(s, ST_STORE_WRITE);
+    assert_true(size_of(s, PACK) >= (off_t)pack.length);
+    assert_int_equal(verify(store, &words), 1);
+    st_store_close(store);
+    unlinkat(s->dir, "packs/00000002.pack", 0);
+  }
+}
+
+/* Of the last record only the first half reached the disk, before a power cut. */
+static void test_half_of_a_record_and_zeros(void **state)
+{
+  struct scratch *s = *state;
+  struct st_id ids[NTAIL];
+  size_t ends[NTAIL];
+  ST_AUTO_BUFFER pack = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+  make_unindexed(s, ids, ends);
+  read_whole(s, PACK, &pack);
+  size_t half = ends[1] + (ends[2] - ends[1]) * 3 / 4;
+  memset(pack.data + half, 0, pack.length - half);
+  write_whole(s, PACK, pack.data, pack.length);
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  assert_int_equal(size_of(s, PACK), ends[1]);
+  assert_int_equal(verify(store, &words), 0);
+  st_store_close(store);
+}
+
 static void test_stillborn_pack(void **state)
 {
   struct scratch *s = *state;
@@ -501,6 +573,8 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       TEST(test_kill_in_last_record),
+      TEST(test_damage_that_is_not_indexed),
+      TEST(test_half_of_a_record_and_zeros),
       TEST(test_zeros_at_the_end),
       TEST(test_stillborn_pack),
       TEST(test_kill_before_index),
