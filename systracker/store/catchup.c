@@ -136,6 +136,13 @@ static int scan_rest(struct catch_up *c, struct st_error *err)
   return st_object_index_end(index, r < 0 ? NULL : err) < 0 ? -1 : r;
 }
 
+/* So far it was looked at: there is no more before it has grown, or another follows. */
+static void note_seen(struct st_store *store, const struct st_pack *pack)
+{
+  store->seen_pack = pack->number;
+  store->seen_size = pack->size;
+}
+
 static int catch_up_pack(struct st_store *store, uint32_t number, bool last, struct caught *ret,
                          struct st_error *err)
 {
@@ -148,6 +155,7 @@ static int catch_up_pack(struct st_store *store, uint32_t number, bool last, str
     return r;
   if (c.known && c.indexed == ST_PACK_RETIRED)
     return remove_retired(store, pack, err);
+  note_seen(store, pack);
   if (!pack->provable) {
     bool stillborn = store->write && last && pack->size <= ST_PACK_HEADER_SIZE;
     return stillborn ? remove_stillborn(store, pack, err) : 0;
@@ -155,8 +163,7 @@ static int catch_up_pack(struct st_store *store, uint32_t number, bool last, str
   if (pack->size > c.indexed &&
       (scan_rest(&c, err) < 0 || (store->write && settle(&c, last, ret, err) < 0)))
     return -1;
-  store->seen_pack = number;
-  store->seen_size = pack->size;
+  note_seen(store, pack);
   ret->found = c.indexed < pack->size ? c.indexed : pack->size;
   ret->open =
       !c.gap && !pack->flawed && pack->size >= c.indexed && pack->version == ST_PACK_VERSION;

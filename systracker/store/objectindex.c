@@ -504,6 +504,11 @@ int st_object_index_open(struct st_object_index **ret, int dirfd, enum st_object
   return 0;
 }
 
+bool st_object_index_is_in_memory(const struct st_object_index *ix)
+{
+  return ix->dirfd < 0;
+}
+
 int st_object_index_hold(struct st_object_index *ix, struct st_error *err)
 {
   return execute(ix, "BEGIN; SELECT count(*) FROM sqlite_master;", err);

@@ -47,6 +47,8 @@ int st_object_index_open(struct st_object_index **ret, int dirfd, enum st_object
 void st_object_index_close(struct st_object_index *ix);
 ST_DEFINE_CLEANUP(struct st_object_index *, st_object_index_close)
 
+/* A reader's that no file is behind: what others write does not come to it. */
+bool st_object_index_is_in_memory(const struct st_object_index *ix);
 /* A reader's: stays as it is now, until it is closed. */
 int st_object_index_hold(struct st_object_index *ix, struct st_error *err);
 

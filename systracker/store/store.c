@@ -72,13 +72,26 @@ static bool is_intact(struct st_store *store, const struct st_object_row *row)
   return !row->damaged && st_store_holds(store, row);
 }
 
+/* As the index says that others write, or, where it is in memory and nobody writes it, the folder.
+ */
+static int last_pack(struct st_store *store, uint32_t *ret)
+{
+  ST_AUTO_FREE uint32_t *numbers = NULL;
+  size_t count;
+  if (!st_object_index_is_in_memory(store->index))
+    return st_object_index_last_pack(store->index, ret, NULL);
+  int r = st_packs_list(&store->packs, &numbers, &count, NULL);
+  *ret = r == 0 && count > 0 ? numbers[count - 1] : 0;
+  return r;
+}
+
 /* Whether there is more than a reader has looked at: what a checkpoint puts need not be in the file
  * of the index. */
 static bool has_more(struct st_store *store)
 {
   struct st_pack *pack;
   uint32_t last = 0;
-  if (store->write || st_object_index_last_pack(store->index, &last, NULL) < 0)
+  if (store->write || last_pack(store, &last) < 0)
     return false;
   if (last > store->seen_pack)
     return true;
@@ -96,8 +109,11 @@ int st_store_find(struct st_store *store, const struct st_id *id, struct st_obje
   if (r == 0 && has_more(store) && st_store_catch_up(store, NULL) == 0)
     r = st_object_index_find(store->index, id, ret, err);
   /* It may have moved before a reader came to open its pack. */
-  if (r > 0 && !store->write && !ret->damaged && !st_store_holds(store, ret))
+  if (r > 0 && !store->write && !ret->damaged && !st_store_holds(store, ret)) {
+    if (has_more(store))
+      st_store_catch_up(store, NULL);
     r = st_object_index_find(store->index, id, ret, err);
+  }
   if (r > 0)
     st_packs_rely(&store->packs, ret->pack, ret->offset);
   if (ret_intact)

@@ -381,6 +381,31 @@ static void test_reader_beside_writer(void **state)
   st_store_close(writer);
 }
 
+/* The index is in memory: the reader came before there was a file of it, and finds packs by itself.
+ */
+static void test_reader_without_index(void **state)
+{
+  struct scratch *s = *state;
+  struct st_store *writer = open_store(s, ST_STORE_WRITE);
+  sync_store(writer);
+  drop_index(s);
+  struct st_store *reader = open_store(s, ST_STORE_READ);
+  st_store_close(writer);
+  writer = open_store(s, ST_STORE_WRITE);
+  writer->packs.full = 1500;
+  for (int i = 0; i < 12; i++) {
+    char data[700];
+    noise(data, sizeof data, (uint64_t)i + 1);
+    struct st_id id = put(writer, data, sizeof data, false, NULL);
+    assert_false(st_store_has(reader, &id));
+    sync_store(writer);
+    assert_holds(reader, &id, data, sizeof data);
+  }
+  assert_true(writer->packs.last > 3);
+  st_store_close(reader);
+  st_store_close(writer);
+}
+
 /* ---- No space
  * --------------------------------------------------------------------------------------- */
 
@@ -671,6 +696,7 @@ int main(void)
       TEST(test_bases_that_begin_alike),
       TEST(test_two_packs),
       TEST(test_reader_beside_writer),
+      TEST(test_reader_without_index),
       TEST(test_write_fails),
       TEST(test_index_lags),
       TEST(test_index_follows),
