@@ -156,21 +156,42 @@ static void check_locks(struct check *c, const char *path, uint32_t flags)
            "(CAP_LINUX_IMMUTABLE)");
 }
 
+/* What keeps anybody, or us, from it now. */
+static void note_locks(const struct check *c, const struct st_meta *meta, struct st_touched *t)
+{
+  const char *name;
+  uint32_t flags;
+  ST_AUTO_CLOSE int parent = st_open_parent(root_of(c), t->path, &name);
+  if (parent >= 0 && st_flags_get_at(parent, name, &flags) == 0)
+    t->flags |= flags & ST_FLAGS_LOCK;
+  if (t->mode < 0 && meta->type == 'd' && meta->uid == geteuid() && meta->uid != 0 &&
+      (meta->mode & 0700) != 0700)
+    t->mode = (int32_t)meta->mode;
+}
+
 /* Notes a directory whose entries change, or a file that gets another link. */
 static void touch(struct check *c, const char *path, const char *touched,
                   const struct st_meta *meta)
 {
   struct st_touched t = {(char *)touched, meta->mtime, meta->mtime_nsec, 0, -1};
-  const char *name;
-  ST_AUTO_CLOSE int parent = st_open_parent(root_of(c), touched, &name);
-  if (parent >= 0 && st_flags_get_at(parent, name, &t.flags) == 0)
-    t.flags &= ST_FLAGS_LOCK;
-  else
-    t.flags = 0;
-  if (meta->type == 'd' && meta->uid == geteuid() && meta->uid != 0 && (meta->mode & 0700) != 0700)
-    t.mode = (int32_t)meta->mode;
+  note_locks(c, meta, &t);
   check_locks(c, path, t.flags);
   st_journal_touch(c->journal, &t);
+}
+
+/* What an interrupted restore touched gets back the times and locks of before it; but where it was
+ * all but done, what it put there is locked as well. */
+static void touch_again(struct check *c)
+{
+  for (size_t i = 0; i < c->journal->ntouched; i++) {
+    struct st_touched *t = &c->journal->touched[i];
+    const char *name;
+    struct st_meta meta;
+    st_set_add(c->touched, t->path, strlen(t->path), 0);
+    ST_AUTO_CLOSE int parent = st_open_parent(root_of(c), t->path, &name);
+    if (parent >= 0 && st_meta_read(parent, name, &meta) == 0)
+      note_locks(c, &meta, t);
+  }
 }
 
 /* What is linked to, unless the plan puts it there itself. */
@@ -545,8 +566,7 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
     if (a->after.type == 'd' && a->before.type != 'd')
       st_set_add(made, a->path, strlen(a->path), 0);
   }
-  for (size_t i = 0; i < j->ntouched; i++)
-    st_set_add(touched, j->touched[i].path, strlen(j->touched[i].path), 0);
+  touch_again(&c);
   int r = st_from_packages(p, j, refusals, err);
   if (r == 0)
     r = prove_objects(&c, err);

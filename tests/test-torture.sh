@@ -186,35 +186,54 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
   program=$(find "$ST_STAGE" -name systracker-restore -perm -100 -type f)
   wreck
   all_of "$scratch/2" -d
+  # killed_at CALL N [STRACE-OPTION...]: false when it came to its end.  Each thread counts by itself.
+  killed_at()
+  {
+    call=$1 n=$2 status=0
+    shift 2
+    ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace="$call" "$@" \
+      -e inject="$call:signal=KILL:when=$n" "$program" --config "$config" --root "$root" \
+      --store "$store" --checkpoint 1 --exact --yes >"$out" 2>"$err" </dev/null || status=$?
+    printf '+ killed at %s %s: %s\n' "$call" "$n" "$status"
+    [ "$status" -gt 128 ]
+  }
+  undone()
+  {
+    expect_status 0 systracker undo
+    all_of "$scratch/now" -d
+    same "$scratch/2" "$scratch/now"
+  }
   kills=0
   for call in ioctl linkat setxattr renameat,renameat2 unlinkat; do
     for n in 2 5 9 17 30 60; do
-      status=0
-      ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace="$call" \
-        -e inject="$call:signal=KILL:when=$n" "$program" --config "$config" --root "$root" \
-        --store "$store" --checkpoint 1 --exact --yes >"$out" 2>"$err" </dev/null || status=$?
-      printf '+ killed at %s %s: %s\n' "$call" "$n" "$status"
-      [ "$status" -gt 128 ] || break
+      told=$(systracker restore --status | wc -l)
+      killed_at "$call" "$n" || { undone && break; }
       kills=$((kills + 1))
-      case $(systracker restore --status | tail -n 1) in
-      *applying*) ;;
-      *) continue ;;
-      esac
-      if [ $((kills % 2)) -eq 0 ]; then
+      systracker restore --status >"$scratch/status"
+      [ "$(wc -l <"$scratch/status")" -gt "$told" ] || continue
+      case $(tail -n 1 "$scratch/status")-$((kills % 2)) in
+      *planned*) continue ;;
+      *applying*-0)
         expect_status 0 systracker restore --resume
         all_of "$scratch/now"
         same "$scratch/1" "$scratch/now"
-      fi
-      expect_status 0 systracker undo
-      all_of "$scratch/now" -d
-      same "$scratch/2" "$scratch/now"
+        ;;
+      esac
+      undone
     done
-    [ "$status" -gt 128 ] || expect_status 0 systracker undo
     all_of "$scratch/now" -d
     same "$scratch/2" "$scratch/now"
   done
   echo "$kills kills"
   [ "$kills" -ge 8 ] || fail "only $kills kills took place"
+
+  # Killed when nothing is left to do but to say so: what is locked by then is no obstacle.
+  last=$(find "$store/journal" -name '[0-9][0-9][0-9][0-9]' -printf '%f\n' | sort | tail -n 1)
+  killed_at renameat 2 -P "$store/journal/$(printf %04d $((${last#"${last%%[!0]*}"} + 1)))" || fail "not killed"
+  systracker restore --status | tail -n 1 | grep -q applying || fail "it is said to be done"
+  all_of "$scratch/now"
+  same "$scratch/1" "$scratch/now"
+  undone
 else
   echo "SKIP: no strace that works here: a restore that is killed"
 fi
