@@ -148,6 +148,51 @@ no_secret()
   rm "$scratch/dump"
 }
 
+# soon COMMAND...: waits until it is so, for some minutes at most: a machine may have much else to do.
+soon()
+{
+  for _ in $(seq 1800); do
+    ! "$@" || return 0
+    sleep 0.1
+  done
+  return 1
+}
+
+# free_ports: $ports is the first of ten TCP ports of this test's own, whatever else runs beside it:
+# nobody listens there, no other test gets them, and the kernel gives them to no client.
+free_ports()
+{
+  from=$$
+  for _ in $(seq 1000); do
+    from=$(((from + 1) % 1000))
+    ports=$((20000 + 10 * from))
+    mkdir "/tmp/systracker-ports.$ports" 2>/dev/null || continue
+    at_end "rmdir '/tmp/systracker-ports.$ports'"
+    for n in 0 1 2 3 4 5 6 7 8 9; do
+      printf ': [0-9A-F]+:%04X [0-9A-F]+:0+ 0A \n' $((ports + n))
+    done >"$scratch/listened"
+    grep -qEf "$scratch/listened" /proc/net/tcp /proc/net/tcp6 2>/dev/null || return 0
+  done
+  fail "no ports are free"
+}
+
+# hold FILE: its lock is held from then on, by a process of ours, until let_go.
+hold()
+{
+  sh -c 'flock 8 && exec sleep 3600' 8>>"$1" >/dev/null 2>&1 &
+  holder=$!
+  at_end let_go
+  soon held "$1" || fail "$1 cannot be locked"
+}
+held() { ! flock -n "$1" true; }
+let_go()
+{
+  [ -n "${holder:-}" ] || return 0
+  kill "$holder"
+  wait "$holder" 2>/dev/null || :
+  holder=
+}
+
 # gone STORE: waits until a program that was killed has let the lock go.
 gone() { [ ! -e "$1/lock" ] || flock "$1/lock" true; }
 

@@ -3,6 +3,7 @@
 # remote.sh - archives with servers, for the tests of what hosts send to them; sourced after functions.sh.
 
 systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
+free_ports
 
 # server_at NAME: the archive $scratch/NAME is $archive from then on, its server's port $port, and $digest that of its
 # key; made where there is none.
@@ -10,7 +11,11 @@ server_at()
 {
   archive=$scratch/$1
   [ -e "$archive" ] || systracker_archive init "$archive" --name localhost >"$scratch/$1.init"
-  port=$((20000 + ($$ * 7 + $(printf '%d' "'${1#"${1%?}"}")) % 20000))
+  if [ ! -e "$scratch/$1.port" ]; then
+    echo "$ports" >"$scratch/$1.port"
+    ports=$((ports + 2)) # what stands in front of it may have the one behind
+  fi
+  port=$(cat "$scratch/$1.port")
   url=https://127.0.0.1:$port
   digest=$(sed -n "s/.*#\([A-Za-z0-9_-]*\)[.'].*/\1/p" "$scratch/$1.init")
   [ -n "$digest" ] || fail "init printed no join string"
@@ -33,10 +38,7 @@ start()
 # answers URL: waits until a server does, whatever it says.
 answers()
 {
-  for _ in $(seq 300); do
-    ! curl -sk -o "$scratch/answer" --max-time 5 "$1/health" || return 0
-    sleep 0.1
-  done
+  soon curl -sk -o "$scratch/answer" --max-time 5 "$1/health" && return
   cat "$scratch"/*.err
   fail "no server answers at $1"
 }
@@ -82,8 +84,15 @@ new_host()
 }
 id_of() { basename "$scratch/store-$1"/hosts/*; }
 
-# requests NAME: how many its server has answered so far.
-requests() { grep -c '"request":' "$scratch/$1.log" || :; }
+# requests NAME: how many its server has answered so far, as its log says; behind `logged` those are all.
+requests() { grep '"request":' "$scratch/$1.log" | grep -vc '"path":"/metrics"' || :; }
+# logged: waits until all that was answered is in the log: it is written when a client has its answer.
+alone()
+{
+  curl -sk --max-time 20 -o "$scratch/metrics" "$url/metrics" &&
+    grep -qx 'systracker_requests_running 1' "$scratch/metrics"
+}
+logged() { soon alone || fail "requests run for ever"; }
 # A machine that has nothing yet.
 fresh()
 {

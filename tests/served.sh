@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # served.sh - an archive with hosts of several nights, and its server, for the tests of what it answers; sourced after
 # functions.sh.  What it sets: $archive, $one, $two, $three (ids), $url, and $server once it runs.
 # shellcheck disable=SC2034 # who sources it uses them
 systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
-
-for verb in serve token user group; do
-  systracker_archive --help | grep -q "^ *$verb " || skip "systracker-archive has no $verb"
-done
 
 archive=${scratch:?}/archive
 
@@ -71,18 +67,19 @@ start_server()
   systracker_archive group "$archive" add first-ones >/dev/null
   systracker_archive group "$archive" add-host first-ones "$one" >/dev/null
   systracker_archive group "$archive" role first-ones watcher viewer >/dev/null
-  port=$((20000 + $$ % 20000))
+  free_ports
+  port=$ports
   "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
     2>"$scratch/serve.err" &
   server=$!
   at_end "stop_server"
   url=https://127.0.0.1:$port
-  for _ in $(seq 300); do
-    ! curl -sk -o /dev/null --max-time 5 "$url/health" || return 0
-    kill -0 "$server" 2>/dev/null || { cat "$scratch/serve.err"; fail "the server ended"; }
-    sleep 0.1
-  done
-  fail "the server does not answer"
+  soon answers || fail "the server does not answer"
+}
+answers()
+{
+  kill -0 "$server" 2>/dev/null || { cat "$scratch/serve.err"; fail "the server ended"; }
+  curl -sk -o /dev/null --max-time 5 "$url/health"
 }
 stop_server() { kill "$server" 2>/dev/null && wait "$server" 2>/dev/null; }
 

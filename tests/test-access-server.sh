@@ -9,7 +9,8 @@ systracker_archive() { "${ST_SYSTRACKER%/*}/systracker-archive" "$@"; }
 archive=$scratch/archive
 expect_status 0 systracker_archive init "$archive" --name localhost
 digest=$(sed -n "s/.*#\([A-Za-z0-9_-]*\)[.'].*/\1/p" "$out")
-port=$((20000 + $$ % 20000))
+free_ports
+port=$ports
 url=https://127.0.0.1:$port
 
 start_server()
@@ -18,12 +19,12 @@ start_server()
     --log "$scratch/serve.log" 2>>"$scratch/serve.err" &
   server=$!
   at_end "kill $server 2>/dev/null; wait $server"
-  for _ in $(seq 200); do
-    ! curl -sk -o "$scratch/answer" --max-time 5 "$url/health" || return 0
-    kill -0 $server 2>/dev/null || { cat "$scratch/serve.err"; fail "the server ended"; }
-    sleep 0.1
-  done
-  fail "the server does not answer"
+  soon answers || fail "the server does not answer"
+}
+answers()
+{
+  kill -0 $server 2>/dev/null || { cat "$scratch/serve.err"; fail "the server ended"; }
+  curl -sk -o "$scratch/answer" --max-time 5 "$url/health"
 }
 
 # as HOST COMMAND...
@@ -89,13 +90,12 @@ expect_status 0 as b systracker sync "$url/#$digest"
 # A process namespace has a first process of its own, as another machine has another boot.
 if [ "$(id -u)" -eq 0 ] && unshare -fp --mount-proc true 2>/dev/null; then
   cp -a "$scratch/store-a" "$scratch/store-twin"
-  unshare -fp --mount-proc sleep 600 &
+  unshare -fp --kill-child --mount-proc sleep 3600 &
   twin=$!
   at_end "kill $twin 2>/dev/null"
-  for _ in $(seq 100); do
-    first=$(pgrep -P $twin) && break
-    sleep 0.1
-  done
+  # Where it sleeps, its /proc is mounted.
+  sleeps() { first=$(pgrep -x -P "$twin" sleep); }
+  soon sleeps || fail "no process namespace"
   for _ in 1 2; do
     [ "$(state_of a .two_machines)" = null ] || fail "two machines, too soon"
     expect_status 0 as a systracker sync "$url/#$digest"

@@ -240,17 +240,17 @@ for host in a b; do
   seq 5000 9000 >"$scratch/root-$host/opt/new-$host"
   as $host systracker checkpoint >/dev/null
 done
-flock "$archive/lock" sleep 1 &
-holder=$!
-sleep 0.3
+hold "$archive/lock"
 as a systracker sync >"$scratch/out-a" 2>"$scratch/err-a" &
 first=$!
 as b systracker sync >"$scratch/out-b" 2>"$scratch/err-b" &
 second=$!
+for each in a b; do
+  soon grep -q 'waiting for the archive' "$scratch/err-$each" || fail "$each does not wait"
+done
+let_go
 wait "$first" || fail "the first of two syncs at once"
 wait "$second" || fail "the second of two syncs at once"
-wait $holder
-contains "$scratch/err-a" 'waiting for the archive'
 contains "$scratch/out-a" '^sent checkpoint 4'
 contains "$scratch/out-b" '^sent checkpoint 2'
 i=0

@@ -37,7 +37,7 @@ END
 python3 "$scratch/proxy.py" >"$scratch/proxy" &
 proxy=$!
 at_end "kill $proxy 2>/dev/null"
-for _ in $(seq 100); do [ -s "$scratch/proxy" ] || sleep 0.1; done
+soon [ -s "$scratch/proxy" ] || fail "no proxy"
 expect_status 1 on b env -u no_proxy -u NO_PROXY "https_proxy=http://127.0.0.1:$(head -n 1 "$scratch/proxy")" \
   "$ST_SYSTRACKER" --config "$scratch/config-b" --root "$scratch/root-b" --store "$scratch/store-b" sync "$url/#$digest"
 contains "$err" 'join string with a token'

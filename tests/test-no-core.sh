@@ -9,7 +9,7 @@ cat >"$scratch/crash.py" <<'END'
 # crash.py COMMAND...: starts it in a folder of its own, has it crash once it connects to us (PORT in its arguments is
 # ours) or, with "serve", answers; says whether it left a core.
 import os, resource, signal, socket, sys, time, urllib.request, ssl
-s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); s.settimeout(60)
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); s.settimeout(180)
 port = str(s.getsockname()[1])
 argv = [a.replace("PORT", port) for a in sys.argv[1:]]
 pid = os.fork()
@@ -17,16 +17,17 @@ if pid == 0:
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     os.execvp(argv[0], argv)
 if "serve" in argv:
-    s.close()
+    port = argv[-1].split(":")[1]
     context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
-    for _ in range(300):
+    for _ in range(1800):
         try:
             urllib.request.urlopen(f"https://127.0.0.1:{port}/health", context=context)
             break
         except OSError:
             time.sleep(0.1)
 elif "sleep" in argv:
-    time.sleep(0.5)
+    while open(f"/proc/{pid}/comm").read() != "sleep\n":
+        time.sleep(0.01)
 else:
     s.accept()
 os.kill(pid, signal.SIGSEGV)
@@ -48,5 +49,5 @@ done
 user=
 [ "$(id -u)" -ne 0 ] || user='--user root'
 # shellcheck disable=SC2086
-[ "$(crash "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" $user --log none --listen 127.0.0.1:PORT)" = none ] ||
+[ "$(crash "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" $user --log none --listen "127.0.0.1:$port")" = none ] ||
   fail "a core is left by serve"

@@ -66,7 +66,8 @@ printf 'first password\n' | systracker_archive user "$archive" add watcher --rol
 systracker_archive group "$archive" add first-ones
 systracker_archive group "$archive" add-host first-ones "$one"
 systracker_archive group "$archive" role first-ones watcher viewer
-port=7$(($$ % 900 + 100))
+free_ports
+port=$ports
 "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
   2>"$scratch/serve.err" &
 server=$!
@@ -80,11 +81,12 @@ get()
   status=$(curl -sk --max-time 30 -b "$jar" -o "$out" -D "$scratch/headers" -w '%{http_code}' \
     "$@" "$url$path") || fail "no answer: $path"
 }
-for _ in $(seq 100); do
-  curl -sk -o /dev/null "$url/login" && break
+answers()
+{
   kill -0 $server 2>/dev/null || { cat "$scratch/serve.err"; fail "the server ended"; }
-  sleep 0.1
-done
+  curl -sk --max-time 5 -o /dev/null "$url/login"
+}
+soon answers || fail "the server does not answer"
 
 # ---- Nobody ---------------------------------------------------------------------------------------
 

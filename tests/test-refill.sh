@@ -221,8 +221,9 @@ done
 expect_status 0 systracker_archive gc "$archive"
 sound
 # It waits for who is sending.
-flock "$archive/lock" sleep 1 &
-sleep 0.3
-expect_status 0 systracker_archive gc "$archive"
-contains "$err" 'waiting for the archive'
-wait
+hold "$archive/lock"
+systracker_archive gc "$archive" >"$out" 2>"$err" &
+gc=$!
+soon grep -q 'waiting for the archive' "$err" || fail "gc does not wait"
+let_go
+wait $gc || fail "gc that has waited: $(cat "$err")"

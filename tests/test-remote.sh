@@ -80,8 +80,10 @@ expect_status 0 on a systracker sync
 lacks "$err" .
 
 # ---- What goes over the wire ----------------------------------------------------------------------
+logged
 before=$(requests one)
 expect_status 0 on a systracker sync
+logged
 [ "$(requests one)" -eq $((before + 1)) ] || fail "nothing new is more than one request"
 echo more >>"$root/opt/own"
 on a systracker checkpoint -m 'more' >/dev/null
@@ -235,23 +237,22 @@ done
 need_program python3
 server_at one
 python3 -c 'import socket,time
-s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' \
-  >"$scratch/deaf" &
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True)
+kept = s.accept(); print("asked", flush=True); time.sleep(3600)' >"$scratch/deaf" &
 deaf=$!
 at_end "kill $deaf 2>/dev/null"
-for _ in $(seq 100); do [ -s "$scratch/deaf" ] || sleep 0.1; done
-systracker sync --wait 1 "https://127.0.0.1:$(cat "$scratch/deaf")/#$digest.$token" >"$scratch/sync.out" 2>&1 &
+soon [ -s "$scratch/deaf" ] || fail "nobody is deaf"
+deaf_port=$(head -n 1 "$scratch/deaf")
+"$ST_SYSTRACKER" --config "$config" --root "$root" --store "$store" sync --wait 1 \
+  "https://127.0.0.1:$deaf_port/#$digest.$token" >"$scratch/sync.out" 2>&1 &
 sync=$!
-for _ in $(seq 100); do
-  grep -aq 'sync' "/proc/$sync/cmdline" 2>/dev/null && break
-  sleep 0.05
-done
-sleep 0.5
+at_end "kill $sync 2>/dev/null"
+soon grep -q asked "$scratch/deaf" || { cat "$scratch/sync.out"; fail "it asks nobody"; }
 echo "$token" >"$scratch/token" # so that it is not among grep's own arguments
 seen=
 for list in /proc/[0-9]*/cmdline; do
   { tr '\0' ' ' <"$list"; } >"$scratch/line" 2>/dev/null || continue
-  grep -aqF "https://127.0.0.1:$(cat "$scratch/deaf")" "$scratch/line" || continue
+  grep -aqF "https://127.0.0.1:$deaf_port" "$scratch/line" || continue
   seen=1
   ! grep -aqF -f "$scratch/token" "$scratch/line" || fail "the token is in the list of processes: $list"
 done

@@ -82,10 +82,12 @@ END
 unshare -m sh "$scratch/hold" &
 holder=$!
 at_end "kill $holder"
-until [ -e "$scratch/mounted" ]; do
+mounted()
+{
   kill -0 "$holder" 2>/dev/null || skip "cannot mount here"
-  sleep 0.1
-done
+  [ -e "$scratch/mounted" ]
+}
+soon mounted || fail "nothing is mounted"
 inside() { nsenter -t "$holder" -m chroot "$root" "$@"; }
 live() { inside "$ST_SYSTRACKER" --config /tmp/conf "$@"; }
 asked() { lines=$(cat "$root/tmp/asked" 2>/dev/null || :); rm -f "$root/tmp/asked"; }
@@ -151,7 +153,8 @@ mv "$root/opt/another" "$root/opt/daemon"
 (exec nsenter -t "$holder" -m chroot "$root" /opt/daemon 3600) &
 daemon=$!
 at_end "kill $daemon"
-until [ "$(cat "/proc/$daemon/comm")" = daemon ]; do sleep 0.1; done
+runs() { [ "$(cat "/proc/$daemon/comm")" = daemon ]; }
+soon runs || fail "no daemon runs"
 echo "$daemon" >"$root/sys/fs/cgroup/system.slice/app.service/cgroup.procs"
 expect_status 0 live restore --checkpoint 1 --dry-run
 contains "$out" '^affected other.service +\(/opt/daemon\)'

@@ -19,19 +19,15 @@ done
 systracker_archive init "$archive" --name 127.0.0.1 >/dev/null
 token=$(systracker_archive --json token "$archive" add | jq -r .token)
 id=$(sed -n 's/^id //p' "$archive/archive")
-port=$((20000 + $$ % 20000))
+free_ports
+port=$ports
 url=https://127.0.0.1:$port
 serve()
 {
   "${ST_SYSTRACKER%/*}/systracker-archive" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" --log "$scratch/serve.log" \
     2>"$scratch/serve.err" &
   server=$!
-  for _ in $(seq 300); do
-    ! curl -sk -o /dev/null --max-time 5 "$url/health" || return 0
-    kill -0 "$server" 2>/dev/null || { cat "$scratch/serve.err"; fail "the server ended"; }
-    sleep 0.1
-  done
-  fail "the server does not answer"
+  soon answers || fail "the server does not answer"
 }
 stop() { kill -9 "$server" 2>/dev/null && wait "$server" 2>/dev/null; }
 at_end stop

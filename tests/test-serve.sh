@@ -17,18 +17,18 @@ serve()
   "$program" serve "$archive" ${serve_user:+--user "$serve_user"} --listen 127.0.0.1:0 "$@" \
     >"$scratch/serve.out" 2>"$scratch/serve.log" &
   server=$!
-  i=0
-  while ! cat "$scratch/serve.log" "$scratch/requests" 2>/dev/null | grep -q '"listening on'; do
-    kill -0 "$server" 2>/dev/null || {
-      cat "$scratch/serve.log" || :
-      fail "the server did not start"
-    }
-    i=$((i + 1))
-    [ $i -lt 600 ] || fail "the server does not listen"
-    sleep 0.1
-  done
+  soon listens || fail "the server does not listen"
   port=$(cat "$scratch/serve.log" "$scratch/requests" 2>/dev/null |
     sed -n 's/.*"listening on [a-z]*:\/\/127.0.0.1:\([0-9]*\)".*/\1/p')
+}
+
+listens()
+{
+  kill -0 "$server" 2>/dev/null || {
+    cat "$scratch/serve.log" || :
+    fail "the server did not start"
+  }
+  cat "$scratch/serve.log" "$scratch/requests" 2>/dev/null | grep -q '"listening on'
 }
 
 # stop SIGNAL: waits for its end, in $stopped.
@@ -56,6 +56,10 @@ ask()
     fail "status $code instead of $expected: $path"
   }
 }
+
+# alone: no other request is answered any more, and all that were are in the log, which is written
+# when a client has its answer already.
+alone() { ask 200 /metrics && grep -qx 'systracker_requests_running 1' "$scratch/body"; }
 
 # What root starts becomes the archive's owner; the scratch folder lets it through.
 serve_user=
@@ -87,7 +91,7 @@ refused()
   pattern=$1
   shift
   status=0
-  timeout 60 "$program" serve "$@" >"$out" 2>"$err" </dev/null || status=$?
+  timeout 180 "$program" serve "$@" >"$out" 2>"$err" </dev/null || status=$?
   printf '+ serve %s: %s\n' "$*" "$status"
   cat "$out" "$err"
   [ "$status" = 1 ] || [ "$status" = 2 ] || fail "status $status"
@@ -210,13 +214,14 @@ ask 000 /health --ciphers AES128-SHA --tls-max 1.2
   fail "an answer without TLS"
 
 # ---- Metrics, log -------------------------------------------------------------------------------
-ask 200 /metrics
+soon alone || fail "requests run for ever"
 contains "$scratch/head" '^Content-Type: text/plain; version=0.0.4'
 contains "$scratch/body" '^systracker_requests_total [1-9]' '^systracker_hosts 0$' \
   '^systracker_silent_hosts 0$' '^systracker_request_seconds_bucket\{le="\+Inf"\} [1-9]' \
   '^systracker_resident_bytes [1-9]' '^systracker_requests_running 1$' '^systracker_packs_bytes '
 [ -z "$(awk '!/^#/ && NF != 2' "$scratch/body")" ] || fail "a line of metrics is malformed"
 ask 200 '/health?secret=canary-query' -H 'X-Other: canary-header'
+soon alone || fail "requests run for ever"
 jq -es 'all(.[]; .time and .level) and any(.[]; .path == "/metrics" and .status == 200 and .ms >= 0
   and .peer == "127.0.0.1" and .method == "GET" and .request > 0)' "$scratch/serve.log" >/dev/null ||
   fail "the log is not as it should be"
@@ -232,7 +237,7 @@ if command -v gnutls-cli >/dev/null; then
     # shellcheck disable=SC2059
     printf "$part" >&7
     status=0
-    timeout 60 gnutls-cli --no-ca-verification -p "$port" 127.0.0.1 <&7 >"$scratch/slow.out" 2>&1 ||
+    timeout 180 gnutls-cli --no-ca-verification -p "$port" 127.0.0.1 <&7 >"$scratch/slow.out" 2>&1 ||
       status=$?
     [ "$status" -ne 124 ] || fail "a slow client is waited for"
     lacks "$scratch/slow.out" '^HTTP/1.1 200'
@@ -244,37 +249,28 @@ ask 200 /health
 
 # ---- The certificate changes, the log is moved --------------------------------------------------
 kill -HUP "$server"
-i=0
-until grep -q 'opened again' "$scratch/serve.log"; do
-  i=$((i + 1))
-  [ $i -lt 300 ] || fail "SIGHUP did nothing"
-  sleep 0.1
-done
+soon grep -q 'opened again' "$scratch/serve.log" || fail "SIGHUP did nothing"
 ask 200 /health
 cp "$archive/tls.crt" "$scratch/crt"
 echo rubbish >"$archive/tls.crt"
 kill -HUP "$server"
-i=0
-until grep -q '"level":"error".*tls.crt' "$scratch/serve.log"; do
-  i=$((i + 1))
-  [ $i -lt 300 ] || fail "a bad certificate is not told"
-  sleep 0.1
-done
+soon grep -q '"level":"error".*tls.crt' "$scratch/serve.log" || fail "a bad certificate is not told"
 cp "$scratch/crt" "$archive/tls.crt"
 ask 200 /health
 
 # ---- It ends ------------------------------------------------------------------------------------
 # What runs is finished, by its own measure of time; new requests are not taken.
+stop TERM
+[ "$stopped" = 0 ] || fail "stopped with $stopped"
+lacks "$scratch/serve.log" 'AddressSanitizer|runtime error|LeakSanitizer'
+serve --timeout 120 --grace 120
 head -c 60000 /dev/zero >"$scratch/some"
-curl --silent --max-time 60 --cacert "$archive/tls.crt" --connect-to "localhost::127.0.0.1:" \
-  --limit-rate 20k -H 'Transfer-Encoding: chunked' -H 'Expect:' --data-binary @"$scratch/some" \
+curl --silent --max-time 180 --cacert "$archive/tls.crt" --connect-to "localhost::127.0.0.1:" \
+  --limit-rate 10k -H 'Transfer-Encoding: chunked' -H 'Expect:' --data-binary @"$scratch/some" \
   -o /dev/null -w '%{http_code}' "https://localhost:$port/v1/sync" >"$scratch/late" &
 late=$!
-i=0
-until ask 200 /metrics && grep -q '^systracker_requests_running 2$' "$scratch/body"; do
-  i=$((i + 1))
-  [ $i -lt 100 ] || fail "the slow request does not run"
-done
+two() { ask 200 /metrics && grep -qx 'systracker_requests_running 2' "$scratch/body"; }
+soon two || fail "the slow request does not run"
 stop TERM
 [ "$stopped" = 0 ] || fail "stopped with $stopped"
 wait "$late" || fail "a request was cut"
@@ -288,26 +284,17 @@ serve --per-address 2 --timeout 600
 if command -v gnutls-cli >/dev/null; then
   held=
   for n in 1 2; do
-    timeout 60 gnutls-cli --no-ca-verification -p "$port" 127.0.0.1 <&7 >"$scratch/held.$n" 2>&1 &
+    timeout 600 gnutls-cli --no-ca-verification -p "$port" 127.0.0.1 <&7 >"$scratch/held.$n" 2>&1 &
     held="$held $!"
   done
-  i=0
-  until grep -q 'Handshake was completed' "$scratch/held.1" &&
-    grep -q 'Handshake was completed' "$scratch/held.2"; do
-    i=$((i + 1))
-    [ $i -lt 300 ] || fail "two connections are not taken"
-    sleep 0.1
+  for n in 1 2; do
+    soon grep -q 'Handshake was completed' "$scratch/held.$n" || fail "two connections are not taken"
   done
   ask 000 /health
   # shellcheck disable=SC2086
   kill $held
-  i=0
-  until curl --silent -o /dev/null --cacert "$archive/tls.crt" \
-    --connect-to "localhost::127.0.0.1:" "https://localhost:$port/health"; do
-    i=$((i + 1))
-    [ $i -lt 300 ] || fail "no connection is taken after the others ended"
-    sleep 0.1
-  done
+  soon curl --silent -o /dev/null --max-time 60 --cacert "$archive/tls.crt" --connect-to "localhost::127.0.0.1:" \
+    "https://localhost:$port/health" || fail "no connection is taken after the others ended"
 else
   echo "SKIP (this case): connections of one address, without gnutls-cli"
 fi

@@ -26,12 +26,12 @@ fill()
 empty() { rm -f "$archive/full"; }
 full()
 {
-  expect_status 1 on a timeout 60 "$ST_SYSTRACKER" --config "$scratch/config-a" --root "$scratch/root-a" \
+  expect_status 1 on a timeout 600 "$ST_SYSTRACKER" --config "$scratch/config-a" --root "$scratch/root-a" \
     --store "$scratch/store-a" sync "$url/#$digest"
   # What refuses a body before it is sent may close while it is: then it is asked once more.
   sed -i '/^systracker: waiting for /d' "$err"
   one_error "cannot sync to .*: the archive's disk is full"
-  contains "$scratch/one.log" '"status":507'
+  soon grep -q '"status":507' "$scratch/one.log" || fail "the log does not say so"
   : >"$scratch/one.log"
 }
 on a new_host alpha

@@ -27,7 +27,7 @@ sync()
 on a new_host alpha
 start one
 expect_status 0 on a systracker sync "$(join one)"
-signed_refused() { grep -c '"status":401' "$scratch/one.log" || :; }
+signed_refused() { logged; grep -c '"status":401' "$scratch/one.log" || :; }
 
 # ---- Within 300 seconds, and the server has been there for no time at all ------------------------------------
 for seconds in -200 200 -280; do
@@ -44,6 +44,6 @@ expect_status 0 sync 0
 
 # ---- Beyond -------------------------------------------------------------------------------------------------
 expect_status 2 sync -4000
-contains "$err" 'the clock here is (3999|4000|4001) seconds behind the server.s' 'set the clock'
+contains "$err" 'the clock here is (39|40)[0-9][0-9] seconds behind the server.s' 'set the clock'
 expect_status 2 sync 4000
-contains "$err" 'the clock here is (3999|4000|4001) seconds ahead of the server.s'
+contains "$err" 'the clock here is (39|40)[0-9][0-9] seconds ahead of the server.s'

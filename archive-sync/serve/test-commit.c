@@ -502,7 +502,7 @@ static void test_lock(void **state)
   int lock = -1;
 
   send_object(w, h, &id);
-  for (int i = 0; i < 100 && lock < 0; i++) { /* it lets go of it soon */
+  for (int i = 0; i < 3000 && lock < 0; i++) { /* it lets go of it soon */
     st_error_clear(&w->err);
     lock = st_lock(w->a->dir, "lock", &w->err);
     usleep(20000);

@@ -36,18 +36,20 @@ done
 
 # ---- The server ----------------------------------------------------------------------------------
 
-port=$((20000 + $$ % 20000))
+free_ports
+port=$ports
 archive=$scratch/archive
 "$archive_program" init "$archive" --name 127.0.0.1 >/dev/null
 join=$("$archive_program" token "$archive" add --url "https://127.0.0.1:$port")
 "$archive_program" serve "$archive" --user "$(id -un)" --listen "127.0.0.1:$port" 2>"$scratch/serve.log" &
 server=$!
 at_end "kill $server 2>/dev/null || :"
-for _ in $(seq 300); do
-  "$simulator" get "$join" 1 /health >/dev/null 2>&1 && break
+answers()
+{
   kill -0 "$server" || fail "the server ended: $(cat "$scratch/serve.log")"
-  sleep 0.1
-done
+  "$simulator" get "$join" 1 /health >/dev/null 2>&1
+}
+soon answers || fail "the server does not answer"
 
 simulate()
 {

@@ -7,7 +7,8 @@ simulator=$ST_BUILD/tests/bench/fleet/fleet-simulator
 archive_program=$(dirname "$ST_SYSTRACKER")/systracker-archive
 [ -x "$simulator" ] || skip "the simulator is not built: make check-real does"
 
-port=$((20000 + $$ % 20000))
+free_ports
+port=$ports
 archive=$scratch/archive
 "$archive_program" init "$archive" --name 127.0.0.1 >/dev/null
 join=$("$archive_program" token "$archive" add --url "https://127.0.0.1:$port")
@@ -15,11 +16,12 @@ join=$("$archive_program" token "$archive" add --url "https://127.0.0.1:$port")
   2>"$scratch/serve.log" &
 server=$!
 at_end "kill $server 2>/dev/null || :"
-for _ in $(seq 300); do
-  "$simulator" get "$join" 1 /health >/dev/null 2>&1 && break
+answers()
+{
   kill -0 "$server" || fail "the server ended: $(cat "$scratch/serve.log")"
-  sleep 0.1
-done
+  "$simulator" get "$join" 1 /health >/dev/null 2>&1
+}
+soon answers || fail "the server does not answer"
 # memory: what is resident, and was at most, in KiB.
 memory() { awk '/^Vm(RSS|HWM):/ { if ($2 > most) most = $2 } END { print most + 0 }' "/proc/$server/status"; }
 # flood COUNT STATUS TARGET [HEADER]: all are answered so.

@@ -162,7 +162,7 @@ exec strace -D -f -o '$scratch/strace' -e trace=fsync -e inject=fsync:signal=KIL
 lab_erase lab-links
 lab_install lab-links-1 lab-doc-1 lab-priv-1
 installed lab-links-1 lab-doc-1 lab-priv-1
-contains "$scratch/strace" 'killed by SIGKILL'
+soon grep -q 'killed by SIGKILL' "$scratch/strace" || fail "the hook was not killed"
 [ -z "$(find "$store/packages" -name '*.rpm')" ] || fail "kept by a hook that was killed"
 forget_kept
 hook '#!/bin/sh'
@@ -172,10 +172,12 @@ hook '#!/bin/sh
 kill -9 $$'
 goes_on lab-links-1 'systracker: package files are not kept: the hook failed'
 # It stays for longer than rpm waits: that is said, and rpm ends.
-hook '#!/bin/sh
+hook "#!/bin/sh
 exec 3<&0
-sleep 15 <&3 >/dev/null 2>&1 &'
+sleep 3600 <&3 >/dev/null 2>&1 &
+echo \$! >'$scratch/stays'"
 goes_on lab-links-1 'systracker: package files are still being kept'
+kill "$(cat "$scratch/stays")"
 SYSTRACKER_LIBEXECDIR=$(dirname "$real_hook")
 
 # A store that is damaged, a configuration that is: each is said.

@@ -96,19 +96,29 @@ phase 'files put in place' rename,renameat
 phase 'files removed' unlink,unlinkat
 phase 'the database' pwrite64
 
-# ---- We are killed, and rpm goes on: its end is waited for.
+# ---- We are killed, and rpm goes on: its end is waited for.  It is stopped in the midst of it, until somebody waits.
 fresh
-echo '-e trace=rename,renameat -e inject=rename,renameat:delay_enter=20000' >"$scratch/strace"
+lock=$root/var/lib/rpm/.rpm.lock
+# held_by: which process has rpm's lock; awaited: whether another one waits for it.
+held_by() { sed -n "s/^[0-9]*: POSIX .* WRITE \([0-9]*\) [^ ]*:$(stat -c %i "$lock") .*/\1/p" /proc/locks; }
+awaited() { grep -q -e "-> POSIX .*:$(stat -c %i "$lock") " /proc/locks; }
+rm -f "$scratch/trace"
+echo '-e trace=rename,renameat -e inject=rename,renameat:signal=STOP:when=2' >"$scratch/strace"
 SYSTRACKER_LIBEXECDIR=$scratch/programs unshare -n "$ST_SYSTRACKER" --config "$config" \
   --root "$root" --store "$store" restore --checkpoint first --exact >"$out" 2>"$err" &
 pid=$!
-rm -f "$scratch/trace"
-while kill -0 "$pid" 2>/dev/null && [ ! -s "$scratch/trace" ]; do :; done
-kill -KILL "$pid" || fail "the restore was faster than the kill"
+soon grep -qs 'stopped by SIGSTOP' "$scratch/trace" || fail "rpm is not stopped"
+stopped=$(held_by)
+at_end "kill -KILL $stopped 2>/dev/null"
+kill -KILL "$pid"
 wait "$pid" || :
 : >"$scratch/strace"
 expect_status 1 systracker restore --checkpoint second --exact
 one_error 'a restore was interrupted'
-expect_status 0 offline restore --resume
+offline restore --resume >"$out" 2>"$err" </dev/null &
+resumed=$!
+soon awaited || fail "rpm's end is not waited for: $(cat "$err")"
+kill -CONT "$stopped"
+wait "$resumed" || { cat "$err"; fail "not resumed"; }
 contains "$err" 'rpm was still at work, its end was waited for'
 equal first "we were killed"

@@ -7,7 +7,8 @@ need_program curl
 need_program jq
 . "$ST_SOURCE/tests/served.sh"
 
-port=$((20000 + $$ % 20000))
+free_ports
+port=$ports
 url=https://127.0.0.1:$port
 systracker_archive init "$archive" --name 127.0.0.1 >/dev/null
 join=$(systracker_archive --json token "$archive" add --url "$url" | jq -r .join)

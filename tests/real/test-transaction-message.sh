@@ -67,30 +67,20 @@ inner diff 1 2 --stat >"$scratch/diff" || [ $? -eq 1 ] || fail "diff"
 settled
 
 # The store is locked: apt goes on, and the log says it.
-flock -o "$root/var/lib/systracker/lock" sleep 1000 >/dev/null 2>&1 &
-holder=$!
-at_end "kill \$holder 2>/dev/null"
+hold "$root/var/lib/systracker/lock"
 install_in_root ed
-tries=0
-until grep -q 'no checkpoint after the transaction: .*lock' "$log" || [ $tries -gt 240 ]; do
-  tries=$((tries + 1))
-  sleep 0.5
-done
-contains "$log" 'no checkpoint after the transaction: the lock is held'
-kill $holder
-wait $holder 2>/dev/null || :
+soon grep -q 'no checkpoint after the transaction: the lock is held' "$log" || fail "the log does not say it"
+let_go
 checkpoints 2
 
 # Another waits already, for the same process perhaps: its checkpoint will do.
 install_in_root less
 checkpoints 3
 settled
-flock -o "$root/var/lib/systracker/waiting" sleep 1000 >/dev/null 2>&1 &
-holder=$!
+hold "$root/var/lib/systracker/waiting"
 in_root apt-get -qq -y -o Dpkg::Use-Pty=0 purge less >"$scratch/apt.log" 2>&1 || fail "purge"
 left_alone
-kill $holder
-wait $holder 2>/dev/null || :
+let_go
 settled
 checkpoints 3
 
