@@ -193,6 +193,18 @@ let_go()
   holder=
 }
 
+# killed_after SECONDS PROGRAM OPTION...: by SIGKILL, unless it ended before; and it is gone.
+killed_after()
+{
+  seconds=$1
+  shift
+  "$@" >"$scratch/killed.out" 2>&1 &
+  killed=$!
+  sleep "$seconds"
+  kill -KILL "$killed" 2>/dev/null || :
+  wait "$killed" 2>/dev/null || :
+}
+
 # gone STORE: waits until a program that was killed has let the lock go.
 gone() { [ ! -e "$1/lock" ] || flock "$1/lock" true; }
 

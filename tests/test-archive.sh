@@ -257,9 +257,8 @@ i=0
 while [ $i -lt 6 ]; do
   seq $i $((i + 3000)) >"$scratch/root-a/opt/killed-$i"
   as a systracker checkpoint >/dev/null
-  timeout -s KILL "0.0$((i + 1))" "$ST_SYSTRACKER" --config "$config" --root "$scratch/root-a" \
-    --store "$scratch/store-a" sync >/dev/null 2>&1 || :
-  gone "$archive"
+  killed_after "0.0$((i + 1))" "$ST_SYSTRACKER" --config "$config" --root "$scratch/root-a" \
+    --store "$scratch/store-a" sync
   i=$((i + 1))
 done
 as a systracker sync >/dev/null

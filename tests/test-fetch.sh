@@ -149,9 +149,8 @@ i=0
 while [ $i -lt 12 ]; do
   store=$scratch/killed
   which=$((i % 5 + 1))
-  timeout -s KILL "0.0$((i / 2 + 1))" "$ST_SYSTRACKER" --config "$config" --root "$root" \
-    --store "$store" fetch "$archive" --host "$a" --checkpoint $which >/dev/null 2>&1 || :
-  gone "$store"
+  killed_after "0.0$((i / 2 + 1))" "$ST_SYSTRACKER" --config "$config" --root "$root" \
+    --store "$store" fetch "$archive" --host "$a" --checkpoint $which
   expect_status 0 systracker fetch "$archive" --host "$a" --checkpoint $which
   expect_status 0 systracker_archive verify "$store"
   expect_status 0 systracker_archive cat "$store" "$a" $which /etc/issue

@@ -5,6 +5,7 @@
 if [ -z "${ST_UNSHARED:-}" ]; then
   need_root "mount"
   unshare -m true 2>/dev/null || skip "no mount namespaces here"
+  rmdir "$scratch"
   ST_UNSHARED=1 exec unshare -m "$0"
 fi
 make_root

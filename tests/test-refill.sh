@@ -212,8 +212,7 @@ sound
 # Killed anywhere.
 i=1
 while [ $i -le 8 ]; do
-  timeout -s KILL "0.0$i" "${ST_SYSTRACKER%/*}/systracker-archive" gc "$archive" >/dev/null 2>&1 || :
-  gone "$archive"
+  killed_after "0.0$i" "${ST_SYSTRACKER%/*}/systracker-archive" gc "$archive"
   sound
   [ $((i % 4)) -ne 0 ] || { rm -r "$archive"; cp -a "$scratch/before-gc" "$archive"; }
   i=$((i + 1))
