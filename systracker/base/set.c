@@ -70,12 +70,17 @@ static uint64_t siphash13(const uint64_t key[2], const uint8_t *data, size_t n)
   return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+/* Where the kernel has no randomness yet, the key is the address: better than none. */
+static void make_key(uint64_t key[2])
+{
+  if (getrandom(key, 2 * sizeof *key, GRND_NONBLOCK) != 2 * sizeof *key)
+    key[0] = key[1] = (uintptr_t)key;
+}
+
 struct st_set *st_set_new(void)
 {
   struct st_set *s = st_calloc(1, sizeof *s);
-  /* Where the kernel has no randomness yet, the key is the address: better than none. */
-  if (getrandom(s->key, sizeof s->key, GRND_NONBLOCK) != sizeof s->key)
-    s->key[0] = s->key[1] = (uintptr_t)s;
+  make_key(s->key);
   s->nslots = 16;
   s->slots = st_calloc(s->nslots, sizeof *s->slots);
   return s;
@@ -154,4 +159,74 @@ bool st_set_get(const struct st_set *s, const void *data, size_t n, uint64_t *re
 size_t st_set_count(const struct st_set *s)
 {
   return s->count;
+}
+
+/* ---- Hashes alone ------------------------------------------------------------------------ */
+
+struct st_filter {
+  uint64_t key[2];
+  uint32_t *hashes; /* 0: empty */
+  size_t nslots;    /* a power of two */
+  size_t count;
+};
+
+struct st_filter *st_filter_new(void)
+{
+  struct st_filter *f = st_calloc(1, sizeof *f);
+  make_key(f->key);
+  f->nslots = 1024;
+  f->hashes = st_calloc(f->nslots, sizeof *f->hashes);
+  return f;
+}
+
+void st_filter_free(struct st_filter *f)
+{
+  if (!f)
+    return;
+  free(f->hashes);
+  free(f);
+}
+
+/* Where the hash is, or belongs. */
+static uint32_t *find_hash(const struct st_filter *f, uint32_t hash)
+{
+  size_t i = hash & (f->nslots - 1);
+  while (f->hashes[i] && f->hashes[i] != hash)
+    i = (i + 1) & (f->nslots - 1);
+  return &f->hashes[i];
+}
+
+static void grow_filter(struct st_filter *f)
+{
+  uint32_t *old = f->hashes;
+  size_t nold = f->nslots;
+  f->nslots *= 2;
+  f->hashes = st_calloc(f->nslots, sizeof *f->hashes);
+  for (size_t i = 0; i < nold; i++) {
+    if (old[i])
+      *find_hash(f, old[i]) = old[i];
+  }
+  free(old);
+}
+
+static uint32_t short_hash(const struct st_filter *f, const void *data, size_t n)
+{
+  uint32_t hash = (uint32_t)(siphash13(f->key, data, n) >> 32);
+  return hash ? hash : 1;
+}
+
+bool st_filter_add(struct st_filter *f, const void *data, size_t n)
+{
+  uint32_t hash = short_hash(f, data, n), *slot = find_hash(f, hash);
+  if (*slot)
+    return false;
+  *slot = hash;
+  if (++f->count > f->nslots / 4 * 3)
+    grow_filter(f);
+  return true;
+}
+
+bool st_filter_may_have(const struct st_filter *f, const void *data, size_t n)
+{
+  return *find_hash(f, short_hash(f, data, n)) != 0;
 }

@@ -20,4 +20,14 @@ bool st_set_add(struct st_set *s, const void *data, size_t n, uint64_t number);
 bool st_set_get(const struct st_set *s, const void *data, size_t n, uint64_t *ret_number);
 size_t st_set_count(const struct st_set *s);
 
+/* Short hashes of byte strings alone, 4 bytes each: what is not among them was surely never added.
+ */
+struct st_filter;
+struct st_filter *st_filter_new(void);
+void st_filter_free(struct st_filter *f);
+ST_DEFINE_CLEANUP(struct st_filter *, st_filter_free)
+/* True when it was surely not there. */
+bool st_filter_add(struct st_filter *f, const void *data, size_t n);
+bool st_filter_may_have(const struct st_filter *f, const void *data, size_t n);
+
 #endif

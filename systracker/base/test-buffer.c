@@ -91,12 +91,33 @@ static void test_binary_keys(void **state)
   assert_false(st_set_get(s, "a\0", 2, NULL));
 }
 
+static void test_filter(void **state)
+{
+  (void)state;
+  ST_CLEANUP(st_filter_freep) struct st_filter *f = st_filter_new();
+  unsigned fresh = 0;
+  assert_false(st_filter_may_have(f, "", 0));
+  assert_true(st_filter_add(f, "", 0));
+  assert_true(st_filter_may_have(f, "", 0));
+  for (unsigned i = 0; i < 5000; i++)
+    fresh += st_filter_add(f, &i, sizeof i);
+  assert_in_range(fresh, 4990, 5000); /* two may have one hash */
+  for (unsigned i = 0; i < 5000; i++) {
+    assert_true(st_filter_may_have(f, &i, sizeof i));
+    assert_false(st_filter_add(f, &i, sizeof i));
+  }
+  fresh = 0;
+  for (unsigned i = 5000; i < 10000; i++)
+    fresh += !st_filter_may_have(f, &i, sizeof i);
+  assert_in_range(fresh, 4990, 5000);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_append),      cmocka_unit_test(test_steal),
-      cmocka_unit_test(test_strings),     cmocka_unit_test(test_set),
-      cmocka_unit_test(test_binary_keys),
+      cmocka_unit_test(test_append),  cmocka_unit_test(test_steal),
+      cmocka_unit_test(test_strings), cmocka_unit_test(test_set),
+      cmocka_unit_test(test_filter),  cmocka_unit_test(test_binary_keys),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,7 @@ struct st_table_full {
   sqlite3_stmt *statements[ST_TABLE_STATEMENTS];
   struct st_sweep *sweep;              /* open, or NULL */
   struct st_began *began;              /* rows of a first checkpoint (began.c), or NULL */
+  struct st_first_rows *first;         /* of entries: what waits to be put (first.c), or NULL */
   struct st_ahead ahead;               /* of a scan's questions */
   const struct st_table_full *digests; /* st_catalog.digests */
   int64_t applied; /* the last checkpoint that began or ended rows of it here; 0: none */
@@ -221,7 +222,8 @@ struct st_catalog {
   bool has_digest;
   int64_t digest_path;
   struct st_id digest;
-  struct st_ahead ahead; /* over paths */
+  struct st_ahead ahead;  /* over paths */
+  struct st_first *first; /* of a first scan of the host itself, or NULL */
 
   struct st_gap *gaps; /* by number */
   size_t ngaps;
@@ -278,6 +280,10 @@ static inline void st_sql_resetp(sqlite3_stmt **s)
 
 /* ---- Values, keys and rows (row.c) ----------------------------------------------------------- */
 
+static inline bool st_has_bytes(const struct st_value *v)
+{
+  return v->type == ST_TEXT || v->type == ST_BYTES || v->type == ST_PATH;
+}
 int st_value_compare(const struct st_value *a, const struct st_value *b);
 /* Whether they differ: ST_NULL never does. */
 bool st_value_differs(const struct st_value *a, const struct st_value *b);
@@ -311,6 +317,9 @@ int st_column_value(struct st_catalog *c, sqlite3_stmt *s, int at, enum st_value
 /* The path's id; -1 when there is none and it is not made. */
 int st_path_id(struct st_catalog *c, const struct st_value *path, bool make, int64_t *ret,
                struct st_error *err);
+/* The same, of the file alone. */
+int st_path_look_up(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                    struct st_error *err);
 
 /* ---- Tables (table.c) ------------------------------------------------------------------------ */
 
@@ -353,6 +362,9 @@ void st_repeated_select(struct st_buffer *sql, const struct st_table_full *t, si
  * begun (NULL: it says nothing). */
 void st_repeated_bind(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_table_full *t,
                       int64_t path, const struct st_value *row);
+/* Whether the value of that column is the digest that the row of digests of the path has. */
+bool st_repeated_is(const struct st_catalog *c, const struct st_table_full *t, size_t column,
+                    int64_t path, const struct st_value *value);
 void st_repeated_note(struct st_catalog *c, const struct st_table_full *t, int64_t path,
                       const struct st_value *row);
 /* A row that began with the scan is going to be taken back. */
@@ -714,6 +726,29 @@ size_t st_began_count(const struct st_table_full *t);
 void st_began_write(const struct st_table_full *t, st_body_sink *sink, void *arg);
 /* Their leaves, made by several threads. */
 int st_began_leaves(const struct st_table_full *t, struct st_state *state, struct st_error *err);
+
+/* ---- Rows of a first checkpoint, put many at a time (first.c) -------------------------------- */
+
+/* A scan has begun: where there was nothing before, paths and rows of entries wait from now on. */
+int st_first_start(struct st_catalog *c, struct st_error *err);
+/* Puts all that waits, as somebody is going to read it.  A failure stands: the scan cannot be
+ * committed any more. */
+int st_first_put(struct st_catalog *c, struct st_error *err);
+/* The scan is over; what waits is dropped. */
+void st_first_end(struct st_catalog *c);
+/* Where st_catalog.first is set: whether the path may have an id; its id, which is made. */
+bool st_first_may_have(const struct st_catalog *c, const struct st_value *path);
+int st_first_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                  struct st_error *err);
+/* Where st_table_full.first is set: the row waits to begin; `*ret_path`: its id.  1, or 0:
+ * something was said of the path before, the file has to be asked. */
+int st_first_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                 int64_t *ret_path, struct st_error *err);
+/* Another way a row of the path begins in the table. */
+void st_first_said(struct st_table_full *t, int64_t path);
+/* 1: the table surely never had a row of the path. */
+int st_first_is_unsaid(struct st_catalog *c, const struct st_table_full *t,
+                       const struct st_value *path, struct st_error *err);
 
 /* ---- A reader's view (view.c) ---------------------------------------------------------------- */
 

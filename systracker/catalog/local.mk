@@ -14,6 +14,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/expectations.c \
 	systracker/catalog/expected.c \
 	systracker/catalog/fact.c \
+	systracker/catalog/first.c \
 	systracker/catalog/gap.c \
 	systracker/catalog/header.c \
 	systracker/catalog/internal.h \
@@ -45,6 +46,7 @@ CATALOG_TESTS = \
 	systracker/catalog/test-apply \
 	systracker/catalog/test-prune \
 	systracker/catalog/test-repeated \
+	systracker/catalog/test-first \
 	systracker/catalog/test-snapshot
 check_PROGRAMS += $(CATALOG_TESTS)
 TESTS += $(CATALOG_TESTS)
@@ -53,6 +55,8 @@ systracker_catalog_test_catalog_SOURCES = systracker/catalog/test-catalog.c \
 systracker_catalog_test_expected_SOURCES = systracker/catalog/test-expected.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_checkpoint_SOURCES = systracker/catalog/test-checkpoint.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_first_SOURCES = systracker/catalog/test-first.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_repeated_SOURCES = systracker/catalog/test-repeated.c \
 	systracker/catalog/test-support.h

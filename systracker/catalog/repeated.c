@@ -91,12 +91,18 @@ void st_repeated_select(struct st_buffer *sql, const struct st_table_full *t, si
 
 /* ---- A row that begins ----------------------------------------------------------------------- */
 
+bool st_repeated_is(const struct st_catalog *c, const struct st_table_full *t, size_t column,
+                    int64_t path, const struct st_value *value)
+{
+  return value->type == ST_ID && c->has_digest && c->digest_path == path &&
+         st_id_equal(&value->u.id, &c->digest) && st_repeated_may_be(t, column);
+}
+
 void st_repeated_bind(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_table_full *t,
                       int64_t path, const struct st_value *row)
 {
   for (size_t i = t->pub.nkeys; i < t->pub.declaration.ncolumns; i++)
-    if (row[i].type == ST_ID && c->has_digest && c->digest_path == path &&
-        st_id_equal(&row[i].u.id, &c->digest) && st_repeated_may_be(t, i))
+    if (st_repeated_is(c, t, i, path, &row[i]))
       sqlite3_bind_int(s, at + (int)(i - t->pub.nkeys), 0);
 }
 

@@ -97,19 +97,15 @@ int st_row_check(const struct st_table_full *t, const struct st_value *row, stru
   return check_values(t, row, t->pub.declaration.ncolumns, err);
 }
 
-static bool has_bytes(const struct st_value *v)
-{
-  return v->type == ST_TEXT || v->type == ST_BYTES || v->type == ST_PATH;
-}
-
 /* Each copy has a NUL behind it, so that paths and texts can be used as strings. */
 static size_t bytes_needed(const struct st_value *values, size_t n)
 {
   size_t need = 0;
 
   for (size_t i = 0; i < n; i++)
-    if (has_bytes(&values[i]) && (__builtin_add_overflow(need, values[i].u.bytes.length, &need) ||
-                                  __builtin_add_overflow(need, 1, &need)))
+    if (st_has_bytes(&values[i]) &&
+        (__builtin_add_overflow(need, values[i].u.bytes.length, &need) ||
+         __builtin_add_overflow(need, 1, &need)))
       abort(); /* more than the memory that it lies in */
   return need;
 }
@@ -127,7 +123,7 @@ struct st_fact_row *st_row_copy(const struct st_table_full *t, const struct st_v
     struct st_value *v = &fact->values[i];
 
     *v = i < n ? values[i] : st_null();
-    if (!has_bytes(v))
+    if (!st_has_bytes(v))
       continue;
     if (v->u.bytes.length)
       memcpy(free_bytes, v->u.bytes.data, v->u.bytes.length);
@@ -276,8 +272,8 @@ static void set_last_path(struct st_catalog *c, const struct st_value *path, int
   c->last_path_id = id;
 }
 
-static int look_up_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
-                        struct st_error *err)
+int st_path_look_up(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                    struct st_error *err)
 {
   ST_AUTO_RESET *get = st_sql_fixed(c, ST_PATH_ID, err);
 
@@ -289,14 +285,16 @@ static int look_up_path(struct st_catalog *c, const struct st_value *path, int64
   return r < 0 ? r : 0;
 }
 
+/* `*ret` is -1 so far. */
 static int find_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
                      struct st_error *err)
 {
+  if (c->first && !st_first_may_have(c, path))
+    return 0;
   int r = c->scanning ? st_ahead_path(c, path, ret, err) : 0;
-
   if (r != 0)
     return r < 0 ? -1 : 0;
-  if (look_up_path(c, path, ret, err) < 0)
+  if (st_path_look_up(c, path, ret, err) < 0)
     return -1;
   return c->scanning ? st_ahead_path_was(c, *ret, err) : 0;
 }
@@ -319,6 +317,8 @@ static int make_path(struct st_catalog *c, const struct st_value *path, int64_t 
 {
   bool first = c->base == 0;
 
+  if (c->first)
+    return st_first_path(c, path, ret, err);
   if (first && add_path(c, path, false, ret, err) < 0)
     return -1;
   if ((!first || *ret < 0) && find_path(c, path, ret, err) < 0)

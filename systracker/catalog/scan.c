@@ -39,11 +39,10 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
   c->scanning = true;
   c->manifests.learned = false;
   st_began_start(c);
-  if (c->writer)
-    return 0;
-  for (size_t i = 0; i < c->count && r == 0; i++)
+  r = st_first_start(c, err);
+  for (size_t i = 0; i < c->count && r == 0 && !c->writer; i++)
     r = st_table_make_live(c, c->tables[i], err);
-  c->overlay = r == 0;
+  c->overlay = r == 0 && !c->writer;
   if (r < 0)
     st_catalog_rollback(c);
   return r;
@@ -52,6 +51,7 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
 void st_catalog_rollback(struct st_catalog *c)
 {
   st_scan_close_cursors(c);
+  st_first_end(c);
   for (size_t i = 0; i < c->count; i++) {
     st_catalog_unsweep(c, &c->tables[i]->pub);
     st_began_drop(c->tables[i]);
@@ -185,6 +185,9 @@ static int take_back(struct st_catalog *c, struct st_table_full *t, const struct
     return -1;
   if (c->overlay && t->emptied)
     return 0;
+  int unsaid = st_first_is_unsaid(c, t, key, err);
+  if (unsaid != 0)
+    return unsaid < 0 ? -1 : 0;
   int r = read_ahead(c, t, key, ret, err);
   if (r != ST_AHEAD_UNKNOWN)
     return r < 0 ? -1 : 0;
@@ -264,6 +267,7 @@ static int begin_row(struct st_catalog *c, struct st_table_full *t, const struct
   sqlite3_clear_bindings(s);
   if (!bind_row(c, t, row, absent, &path, err) || st_sql_run(c, s, err) < 0)
     return -1;
+  st_first_said(t, path);
   st_repeated_note(c, t, path, absent ? NULL : row);
   st_began_add(t, row, absent);
   return 0;
@@ -377,21 +381,30 @@ static bool is_first(const struct st_catalog *c, const struct st_table_full *t)
   return c->base == 0 && !c->overlay && !t->manifests;
 }
 
-/* Begins a row of a first checkpoint without asking what there was.  0: the scan has spoken of the
- * key before. */
-static int begin_first(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
-                       struct st_error *err)
+/* Runs the statement that begins a row, which the file itself may refuse. */
+static int try_begin(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                     int64_t *ret_path, struct st_error *err)
 {
-  int64_t path;
-  ST_AUTO_RESET *s = bind_row(c, t, row, false, &path, err);
+  ST_AUTO_RESET *s = bind_row(c, t, row, false, ret_path, err);
 
   if (!s)
     return -1;
   int r = sqlite3_step(s);
   if (r == SQLITE_CONSTRAINT)
     return 0;
-  if (r != SQLITE_DONE)
-    return st_sql_fail(c, "catalog", err);
+  return r == SQLITE_DONE ? 1 : st_sql_fail(c, "catalog", err);
+}
+
+/* Begins a row of a first checkpoint without asking what there was.  0: the scan has spoken of the
+ * key before. */
+static int begin_first(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
+                       struct st_error *err)
+{
+  int64_t path;
+  int r = (t->first ? st_first_row : try_begin)(c, t, row, &path, err);
+
+  if (r <= 0)
+    return r;
   st_repeated_note(c, t, path, row);
   st_began_add(t, row, false);
   return 1;

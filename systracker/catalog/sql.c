@@ -36,6 +36,8 @@ int st_sql_fail(struct st_catalog *c, const char *what, struct st_error *err)
 
 int st_sql_exec(struct st_catalog *c, const char *sql, struct st_error *err)
 {
+  if (st_first_put(c, err) < 0)
+    return -1;
   if (sqlite3_exec(c->db, sql, NULL, NULL, NULL) != SQLITE_OK)
     return st_sql_fail(c, "catalog", err);
   return 0;
@@ -45,6 +47,8 @@ sqlite3_stmt *st_sql_prepare(struct st_catalog *c, const char *sql, struct st_er
 {
   sqlite3_stmt *s = NULL;
 
+  if (st_first_put(c, err) < 0)
+    return NULL;
   if (sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK) {
     st_sql_fail(c, "catalog", err);
     return NULL;
@@ -55,6 +59,8 @@ sqlite3_stmt *st_sql_prepare(struct st_catalog *c, const char *sql, struct st_er
 sqlite3_stmt *st_sql_fixed(struct st_catalog *c, enum st_fixed_statement which,
                            struct st_error *err)
 {
+  if (which == ST_PATH_ID && st_first_put(c, err) < 0)
+    return NULL;
   if (!c->fixed[which])
     c->fixed[which] = st_sql_prepare(c, texts[which], err);
   return c->fixed[which];

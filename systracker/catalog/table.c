@@ -547,6 +547,8 @@ sqlite3_stmt *st_table_statement(struct st_catalog *c, struct st_table_full *t,
 {
   ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
 
+  if (which != ST_ROW_BEGIN && st_first_put(c, err) < 0)
+    return NULL;
   if (t->statements[which])
     return t->statements[which];
   if (which == ST_ROW_LAST || which == ST_ROW_AT || which == ST_LIVE_GET)

@@ -196,7 +196,8 @@ static int tell_entry(struct st_observation *o, uint32_t plugins, const struct s
   struct st_entry seen = *e;
   if (add_expected(o, &seen, err) < 0)
     return -1;
-  if (e->type != 'd' && st_set_get(o->unobserved, e->path, strlen(e->path), NULL)) {
+  if (e->type != 'd' && st_set_count(o->unobserved) > 0 &&
+      st_set_get(o->unobserved, e->path, strlen(e->path), NULL)) {
     seen.unreadable = true;
     seen.has_digest = seen.has_object = false;
   }
