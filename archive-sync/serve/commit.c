@@ -103,7 +103,7 @@ int st_job_records(struct st_committer *c, struct st_job *jobs, struct st_error 
     all[n++] = (struct delivery){.c = c, .job = job};
   int r = keep_all(c, all, count, err);
   if (r == 0)
-    st_parallel(count, ST_PARALLEL_MAX, note_sent, all);
+    st_at_once(count, ST_PARALLEL_MAX, note_sent, all);
   for (n = 0; n < count; n++) {
     all[n].job->result = all[n].result < 0 ? -1 : ST_COMMIT_DONE;
     if (r == 0 && all[n].result == 0)
@@ -358,7 +358,7 @@ void st_job_checkpoints(struct st_committer *c, struct st_job *jobs)
   ST_AUTO_FREE struct taking *all = st_calloc(count, sizeof(*all));
   for (struct st_job *job = jobs; job; job = job->next)
     all[n++] = (struct taking){.c = c, .job = job};
-  st_parallel(count, ST_PARALLEL_MAX, take_one, all);
+  st_at_once(count, ST_PARALLEL_MAX, take_one, all);
   for (struct taking *t = all; t < all + count; t++) {
     if (t->taken) {
       learn(c, t->job->host, t->catalog, t->job->checkpoint->set, &t->naming);

@@ -19,7 +19,7 @@ static void *work(void *arg)
   return NULL;
 }
 
-void st_parallel(size_t count, unsigned threads, void (*fn)(void *arg, size_t n), void *arg)
+void st_at_once(size_t count, unsigned threads, void (*fn)(void *arg, size_t n), void *arg)
 {
   struct crew crew = {.count = count, .fn = fn, .arg = arg};
   pthread_t started[ST_PARALLEL_MAX];
