@@ -7,7 +7,7 @@
 
 #include "systracker/base/buffer.h"
 
-#define ST_HASHES_TOGETHER 128               /* the library has jobs for twice as many */
+#define ST_HASHES_TOGETHER 240               /* fewer than the library has jobs */
 #define ST_HASHES_LONGEST ((size_t)1 << 26)  /* in a lane, bytes */
 #define ST_HASHES_EARNED ((uint64_t)2 << 20) /* bytes: see st_hashes_lanes */
 

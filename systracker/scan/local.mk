@@ -4,7 +4,8 @@ libsystracker_la_SOURCES += \
 	systracker/scan/indexfile.c systracker/scan/indexfile.h \
 	systracker/scan/links.c systracker/scan/links.h \
 	systracker/scan/list.c systracker/scan/list.h \
-	systracker/scan/look.c \
+	systracker/scan/look.c systracker/scan/look.h \
+	systracker/scan/lookat.c \
 	systracker/scan/metadata.c systracker/scan/metadata.h \
 	systracker/scan/mounts.c systracker/scan/mounts.h \
 	systracker/scan/pattern.c systracker/scan/pattern.h \

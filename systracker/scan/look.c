@@ -11,78 +11,12 @@
 #include <string.h>
 
 #include "systracker/base/file.h"
-#include "systracker/scan/links.h"
-#include "systracker/scan/metadata.h"
-#include "systracker/scan/readfile.h"
-#include "systracker/scan/tree.h"
+#include "systracker/scan/look.h"
 
-#define ST_RING 4096                       /* entries on their way */
-#define ST_MOST_OPEN 512                   /* directories that they are in, held open */
-#define ST_MOST_AHEAD ((uint64_t)64 << 20) /* bytes of content in memory, but for the head's */
-#define ST_LOT 16                          /* so many wake a thread that waits */
-#define ST_ENOUGH_LOOKS 8                  /* on their way: then threads pay */
-
-/* Content that is wanted, perhaps. */
-#define CONTENT (ST_WANT_CONTENT | ST_WANT_UNEXPECTED)
-
-/* A directory held open for those who read in it. */
-struct opened {
-  int fd; /* or -errno */
-  unsigned users;
-};
-
-enum look_state { LOOK_WAITING, LOOK_TAKEN, LOOK_DONE };
-enum look_result { LOOK_SEEN, LOOK_VANISHED, LOOK_NOT_SEEN, LOOK_FAILED };
-
-/* Something to tell.  `item` says what; what is below `path` is for entries to look at. */
-struct look {
-  enum look_state state;
-  const struct st_item *item;
-  struct st_node *node;
-  char *path;
-  const char *name;
-  struct opened *dir;
-  bool known; /* in the index */
-  struct st_index_entry old;
-  enum look_result result;
-  int code; /* of what was not seen */
-  struct st_meta meta;
-  struct st_entry entry;
-  char *target;
-  struct st_metadata metadata;
-  const struct st_links_group *group; /* looked at for that; NULL: to be held back */
-  bool was_read;
-  bool if_stored; /* the digest serves if the store has the object */
-  struct st_file_read read;
-  struct looker *looker;
-  struct st_buffer data; /* its content, where nobody prepares it */
-  void *prepared;        /* of its content */
-  struct st_error err;   /* of that */
-  uint64_t ahead;        /* bytes that count against ST_MOST_AHEAD */
-};
-
-struct looker {
-  struct st_walk_state *w;
-  struct st_links *links; /* entries that are held back until the end */
-  struct st_buffer path;
-  pthread_mutex_t mutex;
-  pthread_cond_t more, done, room;
-  struct look ring[ST_RING];
-  size_t head, next, tail; /* counted from the beginning of the walk */
-  size_t open;             /* directories, with those above the node at hand */
-  uint64_t ahead;
-  uint64_t bytes;         /* to be read, perhaps, of all that was put in */
-  unsigned idle, crowded; /* threads that wait for more, for room */
-  bool awaited;           /* the head is */
-  pthread_t *threads;
-  unsigned started;
-  bool end;
-  struct st_reader reader; /* of the thread that tells */
-  struct st_node **incomplete;
-  size_t nincomplete;
-  const struct st_node *proved; /* the directory whose digests in the index were proved last */
-  bool proved_good;
-};
+#define ST_MOST_OPEN 512  /* directories that entries on their way are in, held open */
+#define ST_LOT 16         /* so many wake a thread that waits */
+#define ST_FEW 64         /* so many one thread may take up together */
+#define ST_ENOUGH_LOOKS 8 /* on their way: then threads pay */
 
 /* The way down to the node at hand. */
 struct frame {
@@ -91,279 +25,49 @@ struct frame {
   struct opened *dir;
 };
 
-static struct look *at(struct looker *l, size_t n)
-{
-  return &l->ring[n % ST_RING];
-}
+/* ---- Threads --------------------------------------------------------------------------------- */
 
-/* ---- Reading: any thread --------------------------------------------------------------------- */
-
-static struct st_entry make_entry(const struct looker *l, const char *path, const struct st_meta *m,
-                                  const char *target)
+void st_look_done(struct looker *l, struct look *k)
 {
-  const struct st_accounts *accounts = l->w->o->accounts;
-  return (struct st_entry){
-      .path = path,
-      .type = m->type,
-      .mode = m->mode,
-      .uid = m->uid,
-      .gid = m->gid,
-      .owner = st_account_user(accounts, m->uid),
-      .group = st_account_group(accounts, m->gid),
-      .size = m->size,
-      .mtime = m->mtime,
-      .mtime_nsec = m->mtime_nsec,
-      .rdev = m->rdev,
-      .target = target,
-  };
-}
-
-static unsigned what_is_wanted(const struct looker *l, const struct look *k)
-{
-  const struct st_walk_callbacks *cb = l->w->cb;
-  unsigned wanted = cb->want(cb->arg, k->item->plugins, &k->entry);
-  if (k->entry.type != 'f')
-    return wanted & (unsigned)ST_WANT_ENTRY;
-  if (k->entry.size > l->w->o->max_content)
-    wanted &= ~(unsigned)CONTENT;
-  return wanted & CONTENT ? wanted | ST_WANT_DIGEST : wanted;
-}
-
-/* Whether its content is not wanted after all, now that the digest is known. */
-static bool is_needless(const struct looker *l, const struct look *k, const struct st_id *digest)
-{
-  const struct st_walk_callbacks *cb = l->w->cb;
-  if ((k->entry.wanted & CONTENT) != ST_WANT_UNEXPECTED)
-    return !(k->entry.wanted & CONTENT);
-  return cb->expects && !digest->keyed && cb->expects(cb->arg, k->path, digest);
-}
-
-static bool same_stat(const struct st_meta *a, const struct st_meta *b)
-{
-  return a->type == b->type && a->inode == b->inode && a->size == b->size && a->mtime == b->mtime &&
-         a->mtime_nsec == b->mtime_nsec && a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec &&
-         a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->rdev == b->rdev;
-}
-
-/* Whether this very process wrote it: a content, then, that the store has, or may have. */
-static bool was_written(const struct looker *l, struct look *k)
-{
-  const struct st_walk_options *o = l->w->o;
-  unsigned wanted = k->entry.wanted;
-  if (!o->written || o->full || (wanted & ST_WANT_SECRET) ||
-      !st_written_find(o->written, &k->meta, &k->entry.digest))
-    return false;
-  k->entry.has_object = !is_needless(l, k, &k->entry.digest);
-  k->if_stored = k->entry.has_object && !st_written_are_stored(o->written);
-  return true;
-}
-
-/* Whether what was read last time still serves: content, if the store has it. */
-static bool digest_serves(const struct looker *l, struct look *k)
-{
-  const struct st_walk_options *o = l->w->o;
-  const struct st_index_entry *old = &k->old;
-  unsigned wanted = k->entry.wanted;
-  if (!k->known || o->full || !(old->flags & ST_INDEX_HAS_DIGEST) ||
-      (old->flags & ST_INDEX_UNSETTLED) || !same_stat(&k->meta, &old->meta))
-    return false;
-  if (old->digest.keyed != ((wanted & ST_WANT_SECRET) != 0) || (old->digest.keyed && o->other_keys))
-    return false;
-  k->if_stored = k->entry.has_object = !is_needless(l, k, &old->digest);
-  k->entry.digest = old->digest;
-  return !k->if_stored || (old->flags & ST_INDEX_HAS_OBJECT);
-}
-
-static void unreadable(struct look *k, const char *why)
-{
-  k->entry.unreadable = true;
-  snprintf(k->read.why, sizeof(k->read.why), "%s", why);
-}
-
-static bool is_missing(int e)
-{
-  return e == -ENOENT || e == -ENOTDIR || e == -ELOOP || e == -ENXIO;
-}
-
-/* What was read goes before what the walk saw. */
-static void take_read(struct looker *l, struct look *k)
-{
-  unsigned wanted = k->entry.wanted;
-  k->was_read = true;
-  k->meta = k->read.meta;
-  k->entry = make_entry(l, k->path, &k->meta, NULL);
-  k->entry.wanted = wanted;
-  k->entry.has_digest = true;
-  k->entry.digest = k->read.digest;
-}
-
-static struct st_xattr_options xattr_options(const struct looker *l, unsigned wanted)
-{
-  const struct st_keys *keys = l->w->o->keys;
-  bool secret = (wanted & ST_WANT_SECRET) && keys;
-  return (struct st_xattr_options){l->w->o->accounts, secret ? keys->id_key : NULL};
-}
-
-static struct st_walk_content content_of(struct look *k, const struct st_buffer *data)
-{
-  return (struct st_walk_content){
-      .data = data->data ? data->data : "",
-      .length = data->length,
-      .fd = -1,
-      .secret = k->read.key != NULL,
-      .id = &k->entry.digest,
-      .prepared = k->prepared,
-  };
-}
-
-static void drop_prepared(const struct looker *l, struct look *k)
-{
-  if (k->prepared)
-    l->w->cb->drop(l->w->cb->arg, k->prepared);
-  k->prepared = NULL;
-}
-
-/* What can be done of it before its turn; what was read is lent for so long. */
-static void prepare_content(const struct looker *l, struct look *k)
-{
-  const struct st_walk_callbacks *cb = l->w->cb;
-  struct st_walk_content content = content_of(k, &k->read.data);
-  if (k->read.data.data && !cb->prepare)
-    st_buffer_append(&k->data, k->read.data.data, k->read.data.length);
-  else if (k->read.data.data &&
-           cb->prepare(cb->arg, &k->entry, &content, &k->prepared, &k->err) < 0)
-    k->result = LOOK_FAILED;
-}
-
-/* A large one is read by who prepares it. */
-static int prepare_large(void *arg, int fd, struct st_file_read *read)
-{
-  struct look *k = arg;
-  const struct st_walk_callbacks *cb = k->looker->w->cb;
-  struct st_walk_content content = {
-      .length = read->meta.size, .fd = fd, .secret = read->key != NULL, .id = &read->digest};
-  drop_prepared(k->looker, k);
-  int r = cb->prepare(cb->arg, &k->entry, &content, &k->prepared, &k->err);
-  if (r < -1) /* it could not be read */
-    return r;
-  if (r < 0)
-    k->result = LOOK_FAILED;
-  return r < 0 ? 1 : r;
-}
-
-static bool is_needed(void *arg, const struct st_file_read *read)
-{
-  const struct look *k = arg;
-  return !is_needless(k->looker, k, &read->digest);
-}
-
-static void read_it(struct looker *l, struct look *k, struct st_reader *reader)
-{
-  unsigned wanted = k->entry.wanted;
-  k->read = (struct st_file_read){.content = wanted & CONTENT,
-                                  .meta = k->meta,
-                                  .large = l->w->cb->prepare ? prepare_large : NULL,
-                                  .needed = wanted & ST_WANT_CONTENT ? NULL : is_needed,
-                                  .arg = k,
-                                  .metadata = &k->metadata,
-                                  .xattrs = xattr_options(l, wanted)};
-  k->read.key = k->read.xattrs.key;
-  k->looker = l;
-  if ((wanted & ST_WANT_SECRET) && !k->read.key) {
-    unreadable(k, "a secret, and there is no key for its digest");
-    return;
-  }
-  enum st_read_result r = st_file_read(&k->read, reader, k->dir->fd, k->name);
-  if (r == ST_READ_VANISHED)
-    k->result = LOOK_VANISHED;
-  else if (r == ST_READ_UNREADABLE)
-    k->entry.unreadable = true;
-  else
-    take_read(l, k);
-  if (k->was_read && k->result == LOOK_SEEN)
-    prepare_content(l, k);
-}
-
-/* What stat does not say.  A secret's attributes are not read where there is no key for them. */
-static void add_metadata(const struct looker *l, struct look *k)
-{
-  struct st_xattr_options options = xattr_options(l, k->entry.wanted);
-  if (!k->metadata.read && (options.key || !(k->entry.wanted & ST_WANT_SECRET)))
-    st_metadata_read(&k->metadata, -1, k->dir->fd, k->name, &k->meta, &options);
-  st_metadata_fill(&k->metadata, &k->entry);
-  if (k->metadata.why[0] && !k->entry.unreadable)
-    unreadable(k, k->metadata.why);
-}
-
-/* Content is held in memory until it is told: not too much of it.  The head never waits, so
- * there is always one that goes on. */
-static void wait_for_room(struct looker *l, struct look *k)
-{
-  if (!(k->entry.wanted & CONTENT))
-    return;
   pthread_mutex_lock(&l->mutex);
-  while (!l->end && k != at(l, l->head) && l->ahead > 0 &&
-         l->ahead + k->meta.size > ST_MOST_AHEAD) {
-    l->crowded++;
-    pthread_cond_wait(&l->room, &l->mutex);
-    l->crowded--;
-  }
-  k->ahead = k->meta.size < ST_READ_LARGE ? k->meta.size : ST_READ_LARGE;
-  l->ahead += k->ahead;
+  k->state = LOOK_DONE;
+  if (l->awaited && k == st_look_in_ring(l, l->head))
+    pthread_cond_signal(&l->done);
   pthread_mutex_unlock(&l->mutex);
 }
 
-static int read_target(struct look *k)
-{
-  if (k->dir->fd < 0)
-    return k->dir->fd;
-  return k->meta.type == 'l' ? st_read_link(k->dir->fd, k->name, &k->target) : 0;
-}
-
-static void digest_it(struct looker *l, struct look *k, struct st_reader *reader)
-{
-  if (!(k->entry.wanted & ST_WANT_DIGEST))
-    return;
-  bool known = digest_serves(l, k) || was_written(l, k);
-  if (known && (!k->if_stored || l->w->cb->has(l->w->cb->arg, &k->entry.digest))) {
-    k->entry.has_digest = true;
-    return;
-  }
-  k->entry.has_object = false;
-  /* Or the store has lost what it had. */
-  wait_for_room(l, k);
-  read_it(l, k, reader);
-}
-
-static void look_at(struct looker *l, struct look *k, struct st_reader *reader)
-{
-  int e = read_target(k);
-  if (e < 0) {
-    k->result = is_missing(e) || e == -EINVAL ? LOOK_VANISHED : LOOK_NOT_SEEN;
-    k->code = -e;
-    return;
-  }
-  k->entry = make_entry(l, k->path, &k->meta, k->target);
-  k->entry.wanted = what_is_wanted(l, k);
-  digest_it(l, k, reader);
-  if (k->result == LOOK_SEEN)
-    add_metadata(l, k);
-}
-
-/* ---- Threads --------------------------------------------------------------------------------- */
-
+/* Takes up what is next, with the mutex, as everything here is that moves in the ring. */
 static void do_next(struct looker *l, struct st_reader *reader)
 {
-  struct look *k = at(l, l->next++);
+  struct look *k = st_look_in_ring(l, l->next++);
   if (k->state == LOOK_DONE)
     return;
   k->state = LOOK_TAKEN;
   pthread_mutex_unlock(&l->mutex);
-  look_at(l, k, reader);
+  if (st_look_at(l, k, reader))
+    st_look_done(l, k);
   pthread_mutex_lock(&l->mutex);
-  k->state = LOOK_DONE;
-  if (l->awaited && k == at(l, l->head))
-    pthread_cond_signal(&l->done);
+}
+
+/* A thread's share of what waits, so that no other lacks work meanwhile; of few all are taken. */
+static size_t share(const struct looker *l)
+{
+  size_t n = (l->tail - l->next) / l->w->threads;
+  return n > ST_FEW ? n : ST_FEW;
+}
+
+/* Takes up several, so that small files are hashed at once. */
+static void do_some(struct looker *l, struct st_reader *reader)
+{
+  size_t taken = 0;
+  do {
+    do_next(l, reader);
+    taken++;
+  } while (l->next < l->tail && taken < share(l) && taken < ST_READ_MOST_HELD &&
+           !st_reader_is_full(reader));
+  pthread_mutex_unlock(&l->mutex);
+  st_look_hash(l, reader);
+  pthread_mutex_lock(&l->mutex);
 }
 
 static void *work(void *arg)
@@ -379,7 +83,7 @@ static void *work(void *arg)
     }
     if (l->end)
       break;
-    do_next(l, &reader);
+    do_some(l, &reader);
   }
   pthread_mutex_unlock(&l->mutex);
   st_reader_free(&reader);
@@ -500,7 +204,7 @@ static int tell_content(struct looker *l, struct look *k, struct st_error *err)
   l->w->result->read_bytes += k->meta.size;
   if (!k->read.content || k->read.needless)
     return 0;
-  const struct st_walk_content content = content_of(k, &k->data);
+  const struct st_walk_content content = st_look_content(k, &k->data);
   k->prepared = NULL;
   if (cb->content(cb->arg, &k->entry, &content, &k->entry.digest, err) < 0)
     return -1;
@@ -527,7 +231,7 @@ static int tell_entry(struct looker *l, struct look *k, struct st_error *err)
 static int forget(struct looker *l, struct look *k, struct st_error *err)
 {
   const struct st_walk_callbacks *cb = l->w->cb;
-  k->entry = make_entry(l, k->path, &k->item->meta, NULL);
+  k->entry = st_look_entry(l, k->path, &k->item->meta, NULL);
   return cb->entry(cb->arg, 0, &k->entry, err);
 }
 
@@ -578,7 +282,7 @@ static void drop_opened(struct looker *l, struct opened *dir)
 
 static void clear(struct looker *l, struct look *k)
 {
-  drop_prepared(l, k);
+  st_look_drop_prepared(l, k);
   st_error_clear(&k->err);
   free(k->path);
   free(k->target);
@@ -591,10 +295,10 @@ static void clear(struct looker *l, struct look *k)
 static int take_head(struct looker *l, struct st_error *err)
 {
   pthread_mutex_lock(&l->mutex);
-  struct look *k = at(l, l->head);
+  struct look *k = st_look_in_ring(l, l->head);
   while (k->state != LOOK_DONE) {
     if (k->state == LOOK_WAITING) {
-      do_next(l, &l->reader);
+      do_some(l, &l->reader);
     } else {
       l->awaited = true;
       pthread_cond_wait(&l->done, &l->mutex);
@@ -641,7 +345,7 @@ static int put(struct looker *l, struct look *look, struct st_error *err)
     clear(l, look);
     return -1;
   }
-  *at(l, l->tail) = *look;
+  *st_look_in_ring(l, l->tail) = *look;
   l->bytes += look->meta.type == 'f' ? look->meta.size : 0;
   pthread_mutex_lock(&l->mutex);
   l->tail++;
@@ -820,7 +524,8 @@ static int look_again(void *arg, const char *path, const struct st_links_group *
   if (k.dir->fd < 0 || st_meta_read(k.dir->fd, k.name, &k.meta) < 0 || k.meta.type == 'd') {
     l->w->result->vanished++;
   } else if (item.plugins && item.record != ST_INDEX_NONE) {
-    look_at(l, &k, &l->reader);
+    st_look_at(l, &k, &l->reader);
+    st_look_hash(l, &l->reader);
     r = tell_entry(l, &k, err);
     l->ahead -= k.ahead;
   }
@@ -867,7 +572,7 @@ static struct looker *looker_new(struct st_walk_state *w)
 static void looker_free(struct looker *l)
 {
   while (l->head < l->tail)
-    clear(l, at(l, l->head++));
+    clear(l, st_look_in_ring(l, l->head++));
   free(l->incomplete);
   st_links_free(l->links);
   pthread_cond_destroy(&l->more);

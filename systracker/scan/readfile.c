@@ -31,6 +31,8 @@ void st_reader_free(struct st_reader *reader)
   free(reader->piece);
   st_buffer_free(&reader->content);
   st_digester_free(reader->digester);
+  st_hashes_free(reader->hashes);
+  free(reader->held);
 }
 
 /* Bytes, fewer at the end alone, or -errno. */
@@ -122,10 +124,75 @@ static int read_large(struct st_file_read *r, struct st_reader *reader, int fd)
   return e == 1 ? digest_all(r, reader, fd) : e;
 }
 
+/* ---- Files that are hashed at once ----------------------------------------------------------- */
+
+/* Alone until that pays. */
+bool st_reader_is_full(const struct st_reader *reader)
+{
+  size_t most = reader->hashes && st_hashes_lanes(reader->hashes) > 1 ? ST_READ_MOST_HELD : 1;
+  return reader->count >= most || reader->used + ST_READ_SMALL >= ST_READ_MOST_BYTES;
+}
+
+/* One that is not so long as it should be, and has not changed, is no file of the usual kind: it is
+ * read as a stream. */
+static int read_whole(struct st_file_read *r, struct st_reader *reader, int fd)
+{
+  if (!reader->held) {
+    reader->held = st_malloc(ST_READ_MOST_BYTES);
+    reader->hashes = st_hashes_new();
+  }
+  size_t length = (size_t)r->meta.size;
+  ssize_t n = read_up_to(fd, reader->held + reader->used, length + 1);
+  r->held = n == (ssize_t)length;
+  if (n < 0 || r->held)
+    return n < 0 ? (int)n : 0;
+  return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
+}
+
+static void hold(struct st_file_read *r, struct st_reader *reader)
+{
+  r->digest.keyed = false;
+  reader->reads[reader->count] = r;
+  reader->contents[reader->count++] = (struct st_hash){
+      .data = reader->held + reader->used,
+      .length = (size_t)r->meta.size,
+      .digest = r->digest.digest,
+  };
+  reader->used += ((size_t)r->meta.size + 64) & ~(size_t)63;
+}
+
+static void let_go(struct st_file_read *r, const struct st_hash *content)
+{
+  if (!r->content)
+    return;
+  r->needless = r->needed && !r->needed(r->arg, r);
+  if (!r->needless)
+    r->data = (struct st_buffer){.data = (char *)content->data, .length = content->length};
+}
+
+void st_reader_hash(struct st_reader *reader, void (*fn)(void *arg, struct st_file_read *read),
+                    void *arg)
+{
+  if (reader->count > 0)
+    st_hashes_compute(reader->hashes, reader->contents, reader->count);
+  for (size_t i = 0; i < reader->count; i++) {
+    let_go(reader->reads[i], &reader->contents[i]);
+    fn(arg, reader->reads[i]);
+  }
+  reader->count = reader->used = 0;
+}
+
+/* ---- One file -------------------------------------------------------------------------------- */
+
 static int read_somehow(struct st_file_read *r, struct st_reader *reader, int fd)
 {
   r->data = ST_BUFFER_INIT;
-  r->needless = false;
+  r->needless = r->held = false;
+  if (!r->key && r->meta.size <= ST_READ_SMALL && !st_reader_is_full(reader)) {
+    int e = read_whole(r, reader, fd);
+    if (e < 0 || r->held)
+      return e;
+  }
   if (!r->content)
     return digest_all(r, reader, fd);
   if (r->meta.size < ST_READ_LARGE || !r->large)
@@ -173,7 +240,9 @@ enum st_read_result st_file_read(struct st_file_read *r, struct st_reader *reade
       continue;
     if (r->metadata)
       st_metadata_read(r->metadata, fd, dirfd, name, &r->meta, &r->xattrs);
-    return ST_READ_DONE;
+    if (r->held)
+      hold(r, reader);
+    return r->held ? ST_READ_HELD : ST_READ_DONE;
   }
   if (e < 0)
     return unreadable(r, -e);

@@ -164,6 +164,50 @@ static void test_large(void **state)
 }
 
 /* Killed after the walk: what was hashed is not hashed again, and all of it is looked at. */
+#define MANY 400
+
+/* So much that files are hashed together, some too long for it; each walk reads them all. */
+static void put_many(struct world *w)
+{
+  const size_t longest = ((size_t)1 << 20) + 2;
+  ST_AUTO_FREE char *data = st_malloc(longest + MANY);
+  for (size_t i = 0; i < longest + MANY; i++)
+    data[i] = (char)(i * i >> 7);
+  for (size_t i = 0; i < MANY; i++) {
+    char path[32];
+    snprintf(path, sizeof(path), "/etc/d/%zu", i);
+    put_bytes(w, path, data + i, i % 50 == 0 ? longest - i / 50 % 4 : i * i * 37 % 60000);
+  }
+  w->proves = w->full = true;
+  w->max_content = 2 * longest;
+}
+
+static void walk_many(struct world *w, unsigned wanted, size_t contents)
+{
+  w->want = ST_WANT_ENTRY | wanted;
+  walk(w);
+  assert_int_equal(count_said(w, "digest /etc/d/"), MANY);
+  assert_int_equal(count_said(w, "content /etc/d/"), contents);
+  assert_int_equal(w->result.read, MANY);
+}
+
+static void test_many(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/etc/d");
+  make_dir(w, "/etc/d");
+  put_many(w);
+  walk_many(w, ST_WANT_DIGEST, 0);
+  walk_many(w, ST_WANT_CONTENT, MANY); /* `content` proves what it gets */
+  w->prepares = true;
+  walk_many(w, ST_WANT_CONTENT, MANY);
+  put_file(w, "/etc/d/77", "expected");
+  w->expects = "/etc/d/77";
+  w->expected = "expected";
+  walk_many(w, ST_WANT_UNEXPECTED, MANY - 1);
+  assert_false(said(w, "content /etc/d/77"));
+}
+
 static void test_killed(void **state)
 {
   struct world *w = *state;
@@ -561,14 +605,18 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_first),       TEST(test_entry),       TEST(test_unchanged),
-      TEST(test_unsettled),   TEST(test_changed),     TEST(test_gone),
-      TEST(test_cached),      TEST(test_large),       TEST(test_killed),
-      TEST(test_deep),        TEST(test_odd_names),   TEST(test_changes_before),
-      TEST(test_vanishes),    TEST(test_swapped),     TEST(test_swapped_for_fifo),
-      TEST(test_roots),       TEST(test_top),         TEST(test_store),
-      TEST(test_generated),   TEST(test_unreadable),  TEST(test_named_mount),
-      TEST(test_other_mount), TEST(test_mount_above),
+      TEST(test_first),          TEST(test_entry),
+      TEST(test_unchanged),      TEST(test_unsettled),
+      TEST(test_changed),        TEST(test_gone),
+      TEST(test_cached),         TEST(test_large),
+      TEST(test_many),           TEST(test_killed),
+      TEST(test_deep),           TEST(test_odd_names),
+      TEST(test_changes_before), TEST(test_vanishes),
+      TEST(test_swapped),        TEST(test_swapped_for_fifo),
+      TEST(test_roots),          TEST(test_top),
+      TEST(test_store),          TEST(test_generated),
+      TEST(test_unreadable),     TEST(test_named_mount),
+      TEST(test_other_mount),    TEST(test_mount_above),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ struct world {
   const char *expects, *expected;         /* the path, and its content */
   void (*while_reading)(struct world *w); /* called from `content` and `want` */
   bool current;
+  bool proves; /* each digest is compared with the file */
   struct st_written *written;
 };
 
@@ -64,12 +65,17 @@ static inline void age(struct world *w, const char *path)
   assert_int_equal(utimensat(w->root, path + 1, times, AT_SYMLINK_NOFOLLOW), 0);
 }
 
-static inline void put_file(struct world *w, const char *path, const char *text)
+static inline void put_bytes(struct world *w, const char *path, const void *data, size_t length)
 {
   ST_AUTO_CLOSE int fd = openat(w->root, path + 1, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   assert_true(fd >= 0);
-  assert_int_equal(st_write_all(fd, text, strlen(text), NULL), 0);
+  assert_int_equal(st_write_all(fd, data, length, NULL), 0);
   age(w, path);
+}
+
+static inline void put_file(struct world *w, const char *path, const char *text)
+{
+  put_bytes(w, path, text, strlen(text));
 }
 
 static inline void drop(struct world *w, const char *path, int flags)
@@ -118,6 +124,16 @@ static inline unsigned want(void *arg, uint32_t plugins, const struct st_entry *
   return w->want;
 }
 
+static inline void prove(struct world *w, const struct st_entry *entry)
+{
+  struct st_id id;
+  ST_AUTO_CLOSE int fd = openat(w->root, entry->path + 1, O_RDONLY);
+  ST_AUTO_FREE char *data = st_malloc(entry->size + 1);
+  assert_int_equal(read(fd, data, entry->size + 1), entry->size);
+  st_id_of(&id, NULL, data, entry->size);
+  assert_true(st_id_equal(&id, &entry->digest));
+}
+
 static inline int on_entry(void *arg, uint32_t plugins, const struct st_entry *entry,
                            struct st_error *err)
 {
@@ -127,6 +143,8 @@ static inline int on_entry(void *arg, uint32_t plugins, const struct st_entry *e
   say(w, "entry", entry->path);
   if (entry->has_digest)
     say(w, "digest", entry->path);
+  if (entry->has_digest && w->proves)
+    prove(w, entry);
   if (entry->unreadable)
     say(w, "unreadable", entry->path);
   if (entry->target)

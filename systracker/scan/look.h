@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* look.h - within the scan: what is on its way through the walk's second part. */
+#ifndef ST_SCAN_LOOK_H
+#define ST_SCAN_LOOK_H
+
+#include "systracker/scan/links.h"
+#include "systracker/scan/metadata.h"
+#include "systracker/scan/readfile.h"
+#include "systracker/scan/tree.h"
+
+#define ST_RING 4096 /* entries on their way */
+
+/* A directory held open for those who read in it. */
+struct opened {
+  int fd; /* or -errno */
+  unsigned users;
+};
+
+enum look_state { LOOK_WAITING, LOOK_TAKEN, LOOK_DONE };
+enum look_result { LOOK_SEEN, LOOK_VANISHED, LOOK_NOT_SEEN, LOOK_FAILED };
+
+/* Something to tell.  `item` says what; what is below `path` is for entries to look at. */
+struct look {
+  enum look_state state;
+  const struct st_item *item;
+  struct st_node *node;
+  char *path;
+  const char *name;
+  struct opened *dir;
+  bool known; /* in the index */
+  struct st_index_entry old;
+  enum look_result result;
+  int code; /* of what was not seen */
+  struct st_meta meta;
+  struct st_entry entry;
+  char *target;
+  struct st_metadata metadata;
+  const struct st_links_group *group; /* looked at for that; NULL: to be held back */
+  bool was_read;
+  bool if_stored; /* the digest serves if the store has the object */
+  struct st_file_read read;
+  struct looker *looker;
+  struct st_buffer data; /* its content, where nobody prepares it */
+  void *prepared;        /* of its content */
+  struct st_error err;   /* of that */
+  uint64_t ahead;        /* bytes that count against ST_MOST_AHEAD */
+};
+
+struct looker {
+  struct st_walk_state *w;
+  struct st_links *links; /* entries that are held back until the end */
+  struct st_buffer path;
+  pthread_mutex_t mutex;
+  pthread_cond_t more, done, room;
+  struct look ring[ST_RING];
+  size_t head, next, tail; /* counted from the beginning of the walk */
+  size_t open;             /* directories, with those above the node at hand */
+  uint64_t ahead;
+  uint64_t bytes;         /* to be read, perhaps, of all that was put in */
+  unsigned idle, crowded; /* threads that wait for more, for room */
+  bool awaited;           /* the head is */
+  pthread_t *threads;
+  unsigned started;
+  bool end;
+  struct st_reader reader; /* of the thread that tells */
+  struct st_node **incomplete;
+  size_t nincomplete;
+  const struct st_node *proved; /* the directory whose digests in the index were proved last */
+  bool proved_good;
+};
+
+static inline struct look *st_look_in_ring(struct looker *l, size_t n)
+{
+  return &l->ring[n % ST_RING];
+}
+
+/* lookat.c, any thread: what is asked of one entry, read and hashed.  false: it was read, and is
+ * done when what the reader holds is hashed. */
+bool st_look_at(struct looker *l, struct look *look, struct st_reader *reader);
+/* Hashes what the reader holds, and does the rest for these entries. */
+void st_look_hash(struct looker *l, struct st_reader *reader);
+struct st_entry st_look_entry(const struct looker *l, const char *path, const struct st_meta *meta,
+                              const char *target);
+struct st_walk_content st_look_content(struct look *look, const struct st_buffer *data);
+void st_look_drop_prepared(const struct looker *l, struct look *look);
+
+/* look.c: it is done, which the thread that tells may wait for.  Not under the mutex. */
+void st_look_done(struct looker *l, struct look *look);
+
+#endif
