@@ -30,20 +30,26 @@ function listen(page, mode) {
   });
 }
 
+// A form is sent, and its answer is there.
+async function send(page) {
+  await Promise.all([page.waitForNavigation(), page.click('main form button, main form input[type=submit]')]);
+}
+
 async function login(page, mode) {
   await page.goto(plan.base + '/hosts/' + '0'.repeat(32));
   if (!new URL(page.url()).pathname.startsWith('/login')) complain(mode, 'without a login no login is asked for');
   await page.fill('input[name=user]', plan.user);
   page.expectsError = true; // the answer's status comes to the console, some time
+  const said = page.waitForEvent('console', (m) => m.type() === 'error');
   await page.fill('input[name=password]', 'not the password');
-  await page.click('main form button, main form input[type=submit]');
+  await send(page);
   if (!(await page.$('input[name=password]'))) complain(mode, 'a wrong password is taken');
-  await page.waitForTimeout(500);
+  await said;
   await page.goto(plan.base + '/login');
   page.expectsError = false;
   await page.fill('input[name=user]', plan.user);
   await page.fill('input[name=password]', plan.password);
-  await page.click('main form button, main form input[type=submit]');
+  await send(page);
   if (await page.$('input[name=password]')) complain(mode, 'the right password is not taken');
 }
 
@@ -122,6 +128,7 @@ async function walk(browser, scripts) {
   const mode = scripts ? 'with scripts' : 'without scripts';
   const context = await browser.newContext({javaScriptEnabled: scripts, ignoreHTTPSErrors: true,
     viewport: {width: 1280, height: 800}, colorScheme: 'light'});
+  context.setDefaultTimeout(180000); // a machine may have much else to do
   const page = await context.newPage();
   listen(page, mode);
   await login(page, mode);
