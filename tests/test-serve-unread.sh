@@ -38,12 +38,14 @@ while len(kept) < 12:
               f"Content-Length: {len(ids)}\r\n\r\n".encode() + ids)
     head = b""
     while b"\r\n\r\n" not in head:
-        head += s.recv(100)
-    status, (head, body) = head.split()[1].decode(), head.split(b"\r\n\r\n")
+        more = s.recv(100)
+        assert more, head
+        head += more
+    status, (head, body) = head.split()[1].decode(), head.split(b"\r\n\r\n", 1)
     if status != "200":  # that is short
         length = next(int(l.split(b":")[1]) for l in head.split(b"\r\n") if l.lower().startswith(b"content-length:"))
-        while len(body) < length:
-            body += s.recv(1000)
+        while len(body) < length and (more := s.recv(1000)):
+            body += more
         if b"still running" in body:  # one at a time is made
             continue
     kept.append(s)
