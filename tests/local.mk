@@ -86,6 +86,7 @@ REAL_TESTS = \
 	tests/real/test-fleet.sh \
 	tests/real/test-flood.sh \
 	tests/real/test-kill.sh \
+	tests/real/test-kill-first.sh \
 	tests/real/test-large-300.sh \
 	tests/real/test-manifests.sh \
 	tests/real/test-nightly.sh \

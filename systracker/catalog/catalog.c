@@ -46,13 +46,19 @@ static int open_folder(struct st_catalog *c, int store_dirfd, const char *host,
   return 0;
 }
 
+/* It follows the first checkpoint. */
+static bool has_chain(const struct st_catalog *c)
+{
+  return faccessat(c->dir, "chain", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Makes the file for a writer with the right mode, which SQLite's own files then take over. */
 static int check_file(struct st_catalog *c, struct st_error *err)
 {
   int flags = c->writer ? O_RDWR | O_CREAT : O_RDONLY;
   ST_AUTO_CLOSE int fd = openat(c->dir, "catalog.db", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-  if (fd < 0 && errno == ENOENT && faccessat(c->dir, "chain", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+  if (fd < 0 && errno == ENOENT && has_chain(c))
     return st_fail(err, 0, "the catalog is missing, though its chain is there (%s)", c->name);
   if (fd < 0 && errno == ENOENT)
     return none(c, err);
@@ -60,6 +66,8 @@ static int check_file(struct st_catalog *c, struct st_error *err)
     return st_fail(err, errno, "cannot open the catalog (%s)", c->name);
   return 0;
 }
+
+#define CACHE "PRAGMA cache_size = -32768" /* 32 MiB at most, as they are needed */
 
 static int open_database(struct st_catalog *c, bool immutable, struct st_error *err)
 {
@@ -75,10 +83,10 @@ static int open_database(struct st_catalog *c, bool immutable, struct st_error *
   /* Statements are not planned again for each value that is bound: no statistics would tell more.
    */
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
-  sqlite3_busy_timeout(c->db, 10000); /* ms; another program's checkpoint of the WAL is short */
-  /* 32 MiB at most, as they are needed: the pages that a first checkpoint fills all the time stay.
-   */
-  sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", NULL, NULL, NULL);
+  /* ms; another program's checkpoint of the WAL is short.  The first one, which writes straight, is
+   * not waited for. */
+  sqlite3_busy_timeout(c->db, c->writer || has_chain(c) ? 10000 : 0);
+  sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY; " CACHE, NULL, NULL, NULL);
   return 0;
 }
 
@@ -109,6 +117,8 @@ static int probe(struct st_catalog *c, int *ret, struct st_error *err)
     int code = sqlite3_errcode(c->db);
     bool unwritable = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
 
+    if (code == SQLITE_BUSY && !c->writer && !has_chain(c))
+      return none(c, err);
     if (code == SQLITE_NOTADB)
       return st_fail(err, 0, "is no catalog of SysTracker: nothing was changed (%s)", c->name);
     if (c->writer || !unwritable || faccessat(c->dir, "catalog.db-wal", F_OK, 0) == 0)
@@ -159,8 +169,8 @@ static int open_file(struct st_catalog *c, struct st_error *err)
 
   if (r < 0)
     return r;
-  if (open_database(c, false, err) < 0 || probe(c, &filled, err) < 0)
-    return -1;
+  if ((r = open_database(c, false, err)) < 0 || (r = probe(c, &filled, err)) < 0)
+    return r;
   if (filled)
     return check_version(c, err);
   return c->writer ? make_schema(c, err) : none(c, err);
@@ -168,14 +178,37 @@ static int open_file(struct st_catalog *c, struct st_error *err)
 
 /* ---- Opened and closed ----------------------------------------------------------------------- */
 
+static int set_journal(struct st_catalog *c, struct st_error *err)
+{
+  /* A journal that stays, emptied, spares syncing the folder each time. */
+  if (c->replica)
+    return st_sql_exec(c, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL", err);
+  st_catalog_write_logged(c);
+  return 0;
+}
+
+/* A WAL would take each page of a first checkpoint, and hand it on to the file later.  A rollback
+ * journal takes the few pages that are there: so the others are written once, and most of them
+ * while the scan goes on, as rows come in about the order in which they lie.  Nobody could read
+ * meanwhile what was there before, as there is no checkpoint.  That the journal is gone is synced,
+ * too: the chain must not be ahead of the catalog.  Where another one has the file open, its
+ * journal stays what it is, and nothing is wrong with that. */
+void st_catalog_write_straight(struct st_catalog *c)
+{
+  sqlite3_exec(
+      c->db, "PRAGMA cache_size = -8192; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE",
+      NULL, NULL, NULL);
+}
+
+void st_catalog_write_logged(struct st_catalog *c)
+{
+  sqlite3_exec(c->db, CACHE "; PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL", NULL, NULL,
+               NULL);
+}
+
 static int prepare_writer(struct st_catalog *c, struct st_error *err)
 {
-  if (st_sql_exec(c,
-                  /* A journal that stays, emptied, spares syncing the folder each time. */
-                  c->replica ? "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL"
-                             : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-                  err) < 0 ||
-      st_catalog_raise(c, err) < 0)
+  if (set_journal(c, err) < 0 || st_catalog_raise(c, err) < 0)
     return -1;
   if (c->replica)
     return st_chain_complete(c, err);

@@ -184,6 +184,8 @@ int st_catalog_commit(struct st_catalog *c, const struct st_keys *keys, int64_t 
     st_began_drop(c->tables[i]);
   st_checkpoint_clear(&cp);
   /* The checkpoint is made: what fails now is completed by the next writer. */
+  if (c->base == 0)
+    st_catalog_write_logged(c);
   if (st_chain_complete(c, &late) < 0)
     st_log(ST_LOG_WARNING, "%s", st_error_text(&late));
   return st_catalog_checkpoint(c, c->number, ret, err);

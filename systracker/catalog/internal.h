@@ -244,6 +244,11 @@ struct st_at {
 };
 struct st_at st_at(struct st_catalog *c, int64_t number);
 
+/* How a writer's transactions are written: a first checkpoint's straight into the file (catalog.c).
+ */
+void st_catalog_write_straight(struct st_catalog *c);
+void st_catalog_write_logged(struct st_catalog *c);
+
 /* ---- SQLite (sql.c) -------------------------------------------------------------------------- */
 
 /* "WHAT: SQLite's words (hosts/HOSTID/catalog.db)"; returns -1. */

@@ -34,6 +34,8 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
   st_catalog_rollback(c);
   c->base = st_catalog_latest(c);
   c->number = c->base + 1;
+  if (c->base == 0 && c->writer && !c->replica)
+    st_catalog_write_straight(c);
   if (st_sql_exec(c, c->writer ? "BEGIN IMMEDIATE" : "BEGIN", err) < 0)
     return -1;
   c->scanning = true;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test-catalog.c - facts come, change and go; they are read and compared at any checkpoint. */
+#include <sys/wait.h>
+
 #include "systracker/catalog/test-support.h"
 
 static void test_facts_come_and_go(void **state)
@@ -705,9 +707,41 @@ static void test_bad_rows(void **state)
   assert_int_equal(fact->values[4].u.bytes.length, 0);
 }
 
+/* The first checkpoint's pages go straight into the file: who looks meanwhile does not wait, and is
+ * told that there is none. */
+static void test_looked_at_while_first(void **state)
+{
+  struct fixture *f = *state;
+  char path[32];
+  int64_t wal;
+
+  start(f);
+  ok(f, st_sql_exec(f->c, "PRAGMA cache_size = 4", &f->err)); /* pages are written now */
+  for (int i = 0; i < 2000; i++) {
+    snprintf(path, sizeof(path), "/%d/with/some/length", i);
+    put_entry(f, path, "f", i);
+  }
+  pid_t pid = fork();
+  if (!pid) {
+    struct st_catalog *c;
+    struct st_error err = ST_ERROR_INIT;
+    _exit(st_catalog_open(&c, f->fd, f->keys.host_id, ST_CATALOG_READ, &err) == -ENOENT ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  commit(f);
+  ok(f,
+     st_sql_number(f->c, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 0, &wal, &f->err));
+  assert_int_equal(wal, 1);
+  reopen(f, ST_CATALOG_READ);
+  assert_int_equal(mode_at(f, 1, "/1999/with/some/length"), 1999);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_looked_at_while_first, setup, teardown),
       cmocka_unit_test_setup_teardown(test_facts_come_and_go, setup, teardown),
       cmocka_unit_test_setup_teardown(test_nothing_changed_is_one_row, setup, teardown),
       cmocka_unit_test_setup_teardown(test_last_word_counts, setup, teardown),
