@@ -220,12 +220,11 @@ static int damaged(struct st_catalog *c, struct st_error *err)
   return st_fail(err, 0, "catalog: a value is damaged (%s)", c->name);
 }
 
-static int column_id(struct st_catalog *c, sqlite3_stmt *s, int at, struct st_value *ret,
-                     struct st_error *err)
+static int id_of(struct st_catalog *c, sqlite3_value *v, struct st_value *ret, struct st_error *err)
 {
-  const uint8_t *bytes = sqlite3_column_blob(s, at);
+  const uint8_t *bytes = sqlite3_value_blob(v);
 
-  if (!bytes || sqlite3_column_bytes(s, at) != 1 + (int)sizeof(ret->u.id.digest))
+  if (!bytes || sqlite3_value_bytes(v) != 1 + (int)sizeof(ret->u.id.digest))
     return damaged(c, err);
   ret->type = ST_ID;
   ret->u.id.keyed = bytes[0];
@@ -233,26 +232,28 @@ static int column_id(struct st_catalog *c, sqlite3_stmt *s, int at, struct st_va
   return 0;
 }
 
+/* The column is looked up once: its connection has no mutex (SQLITE_OPEN_NOMUTEX), so that its
+ * value need not be a protected one. */
 int st_column_value(struct st_catalog *c, sqlite3_stmt *s, int at, enum st_value_type type,
                     struct st_value *ret, struct st_error *err)
 {
-  int stored = sqlite3_column_type(s, at);
+  sqlite3_value *v = sqlite3_column_value(s, at);
+  int stored = sqlite3_value_type(v);
 
   *ret = st_null();
   if (stored == SQLITE_NULL)
     return 0;
   if (type == ST_ID)
-    return column_id(c, s, at, ret, err);
+    return id_of(c, v, ret, err);
   if (type == ST_INTEGER && stored == SQLITE_INTEGER) {
-    *ret = st_integer(sqlite3_column_int64(s, at));
+    *ret = st_integer(sqlite3_value_int64(v));
     return 0;
   }
   if (type == ST_INTEGER || stored != (type == ST_TEXT ? SQLITE_TEXT : SQLITE_BLOB))
     return damaged(c, err);
 
-  const void *data =
-      type == ST_TEXT ? (const void *)sqlite3_column_text(s, at) : sqlite3_column_blob(s, at);
-  *ret = st_bytes_value(type, data ? data : "", (size_t)sqlite3_column_bytes(s, at));
+  const void *data = type == ST_TEXT ? (const void *)sqlite3_value_text(v) : sqlite3_value_blob(v);
+  *ret = st_bytes_value(type, data ? data : "", (size_t)sqlite3_value_bytes(v));
   return 0;
 }
 

@@ -513,15 +513,20 @@ static int all_gone(struct st_catalog *c, const struct st_keylist *list, struct 
   return r < 0 ? r : 0;
 }
 
+/* Paths that lie outside come from their own index: there are mostly few, or the first has a row.
+ */
 static sqlite3_stmt *outside(struct st_catalog *c, struct st_table_full *t, struct st_error *err)
 {
   sqlite3_stmt **kept = &t->statements[ST_ROW_OUTSIDE];
+  const char *key = t->pub.declaration.columns[0].name;
+  ST_AUTO_FREE char *row = st_format("EXISTS (SELECT 1 FROM \"%s\" t WHERE t.\"%s\" = p.id AND"
+                                     " t.since <= ?1 AND (t.until IS NULL OR t.until > ?1))",
+                                     t->pub.name, key);
   ST_AUTO_FREE char *sql =
       *kept ? NULL
-            : st_format("SELECT 1 FROM \"%s\" t CROSS JOIN path p ON p.id = t.\"%s\""
-                        " WHERE t.since <= ?1 AND (t.until IS NULL OR t.until > ?1)"
-                        " AND p.path <> ?2 AND NOT (p.path >= ?3 AND p.path < ?4) LIMIT 1",
-                        t->pub.name, t->pub.declaration.columns[0].name);
+            : st_format("SELECT 1 FROM path p WHERE p.path < ?3 AND p.path <> ?2 AND %s UNION ALL"
+                        " SELECT 1 FROM path p WHERE p.path >= ?4 AND %s LIMIT 1",
+                        row, row);
 
   if (!*kept)
     *kept = st_sql_prepare(c, sql, err);
