@@ -101,6 +101,7 @@ tell_what_was_left_out()
   none) echo "No other programs were run (BENCH_PEERS=none)." ;;
   once) echo "Other programs were run in the first round alone (BENCH_PEERS=paired: in each)." ;;
   esac
+  [ -z "${disk_left_out:-}" ] || echo "$disk_left_out"
   for r in $all_rows million; do
     case " $rows " in
     *" $r "*) ;;
