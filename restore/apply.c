@@ -15,6 +15,8 @@
 #include "systracker/base/file.h"
 #include "systracker/base/flags.h"
 
+#define SIGNALS_EVERY 64 /* actions that came with a tree; of others each is asked before */
+
 /* One run. */
 struct run {
   const struct st_apply *a;
@@ -408,7 +410,7 @@ static int apply_ordered(struct run *r, struct st_error *err)
   for (size_t i = 0; i < actions->count; i++) {
     if (turn_of(&actions->items[i]) != FIRST)
       continue;
-    if (st_signals_pending())
+    if (i % SIGNALS_EVERY == 0 && st_signals_pending())
       return 1;
     if (place(r, i))
       continue;

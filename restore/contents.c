@@ -8,8 +8,8 @@
 /* Bytes from which on contents come by size, the largest first, so that no thread is left with one
  * when all else is done. */
 #define LARGE ((uint64_t)2 << 20)
-#define SHARE ((uint64_t)2 << 20) /* of others that a thread takes at once */
-#define SHARE_FILES 256
+#define SHARE ((uint64_t)6 << 20) /* of others that a thread takes at once, and holds in memory */
+#define SHARE_FILES 1024
 
 void st_contents_clear(struct st_contents *c)
 {

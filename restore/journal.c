@@ -565,16 +565,24 @@ static int fill_folder(int dir, const struct st_journal *j, struct st_error *err
   return write_state(dir, ST_JOURNAL_PLANNED, err);
 }
 
-int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err)
+/* The folder of the next journal, `*ret_beside`: as it is called until it is written. */
+static int name_next(int store_dir, int64_t *ret, char **ret_name, char **ret_beside,
+                     struct st_error *err)
 {
-  int64_t newest;
-  if (st_journal_newest(store_dir, &newest, err) < 0)
+  if (st_journal_newest(store_dir, ret, err) < 0)
     return -1;
-  ST_AUTO_CLOSE int journals = open_journals(store_dir, err);
+  *ret_name = folder_name(++*ret);
+  *ret_beside = st_format("%s.new", *ret_name);
+  return open_journals(store_dir, err);
+}
+
+int st_journal_draft(int store_dir, struct st_journal *j, struct st_error *err)
+{
+  int64_t number;
+  ST_AUTO_FREE char *name = NULL, *beside = NULL;
+  ST_AUTO_CLOSE int journals = name_next(store_dir, &number, &name, &beside, err);
   if (journals < 0)
     return -1;
-  ST_AUTO_FREE char *name = folder_name(newest + 1);
-  ST_AUTO_FREE char *beside = st_format("%s.new", name);
   st_remove_folder(journals, beside, 0); /* what a killed writer left: nothing refers to it */
   if (mkdirat(journals, beside, 0700) < 0)
     return st_fail(err, errno, "cannot make the store's journal/%s", beside);
@@ -583,11 +591,38 @@ int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err)
     return st_fail(err, errno, "cannot open the store's journal/%s", beside);
   if (fill_folder(dir, j, err) < 0)
     return st_wrap(err, "cannot write the journal");
-  if (fsync(dir) < 0 || renameat(journals, beside, journals, name) < 0 || fsync(journals) < 0)
+  if (fsync(dir) < 0)
+    return st_fail(err, errno, "cannot write the store's journal/%s", beside);
+  j->drafted = true;
+  return 0;
+}
+
+int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err)
+{
+  int64_t number;
+  ST_AUTO_FREE char *name = NULL, *beside = NULL;
+  if (!j->drafted && st_journal_draft(store_dir, j, err) < 0)
+    return -1;
+  ST_AUTO_CLOSE int journals = name_next(store_dir, &number, &name, &beside, err);
+  if (journals < 0)
+    return -1;
+  if (renameat(journals, beside, journals, name) < 0 || fsync(journals) < 0)
     return st_fail(err, errno, "cannot write the store's journal/%s", name);
-  j->number = newest + 1;
+  j->drafted = false;
+  j->number = number;
   j->state = ST_JOURNAL_PLANNED;
   return 0;
+}
+
+void st_journal_drop_draft(int store_dir, struct st_journal *j)
+{
+  int64_t number;
+  ST_AUTO_FREE char *name = NULL, *beside = NULL;
+  ST_AUTO_CLOSE int journals =
+      j->drafted ? name_next(store_dir, &number, &name, &beside, NULL) : -1;
+  if (journals >= 0)
+    st_remove_folder(journals, beside, 0);
+  j->drafted = false;
 }
 
 int st_journal_set_state(int store_dir, struct st_journal *j, enum st_journal_state state,

@@ -71,6 +71,7 @@ struct st_journal {
   size_t ntouched;
   struct st_plan plugins; /* the plug-ins' own part, possible items */
   int64_t done;           /* actions that `done` names; filled by reading */
+  bool drafted;           /* it lies in the store, and has no number yet */
 };
 #define ST_AUTO_JOURNAL ST_CLEANUP(st_journal_clear) struct st_journal
 void st_journal_clear(struct st_journal *j);
@@ -97,8 +98,12 @@ void st_journal_encode_request(struct st_buffer *out, const struct st_journal *j
 int st_journal_decode_request(const void *data, size_t length, struct st_journal *j,
                               struct st_error *err);
 
-/* Writes a new journal, in state planned; sets its number. */
+/* Writes a new journal, in state planned; sets its number.  Most of the work can be done before, by
+ * any thread: a draft is durable, but none of the journals until it is written, and goes with the
+ * next one if it is not. */
+int st_journal_draft(int store_dir, struct st_journal *j, struct st_error *err);
 int st_journal_write(int store_dir, struct st_journal *j, struct st_error *err);
+void st_journal_drop_draft(int store_dir, struct st_journal *j);
 int st_journal_read(int store_dir, int64_t number, struct st_journal *ret, struct st_error *err);
 int st_journal_set_state(int store_dir, struct st_journal *j, enum st_journal_state state,
                          struct st_error *err);

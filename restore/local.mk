@@ -9,6 +9,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/carriers.c restore/carriers.h \
 	restore/chain.c restore/chain.h \
 	restore/contents.c restore/contents.h \
+	restore/flusher.c restore/flusher.h \
 	restore/frompackages.c restore/frompackages.h \
 	restore/gather.c restore/gather.h \
 	restore/journal.c restore/journal.h \

@@ -16,6 +16,8 @@
 #include "systracker/base/flags.h"
 #include "systracker/base/text.h"
 
+#define SIGNALS_EVERY 64 /* actions */
+
 /* One run over a plan. */
 struct check {
   const struct st_preflight *p;
@@ -265,10 +267,10 @@ static int prove_object(void *arg, struct st_store *store, size_t index)
 {
   struct check *c = arg;
   struct st_action *a = &c->journal->actions.items[index];
+  if (!needs_content(a) || a->after.digest.keyed || is_staged(c, a) || st_is_account_file(a->path))
+    return 0;
   if (st_signals_pending())
     return 1;
-  if (!needs_content(a) || a->after.digest.keyed || st_is_account_file(a->path) || is_staged(c, a))
-    return 0;
   if (st_store_get_to(store, &a->after.digest, forget_piece, NULL, NULL) == 0) {
     int64_t length = st_store_length(store, &a->after.digest);
     a->after.size = length > 0 ? (uint64_t)length : 0;
@@ -570,9 +572,11 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   int r = st_from_packages(p, j, refusals, err);
   if (r == 0)
     r = prove_objects(&c, err);
+  if (r == 0 && p->stage)
+    st_stage_look_up(p->stage);
   for (size_t i = 0; r == 0 && i < j->actions.count; i++) {
     check_action(&c, &j->actions.items[i]);
-    r = st_signals_pending() ? 1 : 0;
+    r = i % SIGNALS_EVERY == 0 && st_signals_pending() ? 1 : 0;
   }
   check_all_space(&c);
   if (r == 0 && refusals->count > 0)

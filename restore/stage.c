@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "restore/contents.h"
+#include "restore/flusher.h"
 #include "restore/put.h"
 #include "restore/signals.h"
 #include "restore/staged.h"
@@ -36,14 +37,25 @@ struct dir {
 
 struct item {
   uint32_t dir; /* it lies in, or is; counted from 1; 0: it is not made ready */
-  bool ready;
+  bool ready, proved;
+  uint64_t size; /* of a content that was proved */
 };
 
-/* What a thread has open. */
+/* The looking up of contents, which goes on beside the preflight. */
+struct finding {
+  bool begun;
+  pthread_t thread;
+  int result;
+  struct st_error error;
+};
+
+/* What a thread has open, and goes on with. */
 struct going {
   struct st_store *store;
-  size_t top; /* of top_fd */
-  int top_fd; /* -1: none */
+  struct st_hashes *hashes;
+  struct st_buffer several; /* contents that were proved together */
+  size_t top;               /* of top_fd */
+  int top_fd;               /* -1: none */
   struct {
     uint32_t dir; /* 0: none */
     int fd;
@@ -57,6 +69,8 @@ struct st_stage {
   struct st_staged_list staged; /* one a top */
   struct dir *dirs;
   size_t ndirs;
+  struct st_flusher *flusher;
+  struct finding finding;
   struct st_contents contents; /* of the files; which of them is an action */
   uint32_t *others;            /* actions that make neither a directory nor a file */
   size_t nothers;
@@ -64,6 +78,7 @@ struct st_stage {
   struct st_accounts *accounts; /* as they will be */
   pthread_mutex_t telling;
   struct st_strings *refusals;
+  struct st_error failed; /* why the journal could not be drafted */
   bool noted;
 };
 
@@ -135,10 +150,13 @@ struct st_stage *st_stage_new(const struct st_stage_options *options)
   ST_CLEANUP(st_set_freep) struct st_set *dirs = st_set_new();
   size_t count = options->journal->actions.count;
   s->o = *options;
+  s->flusher = st_flusher_new();
   s->items = st_calloc(count + 1, sizeof(*s->items));
   pthread_mutex_init(&s->telling, NULL);
-  for (size_t i = 0; i < ST_WORKERS_MOST; i++)
+  for (size_t i = 0; i < ST_WORKERS_MOST; i++) {
     s->going[i].top_fd = -1;
+    s->going[i].hashes = st_hashes_new();
+  }
   for (size_t i = 0; i < count; i++)
     choose(s, i, dirs);
   return s;
@@ -417,6 +435,7 @@ static int finish_file(struct pouring *p, size_t n)
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   uint32_t action = p->files[n].action;
   const struct st_put put = put_of(p->stage, action, &p->files[n].problem);
+  st_flusher_note(p->stage->flusher, p->files[n].pour.fd, p->size);
   int r = st_pour_finish(&p->files[n].pour, &put, &why);
   if (r < 0 || p->files[n].problem)
     give_up(p, n);
@@ -442,16 +461,31 @@ static int refuse_content(struct pouring *p, const struct st_error *why)
   return 0;
 }
 
+/* A content, and where it is in memory once it was proved along with others. */
+struct wanted {
+  const struct st_content_item *item;
+  const struct st_asked *asked;
+};
+
+static int pour_content(struct pouring *p, const struct wanted *w, struct st_error *err)
+{
+  const struct st_asked *a = w->asked;
+  if (!a->proved)
+    return st_store_get_at(p->going->store, a->id, a->at, pour, p, err);
+  return a->length > 0 ? pour(p, p->going->several.data + a->offset, a->length, err) : 0;
+}
+
 /* The content is proved, whether or not a file has it by then. */
-static int pour_all(struct pouring *p, const struct st_location *at)
+static int pour_all(struct pouring *p, const struct wanted *w)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
-  const struct st_id *id = &action_of(p->stage, p->files[0].action)->after.digest;
-  if (st_store_get_at(p->going->store, id, at, pour, p, &why) < 0)
+  if (pour_content(p, w, &why) < 0)
     return refuse_content(p, &why);
   int r = 0;
   for (size_t n = 0; n < p->count; n++) {
-    action_of(p->stage, p->files[n].action)->after.size = p->size;
+    struct item *poured = &p->stage->items[p->files[n].action];
+    poured->size = p->size;
+    poured->proved = true;
     if (p->files[n].open && r == 0)
       r = finish_file(p, n);
     else if (p->files[n].open)
@@ -461,9 +495,9 @@ static int pour_all(struct pouring *p, const struct st_location *at)
 }
 
 /* 1: nothing more can be written. */
-static int put_content(struct st_stage *s, struct going *g, const struct st_content_item *item)
+static int put_content(struct st_stage *s, struct going *g, const struct wanted *w)
 {
-  uint32_t action = item->file;
+  uint32_t action = w->item->file;
   int r = 0;
   while (action != ST_CONTENTS_END && r == 0) {
     ST_AUTO_ERROR why = ST_ERROR_INIT;
@@ -477,25 +511,48 @@ static int put_content(struct st_stage *s, struct going *g, const struct st_cont
       if (p.files[n].open)
         give_up(&p, n);
     if (r == 0)
-      r = pour_all(&p, &item->at);
+      r = pour_all(&p, w);
   }
+  return r;
+}
+
+/* Those of a share, which is a few megabytes at most unless it is one, are read together. */
+static int put_share(struct st_stage *s, struct going *g, const struct st_share *share)
+{
+  const struct st_content_item *items = &s->contents.items[share->from];
+  size_t count = share->to - share->from;
+  ST_AUTO_FREE struct st_asked *asked = st_calloc(count + 1, sizeof(*asked));
+  int r = 0;
+  for (size_t i = 0; i < count; i++)
+    asked[i] =
+        (struct st_asked){&action_of(s, items[i].file)->after.digest, &items[i].at, 0, 0, false};
+  st_buffer_clear(&g->several);
+  if (count > 1)
+    st_store_get_several(g->store, g->hashes, asked, count, &g->several);
+  for (size_t i = 0; i < count && r == 0; i++)
+    r = put_content(s, g, &(struct wanted){&items[i], &asked[i]});
   return r;
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
+/* The plan is settled but for what is said of contents, so it is written down meanwhile. */
+static int draft_journal(struct st_stage *s)
+{
+  return st_journal_draft(s->o.store_dir, s->o.journal, &s->failed);
+}
+
+/* First the journal, then shares of contents, then the others. */
 static int fill_unit(void *arg, struct st_store *store, unsigned thread, size_t index)
 {
   struct st_stage *s = arg;
   struct going *g = &s->going[thread];
   int r = st_signals_pending() ? 1 : 0;
   g->store = store;
-  if (index < s->contents.nshares) {
-    const struct st_share *share = &s->contents.shares[index];
-    for (size_t i = share->from; i < share->to && r == 0; i++)
-      r = put_content(s, g, &s->contents.items[i]);
-    return r;
-  }
+  if (index-- == 0)
+    return r ? r : draft_journal(s);
+  if (index < s->contents.nshares)
+    return r ? r : put_share(s, g, &s->contents.shares[index]);
   size_t from = (index - s->contents.nshares) * OTHERS;
   for (size_t i = from; i < s->nothers && i < from + OTHERS && r == 0; i++)
     r = put_other(s, g, s->others[i]);
@@ -507,10 +564,10 @@ static const struct st_id *content_of(void *arg, size_t action)
   return st_stage_takes(arg, action) ? &action_of(arg, action)->after.digest : NULL;
 }
 
-static int find_contents(struct st_stage *s, struct st_error *err)
+static int find_contents(struct st_stage *s, struct st_store *store, struct st_error *err)
 {
   size_t count = s->o.journal->actions.count;
-  const struct st_contents_of of = {s->o.store, count, content_of, s};
+  const struct st_contents_of of = {store, count, content_of, s};
   s->others = st_calloc(count + 1, sizeof(*s->others));
   for (size_t i = 0; i < count; i++) {
     char type = action_of(s, i)->after.type;
@@ -518,6 +575,34 @@ static int find_contents(struct st_stage *s, struct st_error *err)
       s->others[s->nothers++] = (uint32_t)i;
   }
   return st_contents_find(&s->contents, &of, err);
+}
+
+/* By a reader of its own. */
+static void *find_beside(void *arg)
+{
+  struct st_stage *s = arg;
+  struct finding *f = &s->finding;
+  ST_CLEANUP(st_store_closep) struct st_store *store = NULL;
+  f->result = st_store_open_beside(&store, s->o.store_dir, s->o.store, &f->error);
+  if (f->result == 0)
+    f->result = find_contents(s, store, &f->error);
+  return NULL;
+}
+
+void st_stage_look_up(struct st_stage *s)
+{
+  s->finding.begun =
+      s->staged.count > 0 && pthread_create(&s->finding.thread, NULL, find_beside, s) == 0;
+}
+
+static int end_finding(struct st_stage *s, struct st_error *err)
+{
+  struct finding *f = &s->finding;
+  if (!f->begun)
+    return find_contents(s, s->o.store, err);
+  pthread_join(f->thread, NULL);
+  f->begun = false;
+  return f->result < 0 ? st_error_move(err, &f->error) : 0;
 }
 
 /* Two things that have nothing to do with each other. */
@@ -531,7 +616,7 @@ static int begin_one(void *arg, struct st_store *store, unsigned thread, size_t 
   struct beginning *b = arg;
   (void)store, (void)thread;
   if (which == 0)
-    return find_contents(b->stage, &b->errors[0]);
+    return end_finding(b->stage, &b->errors[0]);
   return b->stage->accounts ? make_directories(b->stage, &b->errors[1]) : 0;
 }
 
@@ -555,13 +640,31 @@ static int put_all(struct st_stage *s, struct st_error *err)
 {
   const struct st_workers w = {.store_dir = s->o.store_dir,
                                .store = s->o.store,
-                               .count = s->contents.nshares + (s->nothers + OTHERS - 1) / OTHERS,
+                               .count =
+                                   1 + s->contents.nshares + (s->nothers + OTHERS - 1) / OTHERS,
                                .unit = fill_unit,
                                .arg = s};
   mode_t mask = umask(0);
   int r = st_workers_run(&w, err);
   umask(mask);
+  if (s->failed.message)
+    st_error_move(err, &s->failed);
   return r;
+}
+
+/* What was proved is what counts; mostly it is what was said of it. */
+static void note_sizes(struct st_stage *s)
+{
+  bool as_said = true;
+  for (size_t i = 0; i < s->o.journal->actions.count; i++) {
+    uint64_t *said = &action_of(s, i)->after.size;
+    if (!s->items[i].proved || *said == s->items[i].size)
+      continue;
+    *said = s->items[i].size;
+    as_said = false;
+  }
+  if (!as_said)
+    st_journal_drop_draft(s->o.store_dir, s->o.journal);
 }
 
 /* ---- Directories, when all is in them: any thread -------------------------------------------- */
@@ -616,10 +719,13 @@ int st_stage_fill(struct st_stage *s, struct st_strings *refusals, struct st_err
   int r = begin(s, err);
   if (r == 0)
     r = put_all(s, err);
+  note_sizes(s);
   if (r == 0 && refusals->count == 0)
     r = finish_dirs(s, err);
-  for (size_t i = 0; i < ST_WORKERS_MOST; i++)
+  for (size_t i = 0; i < ST_WORKERS_MOST; i++) {
     close_all(&s->going[i]);
+    st_buffer_free(&s->going[i].several);
+  }
   st_contents_clear(&s->contents);
   free(st_steal(&s->others));
   return r < 0 || refusals->count > 0 ? (r < 0 ? -1 : 0) : r;
@@ -665,6 +771,12 @@ void st_stage_free(struct st_stage *s)
 {
   if (!s)
     return;
+  if (s->finding.begun)
+    pthread_join(s->finding.thread, NULL);
+  st_flusher_free(s->flusher);
+  st_error_clear(&s->finding.error);
+  st_error_clear(&s->failed);
+  st_journal_drop_draft(s->o.store_dir, s->o.journal);
   for (size_t t = s->staged.count; t-- > 0;) {
     if (s->tops[t].made && !s->tops[t].placed)
       st_staged_remove(s->o.root, &s->staged.items[t]);
@@ -674,8 +786,10 @@ void st_stage_free(struct st_stage *s)
   st_accounts_free(s->accounts);
   st_staged_list_free(&s->staged);
   pthread_mutex_destroy(&s->telling);
-  for (size_t i = 0; i < ST_WORKERS_MOST; i++)
+  for (size_t i = 0; i < ST_WORKERS_MOST; i++) {
     close_all(&s->going[i]);
+    st_hashes_free(s->going[i].hashes);
+  }
   st_contents_clear(&s->contents);
   free(s->others);
   free(s->dirs);

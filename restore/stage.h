@@ -30,8 +30,13 @@ struct st_stage *st_stage_new(const struct st_stage_options *options);
 /* Whether the action's content is proved when it is made ready. */
 bool st_stage_takes(const struct st_stage *stage, size_t action);
 
-/* Makes them ready, and sets the sizes of their states after.  What is wrong with a content, or
- * that nothing can be written, goes to `refusals`, escaped.  1: a signal came. */
+/* Begins to look up where their contents lie, beside what else is looked at before.  What lies in
+ * the store is synced by then. */
+void st_stage_look_up(struct st_stage *stage);
+
+/* Makes them ready, sets the sizes of their states after, and drafts the journal meanwhile: so what
+ * is to be known before is in it.  What is wrong with a content, or that nothing can be written,
+ * goes to `refusals`, escaped.  1: a signal came. */
 int st_stage_fill(struct st_stage *stage, struct st_strings *refusals, struct st_error *err);
 
 /* Whether the action is carried out by that: of a directory on top it is, now. */

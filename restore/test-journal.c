@@ -136,6 +136,43 @@ static void test_lies(void **state)
   assert_true(decode_signed(&bytes, &err) < 0);
 }
 
+static bool is_there(int dir, const char *path)
+{
+  return faccessat(dir, path, F_OK, 0) == 0;
+}
+
+/* Durable before it counts, and none of the journals until then. */
+static void test_draft(void **state)
+{
+  (void)state;
+  char template[] = "/tmp/test-journal-XXXXXX";
+  struct st_error err = ST_ERROR_INIT;
+  ST_AUTO_JOURNAL j = {0}, other = {0}, back = {0};
+  int64_t newest;
+  assert_non_null(mkdtemp(template));
+  ST_AUTO_CLOSE int dir = open(template, O_RDONLY | O_DIRECTORY);
+  fill(&j);
+  fill(&other);
+  assert_int_equal(st_journal_draft(dir, &other, &err), 0);
+  assert_int_equal(st_journal_newest(dir, &newest, &err), 0);
+  assert_int_equal(newest, 0);
+  assert_true(is_there(dir, "journal/0001.new/plan"));
+  st_journal_drop_draft(dir, &other);
+  assert_false(is_there(dir, "journal/0001.new"));
+  st_journal_drop_draft(dir, &other); /* there is none */
+  assert_int_equal(st_journal_draft(dir, &other, &err), 0);
+  /* What a killed one left is not what is written. */
+  j.checkpoint = 77;
+  assert_int_equal(st_journal_draft(dir, &j, &err), 0);
+  assert_int_equal(st_journal_write(dir, &j, &err), 0);
+  assert_int_equal(j.number, 1);
+  assert_false(j.drafted || is_there(dir, "journal/0001.new"));
+  assert_int_equal(st_journal_read(dir, 1, &back, &err), 0);
+  assert_int_equal(back.checkpoint, 77);
+  assert_int_equal(back.state, ST_JOURNAL_PLANNED);
+  st_remove_folder(AT_FDCWD, template, 0);
+}
+
 static void test_in_the_store(void **state)
 {
   (void)state;
@@ -302,10 +339,10 @@ static void test_deep_tree(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_damage),
-      cmocka_unit_test(test_lies),         cmocka_unit_test(test_version_3),
-      cmocka_unit_test(test_in_the_store), cmocka_unit_test(test_staged),
-      cmocka_unit_test(test_deep_tree),
+      cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damage),
+      cmocka_unit_test(test_lies),       cmocka_unit_test(test_version_3),
+      cmocka_unit_test(test_draft),      cmocka_unit_test(test_in_the_store),
+      cmocka_unit_test(test_staged),     cmocka_unit_test(test_deep_tree),
   };
   st_digest_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ struct reading {
    * was right is proved along with the object.  What is wrong with one that cannot be proved is
    * then looked for without. */
   bool lightly;
+  bool together; /* nor is the content itself: who reads several proves them at once */
 };
 
 static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
@@ -83,7 +84,8 @@ static bool proves(const struct st_store *store, const struct st_id *id,
 static bool holds(const struct reading *g, const struct st_record *record, unsigned depth,
                   const struct st_buffer *content, size_t start)
 {
-  return (g->lightly && depth > 0) || proves(g->store, &record->id, content, start, record->raw);
+  return (g->lightly && (depth > 0 || g->together)) ||
+         proves(g->store, &record->id, content, start, record->raw);
 }
 
 /* The key that sealed the payload, if we have it. */
@@ -651,10 +653,8 @@ int st_store_get_to(struct st_store *store, const struct st_id *id, st_piece_fn 
   return r;
 }
 
-static int take_at(struct reading *g, const struct st_id *id, const struct st_location *at,
-                   struct st_error *err)
+static struct st_object_row row_at(const struct st_id *id, const struct st_location *at)
 {
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
   struct st_object_row row = {.pack = at->pack, .offset = at->offset};
   row.record = (struct st_record){
       .id = *id,
@@ -665,6 +665,14 @@ static int take_at(struct reading *g, const struct st_id *id, const struct st_lo
       .stored = at->stored,
   };
   memcpy(row.record.base, at->base, sizeof at->base);
+  return row;
+}
+
+static int take_at(struct reading *g, const struct st_id *id, const struct st_location *at,
+                   struct st_error *err)
+{
+  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  const struct st_object_row row = row_at(id, at);
   int r = read_all(g, &row, &content, err) == ST_READ_OK ? 0 : -1;
   return take_whole(g, r, id, &content, err);
 }
@@ -686,4 +694,61 @@ int st_store_get_at(struct st_store *store, const struct st_id *id, const struct
   if (!taking.refused && st_store_get_to(store, id, pass, NULL, err) < 0)
     return -1;
   return st_error_move(err, &first);
+}
+
+/* ---- Several at once --------------------------------------------------------------------------
+ */
+
+static bool may_be_together(const struct st_store *store, const struct st_asked *a)
+{
+  return !store->write && !a->id->keyed && a->at->pack != 0 && a->at->encoding != ST_ENCODING_LIST;
+}
+
+/* False: nothing of it was appended. */
+static bool read_together(struct reading *g, struct st_asked *a, struct st_buffer *out)
+{
+  size_t start = out->length;
+  if (!may_be_together(g->store, a))
+    return false;
+  const struct st_object_row row = row_at(a->id, a->at);
+  g->left = READS_MAX;
+  if (read_lightly(g, &row, out) != ST_READ_OK)
+    return false;
+  a->offset = start;
+  a->length = out->length - start;
+  return true;
+}
+
+static void reserve_all(const struct st_asked *asked, size_t n, struct st_buffer *out)
+{
+  size_t all = 0;
+  for (size_t i = 0; i < n; i++)
+    if (__builtin_add_overflow(all, asked[i].at->raw, &all))
+      return;
+  if (all <= ST_TOGETHER_MAX)
+    st_buffer_reserve(out, all);
+}
+
+void st_store_get_several(struct st_store *store, struct st_hashes *hashes, struct st_asked *asked,
+                          size_t n, struct st_buffer *out)
+{
+  struct reading g = {
+      .store = store, .zstd = st_store_take_zstd(store), .sparing = true, .together = true};
+  ST_AUTO_FREE struct st_hash *hash = st_calloc(n + 1, sizeof *hash);
+  ST_AUTO_FREE struct st_id *is = st_calloc(n + 1, sizeof *is);
+  ST_AUTO_FREE size_t *which = st_calloc(n + 1, sizeof *which);
+  size_t count = 0;
+  reserve_all(asked, n, out);
+  for (size_t i = 0; i < n; i++) {
+    asked[i].proved = false;
+    if (read_together(&g, &asked[i], out))
+      which[count++] = i;
+  }
+  st_store_give_zstd(store, g.zstd);
+  for (size_t k = 0; k < count; k++)
+    hash[k] = (struct st_hash){out->data ? out->data + asked[which[k]].offset : NULL,
+                               asked[which[k]].length, is[k].digest};
+  st_hashes_compute(hashes, hash, count);
+  for (size_t k = 0; k < count; k++)
+    asked[which[k]].proved = st_id_equal(&is[k], asked[which[k]].id);
 }

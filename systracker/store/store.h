@@ -14,6 +14,7 @@
 #ifndef ST_STORE_STORE_H
 #define ST_STORE_STORE_H
 
+#include "systracker/base/hashes.h"
 #include "systracker/store/record.h"
 
 struct st_store;
@@ -121,6 +122,20 @@ int st_store_locate(struct st_store *store, const struct st_id *const *ids, size
  * its id, at the end, and nothing else on the way to it, but where that fails. */
 int st_store_get_at(struct st_store *store, const struct st_id *id, const struct st_location *at,
                     st_piece_fn *fn, void *arg, struct st_error *err);
+
+/* One of several contents. */
+struct st_asked {
+  const struct st_id *id;
+  const struct st_location *at;
+  size_t offset, length; /* out: where it lies in what was read */
+  bool proved;           /* out; false: st_store_get_at has it all the same, or says why not */
+};
+/* As st_store_get_at, of small ones that are held in memory together (appended to `out`) and proved
+ * at once, which is faster than one by one (base/hashes.h).  What is not proved may lie there, too.
+ * Secrets, and contents in chunks, are left. */
+#define ST_TOGETHER_MAX ((size_t)16 << 20) /* bytes that are made room for before */
+void st_store_get_several(struct st_store *store, struct st_hashes *hashes, struct st_asked *asked,
+                          size_t n, struct st_buffer *out);
 
 /* Makes all that was put durable. */
 int st_store_sync(struct st_store *store, struct st_error *err);

@@ -265,11 +265,66 @@ static void test_refused_piece(void **state)
   empty();
 }
 
+/* All at once, and each that is not proved by itself: how many are there, exactly. */
+static size_t read_together(struct st_store *store, const struct st_location *at,
+                            size_t *ret_together)
+{
+  ST_CLEANUP(st_hashes_freep) struct st_hashes *hashes = st_hashes_new();
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  struct st_asked asked[COUNT];
+  size_t good = 0;
+  *ret_together = 0;
+  for (size_t i = 0; i < count; i++)
+    asked[i] = (struct st_asked){.id = &all[i].id, .at = &at[i], .proved = true};
+  st_store_get_several(store, hashes, asked, count, &out);
+  for (size_t i = 0; i < count; i++) {
+    if (!asked[i].proved) {
+      good += is_read(store, &all[i], &at[i]);
+      continue;
+    }
+    assert_int_equal(asked[i].length, all[i].length);
+    if (all[i].length > 0)
+      assert_memory_equal(out.data + asked[i].offset, all[i].data, all[i].length);
+    good++;
+    ++*ret_together;
+  }
+  return good;
+}
+
+static void test_together(void **state)
+{
+  struct scratch *s = *state;
+  struct st_location at[COUNT], wrong[COUNT];
+  size_t plain = 0, together, lost = 0, apart = 0;
+  fill(s);
+  ST_CLEANUP(st_store_closep) struct st_store *reader = open_store(s, ST_STORE_READ);
+  locate(reader, at);
+  for (size_t i = 0; i < count; i++) {
+    plain += !all[i].id.keyed && at[i].encoding != ST_ENCODING_LIST;
+    wrong[i] = at[(i + 1) % count];
+  }
+  assert_int_equal(read_together(reader, at, &together), count);
+  assert_int_equal(together, plain);
+  assert_int_equal(read_together(reader, wrong, &together), count);
+  assert_int_equal(together, 0);
+  for (off_t i = 70, size = size_of(s, PACK); i < size; i += size / 60) {
+    flip(s, PACK, i);
+    ST_CLEANUP(st_store_closep) struct st_store *other = open_store(s, ST_STORE_READ);
+    locate(other, at);
+    lost += count - read_together(other, at, &together);
+    apart += plain - together;
+    flip(s, PACK, i);
+  }
+  assert_true(lost > 20 && apart > 0);
+  empty();
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       TEST(test_in_order),      TEST(test_few),        TEST(test_moved),
       TEST(test_flipped_bytes), TEST(test_wrong_list), TEST(test_refused_piece),
+      TEST(test_together),
   };
   st_digest_init();
   st_log_open("test-locate", "none", ST_LOG_ERROR, NULL);
