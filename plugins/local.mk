@@ -48,7 +48,7 @@ plugins_dpkg_track_dpkg_track_la_SOURCES = \
 	plugins/dpkg_track/unpacked.c plugins/dpkg_track/unpacked.h \
 	plugins/dpkg_track/view.c plugins/dpkg_track/view.h \
 	plugins/dpkg_track/words.c plugins/dpkg_track/words.h plugins/deviations.h plugins/entries.h \
-	plugins/values.h systracker/base/libarchive.c systracker/base/libarchive.h
+	plugins/processors.h plugins/values.h systracker/base/libarchive.c systracker/base/libarchive.h
 plugins_dpkg_track_dpkg_track_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 plugins_dpkg_track_dpkg_track_la_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(LIBARCHIVE_CFLAGS)
 plugins_dpkg_track_dpkg_track_la_LIBADD = $(GCRYPT_LIBS) -ldl -lpthread

@@ -10,6 +10,7 @@
 
 #include "plugins/dpkg_track/making.h"
 #include "plugins/entries.h"
+#include "plugins/processors.h"
 
 #define PIECE ((size_t)128 << 10)
 #define MOST_THREADS 7 /* beside the one that asks */
@@ -99,12 +100,11 @@ static void prove_all(struct making *m)
 {
   struct proving p = {PTHREAD_MUTEX_INITIALIZER, m, 0};
   pthread_t threads[MOST_THREADS];
-  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  unsigned processors = processors_at_most(MOST_THREADS + 1);
   size_t count = 0, files = 0;
   for (size_t i = 0; i < m->manifest.count; i++)
     files += m->manifest.items[i].md5 != NULL;
-  while (count < MOST_THREADS && (long)count + 1 < processors && count + 1 < files &&
-         start(&threads[count], &p))
+  while (count + 1 < processors && count + 1 < files && start(&threads[count], &p))
     count++;
   prove_some(&p);
   for (size_t i = 0; i < count; i++)

@@ -4,9 +4,12 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <dirent.h>
 #include <pwd.h>
+#include <sched.h>
 
 #include "plugins/dpkg_track/tables.h"
+#include "plugins/dpkg_track/unpacked.h"
 
 #define STANZA(name, state) "Package: " name "\nStatus: " state "\nArchitecture: all\nVersion: 1\n"
 #define INSTALLED "install ok installed"
@@ -417,6 +420,37 @@ static void test_package_hostile(void **state)
   has(expected_of(root, "a", INSTALLED), "observed\n");
 }
 
+static int count_threads(void)
+{
+  DIR *tasks = opendir("/proc/self/task");
+  int count = 0;
+  assert_non_null(tasks);
+  for (struct dirent *e; (e = readdir(tasks));)
+    count += e->d_name[0] != '.';
+  closedir(tasks);
+  return count;
+}
+
+/* As many as processors that we may use, whatever there are. */
+static void test_threads(void **state)
+{
+  cpu_set_t before, one;
+  (void)state;
+  assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+  CPU_ZERO(&one);
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++) {
+    if (CPU_ISSET(cpu, &before))
+      CPU_SET(cpu, &one);
+  }
+  assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+  int threads = count_threads();
+  struct readahead *r = readahead_new();
+  int more = count_threads() - threads;
+  readahead_free(r);
+  assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+  assert_int_equal(more, 1);
+}
+
 static int tear_down_all(void **state)
 {
   host_packages = NULL;
@@ -433,6 +467,7 @@ int main(void)
       ROOT_TEST(test_package),         ROOT_TEST(test_package_left_out),
       ROOT_TEST(test_package_states),  ROOT_TEST(test_package_wrong),
       ROOT_TEST(test_package_hostile), ROOT_TEST(test_many_packages),
+      cmocka_unit_test(test_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

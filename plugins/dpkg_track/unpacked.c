@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "plugins/dpkg_track/lines.h"
+#include "plugins/processors.h"
 
 #define MOST_THREADS 4
 
@@ -162,8 +163,7 @@ static void *read_slots(void *arg)
 static void start_threads(struct readahead *r)
 {
   sigset_t all, before;
-  long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  long wanted = processors < MOST_THREADS ? processors : MOST_THREADS;
+  unsigned wanted = processors_at_most(MOST_THREADS);
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   while (r->count < wanted && pthread_create(&r->threads[r->count], NULL, read_slots, r) == 0)
