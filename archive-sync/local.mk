@@ -81,6 +81,7 @@ ARCHIVE_SOURCES = $(ACCESS_SOURCES) $(FLEET_SOURCES) $(VIEW_SOURCES) \
 	archive-sync/serve/api-hosts.c \
 	archive-sync/serve/api-people.c \
 	archive-sync/serve/api-search.c \
+	archive-sync/serve/api-values.c \
 	archive-sync/serve/api.c archive-sync/serve/api.h \
 	archive-sync/serve/arrival.c archive-sync/serve/arrival.h \
 	archive-sync/serve/chart.c \
@@ -218,6 +219,10 @@ archive_sync_serve_test_commit_SOURCES = archive-sync/serve/test-commit.c archiv
 	archive-sync/serve/sent.c \
 	archive-sync/wire.c
 TESTS += archive-sync/serve/test-commit
+check_PROGRAMS += archive-sync/serve/test-api-values
+archive_sync_serve_test_api_values_SOURCES = archive-sync/serve/test-api-values.c \
+	archive-sync/serve/api-values.c archive-sync/serve/url.c
+TESTS += archive-sync/serve/test-api-values
 check_PROGRAMS += archive-sync/serve/test-unread
 archive_sync_serve_test_unread_SOURCES = archive-sync/serve/test-unread.c \
 	archive-sync/serve/unread.c archive-sync/serve/unread.h

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* api.h - what the sources of the JSON interface share; one api-NAME.c a subject, routes in api.c.
+/* api.h - what the sources of the JSON interface share (api-values.c); one api-NAME.c a subject,
+ * routes in api.c.
  * What it says is in doc/openapi.yaml. */
 #ifndef ARCHIVE_SYNC_SERVE_API_H
 #define ARCHIVE_SYNC_SERVE_API_H
