@@ -298,15 +298,17 @@ static void column(struct st_buffer *sql, size_t i)
   st_buffer_printf(sql, "c%zo%zo", i / 8, i % 8);
 }
 
+/* In the order of the file's columns: then SQLite does not copy each value to another place. */
 static void put_sql(struct st_buffer *sql, const struct st_table_full *t)
 {
   const struct st_table *d = &t->pub.declaration;
 
-  st_buffer_printf(sql, "INSERT OR FAIL INTO \"%s\" (since, absent", t->pub.name);
-  for (size_t i = 0; i < d->ncolumns; i++)
+  st_buffer_printf(sql, "INSERT OR FAIL INTO \"%s\" (\"%s\", since, until, absent", t->pub.name,
+                   d->columns[0].name);
+  for (size_t i = 1; i < d->ncolumns; i++)
     st_buffer_printf(sql, ", \"%s\"", d->columns[i].name);
-  st_buffer_append_string(sql, ") SELECT ?1, 0");
-  for (size_t i = 0; i < d->ncolumns; i++) {
+  st_buffer_append_string(sql, ") SELECT c00, ?1, NULL, 0");
+  for (size_t i = 1; i < d->ncolumns; i++) {
     st_buffer_append_string(sql, ", ");
     column(sql, i);
   }
