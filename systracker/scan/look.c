@@ -56,6 +56,12 @@ static size_t share(const struct looker *l)
   return n > ST_FEW ? n : ST_FEW;
 }
 
+/* The thread that tells is the one that makes room: so it takes up no more than there is. */
+static bool has_room(const struct looker *l, const struct st_reader *reader)
+{
+  return reader != &l->reader || l->ahead < ST_MOST_AHEAD;
+}
+
 /* Takes up several, so that small files are hashed at once. */
 static void do_some(struct looker *l, struct st_reader *reader)
 {
@@ -64,7 +70,7 @@ static void do_some(struct looker *l, struct st_reader *reader)
     do_next(l, reader);
     taken++;
   } while (l->next < l->tail && taken < share(l) && taken < ST_READ_MOST_HELD &&
-           !st_reader_is_full(reader));
+           !st_reader_is_full(reader) && has_room(l, reader));
   pthread_mutex_unlock(&l->mutex);
   st_look_hash(l, reader);
   pthread_mutex_lock(&l->mutex);

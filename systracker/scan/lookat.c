@@ -8,8 +8,6 @@
 #include "systracker/base/file.h"
 #include "systracker/scan/look.h"
 
-#define ST_MOST_AHEAD ((uint64_t)64 << 20) /* bytes of content in memory, but for the head's */
-
 /* Content that is wanted, perhaps. */
 #define CONTENT (ST_WANT_CONTENT | ST_WANT_UNEXPECTED)
 
@@ -239,18 +237,20 @@ static bool is_crowded(struct looker *l, const struct look *k)
 }
 
 /* Content is held in memory until it is told: not too much of it.  The head never waits, nor does
- * what the reader holds, so there is always one that goes on. */
+ * what the reader holds, nor the thread that tells, which nobody else could make room for: so there
+ * is always one that goes on. */
 static void wait_for_room(struct looker *l, struct look *k, struct st_reader *reader)
 {
   if (!(k->entry.wanted & CONTENT))
     return;
   pthread_mutex_lock(&l->mutex);
-  if (is_crowded(l, k)) {
+  bool tells = reader == &l->reader;
+  if (!tells && is_crowded(l, k)) {
     pthread_mutex_unlock(&l->mutex);
     st_look_hash(l, reader);
     pthread_mutex_lock(&l->mutex);
   }
-  while (is_crowded(l, k)) {
+  while (!tells && is_crowded(l, k)) {
     l->crowded++;
     pthread_cond_wait(&l->room, &l->mutex);
     l->crowded--;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <pthread.h>
+
 #include "systracker/scan/test-world.h"
 
 /* ---- Tests
@@ -163,7 +165,6 @@ static void test_large(void **state)
   assert_false(w->last.has_object);
 }
 
-/* Killed after the walk: what was hashed is not hashed again, and all of it is looked at. */
 #define MANY 400
 
 /* So much that files are hashed together, some too long for it; each walk reads them all. */
@@ -208,6 +209,48 @@ static void test_many(void **state)
   assert_false(said(w, "content /etc/d/77"));
 }
 
+/* Whether no thread can be started. */
+static void refuse_threads(pthread_attr_t *before, bool refuse)
+{
+  pthread_attr_t attr;
+  if (!refuse) {
+    assert_int_equal(pthread_setattr_default_np(before), 0);
+    return;
+  }
+  assert_int_equal(pthread_getattr_default_np(before), 0);
+  assert_int_equal(pthread_getattr_default_np(&attr), 0);
+  assert_int_equal(pthread_attr_setstacksize(&attr, (size_t)1 << 52), 0); /* no memory has that */
+  assert_int_equal(pthread_setattr_default_np(&attr), 0);
+}
+
+/* The thread that tells reads all by itself, and contents that are on their way fill the memory
+ * that they may take: nobody but itself would make room. */
+static void test_crowded(void **state)
+{
+  struct world *w = *state;
+  pthread_attr_t before;
+  RULES(w, "+/etc/d");
+  make_dir(w, "/etc/d");
+  for (int i = 0; i < 3; i++) {
+    const char *paths[] = {"/etc/d/a", "/etc/d/b", "/etc/d/c"};
+    put_file(w, paths[i], "");
+    ST_AUTO_CLOSE int fd = openat(w->root, paths[i] + 1, O_WRONLY);
+    assert_int_equal(ftruncate(fd, (off_t)(i == 1 ? 63 : 3) << 20), 0);
+    age(w, paths[i]);
+  }
+  w->full = true;
+  w->max_content = UINT64_C(1) << 30;
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  refuse_threads(&before, true);
+  walk(w);
+  assert_int_equal(count_said(w, "content /etc/d/"), 3);
+  w->prepares = true;
+  walk(w);
+  assert_int_equal(count_said(w, "content /etc/d/"), 3);
+  refuse_threads(&before, false);
+}
+
+/* Killed after the walk: what was hashed is not hashed again, and all of it is looked at. */
 static void test_killed(void **state)
 {
   struct world *w = *state;
@@ -605,18 +648,31 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_first),          TEST(test_entry),
-      TEST(test_unchanged),      TEST(test_unsettled),
-      TEST(test_changed),        TEST(test_gone),
-      TEST(test_cached),         TEST(test_large),
-      TEST(test_many),           TEST(test_killed),
-      TEST(test_deep),           TEST(test_odd_names),
-      TEST(test_changes_before), TEST(test_vanishes),
-      TEST(test_swapped),        TEST(test_swapped_for_fifo),
-      TEST(test_roots),          TEST(test_top),
-      TEST(test_store),          TEST(test_generated),
-      TEST(test_unreadable),     TEST(test_named_mount),
-      TEST(test_other_mount),    TEST(test_mount_above),
+      TEST(test_first),
+      TEST(test_entry),
+      TEST(test_unchanged),
+      TEST(test_unsettled),
+      TEST(test_changed),
+      TEST(test_gone),
+      TEST(test_cached),
+      TEST(test_large),
+      TEST(test_many),
+      TEST(test_killed),
+      TEST(test_crowded),
+      TEST(test_deep),
+      TEST(test_odd_names),
+      TEST(test_changes_before),
+      TEST(test_vanishes),
+      TEST(test_swapped),
+      TEST(test_swapped_for_fifo),
+      TEST(test_roots),
+      TEST(test_top),
+      TEST(test_store),
+      TEST(test_generated),
+      TEST(test_unreadable),
+      TEST(test_named_mount),
+      TEST(test_other_mount),
+      TEST(test_mount_above),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
