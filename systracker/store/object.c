@@ -29,6 +29,7 @@ struct reading {
    * then looked for without. */
   bool lightly;
   bool together; /* nor is the content itself: who reads several proves them at once */
+  bool in_list;  /* what is read is a chunk of a list */
 };
 
 static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
@@ -84,7 +85,7 @@ static bool proves(const struct st_store *store, const struct st_id *id,
 static bool holds(const struct reading *g, const struct st_record *record, unsigned depth,
                   const struct st_buffer *content, size_t start)
 {
-  return (g->lightly && (depth > 0 || g->together)) ||
+  return (g->lightly && (depth > 0 || g->in_list || g->together)) ||
          proves(g->store, &record->id, content, start, record->raw);
 }
 
@@ -299,7 +300,6 @@ static enum st_read read_chunk_once(struct reading *g, const struct st_chunk *ch
                                     struct st_buffer *out, struct st_error *err)
 {
   struct st_object_row row;
-  out->length = 0;
   int found = st_store_find(g->store, &chunk->id, &row, NULL, err);
   if (found < 0)
     return ST_READ_FAILED;
@@ -308,7 +308,10 @@ static enum st_read read_chunk_once(struct reading *g, const struct st_chunk *ch
   if (row.record.encoding == ST_ENCODING_LIST || row.record.raw != chunk->length)
     return damaged(err, "a chunk of it has another length");
   g->left = READS_MAX;
-  return read_row(g, &row, 0, out, err);
+  g->in_list = true;
+  enum st_read r = read_row(g, &row, 0, out, err);
+  g->in_list = false;
+  return r;
 }
 
 /* Under a reader a chunk may move to another pack, once. */
@@ -324,16 +327,19 @@ static enum st_read read_chunk(struct reading *g, const struct st_chunk *chunk,
   return read_chunk_once(g, chunk, out, err);
 }
 
-static enum st_read hand_over(struct reading *g, struct proof *proof, const struct st_chunk *chunk,
-                              const struct st_buffer *content, struct st_buffer *out,
-                              struct st_error *err)
+/* What was appended to `content` last, as often as it is said to be there. */
+static enum st_read hand_over(struct reading *g, struct proof *proof, uint64_t times,
+                              struct st_buffer *content, size_t start, struct st_error *err)
 {
-  for (uint64_t i = 0; i < chunk->times; i++) {
-    proof_add(proof, content->data, content->length);
-    if (!g->piece)
-      st_buffer_append(out, content->data, content->length);
-    else if (g->piece(g->arg, content->data, content->length, err) < 0)
+  size_t length = content->length - start;
+  for (uint64_t i = 0; i < times; i++) {
+    proof_add(proof, content->data + start, length);
+    if (g->piece && g->piece(g->arg, content->data + start, length, err) < 0)
       return ST_READ_FAILED;
+    if (g->piece || i == 0)
+      continue;
+    st_buffer_reserve(content, length);
+    st_buffer_append(content, content->data + start, length);
   }
   return ST_READ_OK;
 }
@@ -342,17 +348,20 @@ static enum st_read read_chunks(struct reading *g, struct proof *proof,
                                 const struct st_record *record, const char *list, size_t length,
                                 struct st_buffer *out, struct st_error *err)
 {
-  ST_AUTO_BUFFER content = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER piece = ST_BUFFER_INIT;
+  struct st_buffer *content = g->piece ? &piece : out;
   struct st_chunk chunk;
   size_t at = 0;
   enum st_read r = ST_READ_OK;
   while (r == ST_READ_OK && st_chunklist_next(list, length, record->id.keyed, &at, &chunk) > 0) {
-    r = read_chunk(g, &chunk, &content, err);
+    piece.length = 0;
+    size_t start = content->length;
+    r = read_chunk(g, &chunk, content, err);
     if (r == ST_READ_OK)
-      r = hand_over(g, proof, &chunk, &content, out, err);
+      r = hand_over(g, proof, chunk.times, content, start, err);
   }
-  if (record->id.keyed && content.data)
-    explicit_bzero(content.data, content.size);
+  if (record->id.keyed && piece.data)
+    explicit_bzero(piece.data, piece.size);
   return r;
 }
 
@@ -382,6 +391,8 @@ static enum st_read decode_list(struct reading *g, const struct st_record *recor
   if (record->id.keyed && !g->store->keys && !g->store->also)
     return look_for_chunks(g, record, list, length, err);
   proof_begin(&proof, g->store, record->id.keyed);
+  if (!g->piece)
+    st_buffer_reserve(out, record->raw);
   enum st_read r = read_chunks(g, &proof, record, list, length, out, err);
   if (r == ST_READ_OK && !proof_is(&proof, &record->id))
     r = damaged(err, "its content is not what its id says");
