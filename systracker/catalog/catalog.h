@@ -57,6 +57,12 @@ struct st_catalog_objects {
   void *arg;
 };
 void st_catalog_set_objects(struct st_catalog *c, const struct st_catalog_objects *objects);
+/* `get` may be called by several threads at once, and by another thread while none of ours is
+ * called; so manifests may be read before they are asked for, where there is a processor for it. */
+void st_catalog_read_ahead(struct st_catalog *c);
+/* The open scan will put or ask for facts of the path: what speaks of it is read meanwhile.  It
+ * cannot fail, as that is done again when it is needed. */
+void st_catalog_soon(struct st_catalog *c, const char *path);
 
 /* Which of the paths that manifests speak of somebody looks after here: of the others nothing is
  * expected.  The tracker binds the rules and mounts; without it all is looked after. */

@@ -172,6 +172,7 @@ int st_catalog_commit(struct st_catalog *c, const struct st_keys *keys, int64_t 
     return -1;
   cp.message = message ? st_strdup(message) : NULL;
   st_scan_close_cursors(c);
+  st_readahead_stop(c);
   if (make(c, keys, &cp, err) < 0) {
     st_checkpoint_clear(&cp);
     st_catalog_rollback(c);

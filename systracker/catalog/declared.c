@@ -98,23 +98,32 @@ static int read_header(struct st_catalog *c, struct st_declared *d, struct st_cb
 
 enum { INTEGER = 0, NEGATIVE = 1, BYTES = 2, TEXT = 3, ARRAY = 4, SIMPLE = 7 };
 
+/* The number or length that follows a head which does not hold it. */
+static bool take_long(struct st_cbor *in, unsigned low, uint64_t *ret)
+{
+  size_t more = low < 28 ? (size_t)1 << (low - 24) : SIZE_MAX;
+
+  if (more > in->length)
+    return false;
+  *ret = 0;
+  for (size_t i = 0; i < more; i++)
+    *ret = *ret << 8 | in->data[i];
+  in->data += more;
+  in->length -= more;
+  return true;
+}
+
 /* One item's head: its major type, and the number or length that it carries. */
-static bool take_head(struct st_cbor *in, unsigned *ret_type, uint64_t *ret)
+static inline bool take_head(struct st_cbor *in, unsigned *ret_type, uint64_t *ret)
 {
   if (in->length == 0)
     return false;
-  unsigned low = in->data[0] & 31;
-  size_t more = low < 24 ? 0 : low < 28 ? (size_t)1 << (low - 24) : SIZE_MAX;
+  unsigned low = *in->data & 31;
 
-  if (more >= in->length)
-    return false;
-  *ret_type = in->data[0] >> 5;
-  *ret = more ? 0 : low;
-  for (size_t i = 1; i <= more; i++)
-    *ret = *ret << 8 | in->data[i];
-  in->data += 1 + more;
-  in->length -= 1 + more;
-  return true;
+  *ret_type = *in->data++ >> 5;
+  in->length--;
+  *ret = low;
+  return low < 24 || take_long(in, low, ret);
 }
 
 /* Passes over values, with what is in them. */
@@ -196,15 +205,16 @@ static int prove(const struct st_declared *d, struct st_error *err)
   return 0;
 }
 
-int st_declared_read(struct st_catalog *c, const void *data, size_t length, bool proved,
+int st_declared_read(struct st_catalog *c, struct st_buffer *bytes, bool proved,
                      struct st_declared **ret, struct st_error *err)
 {
   ST_CLEANUP(st_declared_freep) struct st_declared *d = st_calloc(1, sizeof(*d));
 
-  if (length > UINT32_MAX)
+  if (bytes->length > UINT32_MAX)
     return malformed(err);
-  st_buffer_append(&d->bytes, data, length);
-  struct st_cbor in = {(const uint8_t *)d->bytes.data, length};
+  d->bytes = *bytes;
+  *bytes = ST_BUFFER_INIT;
+  struct st_cbor in = {(const uint8_t *)d->bytes.data, d->bytes.length};
   if (read_header(c, d, &in, err) < 0 || find_rows(d, &in, err) < 0 ||
       (!proved && prove(d, err) < 0))
     return -1;

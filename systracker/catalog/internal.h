@@ -135,6 +135,7 @@ struct st_known {
   uint32_t *hashes; /* in order: of its paths, and of the directories above them */
   size_t count;
   struct st_declared *declared; /* NULL: not read */
+  struct st_read_job *job;      /* to be read ahead; NULL: not, or it was taken */
   uint32_t first_span, nspans;  /* of the catalog's spans */
 };
 
@@ -166,7 +167,8 @@ struct st_manifests {
   struct st_known *items;
   size_t count;
   struct st_set *ids; /* -> place among the items */
-  size_t loaded;      /* bytes of those that are read */
+  size_t nread;       /* of them are read, */
+  size_t loaded;      /* with so many bytes */
   unsigned holders;   /* of what is read: nothing is unloaded meanwhile */
 
   /* Every hash of every one, in buckets; NULL: not yet. */
@@ -235,6 +237,8 @@ struct st_catalog {
   int64_t chain_length, chain_number;
 
   struct st_manifests manifests;
+  size_t reads_ahead;             /* bytes, at most (readahead.c); 0: none */
+  struct st_readahead *readahead; /* of the open scan, or NULL */
 };
 
 /* Where a number is to be read: in the stored rows at `number`, under the overlay where so. */
@@ -437,8 +441,9 @@ void st_ahead_free(struct st_ahead *a);
 typedef int st_expected_path_fn(void *arg, struct st_table_full *t, const struct st_value *path,
                                 struct st_error *err);
 
-/* `proved`: its rows were looked through before. */
-int st_declared_read(struct st_catalog *c, const void *data, size_t length, bool proved,
+/* Takes the bytes over.  `proved`: its rows were looked through before.  Of the catalog only the
+ * tables are looked at, so any thread may do it while none is declared. */
+int st_declared_read(struct st_catalog *c, struct st_buffer *bytes, bool proved,
                      struct st_declared **ret, struct st_error *err);
 void st_declared_free(struct st_declared *d);
 ST_DEFINE_CLEANUP(struct st_declared *, st_declared_free)
@@ -495,6 +500,15 @@ int st_known_declared(struct st_catalog *c, struct st_known *k, struct st_declar
 const struct st_candidates *st_known_candidates(struct st_catalog *c, const void *path,
                                                 size_t length, bool below);
 
+/* ---- Manifests that will be asked for (readahead.c) ------------------------------------------ */
+
+/* To be read by another thread: it is not read, and has no job. */
+void st_readahead_add(struct st_catalog *c, struct st_known *k);
+/* The caller's; NULL: it was not begun, or could not be read. */
+struct st_declared *st_readahead_take(struct st_catalog *c, struct st_known *k);
+/* No manifest is being read any more, and what was read ahead is gone. */
+void st_readahead_stop(struct st_catalog *c);
+
 /* ---- Whose manifest is in force (owner.c) ---------------------------------------------------- */
 
 int st_owners_load(struct st_catalog *c, struct st_error *err);
@@ -507,6 +521,11 @@ const struct st_span *st_owner_of(struct st_catalog *c, const struct st_known *k
  * package whose table and key sort last.  1, or 0: nobody does. */
 int st_winner(struct st_catalog *c, int64_t number, const struct st_value *path,
               const struct st_span **ret, struct st_declared **ret_declared, struct st_error *err);
+
+/* Whose word is looked for first, of those that may speak of the path in the open scan.  1, or 0:
+ * nobody does, or all manifests are read. */
+int st_first_owner(struct st_catalog *c, const struct st_value *path, struct st_known **ret,
+                   struct st_error *err);
 
 /* ---- Expected facts (expected.c) ------------------------------------------------------------- */
 

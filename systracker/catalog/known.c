@@ -23,6 +23,7 @@ static void unload(struct st_manifests *m, struct st_known *k)
 {
   if (!k->declared)
     return;
+  m->nread--;
   m->loaded -= k->declared->bytes.length;
   st_declared_free(st_steal(&k->declared));
 }
@@ -40,6 +41,7 @@ void st_known_drop(struct st_catalog *c)
 {
   struct st_manifests *m = &c->manifests;
 
+  st_readahead_stop(c);
   st_owners_forget(c);
   forget_order(m);
   for (size_t i = 0; i < m->count; i++) {
@@ -66,6 +68,13 @@ void st_catalog_unload(struct st_catalog *c)
 {
   if (c->manifests.holders == 0)
     st_known_unload(c);
+}
+
+static void keep_read(struct st_manifests *m, struct st_known *k, struct st_declared *d)
+{
+  k->declared = d;
+  m->nread++;
+  m->loaded += d->bytes.length;
 }
 
 /* Takes the hashes over. */
@@ -167,6 +176,7 @@ static int name_manifest(const struct st_id *id, struct st_error *err)
 int st_catalog_learn_manifest(struct st_catalog *c, const struct st_id *id, const void *data,
                               size_t length, struct st_error *err)
 {
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
   struct st_manifests *m = &c->manifests;
   struct st_declared *d;
   size_t count;
@@ -175,13 +185,13 @@ int st_catalog_learn_manifest(struct st_catalog *c, const struct st_id *id, cons
     return -1;
   if (st_known_find(c, id))
     return 0;
-  if (st_declared_read(c, data, length, false, &d, err) < 0)
+  st_buffer_append(&bytes, data, length);
+  if (st_declared_read(c, &bytes, false, &d, err) < 0)
     return name_manifest(id, err);
   uint32_t *hashes = st_declared_hashes(d, &count);
   struct st_known *k = add(m, id, d->observed, hashes, count);
-  k->declared = d;
+  keep_read(m, k, d);
   k->pinned = !c->writer; /* the store does not have it */
-  m->loaded += d->bytes.length;
   m->learned = m->learned || c->scanning;
   return c->writer ? store(c, k, err) : 0;
 }
@@ -330,13 +340,13 @@ int st_known_declared(struct st_catalog *c, struct st_known *k, struct st_declar
     return 0;
   if (m->loaded > MOST_LOADED && m->holders == 0)
     st_known_unload(c);
-  if (fetch(c, &k->id, &data, err) < 0)
+  *ret = st_readahead_take(c, k);
+  if (!*ret && fetch(c, &k->id, &data, err) < 0)
     return -1;
   /* Its bytes are those of its id, and were proved when they were first seen. */
-  if (st_declared_read(c, data.data ? data.data : "", data.length, true, &k->declared, err) < 0)
+  if (!*ret && st_declared_read(c, &data, true, ret, err) < 0)
     return name_manifest(&k->id, err);
-  m->loaded += k->declared->bytes.length;
-  *ret = k->declared;
+  keep_read(m, k, *ret);
   return 0;
 }
 

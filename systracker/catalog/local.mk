@@ -24,6 +24,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/owner.c \
 	systracker/catalog/prune.c systracker/catalog/prune.h \
 	systracker/catalog/raise.c \
+	systracker/catalog/readahead.c \
 	systracker/catalog/repeated.c \
 	systracker/catalog/row.c \
 	systracker/catalog/scan.c \
@@ -39,6 +40,7 @@ if HAVE_CMOCKA
 CATALOG_TESTS = \
 	systracker/catalog/test-catalog \
 	systracker/catalog/test-expected \
+	systracker/catalog/test-readahead \
 	systracker/catalog/test-checkpoint \
 	systracker/catalog/test-state \
 	systracker/catalog/test-chain \
@@ -53,6 +55,8 @@ TESTS += $(CATALOG_TESTS)
 systracker_catalog_test_catalog_SOURCES = systracker/catalog/test-catalog.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_expected_SOURCES = systracker/catalog/test-expected.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_readahead_SOURCES = systracker/catalog/test-readahead.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_checkpoint_SOURCES = systracker/catalog/test-checkpoint.c \
 	systracker/catalog/test-support.h

@@ -217,6 +217,22 @@ static const struct st_span *next_owner(struct st_catalog *c, const struct st_ca
   return best;
 }
 
+int st_first_owner(struct st_catalog *c, const struct st_value *path, struct st_known **ret,
+                   struct st_error *err)
+{
+  struct st_manifests *m = &c->manifests;
+
+  if (st_owners_load(c, err) < 0)
+    return -1;
+  if (m->nspans == 0 || m->nread == m->count)
+    return 0;
+  const struct st_candidates *list =
+      st_known_candidates(c, path->u.bytes.data, path->u.bytes.length, false);
+  const struct st_span *span = next_owner(c, list, st_at(c, ST_LIVE), INT64_MAX);
+  *ret = span ? &m->items[span->known] : NULL;
+  return span != NULL;
+}
+
 static int find_winner(struct st_catalog *c, struct st_at at, const struct st_value *path,
                        const struct st_span **ret, struct st_error *err)
 {

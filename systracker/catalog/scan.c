@@ -54,6 +54,7 @@ void st_catalog_rollback(struct st_catalog *c)
 {
   st_scan_close_cursors(c);
   st_first_end(c);
+  st_readahead_stop(c);
   for (size_t i = 0; i < c->count; i++) {
     st_catalog_unsweep(c, &c->tables[i]->pub);
     st_began_drop(c->tables[i]);

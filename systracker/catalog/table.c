@@ -382,6 +382,7 @@ static int store_table(struct st_catalog *c, struct st_table_full *t, struct st_
     return -1;
   t->stored = d->ncolumns;
   st_repeated_find(c);
+  st_readahead_stop(c);
   st_known_unload(c); /* what manifests say of it was passed over while it was unknown */
   return 0;
 }

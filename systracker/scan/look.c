@@ -441,6 +441,8 @@ static int put_look(struct looker *l, struct frame *f, const struct st_item *ite
   st_node_path(f->node, k.name, &l->path);
   k.path = st_memdup(l->path.data, l->path.length);
   find_old(l, f->node, &k);
+  if (l->w->cb->soon)
+    l->w->cb->soon(l->w->cb->arg, k.path);
   if (!f->node->parent) {
     k.dir = new_opened(l, open_root(l, k.path, &k.name));
   } else {

@@ -22,6 +22,7 @@ static void test_first(void **state)
                              "entry /etc/l",      "no/such place /etc/l", "entry /etc/p",
                              "entry /etc/passwd", "digest /etc/passwd"};
   assert_int_equal(w->said.count, ST_COUNT(all));
+  assert_int_equal(w->unnamed, 0);
   for (size_t i = 0; i < ST_COUNT(all); i++)
     assert_string_equal(w->said.items[i], all[i]);
   assert_int_equal(w->result.entries, 7);

@@ -33,6 +33,8 @@ struct world {
   struct st_keys keys;
   struct st_scope *scope;
   struct st_strings said;
+  struct st_strings soon; /* what was named before it was told, */
+  unsigned unnamed;       /* and entries that were not */
   struct st_strings mounts;
   struct st_walk_result result;
   struct st_entry last; /* without its strings */
@@ -134,12 +136,19 @@ static inline void prove(struct world *w, const struct st_entry *entry)
   assert_true(st_id_equal(&id, &entry->digest));
 }
 
+static inline void soon(void *arg, const char *path)
+{
+  struct world *w = arg;
+  st_strings_add(&w->soon, path);
+}
+
 static inline int on_entry(void *arg, uint32_t plugins, const struct st_entry *entry,
                            struct st_error *err)
 {
   struct world *w = arg;
   (void)err;
   assert_int_not_equal(plugins, 0);
+  w->unnamed += !st_strings_has(&w->soon, entry->path);
   say(w, "entry", entry->path);
   if (entry->has_digest)
     say(w, "digest", entry->path);
@@ -296,7 +305,8 @@ static inline void do_walk(struct world *w, struct st_index *index)
                                               on_mount,
                                               w->prepares ? prepare : NULL,
                                               drop_prepared,
-                                              expects};
+                                              expects,
+                                              soon};
   int r = st_walk(&options, &callbacks, &w->result, &err);
   assert_int_equal(r < 0, w->fails != NULL);
   if (r < 0 && !w->fails)
@@ -339,6 +349,7 @@ static inline int teardown(void **state)
   st_scope_free(w->scope);
   st_accounts_free(w->accounts);
   st_strings_free(&w->said);
+  st_strings_free(&w->soon);
   st_strings_free(&w->mounts);
   st_written_free(w->written);
   int r = remove_tree(w->folder);

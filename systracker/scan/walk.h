@@ -98,6 +98,8 @@ struct st_walk_callbacks {
   /* Whether that content is what is expected there, for ST_WANT_UNEXPECTED.  Any thread.  NULL:
    * never. */
   bool (*expects)(void *arg, const char *path, const struct st_id *digest);
+  /* `entry` will be called for the path, if it is still there.  May be NULL. */
+  void (*soon)(void *arg, const char *path);
 };
 
 struct st_walk_options {

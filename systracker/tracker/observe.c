@@ -436,6 +436,14 @@ static bool expects(void *arg, const char *path, const struct st_id *digest)
   return r > 0 && st_id_equal(digest, &expected);
 }
 
+static void soon(void *arg, const char *path)
+{
+  struct st_observation *o = arg;
+  pthread_mutex_lock(&o->lock);
+  st_catalog_soon(o->tracker->catalog, path);
+  pthread_mutex_unlock(&o->lock);
+}
+
 static bool has(void *arg, const struct st_id *id)
 {
   struct st_observation *o = arg;
@@ -503,8 +511,11 @@ static int walk(struct st_observation *o, struct st_error *err)
       .max_content = ST_MOST_CONTENT,
       .written = t->written,
   };
-  struct st_walk_callbacks callbacks = {o,    want,       entry, content, has,       forced,
-                                        gone, unobserved, mount, prepare, drop_kept, expects};
+  struct st_walk_callbacks callbacks = {o,         want,    entry,      content, has,
+                                        forced,    gone,    unobserved, mount,   prepare,
+                                        drop_kept, expects, soon};
+  if (o->latest == 0)
+    callbacks.soon = NULL; /* what manifests there are was just made */
   if (st_set_count(o->forced) == 0)
     callbacks.forced = NULL; /* no path has to be made to ask for it */
   return st_walk(&options, &callbacks, &o->result->walk, err);
@@ -682,6 +693,7 @@ int st_observe(struct st_observation *o, struct st_error *err)
   o->mounts = st_set_new();
   pthread_mutex_init(&o->lock, NULL);
   pthread_mutex_init(&o->counting, NULL);
+  st_observe_closed(o->tracker);
   o->latest = st_catalog_latest(o->tracker->catalog);
   st_inscope_begin(o->tracker);
   if (read_accounts(o->tracker, err) < 0 || open_index(o, err) < 0 ||
@@ -690,6 +702,29 @@ int st_observe(struct st_observation *o, struct st_error *err)
   if (say_gone_mounts(o, err) < 0)
     return -1;
   return st_core_end(o->tracker, keep_unobserved, o, err);
+}
+
+static void *close_index(void *index)
+{
+  st_index_close(index);
+  return NULL;
+}
+
+void st_observe_closed(struct st_tracker *t)
+{
+  if (t->closes)
+    pthread_join(t->closing, NULL);
+  t->closes = false;
+}
+
+/* Where the index was replaced, the old one's pages and blocks are given back with it, which takes
+ * as long as closing the catalog. */
+static void close_beside(struct st_tracker *t, struct st_index *index)
+{
+  st_observe_closed(t);
+  t->closes = index && pthread_create(&t->closing, NULL, close_index, index) == 0;
+  if (!t->closes)
+    st_index_close(index);
 }
 
 void st_observation_clear(struct st_observation *o)
@@ -702,5 +737,5 @@ void st_observation_clear(struct st_observation *o)
   st_set_free(o->mounts);
   pthread_mutex_destroy(&o->lock);
   pthread_mutex_destroy(&o->counting);
-  st_index_close(o->index);
+  close_beside(o->tracker, o->index);
 }

@@ -45,7 +45,9 @@ struct st_observation {
 /* Everything between st_catalog_start and st_catalog_commit; `o` is set up by the caller with
  * tracker, result, keep and full. */
 int st_observe(struct st_observation *o, struct st_error *err);
+/* The index is closed by a thread, for whose end st_observe_closed waits. */
 void st_observation_clear(struct st_observation *o);
+void st_observe_closed(struct st_tracker *t);
 
 /* Notes something that was not seen; plugin "" for all, path "" for all that the plug-in keeps. */
 int st_observe_missed(struct st_observation *o, const char *plugin, const char *path,

@@ -12,6 +12,7 @@
 #include "systracker/base/log.h"
 #include "systracker/tracker/core.h"
 #include "systracker/tracker/inscope.h"
+#include "systracker/tracker/observe.h"
 #include "systracker/tracker/rules.h"
 #include "systracker/tracker/sealed.h"
 
@@ -190,6 +191,7 @@ static int open_catalog(struct st_tracker *t, enum st_tracker_mode mode, const c
     return r;
   struct st_catalog_objects objects = {get_object, t->store};
   st_catalog_set_objects(t->catalog, &objects);
+  st_catalog_read_ahead(t->catalog);
   st_inscope_bind(t);
   return st_core_declare(t, err);
 }
@@ -349,6 +351,7 @@ void st_tracker_close(struct st_tracker *t)
   if (t->store)
     st_store_close(t->store);
   st_host_close(&t->host);
+  st_observe_closed(t);
   if (t->scope)
     st_scope_free(t->scope);
   if (t->secret)

@@ -6,6 +6,8 @@
 #ifndef ST_TRACKER_TRACKER_H
 #define ST_TRACKER_TRACKER_H
 
+#include <pthread.h>
+
 #include "systracker/store/packages.h"
 #include "systracker/tracker/host.h"
 
@@ -68,6 +70,8 @@ struct st_tracker {
   size_t nlive_objects;
   struct st_inscope *inscope;   /* inscope.h */
   struct st_packages *packages; /* package files as the present scan knows them; NULL: not read */
+  pthread_t closing;            /* the index of a scan before, while `closes`: joined before the */
+  bool closes;                  /* next one, or the tracker's end */
 };
 
 int st_tracker_open(struct st_tracker **ret, const struct st_tracker_options *options,
