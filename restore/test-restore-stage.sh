@@ -178,13 +178,11 @@ echo "$kills kills"
 touch -d '2005-05-05 05:05:05' "$root/etc" "$root/srv"
 status=0
 ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace=pwrite64 \
-  -e inject=pwrite64:delay_enter=40000 "$program" --config "$config" --root "$root" \
+  -e inject=pwrite64:delay_enter=200000 "$program" --config "$config" --root "$root" \
   --store "$store" --checkpoint 1 --exact --yes >"$out" 2>"$err" </dev/null &
 tracer=$!
-for _ in $(seq 3000); do
-  [ -z "$(find "$root" -path '*/.systracker-*' -type f -size +0 -print -quit)" ] || break
-  sleep 0.01
-done
+begun() { [ -n "$(find "$root" -path '*/.systracker-*' -type f -size +0 -print -quit)" ]; }
+soon begun || fail "nothing is made ready"
 pkill -TERM -P "$tracer"
 wait "$tracer" || status=$?
 [ "$status" -eq 143 ] || fail "ended with $status: $(cat "$err")"
