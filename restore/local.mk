@@ -62,10 +62,11 @@ uninstall-systracker-undo:
 .PHONY: install-systracker-undo uninstall-systracker-undo
 
 if HAVE_CMOCKA
-check_PROGRAMS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
-	restore/test-packageset restore/test-repository restore/test-units
+check_PROGRAMS += restore/test-accounts restore/test-flusher restore/test-plan restore/test-journal \
+	restore/test-login restore/test-packageset restore/test-repository restore/test-units
 restore_test_accounts_SOURCES = restore/test-accounts.c restore/accountlines.c \
 	restore/accounts.c restore/moves.c
+restore_test_flusher_SOURCES = restore/test-flusher.c restore/flusher.c
 restore_test_plan_SOURCES = restore/test-plan.c restore/plan.c restore/state.c
 restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c \
 	restore/accounts.c restore/moves.c \
@@ -74,8 +75,8 @@ restore_test_login_SOURCES = restore/test-login.c restore/login.c
 restore_test_packageset_SOURCES = restore/test-packageset.c restore/packageset.c
 restore_test_repository_SOURCES = restore/test-repository.c restore/repository.c
 restore_test_units_SOURCES = restore/test-units.c restore/units.c
-TESTS += restore/test-accounts restore/test-plan restore/test-journal restore/test-login \
-	restore/test-packageset restore/test-repository restore/test-units
+TESTS += restore/test-accounts restore/test-flusher restore/test-plan restore/test-journal \
+	restore/test-login restore/test-packageset restore/test-repository restore/test-units
 endif
 
 RESTORE_TESTS = restore/test-restore.sh restore/test-restore-faults.sh restore/test-restore-stage.sh
