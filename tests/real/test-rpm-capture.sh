@@ -175,9 +175,9 @@ goes_on lab-links-1 'systracker: package files are not kept: the hook failed'
 hook "#!/bin/sh
 exec 3<&0
 sleep 3600 <&3 >/dev/null 2>&1 &
-echo \$! >'$scratch/stays'"
+echo \$! >>'$scratch/stays'"
+at_end "xargs kill <'$scratch/stays' 2>/dev/null"
 goes_on lab-links-1 'systracker: package files are still being kept'
-kill "$(cat "$scratch/stays")"
 SYSTRACKER_LIBEXECDIR=$(dirname "$real_hook")
 
 # A store that is damaged, a configuration that is: each is said.
