@@ -3,6 +3,7 @@
 #include "systracker/catalog/internal.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
@@ -52,17 +53,33 @@ static bool has_chain(const struct st_catalog *c)
   return faccessat(c->dir, "chain", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Makes the file for a writer with the right mode, which SQLite's own files then take over. */
+/* With the right mode, which SQLite's own files then take over. */
+static int make_file(struct st_catalog *c, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd =
+      openat(c->dir, "catalog.db", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+  if (fd < 0 && errno != EEXIST)
+    return st_fail(err, errno, "cannot make the catalog (%s)", c->name);
+  return 0;
+}
+
+/* One that is there is not opened but by SQLite: to close a descriptor of it would take all locks
+ * away that this process has of the file, by another connection, too (fcntl(2)). */
 static int check_file(struct st_catalog *c, struct st_error *err)
 {
-  int flags = c->writer ? O_RDWR | O_CREAT : O_RDONLY;
-  ST_AUTO_CLOSE int fd = openat(c->dir, "catalog.db", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+  struct stat st;
+  int r = fstatat(c->dir, "catalog.db", &st, AT_SYMLINK_NOFOLLOW);
 
-  if (fd < 0 && errno == ENOENT && has_chain(c))
+  if (r < 0 && errno == ENOENT && c->writer)
+    return make_file(c, err);
+  if (r < 0 && errno == ENOENT && has_chain(c))
     return st_fail(err, 0, "the catalog is missing, though its chain is there (%s)", c->name);
-  if (fd < 0 && errno == ENOENT)
+  if (r < 0 && errno == ENOENT)
     return none(c, err);
-  if (fd < 0)
+  if (r == 0 && !S_ISREG(st.st_mode))
+    return st_fail(err, 0, "cannot open the catalog: it is no regular file (%s)", c->name);
+  if (r < 0 || faccessat(c->dir, "catalog.db", c->writer ? R_OK | W_OK : R_OK, AT_EACCESS) < 0)
     return st_fail(err, errno, "cannot open the catalog (%s)", c->name);
   return 0;
 }

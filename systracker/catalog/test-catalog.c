@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test-catalog.c - facts come, change and go; they are read and compared at any checkpoint. */
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #include "systracker/catalog/test-support.h"
@@ -738,10 +739,44 @@ static void test_looked_at_while_first(void **state)
   assert_int_equal(mode_at(f, 1, "/1999/with/some/length"), 1999);
 }
 
+/* Whether another process is told that somebody writes to the file: SQLite's byte for that, which
+ * the file format's documentation has. */
+static bool is_locked_for_others(struct fixture *f)
+{
+  ST_AUTO_FREE char *path = st_format("hosts/%s/catalog.db", f->keys.host_id);
+  int status;
+  pid_t pid = fork();
+  if (!pid) {
+    struct flock reserved = {.l_type = F_WRLCK, .l_start = 0x40000001, .l_len = 1};
+    int fd = openat(f->fd, path, O_RDWR);
+    _exit(fd >= 0 && fcntl(fd, F_GETLK, &reserved) == 0 && reserved.l_type != F_UNLCK ? 0 : 1);
+  }
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  return status == 0;
+}
+
+/* A process that closes any descriptor of a file gives up its locks of it (fcntl(2)): who looks in
+ * the same process must not do so, or another one would take the journal for a killed one's. */
+static void test_looked_at_by_who_writes(void **state)
+{
+  struct fixture *f = *state;
+  struct st_catalog *c;
+
+  start(f);
+  put_entry(f, "/etc", "d", 0755);
+  assert_true(is_locked_for_others(f));
+  if (st_catalog_open(&c, f->fd, f->keys.host_id, ST_CATALOG_READ, &f->err) == 0)
+    st_catalog_close(c);
+  st_error_clear(&f->err);
+  assert_true(is_locked_for_others(f));
+  commit(f);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_looked_at_while_first, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_looked_at_by_who_writes, setup, teardown),
       cmocka_unit_test_setup_teardown(test_facts_come_and_go, setup, teardown),
       cmocka_unit_test_setup_teardown(test_nothing_changed_is_one_row, setup, teardown),
       cmocka_unit_test_setup_teardown(test_last_word_counts, setup, teardown),
