@@ -333,6 +333,8 @@ int st_path_look_up(struct st_catalog *c, const struct st_value *path, int64_t *
 /* ---- Tables (table.c) ------------------------------------------------------------------------ */
 
 int st_tables_load(struct st_catalog *c, struct st_error *err);
+/* A writer's file gets what was declared and could not be stored then: a checkpoint signs it. */
+int st_tables_store(struct st_catalog *c, struct st_error *err);
 void st_tables_free(struct st_catalog *c);
 /* Forgets the prepared statements. */
 void st_table_forget(struct st_table_full *t);

@@ -32,6 +32,8 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
   int r = 0;
 
   st_catalog_rollback(c);
+  if (c->writer && !c->replica && st_tables_store(c, err) < 0)
+    return -1;
   c->base = st_catalog_latest(c);
   c->number = c->base + 1;
   if (c->base == 0 && c->writer && !c->replica)

@@ -415,11 +415,23 @@ static int extend(struct st_catalog *c, struct st_table_full *t, struct st_error
     return 0;
   if (st_sql_exec(c, "SAVEPOINT declare", err) < 0)
     return -1;
-  if (store_table(c, t, err) < 0) {
-    sqlite3_exec(c->db, "ROLLBACK TO declare; RELEASE declare", NULL, NULL, NULL);
-    return -1;
-  }
-  return st_sql_exec(c, "RELEASE declare", err);
+  int64_t id = t->id;
+  size_t stored = t->stored;
+  if (store_table(c, t, err) == 0 && st_sql_exec(c, "RELEASE declare", err) == 0)
+    return 0;
+  sqlite3_exec(c->db, "ROLLBACK TO declare; RELEASE declare", NULL, NULL, NULL);
+  st_table_forget(t);
+  t->id = id;
+  t->stored = stored;
+  return -1;
+}
+
+int st_tables_store(struct st_catalog *c, struct st_error *err)
+{
+  for (size_t i = 0; i < c->count; i++)
+    if (extend(c, c->tables[i], err) < 0)
+      return -1;
+  return 0;
 }
 
 int st_catalog_declare(struct st_catalog *c, const char *plugin, const struct st_table *tables,

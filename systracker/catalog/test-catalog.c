@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test-catalog.c - facts come, change and go; they are read and compared at any checkpoint. */
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "systracker/catalog/test-support.h"
@@ -628,6 +630,30 @@ static void test_column_appended(void **state)
   assert_int_equal(table(f, "fake_entry")->declaration.ncolumns, 6);
 }
 
+/* The disk is full while a table is declared: nothing stays half done, and it is made up for. */
+static void test_declared_on_full_disk(void **state)
+{
+  struct fixture *f = *state;
+  static const struct st_column columns[] = {{"name", ST_TEXT, ST_KEY}};
+  static const struct st_table more[] = {{"more", 0, 1, columns}, {0}};
+  const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+  struct rlimit full = {1, RLIM_INFINITY};
+  const struct st_value row[] = {st_text_value("a")};
+
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+  assert_true(st_catalog_declare(f->c, "late", more, &f->err) < 0);
+  assert_true(st_catalog_start(f->c, &f->err) < 0);
+  assert_null(strstr(st_error_text(&f->err), "within a transaction"));
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+  st_error_clear(&f->err);
+  start(f);
+  assert_int_equal(st_catalog_put(f->c, table(f, "late_more"), row, &f->err), 1);
+  commit(f);
+  reopen(f, ST_CATALOG_READ);
+  assert_non_null(table(f, "late_more"));
+}
+
 static void test_absent_plugin_still_reads(void **state)
 {
   struct fixture *f = *state;
@@ -776,6 +802,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_looked_at_while_first, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_declared_on_full_disk, setup, teardown),
       cmocka_unit_test_setup_teardown(test_looked_at_by_who_writes, setup, teardown),
       cmocka_unit_test_setup_teardown(test_facts_come_and_go, setup, teardown),
       cmocka_unit_test_setup_teardown(test_nothing_changed_is_one_row, setup, teardown),
