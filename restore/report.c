@@ -47,7 +47,7 @@ static const char *type_name(char type)
   case 'b':
     return "block device";
   case 'p':
-    return "fifo";
+    return "named pipe";
   case 's':
     return "socket";
   default:

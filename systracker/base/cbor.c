@@ -399,3 +399,16 @@ int st_cbor_read_value(struct st_cbor *in, enum st_value_type type, struct st_va
     return st_fail(err, 0, "malformed CBOR: a value where null is expected");
   }
 }
+
+bool st_cbor_take_long(struct st_cbor *in, unsigned low, uint64_t *ret)
+{
+  size_t more = low < 28 ? (size_t)1 << (low - 24) : SIZE_MAX;
+  if (more > in->length)
+    return false;
+  *ret = 0;
+  for (size_t i = 0; i < more; i++)
+    *ret = *ret << 8 | in->data[i];
+  in->data += more;
+  in->length -= more;
+  return true;
+}

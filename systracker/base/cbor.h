@@ -46,4 +46,31 @@ bool st_cbor_take_null(struct st_cbor *in);
 int st_cbor_read_value(struct st_cbor *in, enum st_value_type type, struct st_value *ret,
                        struct st_error *err);
 
+/* Heads alone, for who passes over millions of items without taking them (RFC 8949, 3): the major
+ * type, and the value, length or count that it carries.  What is behind the head stays.  Whether
+ * lengths are the shortest is not looked at.  false: it is cut off, or of no definite length. */
+enum st_cbor_major {
+  ST_CBOR_UNSIGNED,
+  ST_CBOR_NEGATIVE,
+  ST_CBOR_BYTES,
+  ST_CBOR_TEXT,
+  ST_CBOR_ARRAY,
+  ST_CBOR_MAP,
+  ST_CBOR_TAG,
+  ST_CBOR_SIMPLE,
+};
+/* The number behind a head that does not hold it: for st_cbor_take_head. */
+bool st_cbor_take_long(struct st_cbor *in, unsigned low, uint64_t *ret);
+
+static inline bool st_cbor_take_head(struct st_cbor *in, unsigned *ret_major, uint64_t *ret)
+{
+  if (in->length == 0)
+    return false;
+  unsigned low = *in->data & 31;
+  *ret_major = *in->data++ >> 5;
+  in->length--;
+  *ret = low;
+  return low < 24 || st_cbor_take_long(in, low, ret);
+}
+
 #endif

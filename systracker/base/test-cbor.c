@@ -205,13 +205,50 @@ static void test_position(void **state)
   assert_true(st_cbor_at_end(&in));
 }
 
+static void assert_head(const void *data, size_t length, unsigned major, uint64_t number,
+                        size_t left)
+{
+  struct st_cbor in = {data, length};
+  unsigned found;
+  uint64_t n;
+  assert_true(st_cbor_take_head(&in, &found, &n));
+  assert_int_equal(found, major);
+  assert_true(n == number);
+  assert_int_equal(in.length, left);
+}
+
+static void assert_no_head(const void *data, size_t length)
+{
+  struct st_cbor in = {data, length};
+  unsigned major;
+  uint64_t n;
+  assert_false(st_cbor_take_head(&in, &major, &n));
+}
+
+static void test_heads(void **state)
+{
+  (void)state;
+  assert_head("\x17", 1, ST_CBOR_UNSIGNED, 23, 0);
+  assert_head("\x18\xff", 2, ST_CBOR_UNSIGNED, 255, 0);
+  assert_head("\x3b\xff\xff\xff\xff\xff\xff\xff\xff", 9, ST_CBOR_NEGATIVE, UINT64_MAX, 0);
+  assert_head("\x42"
+              "ab",
+              3, ST_CBOR_BYTES, 2, 2);
+  assert_head("\x79\x01\x02", 3, ST_CBOR_TEXT, 258, 0); /* whoever asks looks what is left */
+  assert_head("\x9a\x00\x01\x00\x00", 5, ST_CBOR_ARRAY, 65536, 0);
+  assert_head("\xf6", 1, ST_CBOR_SIMPLE, 22, 0);
+  assert_no_head("", 0);
+  assert_no_head("\x18", 1);
+  assert_no_head("\x1b\x00\x00\x00\x00\x00\x00\x00", 8);
+  assert_no_head("\x9f\xff", 2); /* of no definite length */
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_write),
-      cmocka_unit_test(test_values),
-      cmocka_unit_test(test_malformed),
-      cmocka_unit_test(test_position),
+      cmocka_unit_test(test_write),     cmocka_unit_test(test_values),
+      cmocka_unit_test(test_malformed), cmocka_unit_test(test_position),
+      cmocka_unit_test(test_heads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

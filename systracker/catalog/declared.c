@@ -96,36 +96,6 @@ static int read_header(struct st_catalog *c, struct st_declared *d, struct st_cb
 
 /* ---- Where rows lie -------------------------------------------------------------------------- */
 
-enum { INTEGER = 0, NEGATIVE = 1, BYTES = 2, TEXT = 3, ARRAY = 4, SIMPLE = 7 };
-
-/* The number or length that follows a head which does not hold it. */
-static bool take_long(struct st_cbor *in, unsigned low, uint64_t *ret)
-{
-  size_t more = low < 28 ? (size_t)1 << (low - 24) : SIZE_MAX;
-
-  if (more > in->length)
-    return false;
-  *ret = 0;
-  for (size_t i = 0; i < more; i++)
-    *ret = *ret << 8 | in->data[i];
-  in->data += more;
-  in->length -= more;
-  return true;
-}
-
-/* One item's head: its major type, and the number or length that it carries. */
-static inline bool take_head(struct st_cbor *in, unsigned *ret_type, uint64_t *ret)
-{
-  if (in->length == 0)
-    return false;
-  unsigned low = *in->data & 31;
-
-  *ret_type = *in->data++ >> 5;
-  in->length--;
-  *ret = low;
-  return low < 24 || take_long(in, low, ret);
-}
-
 /* Passes over values, with what is in them. */
 static bool skip_values(struct st_cbor *in, uint64_t count)
 {
@@ -133,11 +103,11 @@ static bool skip_values(struct st_cbor *in, uint64_t count)
   uint64_t n;
 
   for (; count > 0; count--) {
-    if (!take_head(in, &type, &n) || type == ARRAY + 1 || type == ARRAY + 2)
+    if (!st_cbor_take_head(in, &type, &n) || type == ST_CBOR_MAP || type == ST_CBOR_TAG)
       return false;
-    if (type == ARRAY && (n > in->length || __builtin_add_overflow(count, n, &count)))
+    if (type == ST_CBOR_ARRAY && (n > in->length || __builtin_add_overflow(count, n, &count)))
       return false;
-    if (type != BYTES && type != TEXT)
+    if (type != ST_CBOR_BYTES && type != ST_CBOR_TEXT)
       continue;
     if (n > in->length)
       return false;
@@ -154,9 +124,9 @@ static bool take_path(struct st_cbor *in, uint64_t *ret_table, uint64_t *ret_n,
   unsigned type;
   uint64_t length;
 
-  if (!take_head(in, &type, ret_n) || type != ARRAY || *ret_n < 2 ||
-      !take_head(in, &type, ret_table) || type != INTEGER || !take_head(in, &type, &length) ||
-      type != BYTES || length > in->length)
+  if (!st_cbor_take_head(in, &type, ret_n) || type != ST_CBOR_ARRAY || *ret_n < 2 ||
+      !st_cbor_take_head(in, &type, ret_table) || type != ST_CBOR_UNSIGNED ||
+      !st_cbor_take_head(in, &type, &length) || type != ST_CBOR_BYTES || length > in->length)
     return false;
   *ret = st_bytes_value(ST_PATH, in->data, length);
   in->data += length;

@@ -160,25 +160,6 @@ static void add_number(struct journals *j, int64_t number)
   n->items[n->count++] = number;
 }
 
-/* One item's head: its major type, and the number or length that it carries; false: it is cut off.
- */
-static bool read_head(struct st_cbor *in, unsigned *ret_type, uint64_t *ret)
-{
-  if (in->length == 0)
-    return false;
-  unsigned low = in->data[0] & 31;
-  size_t more = low < 24 ? 0 : low < 28 ? (size_t)1 << (low - 24) : SIZE_MAX;
-  if (more >= in->length)
-    return false;
-  *ret_type = in->data[0] >> 5;
-  *ret = more ? 0 : low;
-  for (size_t i = 1; i <= more; i++)
-    *ret = *ret << 8 | in->data[i];
-  in->data += 1 + more;
-  in->length -= 1 + more;
-  return true;
-}
-
 /* A secret's or not: what else has 32 bytes does no harm. */
 static void add_both(struct journals *j, const uint8_t *digest)
 {
@@ -192,23 +173,23 @@ static void add_both(struct journals *j, const uint8_t *digest)
 
 static int read_plan(struct journals *j, struct st_cbor in, struct st_error *err)
 {
-  enum { INTEGER = 0, BYTES = 2, TEXT = 3 };
   unsigned type;
   uint64_t n;
   for (size_t at = 0; in.length > 0; at++) { /* item 0 is the first array's head */
-    if (!read_head(&in, &type, &n) || ((type == BYTES || type == TEXT) && n > in.length))
+    if (!st_cbor_take_head(&in, &type, &n) ||
+        ((type == ST_CBOR_BYTES || type == ST_CBOR_TEXT) && n > in.length))
       return st_fail(err, 0, "it is damaged or cut off");
     if (at == AT_FORMAT + 1 &&
-        (type != TEXT || n != strlen(FORMAT) || memcmp(in.data, FORMAT, n) != 0))
+        (type != ST_CBOR_TEXT || n != strlen(FORMAT) || memcmp(in.data, FORMAT, n) != 0))
       return st_fail(err, 0, "it is no restore's");
     if (at == AT_CHECKPOINT + 1 || at == AT_BEFORE + 1) {
-      if (type != INTEGER || n > INT64_MAX)
+      if (type != ST_CBOR_UNSIGNED || n > INT64_MAX)
         return st_fail(err, 0, "only a newer version of SysTracker can read it");
       add_number(j, (int64_t)n);
     }
-    if (type == BYTES && n == ST_DIGEST_SIZE)
+    if (type == ST_CBOR_BYTES && n == ST_DIGEST_SIZE)
       add_both(j, in.data);
-    if (type == BYTES || type == TEXT) {
+    if (type == ST_CBOR_BYTES || type == ST_CBOR_TEXT) {
       in.data += n;
       in.length -= n;
     }
