@@ -274,6 +274,33 @@ static void test_first_from_memory(void **state)
   assert_found(f, NULL);
 }
 
+/* Any name that a path may have, in no order, some of them long, many more than wait at a time:
+ * what is signed out of memory is what the file says. */
+static void test_first_odd_names(void **state)
+{
+  static const char bytes[] = {'a',  '-',  '/', '.',        '0',        1,
+                               '\t', '\n', '"', (char)0x7f, (char)0x80, (char)0xff};
+  struct fixture *f = *state;
+  ST_AUTO_FREE char *path = st_malloc(70000);
+  uint32_t random = 1;
+
+  start(f);
+  const struct st_table_full *t = st_full(st_catalog_table(f->c, "fake_entry"));
+  for (int i = 0; i < 3000; i++) {
+    size_t n = i % 700 == 699 ? 65536 : (size_t)(i % 9);
+    path[0] = '/';
+    for (size_t k = 1; k <= n; k++) {
+      random = random * 1664525 + 1013904223;
+      path[k] = bytes[(random >> 16) % sizeof(bytes)];
+    }
+    snprintf(path + n + 1, 8, "%d", i); /* none of them twice */
+    put_entry(f, path, i % 5 ? "f" : "", i % 7 ? i : -i);
+  }
+  assert_int_equal(st_began_is_whole(f->c, t, &f->err), 1);
+  commit(f);
+  assert_found(f, NULL);
+}
+
 static void test_first_said_twice(void **state)
 {
   struct fixture *f = *state;
@@ -324,6 +351,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_catalog_changed, setup, teardown),
       cmocka_unit_test_setup_teardown(test_state_changed, setup, teardown),
       cmocka_unit_test_setup_teardown(test_first_from_memory, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_first_odd_names, setup, teardown),
       cmocka_unit_test_setup_teardown(test_first_said_twice, setup, teardown),
       cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
   };
