@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "restore/flusher.h"
 #include "restore/live.h"
 #include "restore/put.h"
 #include "restore/report.h"
@@ -203,9 +204,16 @@ static void finish_directories(struct run *r)
   }
 }
 
+static void flush(struct run *r, const char *path, int fd)
+{
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (st_flush(fd, &why) < 0)
+    note_problem(r, path, &why);
+}
+
 /* Directories that were there before and only had entries touched get their times back; and all is
  * made durable, a file system at a time. */
-static void finish_touched(const struct run *r)
+static void finish_touched(struct run *r)
 {
   uint64_t synced = 0;
   for (size_t i = 0; i < r->a->journal->ntouched; i++) {
@@ -217,11 +225,14 @@ static void finish_touched(const struct run *r)
     futimens(fd, times);
     struct st_meta meta;
     if (st_meta_read(fd, "", &meta) == 0 && (i == 0 || meta.mount_id != synced)) {
-      syncfs(fd);
+      flush(r, t->path, fd);
       synced = meta.mount_id;
     }
   }
-  syncfs(r->root);
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  flush(r, "/", r->root);
+  if (r->a->stage && st_stage_flushed(r->a->stage, &why) < 0)
+    note_problem(r, "/", &why);
 }
 
 /* ---- Locks ----------------------------------------------------------------------------------- */

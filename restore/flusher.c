@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "restore/flusher.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
+#define LOST "not all that was written reached the disk, and may be lost"
 #define EVERY ((uint64_t)128 << 20) /* bytes after which it is worth a file system's commit */
 
 struct st_flusher {
@@ -14,6 +16,7 @@ struct st_flusher {
   bool begun, ending;
   int fd; /* on the file system that is to be written back; -1: none, or it is being done */
   bool busy;
+  int failed;     /* errno of what could not be written back; 0: all could */
   uint64_t bytes; /* since it was begun last */
 };
 
@@ -42,8 +45,10 @@ static int take(struct st_flusher *f)
 
 static void *flush(void *arg)
 {
-  for (int fd; (fd = take(arg)) >= 0; close(fd))
-    syncfs(fd);
+  struct st_flusher *f = arg;
+  for (int fd; (fd = take(f)) >= 0; close(fd))
+    if (syncfs(fd) < 0)
+      f->failed = errno; /* looked at when the thread has ended */
   return NULL;
 }
 
@@ -61,23 +66,36 @@ void st_flusher_note(struct st_flusher *f, int fd, uint64_t bytes)
 {
   pthread_mutex_lock(&f->lock);
   f->bytes += bytes;
-  if (f->bytes >= EVERY && !f->busy && f->fd < 0)
+  if (f->bytes >= EVERY && !f->busy && !f->ending && f->fd < 0)
     begin(f, fd);
   pthread_mutex_unlock(&f->lock);
 }
 
-void st_flusher_free(struct st_flusher *f)
+int st_flush(int fd, struct st_error *err)
 {
-  if (!f)
-    return;
+  return syncfs(fd) < 0 ? st_fail(err, errno, "%s", LOST) : 0;
+}
+
+int st_flusher_end(struct st_flusher *f, struct st_error *err)
+{
   pthread_mutex_lock(&f->lock);
   f->ending = true;
   pthread_cond_signal(&f->something);
   pthread_mutex_unlock(&f->lock);
   if (f->begun)
     pthread_join(f->thread, NULL);
+  f->begun = false;
   if (f->fd >= 0)
     close(f->fd);
+  f->fd = -1;
+  return f->failed ? st_fail(err, f->failed, "%s", LOST) : 0;
+}
+
+void st_flusher_free(struct st_flusher *f)
+{
+  if (!f)
+    return;
+  st_flusher_end(f, NULL);
   pthread_cond_destroy(&f->something);
   pthread_mutex_destroy(&f->lock);
   free(f);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "restore/flusher.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/meta.h"
@@ -155,10 +156,12 @@ static void note_mount(struct mounts *mounts, int root, const struct st_move *m,
   mounts->items[mounts->count++].fd = folder;
 }
 
-static void sync_mounts(struct mounts *mounts)
+static void sync_mounts(struct mounts *mounts, struct st_strings *problems)
 {
   for (size_t i = 0; i < mounts->count; i++) {
-    syncfs(mounts->items[i].fd);
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    if (st_flush(mounts->items[i].fd, &why) < 0)
+      st_strings_take(problems, st_format("owners: %s", st_error_text(&why)));
     close(mounts->items[i].fd);
   }
   free(mounts->items);
@@ -199,6 +202,6 @@ int st_moving_apply(int root, const struct st_moves *m, bool (*is_interrupted)(v
 {
   struct mounts mounts = {0};
   int r = move_all(root, m, is_interrupted, &mounts, problems);
-  sync_mounts(&mounts);
+  sync_mounts(&mounts, problems);
   return r;
 }

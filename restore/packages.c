@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "restore/flusher.h"
 #include "restore/locked.h"
 #include "restore/manager.h"
 #include "restore/sources.h"
@@ -372,7 +373,9 @@ int st_package_phase_apply(struct st_package_phase *p, struct st_strings *proble
       r = works[i]->apply(p, problems, err);
   }
   st_package_phase_close(p);
-  syncfs(p->tracker->root);
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  if (st_flush(p->tracker->root, &why) < 0)
+    st_strings_take(problems, st_format("packages: %s", st_error_text(&why)));
   return r;
 }
 

@@ -761,6 +761,11 @@ bool st_stage_place(struct st_stage *s, size_t action)
   return top->placed && s->items[action].ready;
 }
 
+int st_stage_flushed(struct st_stage *s, struct st_error *err)
+{
+  return st_flusher_end(s->flusher, err);
+}
+
 bool st_stage_finished(const struct st_stage *s, size_t action)
 {
   uint32_t dir = s->items[action].dir;

@@ -39,6 +39,10 @@ void st_stage_look_up(struct st_stage *stage);
  * goes to `refusals`, escaped.  1: a signal came. */
 int st_stage_fill(struct st_stage *stage, struct st_strings *refusals, struct st_error *err);
 
+/* Whether what was written back beside reached the disk, as far as the sync of a file system that
+ * follows would not say so.  Waits for it. */
+int st_stage_flushed(struct st_stage *stage, struct st_error *err);
+
 /* Whether the action is carried out by that: of a directory on top it is, now. */
 bool st_stage_place(struct st_stage *stage, size_t action);
 

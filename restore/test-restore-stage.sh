@@ -194,6 +194,12 @@ stopped pwrite64 error=ENOSPC 9+ || fail "not stopped"
 contains "$err" 'it cannot be made ready: .*No space left' 'nothing was changed$'
 unchanged "a full disk"
 
+# A disk that took all, and says at the sync that it could not keep it.
+stopped syncfs error=EIO 1+ || fail "a disk that lost what was written is not said"
+contains "$err" '/: not all that was written reached the disk, and may be lost: Input/output error'
+is_at 1 "what can be read is there all the same"
+back "a disk that lost what was written"
+
 # A store on a disk that fails (its pack cannot be read from the N-th time on) is not what is written to: it is said
 # of the store, for every path.  By one processor it is one thread that reads, contents behind all else.
 if command -v taskset >/dev/null; then
