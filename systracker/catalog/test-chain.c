@@ -3,6 +3,7 @@
 #include "systracker/catalog/test-support.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static void make_night(struct fixture *f, int64_t n)
@@ -301,6 +302,41 @@ static void test_first_odd_names(void **state)
   assert_found(f, NULL);
 }
 
+/* The disk is full in the middle of a scan: what was put is taken back, and the same process can go
+ * on. */
+static void test_first_on_full_disk(void **state)
+{
+  struct fixture *f = *state;
+  const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+  struct rlimit full = {100000, RLIM_INFINITY};
+  char path[32];
+
+  signal(SIGXFSZ, SIG_IGN);
+  for (int again = 0; again < 2; again++) {
+    start(f);
+    ok(f, st_sql_exec(f->c, "PRAGMA cache_size = 4", &f->err)); /* pages are written now */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, again ? &none : &full), 0);
+    int r = 0;
+    for (int i = 0; i < 5000 && r >= 0; i++) {
+      snprintf(path, sizeof(path), "/%d", i);
+      const struct st_value row[] = {st_path_value(path), st_text_value("f"), st_integer(i),
+                                     st_null(), st_null()};
+      r = st_catalog_put(f->c, table(f, "fake_entry"), row, &f->err);
+    }
+    assert_int_equal(r < 0, again == 0);
+    if (again)
+      break;
+    assert_int_not_equal(f->err.code, 0);
+    st_error_clear(&f->err);
+    st_catalog_rollback(f->c);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+  }
+  commit(f);
+  assert_found(f, NULL);
+  reopen(f, ST_CATALOG_READ);
+  assert_int_equal(mode_at(f, 1, "/4999"), 4999);
+}
+
 static void test_first_said_twice(void **state)
 {
   struct fixture *f = *state;
@@ -352,6 +388,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_state_changed, setup, teardown),
       cmocka_unit_test_setup_teardown(test_first_from_memory, setup, teardown),
       cmocka_unit_test_setup_teardown(test_first_odd_names, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_first_on_full_disk, setup, teardown),
       cmocka_unit_test_setup_teardown(test_first_said_twice, setup, teardown),
       cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
   };
