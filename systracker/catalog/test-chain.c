@@ -294,7 +294,7 @@ static void test_first_odd_names(void **state)
       random = random * 1664525 + 1013904223;
       path[k] = bytes[(random >> 16) % sizeof(bytes)];
     }
-    snprintf(path + n + 1, 8, "%d", i); /* none of them twice */
+    snprintf(path + n + 1, 12, "%d", i); /* none of them twice */
     put_entry(f, path, i % 5 ? "f" : "", i % 7 ? i : -i);
   }
   assert_int_equal(st_began_is_whole(f->c, t, &f->err), 1);
