@@ -18,6 +18,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/libarchive.c systracker/base/libarchive.h \
 	systracker/base/lock.c systracker/base/lock.h \
 	systracker/base/log.c systracker/base/log.h \
+	systracker/base/mapped.c systracker/base/mapped.h \
 	systracker/base/meta.c systracker/base/meta.h \
 	systracker/base/parallel.c systracker/base/parallel.h \
 	systracker/base/process.c systracker/base/process.h \
@@ -42,6 +43,7 @@ BASE_TESTS = \
 	systracker/base/test-keys \
 	systracker/base/test-lock \
 	systracker/base/test-log \
+	systracker/base/test-mapped \
 	systracker/base/test-meta \
 	systracker/base/test-parallel \
 	systracker/base/test-process \
@@ -61,6 +63,7 @@ systracker_base_test_hashes_SOURCES = systracker/base/test-hashes.c systracker/b
 systracker_base_test_keys_SOURCES = systracker/base/test-keys.c systracker/base/test-scratch.h
 systracker_base_test_lock_SOURCES = systracker/base/test-lock.c systracker/base/test-scratch.h
 systracker_base_test_log_SOURCES = systracker/base/test-log.c systracker/base/test-scratch.h
+systracker_base_test_mapped_SOURCES = systracker/base/test-mapped.c systracker/base/test-scratch.h
 systracker_base_test_meta_SOURCES = systracker/base/test-meta.c systracker/base/test-scratch.h
 systracker_base_test_parallel_SOURCES = systracker/base/test-parallel.c \
 	systracker/base/test-scratch.h
