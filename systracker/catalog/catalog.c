@@ -7,7 +7,8 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
-#include "systracker/base/sqlite.h"
+
+#define SHORT_WAIT 10000 /* ms */
 
 /* Derived, and made again from the rest, by verify at the latest: bunch, added, node, manifest. */
 static const char schema[] =
@@ -84,6 +85,17 @@ static int check_file(struct st_catalog *c, struct st_error *err)
   return 0;
 }
 
+/* A host's writer has work to lose.  Of an archive's and of readers, what they wait for is short:
+ * somebody's view, or another program's checkpoint of the WAL.  The first one, which writes
+ * straight, is not waited for. */
+static void be_patient(struct st_catalog *c)
+{
+  if (c->writer && !c->replica)
+    st_sqlite_be_patient(c->db, &c->patience, ST_SQLITE_PATIENCE);
+  else
+    sqlite3_busy_timeout(c->db, c->writer || has_chain(c) ? SHORT_WAIT : 0);
+}
+
 #define CACHE "PRAGMA cache_size = -32768" /* 32 MiB at most, as they are needed */
 
 static int open_database(struct st_catalog *c, bool immutable, struct st_error *err)
@@ -100,9 +112,7 @@ static int open_database(struct st_catalog *c, bool immutable, struct st_error *
   /* Statements are not planned again for each value that is bound: no statistics would tell more.
    */
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
-  /* ms; another program's checkpoint of the WAL is short.  The first one, which writes straight, is
-   * not waited for. */
-  sqlite3_busy_timeout(c->db, c->writer || has_chain(c) ? 10000 : 0);
+  be_patient(c);
   sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY; " CACHE, NULL, NULL, NULL);
   return 0;
 }
@@ -204,6 +214,15 @@ static int set_journal(struct st_catalog *c, struct st_error *err)
   return 0;
 }
 
+/* Nobody else may have the file open then: that is not waited for long, as it can be done another
+ * time. */
+static void set_mode(struct st_catalog *c, const char *sql)
+{
+  sqlite3_busy_timeout(c->db, SHORT_WAIT);
+  sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+  be_patient(c);
+}
+
 /* A WAL would take each page of a first checkpoint, and hand it on to the file later.  A rollback
  * journal takes the few pages that are there: so the others are written once, and most of them
  * while the scan goes on, as rows come in about the order in which they lie.  Nobody could read
@@ -212,15 +231,13 @@ static int set_journal(struct st_catalog *c, struct st_error *err)
  * journal stays what it is, and nothing is wrong with that. */
 void st_catalog_write_straight(struct st_catalog *c)
 {
-  sqlite3_exec(
-      c->db, "PRAGMA cache_size = -8192; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE",
-      NULL, NULL, NULL);
+  set_mode(c,
+           "PRAGMA cache_size = -8192; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE");
 }
 
 void st_catalog_write_logged(struct st_catalog *c)
 {
-  sqlite3_exec(c->db, CACHE "; PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL", NULL, NULL,
-               NULL);
+  set_mode(c, CACHE "; PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL");
 }
 
 static int prepare_writer(struct st_catalog *c, struct st_error *err)

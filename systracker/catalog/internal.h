@@ -17,6 +17,7 @@
 #include "systracker/base/cbor.h"
 #include "systracker/base/digest.h"
 #include "systracker/base/set.h"
+#include "systracker/base/sqlite.h"
 #include "systracker/catalog/catalog.h"
 #include "systracker/catalog/changeset.h"
 
@@ -201,6 +202,7 @@ struct st_catalog {
   char *name; /* "hosts/HOSTID/catalog.db", for messages */
   char *host_id;
   bool writer, replica;
+  struct st_sqlite_patience patience;
   sqlite3_stmt *fixed[ST_FIXED_STATEMENTS];
   struct st_table_full **tables; /* by name */
   size_t count;

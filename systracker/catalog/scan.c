@@ -27,6 +27,16 @@ void st_scan_close_cursors(struct st_catalog *c)
     st_ahead_forget(&c->tables[i]->ahead);
 }
 
+/* A reader beside a WAL keeps nobody waiting.  Where there is none, as in a first checkpoint, one
+ * would keep the commit waiting: so the file is taken for ourselves now, when there is nothing to
+ * lose.  Of an archive there are always some who look, for a moment each. */
+static const char *begin_words(const struct st_catalog *c)
+{
+  if (!c->writer)
+    return "BEGIN";
+  return c->replica ? "BEGIN IMMEDIATE" : "BEGIN EXCLUSIVE";
+}
+
 int st_catalog_start(struct st_catalog *c, struct st_error *err)
 {
   int r = 0;
@@ -38,7 +48,7 @@ int st_catalog_start(struct st_catalog *c, struct st_error *err)
   c->number = c->base + 1;
   if (c->base == 0 && c->writer && !c->replica)
     st_catalog_write_straight(c);
-  if (st_sql_exec(c, c->writer ? "BEGIN IMMEDIATE" : "BEGIN", err) < 0)
+  if (st_sql_exec(c, begin_words(c), err) < 0)
     return -1;
   c->scanning = true;
   c->manifests.learned = false;

@@ -26,7 +26,9 @@ int st_sql_fail(struct st_catalog *c, const char *what, struct st_error *err)
 {
   int code = sqlite3_errcode(c->db) & 0xff;
 
-  st_fail(err, 0, "%s: %s (%s)", what, sqlite3_errmsg(c->db), c->name);
+  ST_AUTO_FREE char *words = st_sqlite_words(c->db);
+
+  st_fail(err, 0, "%s: %s (%s)", what, words, c->name);
   if (err && code != SQLITE_CONSTRAINT && code != SQLITE_MISMATCH && code != SQLITE_TOOBIG)
     err->code = code == SQLITE_FULL
                     ? ENOSPC

@@ -3,6 +3,12 @@
  * said again, taken back, or fails. */
 #include "systracker/catalog/test-support.h"
 
+#include <pthread.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "systracker/base/log.h"
+
 #define MANY 1500 /* more than wait at a time, of each table */
 
 static const struct st_column place_columns[] = {
@@ -248,9 +254,149 @@ static void test_own_alone(void **state)
   assert_sound(f);
 }
 
-int main(void)
+/* ---- Other programs -------------------------------------------------------------------------- */
+
+/* Another program looks into the catalog, by SQLite alone, until the test lets it go.  It is this
+ * one, run anew: after fork(2) alone SQLite would take the locks of the test for its own. */
+struct other {
+  pid_t pid;
+  int tells, waits; /* pipes */
+};
+
+static void wait_for(int fd)
 {
+  char c;
+  (void)!read(fd, &c, 1);
+}
+
+/* `argv`: the file.  Ends with SQLite's code of its look. */
+static int be_other(char *const *argv)
+{
+  sqlite3 *db;
+  int r = sqlite3_open_v2(argv[0], &db, SQLITE_OPEN_READONLY, NULL);
+
+  if (r == SQLITE_OK)
+    r = sqlite3_exec(db, "BEGIN; SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
+  (void)!write(STDOUT_FILENO, "", 1);
+  wait_for(STDIN_FILENO);
+  return r;
+}
+
+static struct other look(struct fixture *f)
+{
+  ST_AUTO_FREE char *path = st_format("%s/hosts/%s/catalog.db", f->dir, f->keys.host_id);
+  int in[2], out[2];
+
+  assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
+  struct other o = {fork(), in[1], out[0]};
+  if (!o.pid) {
+    dup2(in[0], STDIN_FILENO);
+    dup2(out[1], STDOUT_FILENO);
+    execl("/proc/self/exe", "other", path, NULL);
+    _exit(126);
+  }
+  close(in[0]);
+  close(out[1]);
+  wait_for(o.waits); /* until it has looked, or ended */
+  return o;
+}
+
+static void let_go(const struct other *o, int expected)
+{
+  int status;
+
+  close(o->tells);
+  close(o->waits);
+  assert_int_equal(waitpid(o->pid, &status, 0), o->pid);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), expected);
+}
+
+/* Who comes while it is made, and stays until it is made, takes nothing from it. */
+static void test_read_meanwhile(void **state)
+{
+  struct fixture *f = *state;
+
+  start(f);
+  put_entry(f, "/a", "f", 1);
+  struct other o = look(f);
+  commit(f);
+  let_go(&o, SQLITE_BUSY);
+  assert_int_equal(mode_at(f, 1, "/a"), 1);
+}
+
+struct watch {
+  struct fixture *f;
+  struct other other;
+  bool said;
+};
+
+/* Lets the other program go when the log says that it is waited for. */
+static void *let_go_when_said(void *arg)
+{
+  struct watch *w = arg;
+  ST_AUTO_BUFFER text = ST_BUFFER_INIT;
+
+  do {
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    st_buffer_clear(&text);
+    if (st_read_file(w->f->fd, "log", 1 << 20, &text, NULL) < 0)
+      return NULL;
+  } while (!strstr(text.data, "waiting for another program that holds"));
+  w->said = strstr(text.data, "/catalog.db");
+  close(w->other.tells);
+  return NULL;
+}
+
+/* A killed first checkpoint leaves no WAL behind: who reads then is waited for. */
+static void test_waits_for_reader(void **state)
+{
+  struct fixture *f = *state;
+  ST_AUTO_FREE char *log = st_format("%s/log", f->dir);
+  pthread_t thread;
+
+  ok(f, st_sql_exec(f->c, "PRAGMA journal_mode = DELETE", &f->err));
+  ok(f, st_log_open("test", log, ST_LOG_INFO, &f->err));
+  st_log(ST_LOG_INFO, "begun");
+  struct watch w = {f, look(f), false};
+  assert_int_equal(pthread_create(&thread, NULL, let_go_when_said, &w), 0);
+  start(f);
+  pthread_join(thread, NULL);
+  st_log_close();
+  assert_true(w.said);
+  w.other.tells = -1;
+  let_go(&w.other, SQLITE_OK);
+  put_entry(f, "/a", "f", 1);
+  commit(f);
+  assert_int_equal(mode_at(f, 1, "/a"), 1);
+}
+
+/* Who does not let go: it is said what helps, and the next one is made. */
+static void test_gives_up(void **state)
+{
+  struct fixture *f = *state;
+
+  ok(f, st_sql_exec(f->c, "PRAGMA journal_mode = DELETE", &f->err));
+  st_sqlite_be_patient(f->c->db, &f->c->patience, 0);
+  struct other o = look(f);
+  assert_true(st_sql_exec(f->c, "BEGIN EXCLUSIVE", &f->err) < 0);
+  assert_non_null(strstr(st_error_text(&f->err), "'fuser -v /"));
+  st_error_clear(&f->err);
+  let_go(&o, SQLITE_OK);
+  start(f);
+  put_entry(f, "/a", "f", 1);
+  commit(f);
+  assert_int_equal(mode_at(f, 1, "/a"), 1);
+}
+
+int main(int argc, char **argv)
+{
+  if (argc > 1)
+    return be_other(argv + 1);
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_read_meanwhile, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_waits_for_reader, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_gives_up, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many, setup, teardown),
       cmocka_unit_test_setup_teardown(test_asked_meanwhile, setup, teardown),
       cmocka_unit_test_setup_teardown(test_said_again, setup, teardown),

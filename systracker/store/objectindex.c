@@ -16,7 +16,7 @@
 #define FILE_NAME "objects.db"
 #define APPLICATION_ID 0x53546f62 /* "STob" */
 #define SCHEMA_VERSION 3
-#define BUSY_MILLISECONDS 30000
+#define READER_WAITS 30000 /* ms */
 #define ID_SIZE (1 + ST_DIGEST_SIZE)
 
 /* The checks say what read_row() takes, so that integrity_check finds a row that it would not. */
@@ -135,6 +135,7 @@ static const char *const sql[NSTATEMENTS] = {
 
 struct st_object_index {
   sqlite3 *db;
+  struct st_sqlite_patience patience;
   sqlite3_stmt *statements[NSTATEMENTS];
   bool write;
   bool held;            /* a writer's view; see hold() */
@@ -167,7 +168,8 @@ static int fail_db(struct st_object_index *ix, struct st_error *err)
       st_checked_forget(ix->dirfd, FILE_NAME);
     return fail_damaged(err, sqlite3_errmsg(ix->db));
   }
-  st_fail(err, 0, "packs/objects.db: %s", sqlite3_errmsg(ix->db));
+  ST_AUTO_FREE char *words = st_sqlite_words(ix->db);
+  st_fail(err, 0, "packs/objects.db: %s", words);
   if (err && (code & 0xff) == SQLITE_FULL)
     err->code = ENOSPC;
   return -1;
@@ -393,7 +395,10 @@ static struct st_object_index *connect(int dirfd, const char *path, bool write,
     st_object_index_close(ix);
     return NULL;
   }
-  sqlite3_busy_timeout(ix->db, BUSY_MILLISECONDS);
+  if (write)
+    st_sqlite_be_patient(ix->db, &ix->patience, ST_SQLITE_PATIENCE);
+  else
+    sqlite3_busy_timeout(ix->db, READER_WAITS);
   return ix;
 }
 
