@@ -28,6 +28,8 @@ struct run {
   struct st_error *err;
   uint32_t *placed; /* actions that were carried out by the renaming of a tree, to be noted */
   size_t nplaced;
+  bool anew;       /* nothing that was put counts: the disk did not keep it */
+  bool lost;       /* nor did it this time */
   size_t *entries; /* the actions that threads share, in the journal's order */
   size_t nentries;
 };
@@ -117,8 +119,13 @@ static bool is_torn(const struct st_action *a, const struct st_state *live)
          a->after.size != live->size;
 }
 
-static enum readiness readiness_of(const struct st_action *a, const struct st_state *live)
+/* `anew`: what we put is put again, whatever is left of it. */
+static enum readiness readiness_of(const struct st_action *a, const struct st_state *live,
+                                   bool anew)
 {
+  if (anew && live->type != 0 && live->type != 'd' &&
+      (is_as(&a->after, live) || st_state_is_torn(&a->after, live)))
+    return TO_DO;
   bool resumed_half = a->kind == ST_ACTION_REPLACE && live->type == 0;
   bool half_metadata = a->kind == ST_ACTION_METADATA && live->type == a->before.type;
   if (is_as(&a->before, live) || resumed_half || half_metadata || is_torn(a, live))
@@ -151,8 +158,9 @@ static int carry_out(struct run *r, struct st_store *store, size_t index, char l
   if (open_place(r, index, &p, err) < 0)
     return -1;
   ST_AUTO_CLOSE int parent = p.parent;
-  bool may_be_locked = (live == 'f' || live == 'd') &&
-                       (!(a->before.known & ST_KNOWN_FLAGS) || (a->before.flags & ST_FLAGS_LOCK));
+  bool may_be_locked =
+      (live == 'f' || live == 'd') &&
+      (r->anew || !(a->before.known & ST_KNOWN_FLAGS) || (a->before.flags & ST_FLAGS_LOCK));
   if (may_be_locked && st_put_unlock(&p, &locked, err) < 0)
     return -1;
   int result = act(r, &p, store, a, err);
@@ -169,7 +177,7 @@ static int apply_one(struct run *r, struct st_store *store, size_t index, struct
   struct st_state live;
   if (st_live_state(r->root, a->path, NULL, &live, err) < 0)
     return -1;
-  enum readiness ready = readiness_of(a, &live);
+  enum readiness ready = readiness_of(a, &live, r->anew);
   char type = live.type;
   st_state_clear(&live);
   if (ready == CHANGED)
@@ -204,11 +212,17 @@ static void finish_directories(struct run *r)
   }
 }
 
+static void note_lost(struct run *r, const char *path, const struct st_error *why)
+{
+  r->lost = true;
+  note_problem(r, path, why);
+}
+
 static void flush(struct run *r, const char *path, int fd)
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   if (st_flush(fd, &why) < 0)
-    note_problem(r, path, &why);
+    note_lost(r, path, &why);
 }
 
 /* Directories that were there before and only had entries touched get their times back; and all is
@@ -232,7 +246,7 @@ static void finish_touched(struct run *r)
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   flush(r, "/", r->root);
   if (r->a->stage && st_stage_flushed(r->a->stage, &why) < 0)
-    note_problem(r, "/", &why);
+    note_lost(r, "/", &why);
 }
 
 /* ---- Locks ----------------------------------------------------------------------------------- */
@@ -262,6 +276,26 @@ static void unlock_touched(struct run *r)
     if ((t->flags && st_put_unlock(&p, &flags, &why) < 0) ||
         (t->mode >= 0 && set_mode(&p, (uint32_t)t->mode | 0700, &why) < 0))
       note_problem(r, t->path, &why);
+  }
+}
+
+/* Directories that came to their end once are opened again for what is put into them. */
+static void reopen_directories(struct run *r)
+{
+  const struct st_actions *actions = &r->a->journal->actions;
+  for (size_t i = 0; r->anew && i < actions->count; i++) {
+    const struct st_state *after = &actions->items[i].after;
+    ST_AUTO_ERROR why = ST_ERROR_INIT;
+    struct st_place p = {0};
+    uint32_t flags;
+    if (after->type != 'd' ||
+        (p.parent = st_open_parent(r->root, actions->items[i].path, &p.name)) < 0)
+      continue;
+    ST_AUTO_CLOSE int parent = p.parent;
+    bool closed = geteuid() != 0 && (after->mode & 0700) != 0700;
+    if (st_put_unlock(&p, &flags, &why) < 0 ||
+        (closed && set_mode(&p, after->mode | 0700, &why) < 0))
+      note_problem(r, actions->items[i].path, &why);
   }
 }
 
@@ -470,13 +504,31 @@ static int apply_actions(struct run *r, struct st_error *err)
   return result != 0 ? result : apply_turn(r, SHARED, err);
 }
 
+/* Where the disk lost something the journal says so, until all of it was put anew and kept. */
+static int close_journal(struct run *r, int result, struct st_error *err)
+{
+  struct st_journal *j = r->a->journal;
+  enum st_journal_state state = ST_JOURNAL_APPLIED;
+  if (r->lost)
+    state = ST_JOURNAL_LOST;
+  else if (result != 0)
+    return result;
+  else if (r->a->stays_open)
+    state = ST_JOURNAL_APPLYING;
+  if (state != j->state && st_journal_set_state(r->a->store_dir, j, state, err) < 0)
+    return -1;
+  return result == 0 && r->lost ? 1 : result;
+}
+
 static int run_all(struct run *r, struct st_error *err)
 {
   struct st_journal *j = r->a->journal;
+  r->anew = j->state == ST_JOURNAL_LOST;
   if (st_accounts_read(&r->accounts, r->root, err) < 0 ||
-      st_journal_set_state(r->a->store_dir, j, ST_JOURNAL_APPLYING, err) < 0)
+      (!r->anew && st_journal_set_state(r->a->store_dir, j, ST_JOURNAL_APPLYING, err) < 0))
     return -1;
   unlock_touched(r);
+  reopen_directories(r);
   int result = apply_actions(r, err);
   if (result == 0) {
     if (!r->a->stays_open)
@@ -485,9 +537,7 @@ static int run_all(struct run *r, struct st_error *err)
   }
   finish_touched(r);
   finish_locks(r, result == 0);
-  if (result != 0 || r->a->stays_open)
-    return result;
-  return st_journal_set_state(r->a->store_dir, j, ST_JOURNAL_APPLIED, err);
+  return close_journal(r, result, err);
 }
 
 int st_apply(const struct st_apply *a, struct st_error *err)

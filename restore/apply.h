@@ -20,8 +20,10 @@ struct st_apply {
 
 /* Ends with 0 when it went to its end (`problems` may say that something was not done); 1 when it
  * was interrupted by a signal, or stopped as nothing more can be written: then the journal stays
- * `applying`.  What is done already is recognized and left, so that it serves for a resumed one
- * too.  SIGINT, SIGTERM and SIGHUP are held back during it and looked for between actions. */
+ * `applying`; 1, too, where the disk did not keep what was written: then it is `lost`, and one that
+ * is put anew from the first action on, but for what is deleted.  What is done already is
+ * recognized and left, so that it serves for a resumed one too.  SIGINT, SIGTERM and SIGHUP are
+ * held back during it and looked for between actions. */
 int st_apply(const struct st_apply *a, struct st_error *err);
 
 /* Removes the files beside that a killed restore left under their temporary names. */

@@ -569,10 +569,11 @@ int st_gather_journal(struct st_world *world, const struct st_journal *j, bool b
 }
 
 /* In what the live state is not what the action left; 0 also where it was never carried out. */
-static int conflict_of(struct st_world *w, const struct st_action *a, bool interrupted,
+static int conflict_of(struct st_world *w, const struct st_action *a, enum st_journal_state state,
                        unsigned *ret, struct st_error *err)
 {
   struct st_state live;
+  bool interrupted = st_journal_is_open(state);
   *ret = 0;
   if (live_of(w, a->path, &a->after, &a->before, &live, err) < 0)
     return -1;
@@ -581,7 +582,7 @@ static int conflict_of(struct st_world *w, const struct st_action *a, bool inter
     mask &= ~(unsigned)ST_DIFFERS_TIME;
   unsigned d = st_state_differences(&a->after, &live) & mask;
   bool between = interrupted && live.type == 0 && a->kind == ST_ACTION_REPLACE;
-  if (d != 0 && !between) {
+  if (d != 0 && !between && !(state == ST_JOURNAL_LOST && st_state_is_torn(&a->after, &live))) {
     digest_like(w, a->path, &a->before, &live);
     *ret = (st_state_differences(&a->before, &live) & mask) ? d : 0;
   }
@@ -595,7 +596,7 @@ int st_gather_conflicts(struct st_world *world, const struct st_journal *j, stru
   for (size_t i = 0; i < j->actions.count; i++) {
     const struct st_action *a = &j->actions.items[i];
     unsigned d;
-    if (conflict_of(world, a, j->state == ST_JOURNAL_APPLYING, &d, err) < 0)
+    if (conflict_of(world, a, j->state, &d, err) < 0)
       return -1;
     if (d == 0)
       continue;

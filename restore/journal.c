@@ -45,7 +45,7 @@ void st_journal_touch(struct st_journal *j, const struct st_touched *touched)
 
 void st_journal_touch_as(struct st_journal *j, const struct st_journal *undone)
 {
-  for (size_t i = 0; undone->state == ST_JOURNAL_APPLYING && i < undone->ntouched; i++)
+  for (size_t i = 0; st_journal_is_open(undone->state) && i < undone->ntouched; i++)
     st_journal_touch(j, &undone->touched[i]);
 }
 
@@ -492,7 +492,13 @@ int st_journal_decode_request(const void *data, size_t length, struct st_journal
 
 /* ---- In the store ---------------------------------------------------------------------------- */
 
-static const char *const state_names[] = {"planned", "applying", "applied", "verified", "undone"};
+static const char *const state_names[] = {"planned",  "applying", "applied",
+                                          "verified", "undone",   "lost"};
+
+bool st_journal_is_open(enum st_journal_state state)
+{
+  return state == ST_JOURNAL_APPLYING || state == ST_JOURNAL_LOST;
+}
 
 const char *st_journal_state_name(enum st_journal_state state)
 {

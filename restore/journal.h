@@ -21,7 +21,11 @@ enum st_journal_state {
   ST_JOURNAL_APPLIED,
   ST_JOURNAL_VERIFIED, /* applied, and found as planned */
   ST_JOURNAL_UNDONE,
+  ST_JOURNAL_LOST, /* applied as far as it is, and the disk could not keep all of it */
 };
+
+/* Whether it is to be gone on with, or gone back, unless it is running. */
+bool st_journal_is_open(enum st_journal_state state);
 
 /* A restore that moves ids or changes packages has two journals: one of the phases before the
  * entries (`actions` are those on files of accounts), and, when these are done and the entries were

@@ -35,7 +35,7 @@ static int is_ended(const struct st_session *s, struct st_error *err)
     return 1;
   if (st_journal_read_state(s->look->store_dir, newest, &state, err) < 0)
     return -1;
-  return state != ST_JOURNAL_PLANNED && state != ST_JOURNAL_APPLYING;
+  return state != ST_JOURNAL_PLANNED && !st_journal_is_open(state);
 }
 
 static int refuse_interrupted(const struct st_session *s, struct st_error *err)
@@ -48,7 +48,7 @@ static int refuse_interrupted(const struct st_session *s, struct st_error *err)
     return st_wrap(err, "whether a restore was interrupted cannot be told");
   /* One of entries that was only planned belongs to phases that were carried out. */
   bool between = newest.state == ST_JOURNAL_PLANNED && newest.part_of != 0;
-  if (newest.number == 0 || (newest.state != ST_JOURNAL_APPLYING && !between))
+  if (newest.number == 0 || (!st_journal_is_open(newest.state) && !between))
     return 0;
   return st_refuse(err,
                    "a restore was interrupted: `systracker restore --resume` goes on, `systracker "
@@ -215,7 +215,7 @@ static int carry_out_undo(struct st_session *s, const struct st_journal *last,
   if (!st_session_confirm(s, j.actions.count))
     return st_refuse(err, "not confirmed, nothing was changed");
   struct st_apply left = {.tracker = s->look, .journal = (struct st_journal *)last};
-  if (last->state == ST_JOURNAL_APPLYING)
+  if (st_journal_is_open(last->state))
     st_apply_sweep(&left);
   return st_session_go(s, &j, &end, err);
 }
@@ -227,14 +227,14 @@ static int undo_phases(struct st_session *s, const struct st_journal *last,
   ST_AUTO_GATHERED g = {0};
   ST_AUTO_STRINGS problems = {0};
   struct st_apply left = {.tracker = s->look, .journal = (struct st_journal *)last};
-  bool interrupted = packages->state == ST_JOURNAL_APPLYING;
+  bool interrupted = st_journal_is_open(packages->state);
   s->checkpoint = packages->before;
   s->exact = true;
   if (!s->request->dry_run) {
     if (interrupted && st_package_phase_recover(s->look, packages, &problems, err) < 0)
       return -1;
     st_session_say(&problems);
-    if (last->state == ST_JOURNAL_APPLYING)
+    if (st_journal_is_open(last->state))
       st_apply_sweep(&left);
   }
   /* What packages do to files of accounts is no conflict. */
@@ -254,7 +254,7 @@ static int undo_accounts(struct st_session *s, const struct st_journal *last,
   struct st_apply left = {.tracker = s->look, .journal = (struct st_journal *)last};
   s->exact = true;
   st_journal_touch_as(&phases, accounts);
-  if (!s->request->dry_run && last->state == ST_JOURNAL_APPLYING)
+  if (!s->request->dry_run && st_journal_is_open(last->state))
     st_apply_sweep(&left);
   if (last->number != accounts->number)
     st_journal_drop(accounts, last);
@@ -301,7 +301,7 @@ int st_run_resume(const struct st_request *r, struct st_error *err)
   if (st_session_open(&s, r, true, err) < 0 || st_notice_check(&s, err) < 0 ||
       read_newest(&s, &j, err) < 0)
     return -1;
-  if (j.number == 0 || (j.state != ST_JOURNAL_APPLYING && j.state != ST_JOURNAL_PLANNED))
+  if (j.number == 0 || (!st_journal_is_open(j.state) && j.state != ST_JOURNAL_PLANNED))
     return st_refuse(err, "there is no interrupted restore to go on with");
   if (j.kind == ST_JOURNAL_PHASES)
     return st_phases_resume(&s, &j, err);

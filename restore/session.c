@@ -438,6 +438,12 @@ static int say_interrupted(const struct st_session *s, const struct st_journal *
 {
   ST_AUTO_JOURNAL now = {0};
   int64_t done = 0;
+  if (j->state == ST_JOURNAL_LOST) {
+    fprintf(stderr,
+            "systracker: the disk did not keep all of it: `systracker restore --resume` puts "
+            "all of it again, `systracker undo` goes back\n");
+    return ST_EXIT_INCOMPLETE;
+  }
   if (st_journal_read(s->write->store_dir, j->number, &now, NULL) == 0)
     done = now.done;
   fprintf(stderr,

@@ -122,6 +122,14 @@ unsigned st_state_differences(const struct st_state *a, const struct st_state *b
   return d;
 }
 
+bool st_state_is_torn(const struct st_state *put, const struct st_state *live)
+{
+  const unsigned whatever =
+      ST_DIFFERS_CONTENT | ST_DIFFERS_HOLES | ST_DIFFERS_FLAGS | ST_DIFFERS_LINKS;
+  return put->type == 'f' && live->type == 'f' && (put->known & live->known & ST_KNOWN_TIME) &&
+         (st_state_differences(put, live) & ~whatever) == 0;
+}
+
 /* ---- CBOR -------------------------------------------------------------------------------- */
 
 static void encode_bytes(struct st_buffer *out, const char *s)

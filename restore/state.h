@@ -81,6 +81,10 @@ enum st_state_difference {
 
 unsigned st_state_differences(const struct st_state *a, const struct st_state *b);
 
+/* Whether a regular file is as it was put, but for its content, which the disk may not have kept:
+ * who edits it changes the time, too. */
+bool st_state_is_torn(const struct st_state *put, const struct st_state *live);
+
 /* As CBOR (doc/formats): null for nothing, else an array; a shorter one, of version 2 of the
  * journal, is read too. */
 void st_state_encode(struct st_buffer *out, const struct st_state *s);

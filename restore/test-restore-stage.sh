@@ -196,8 +196,47 @@ unchanged "a full disk"
 
 # A disk that took all, and says at the sync that it could not keep it.
 stopped syncfs error=EIO 1+ || fail "a disk that lost what was written is not said"
-contains "$err" '/: not all that was written reached the disk, and may be lost: Input/output error'
+contains "$err" '/: not all that was written reached the disk, and may be lost: Input/output error' \
+  'did not keep all of it: .*--resume. puts all of it again'
 is_at 1 "what can be read is there all the same"
+
+# Files as they may be after it: no stat tells that.
+lose()
+{
+  for file in "$tree/f1" "$tree/same/7" "$root/etc/tree2/in/f3"; do
+    touch -r "$file" "$scratch/when"
+    head -c "$(stat -c %s "$file")" /dev/zero | dd of="$file" conv=notrunc status=none
+    touch -r "$scratch/when" "$file"
+  done
+  touch -r "$tree/suid" "$scratch/when"
+  : >"$tree/suid" && touch -r "$scratch/when" "$tree/suid"
+}
+# resumed FAULT: what goes on is hit so; true when it came to its end.
+resumed()
+{
+  status=0
+  ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace="${1%%:*}" -e inject="$1" "$program" \
+    --config "$config" --root "$root" --store "$store" --resume >"$out" 2>"$err" </dev/null || status=$?
+  [ "$status" -eq 0 ]
+}
+is_lost() { systracker restore --status | tail -n 1 | grep -q 'restore of checkpoint 1: lost'; }
+is_lost || fail "the journal does not say it"
+expect_status 1 systracker restore --checkpoint 1
+contains "$err" 'restore --resume. goes on'
+lose
+resumed syncfs:error=EIO:when=1+ && fail "the disk lost it again"
+is_lost || fail "it was lost again, and is not said"
+lose
+resumed renameat2,renameat:signal=KILL:when=3 && fail "not killed"
+is_lost || fail "killed while all is put again, it counts as put"
+lose
+expect_status 0 systracker restore --resume
+is_at 1 "put again"
+[ "$(stat -c %h "$tree/f1")" -eq 2 ] || fail "the hard link is none"
+expect_status 1 systracker restore --resume
+back "what was put again"
+stopped syncfs error=EIO 1+ || fail "a disk that lost what was written is not said"
+lose
 back "a disk that lost what was written"
 
 # A store on a disk that fails (its pack cannot be read from the N-th time on) is not what is written to: it is said
