@@ -16,14 +16,23 @@ static bool is_zero(const char *data, size_t length)
   return i == length;
 }
 
-/* Whether the bytes begin with a record that can be proved. */
+/* Nothing, another record, the beginning of one, or what a power cut leaves. */
+static bool may_follow(const char *data, size_t length)
+{
+  struct st_record record;
+  return st_record_decode((const uint8_t *)data, length, &record) >= 0 || is_zero(data, length);
+}
+
+/* Whether the bytes begin with a record that can be proved.  Its checksum is made only where it
+ * ends as a record may: of one of 4 MiB hundreds of lengths would otherwise be tried. */
 static bool begins_record(const struct st_pack *pack, const struct st_buffer *tail)
 {
   struct st_record record;
   uint64_t size = st_record_decode((const uint8_t *)tail->data, tail->length, &record) > 0
                       ? st_record_size(&record)
                       : UINT64_MAX;
-  return size <= tail->length && st_pack_prove(pack, tail->data, size, &record, NULL) == 0;
+  return size <= tail->length && may_follow(tail->data + size, tail->length - size) &&
+         st_pack_prove(pack, tail->data, size, &record, NULL) == 0;
 }
 
 /* A damaged length makes a record seem to go beyond the end, as one does that a kill cut off. */

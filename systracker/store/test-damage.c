@@ -152,6 +152,41 @@ static void test_damage_that_is_not_indexed(void **state)
   }
 }
 
+/* A damaged length, and behind the record nothing, or what a kill or a power cut left of the next
+ * one: it is still known to have been whole. */
+static void test_damaged_length_at_the_end(void **state)
+{
+  static const char *const behind[] = {"", "ST\x11\x20", "\0\0\0\0\0\0\0\0\0\0"};
+  static const size_t lengths[] = {0, 4, 10};
+  struct scratch *s = *state;
+  ST_AUTO_BUFFER pack = ST_BUFFER_INIT;
+  ST_AUTO_BUFFER index = ST_BUFFER_INIT;
+  char text[3000];
+  memset(text, 'a', sizeof text);
+  struct st_store *store = open_store(s, ST_STORE_WRITE);
+  put_text(store, "indexed", NULL);
+  sync_store(store);
+  struct st_id id = put(store, text, sizeof text, false, NULL);
+  size_t at = row_of(store, &id).offset + 5; /* of the payload's length, behind two bytes of raw */
+  st_store_sync_packs(store, NULL);
+  st_store_close(store);
+  read_whole(s, PACK, &pack);
+  read_whole(s, INDEX, &index);
+  pack.data[at] ^= 0x40;
+  for (size_t i = 0; i < ST_COUNT(behind); i++) {
+    ST_AUTO_BUFFER words = ST_BUFFER_INIT;
+    ST_AUTO_BUFFER longer = ST_BUFFER_INIT;
+    st_buffer_append(&longer, pack.data, pack.length);
+    st_buffer_append(&longer, behind[i], lengths[i]);
+    write_whole(s, PACK, longer.data, longer.length);
+    write_whole(s, INDEX, index.data, index.length);
+    store = open_store(s, ST_STORE_WRITE);
+    assert_int_equal(size_of(s, PACK), longer.length);
+    assert_int_equal(verify(store, &words), 1);
+    st_store_close(store);
+  }
+}
+
 /* Of the last record only the first half reached the disk, before a power cut. */
 static void test_half_of_a_record_and_zeros(void **state)
 {
@@ -574,6 +609,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(test_kill_in_last_record),
       TEST(test_damage_that_is_not_indexed),
+      TEST(test_damaged_length_at_the_end),
       TEST(test_half_of_a_record_and_zeros),
       TEST(test_zeros_at_the_end),
       TEST(test_stillborn_pack),
