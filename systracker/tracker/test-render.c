@@ -73,7 +73,7 @@ static void says(const struct st_change *change, bool times, const char *expecte
 static void test_columns(void **state)
 {
   (void)state;
-  struct st_value a[NCOLUMNS], b[NCOLUMNS];
+  struct st_value a[NCOLUMNS] = {0}, b[NCOLUMNS] = {0};
   struct st_change change = change_of(a, b);
   fill(a, "one", false);
   fill(b, "one", false);
@@ -92,7 +92,7 @@ static void test_columns(void **state)
 static void test_ids(void **state)
 {
   (void)state;
-  struct st_value a[NCOLUMNS], b[NCOLUMNS];
+  struct st_value a[NCOLUMNS] = {0}, b[NCOLUMNS] = {0};
   struct st_change change = change_of(a, b);
   fill(a, "one", false);
   fill(b, "two", false);
@@ -102,7 +102,7 @@ static void test_ids(void **state)
 static void test_quiet_and_null(void **state)
 {
   (void)state;
-  struct st_value a[NCOLUMNS], b[NCOLUMNS];
+  struct st_value a[NCOLUMNS] = {0}, b[NCOLUMNS] = {0};
   struct st_change change = change_of(a, b);
   setenv("TZ", "UTC", 1);
   fill(a, "one", false);
@@ -160,7 +160,7 @@ static void test_one_side(void **state)
 static void test_secret(void **state)
 {
   (void)state;
-  struct st_value a[NCOLUMNS], b[NCOLUMNS];
+  struct st_value a[NCOLUMNS] = {0}, b[NCOLUMNS] = {0};
   struct st_change change = change_of(a, b);
   fill(a, "one", false);
   fill(b, "long secret", true);
@@ -189,7 +189,7 @@ static void check_json(json_t *o, const char *expected)
 static void test_json(void **state)
 {
   (void)state;
-  struct st_value a[NCOLUMNS], b[NCOLUMNS];
+  struct st_value a[NCOLUMNS] = {0}, b[NCOLUMNS] = {0};
   struct st_change change = change_of(a, b);
   fill(a, "one", false);
   fill(b, "one", false);
@@ -243,7 +243,7 @@ static void test_group_letters(void **state)
   (void)state;
   struct st_tracker t = {0};
   ST_AUTO_ERROR err = ST_ERROR_INIT;
-  struct st_value a[NCOLUMNS], b[NCOLUMNS];
+  struct st_value a[NCOLUMNS] = {0}, b[NCOLUMNS] = {0};
   fill(a, "one", false);
   fill(b, "one", false);
   b[TYPE] = st_text_value("d");
