@@ -30,7 +30,7 @@ struct st_readahead {
   struct st_catalog *c;
   pthread_mutex_t mutex;
   pthread_cond_t more, done;
-  struct st_read_job *jobs;
+  struct st_read_job *jobs, **end_of_jobs; /* where the next one is hung on */
   unsigned waiting;
   size_t bytes; /* of what was read and nobody has asked for */
   bool started, end;
@@ -97,6 +97,7 @@ static struct st_readahead *begin(struct st_catalog *c)
   struct st_readahead *r = st_calloc(1, sizeof(*r));
 
   r->c = c;
+  r->end_of_jobs = &r->jobs;
   pthread_mutex_init(&r->mutex, NULL);
   pthread_cond_init(&r->more, NULL);
   pthread_cond_init(&r->done, NULL);
@@ -106,14 +107,13 @@ static struct st_readahead *begin(struct st_catalog *c)
 void st_readahead_add(struct st_catalog *c, struct st_known *k)
 {
   struct st_readahead *r = c->readahead ? c->readahead : (c->readahead = begin(c));
-  struct st_read_job *job = k->job = st_calloc(1, sizeof(*job)), **last = &r->jobs;
+  struct st_read_job *job = k->job = st_calloc(1, sizeof(*job));
 
   job->id = k->id;
   job->paths = k->count;
   pthread_mutex_lock(&r->mutex);
-  while (*last)
-    last = &(*last)->next;
-  *last = job;
+  *r->end_of_jobs = job;
+  r->end_of_jobs = &job->next;
   r->waiting++;
   /* One alone is read as fast by who asks for it. */
   if (!r->started && r->waiting > 1)
@@ -129,6 +129,8 @@ static void remove_job(struct st_readahead *r, struct st_read_job *job)
   while (*at != job)
     at = &(*at)->next;
   *at = job->next;
+  if (r->end_of_jobs == &job->next)
+    r->end_of_jobs = at;
   r->waiting -= job->state == JOB_WAITING;
   free(job);
 }
