@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "restore/contents.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "systracker/base/buffer.h"
@@ -23,12 +24,22 @@ void st_contents_clear(struct st_contents *c)
 
 struct named {
   const struct st_id *id;
+  uint64_t begins; /* as the id does: mostly that tells two apart, without looking at them */
   uint32_t file;
 };
+
+static uint64_t beginning_of(const struct st_id *id)
+{
+  uint64_t first;
+  memcpy(&first, id->digest, sizeof(first));
+  return (uint64_t)(id->keyed != 0) << 63 | be64toh(first) >> 1;
+}
 
 static int by_id(const void *a, const void *b)
 {
   const struct named *x = a, *y = b;
+  if (x->begins != y->begins)
+    return x->begins < y->begins ? -1 : 1;
   int r = st_id_compare(x->id, y->id);
   return r != 0 ? r : (x->file > y->file) - (x->file < y->file);
 }
@@ -38,8 +49,9 @@ static struct named *name_all(const struct st_contents_of *of, size_t *ret_count
   struct named *all = st_calloc(of->files + 1, sizeof(*all));
   size_t n = 0;
   for (size_t i = 0; i < of->files; i++) {
-    all[n] = (struct named){of->id(of->arg, i), (uint32_t)i};
-    n += all[n].id != NULL;
+    const struct st_id *id = of->id(of->arg, i);
+    if (id)
+      all[n++] = (struct named){id, beginning_of(id), (uint32_t)i};
   }
   qsort(all, n, sizeof(*all), by_id);
   *ret_count = n;

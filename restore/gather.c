@@ -30,6 +30,77 @@ static const char *const fact_tables[FACTS] = {
     [KEPT] = "config_track_file",
 };
 
+/* Their columns that count. */
+enum column {
+  TYPE,
+  MODE,
+  UID,
+  GID,
+  OWNER,
+  GROUP,
+  MTIME,
+  MTIME_NSEC,
+  RDEV,
+  TARGET,
+  LINK_GROUP,
+  LINKS_OUTSIDE,
+  FLAGS,
+  XATTRS,
+  HOLES,
+  DIGEST_OF,
+  SIZE,
+  OBJECT,
+  COLUMNS
+};
+
+static const struct {
+  size_t fact;
+  const char *name;
+} columns[COLUMNS] = {
+    [TYPE] = {ENTRY, "type"},
+    [MODE] = {ENTRY, "mode"},
+    [UID] = {ENTRY, "uid"},
+    [GID] = {ENTRY, "gid"},
+    [OWNER] = {ENTRY, "owner"},
+    [GROUP] = {ENTRY, "group"},
+    [MTIME] = {ENTRY, "mtime"},
+    [MTIME_NSEC] = {ENTRY, "mtime_nsec"},
+    [RDEV] = {ENTRY, "rdev"},
+    [TARGET] = {ENTRY, "target"},
+    [LINK_GROUP] = {ENTRY, "link_group"},
+    [LINKS_OUTSIDE] = {ENTRY, "links_outside"},
+    [FLAGS] = {ENTRY, "flags"},
+    [XATTRS] = {ENTRY, "xattrs"},
+    [HOLES] = {ENTRY, "holes"},
+    [DIGEST_OF] = {DIGEST, "digest"},
+    [SIZE] = {DIGEST, "size"},
+    [OBJECT] = {KEPT, "object"},
+};
+
+/* What the catalog has of them, looked up once. */
+struct facts {
+  const struct st_catalog_table *tables[FACTS]; /* NULL: not in the catalog */
+  size_t at[COLUMNS];                           /* SIZE_MAX: the table has no such column */
+};
+
+static size_t find_column(const struct st_catalog_table *table, const char *name)
+{
+  const struct st_table *d = table ? &table->declaration : NULL;
+  for (size_t i = 0; d && i < d->ncolumns; i++) {
+    if (strcmp(d->columns[i].name, name) == 0)
+      return i;
+  }
+  return SIZE_MAX;
+}
+
+static void find_facts(struct facts *f, struct st_catalog *c)
+{
+  for (size_t i = 0; i < FACTS; i++)
+    f->tables[i] = st_catalog_table(c, fact_tables[i]);
+  for (size_t i = 0; i < COLUMNS; i++)
+    f->at[i] = find_column(f->tables[columns[i].fact], columns[i].name);
+}
+
 /* How far a state is known. */
 struct seen {
   bool fact[FACTS]; /* it was looked for: there or not */
@@ -38,19 +109,17 @@ struct seen {
 
 /* ---- A state from facts ---------------------------------------------------------------------- */
 
-/* The column's value; NULL where the fact, the column or the value is not there.  `usual`: where it
- * is looked for first. */
-static const struct st_value *column(const struct st_fact_row *fact, const char *name, size_t usual)
+/* A row of one of the tables. */
+struct row {
+  const struct facts *facts;
+  const struct st_value *values;
+};
+
+/* The column's value; NULL where the column or the value is not there. */
+static const struct st_value *column(const struct row *row, enum column c)
 {
-  if (!fact || !fact->present)
-    return NULL;
-  const struct st_table *d = &fact->table->declaration;
-  size_t at = usual;
-  if (at >= d->ncolumns || strcmp(d->columns[at].name, name) != 0) {
-    for (at = 0; at < d->ncolumns && strcmp(d->columns[at].name, name) != 0;)
-      at++;
-  }
-  return at == d->ncolumns || fact->values[at].type == ST_NULL ? NULL : &fact->values[at];
+  size_t at = row->facts->at[c];
+  return at == SIZE_MAX || row->values[at].type == ST_NULL ? NULL : &row->values[at];
 }
 
 static bool integer(const struct st_value *v, int64_t *ret)
@@ -75,47 +144,6 @@ static void fill_id(const struct st_value *v, struct st_state *s)
   s->known |= ST_KNOWN_DIGEST;
 }
 
-/* Columns of standard_track, where they stand in it as we know it. */
-enum entry_column {
-  TYPE = 1,
-  MODE,
-  UID,
-  GID,
-  OWNER,
-  GROUP,
-  MTIME,
-  MTIME_NSEC,
-  RDEV,
-  TARGET,
-  LINK_GROUP,
-  LINKS_OUTSIDE,
-  FLAGS,
-  XATTRS,
-  HOLES,
-};
-
-static const struct st_value *entry_column(const struct st_fact_row *fact, enum entry_column c)
-{
-  static const char *const names[] = {
-      [TYPE] = "type",
-      [MODE] = "mode",
-      [UID] = "uid",
-      [GID] = "gid",
-      [OWNER] = "owner",
-      [GROUP] = "group",
-      [MTIME] = "mtime",
-      [MTIME_NSEC] = "mtime_nsec",
-      [RDEV] = "rdev",
-      [TARGET] = "target",
-      [LINK_GROUP] = "link_group",
-      [LINKS_OUTSIDE] = "links_outside",
-      [FLAGS] = "flags",
-      [XATTRS] = "xattrs",
-      [HOLES] = "holes",
-  };
-  return column(fact, names[c], c);
-}
-
 /* Bytes of a column; false where it has none. */
 static bool bytes(const struct st_value *v, const void **ret, size_t *length)
 {
@@ -127,113 +155,120 @@ static bool bytes(const struct st_value *v, const void **ret, size_t *length)
 }
 
 /* What stat does not say.  Lists that are none, of a chain made elsewhere, are not known. */
-static void fill_more(const struct st_fact_row *fact, struct st_state *s)
+static void fill_more(const struct row *row, struct st_state *s)
 {
   const void *data;
   size_t length;
   int64_t n;
-  if (bytes(entry_column(fact, XATTRS), &data, &length) && st_xattrs_valid(data, length))
+  if (bytes(column(row, XATTRS), &data, &length) && st_xattrs_valid(data, length))
     st_state_set_xattrs(s, data, length);
-  if (bytes(entry_column(fact, HOLES), &data, &length) && st_holes_valid(data, length))
+  if (bytes(column(row, HOLES), &data, &length) && st_holes_valid(data, length))
     st_state_set_holes(s, data, length);
-  if (integer(entry_column(fact, FLAGS), &n)) {
+  if (integer(column(row, FLAGS), &n)) {
     s->flags = (uint32_t)n & ST_FLAGS_ALL;
     s->known |= ST_KNOWN_FLAGS;
   }
-  if (bytes(entry_column(fact, LINK_GROUP), &data, &length) && !memchr(data, 0, length)) {
+  if (bytes(column(row, LINK_GROUP), &data, &length) && !memchr(data, 0, length)) {
     s->links = length ? st_memdup(data, length) : NULL;
-    bool outside = integer(entry_column(fact, LINKS_OUTSIDE), &n) && n > 0;
+    bool outside = integer(column(row, LINKS_OUTSIDE), &n) && n > 0;
     s->links_outside = outside ? (uint64_t)n : 0;
     s->known |= ST_KNOWN_LINKS;
   }
 }
 
-static void fill_metadata(const struct st_fact_row *fact, struct st_state *s)
+static void fill_metadata(const struct row *row, struct st_state *s)
 {
   int64_t n;
-  const struct st_value *type = entry_column(fact, TYPE);
+  const struct st_value *type = column(row, TYPE);
   s->type = type && type->type == ST_TEXT && type->u.bytes.length > 0
                 ? *(const char *)type->u.bytes.data
                 : 0;
-  if (integer(entry_column(fact, MODE), &n)) {
+  if (integer(column(row, MODE), &n)) {
     s->mode = (uint32_t)n;
     s->known |= ST_KNOWN_MODE;
   }
-  if (integer(entry_column(fact, UID), &n)) {
+  if (integer(column(row, UID), &n)) {
     s->uid = (uint32_t)n;
     s->known |= ST_KNOWN_OWNER;
   }
-  if (integer(entry_column(fact, GID), &n)) {
+  if (integer(column(row, GID), &n)) {
     s->gid = (uint32_t)n;
     s->known |= ST_KNOWN_GROUP;
   }
-  s->owner = string(entry_column(fact, OWNER));
-  s->group = string(entry_column(fact, GROUP));
-  if (integer(entry_column(fact, MTIME), &s->mtime)) {
-    s->mtime_nsec = integer(entry_column(fact, MTIME_NSEC), &n) ? (uint32_t)n : 0;
+  s->owner = string(column(row, OWNER));
+  s->group = string(column(row, GROUP));
+  if (integer(column(row, MTIME), &s->mtime)) {
+    s->mtime_nsec = integer(column(row, MTIME_NSEC), &n) ? (uint32_t)n : 0;
     s->known |= ST_KNOWN_TIME;
   }
-  s->rdev = integer(entry_column(fact, RDEV), &n) ? (uint64_t)n : 0;
-  s->target = string(entry_column(fact, TARGET));
-  fill_more(fact, s);
+  s->rdev = integer(column(row, RDEV), &n) ? (uint64_t)n : 0;
+  s->target = string(column(row, TARGET));
+  fill_more(row, s);
 }
 
-/* In any order; `fact` NULL or not present: there is none. */
-static void fill_fact(size_t which, const struct st_fact_row *fact, struct seen *seen,
-                      struct st_state *s)
+/* In any order; `values` NULL: there is none. */
+static void fill_fact(const struct facts *facts, size_t which, const struct st_value *values,
+                      struct seen *seen, struct st_state *s)
 {
+  const struct row row = {facts, values};
   int64_t size;
   seen->fact[which] = true;
-  if (!fact || !fact->present)
+  if (!values)
     return;
   if (which == ENTRY) {
-    fill_metadata(fact, s);
+    fill_metadata(&row, s);
     return;
   }
   seen->content = true;
   if (which == DIGEST)
-    s->size = integer(column(fact, "size", 2), &size) && size > 0 ? (uint64_t)size : 0;
+    s->size = integer(column(&row, SIZE), &size) && size > 0 ? (uint64_t)size : 0;
   if (which == DIGEST && !s->kept)
-    fill_id(column(fact, "digest", 1), s);
-  const struct st_value *object = which == KEPT ? column(fact, "object", 1) : NULL;
+    fill_id(column(&row, DIGEST_OF), s);
+  const struct st_value *object = which == KEPT ? column(&row, OBJECT) : NULL;
   if (object) {
     s->kept = true;
     fill_id(object, s);
   }
 }
 
-static int ask(struct st_tracker *t, int64_t number, size_t which, const char *path,
-               struct seen *seen, struct st_state *s, struct st_error *err)
+/* Where facts are asked for. */
+struct asked {
+  struct st_tracker *tracker;
+  const struct facts *facts;
+  int64_t number;
+};
+
+static int ask(const struct asked *a, size_t which, const char *path, struct seen *seen,
+               struct st_state *s, struct st_error *err)
 {
   ST_CLEANUP(st_fact_freep) struct st_fact_row *fact = NULL;
-  const struct st_catalog_table *table = st_catalog_table(t->catalog, fact_tables[which]);
+  const struct st_catalog_table *table = a->facts->tables[which];
   struct st_value key = st_path_value(path);
-  if (!seen->fact[which] && table &&
-      st_catalog_fact(t->catalog, number, table, &key, &fact, err) < 0)
+  if (seen->fact[which])
+    return 0;
+  if (table && st_catalog_fact(a->tracker->catalog, a->number, table, &key, &fact, err) < 0)
     return -1;
-  if (!seen->fact[which])
-    fill_fact(which, fact, seen, s);
+  fill_fact(a->facts, which, fact && fact->present ? fact->values : NULL, seen, s);
   return 0;
 }
 
 /* Asks for what the difference did not bring along. */
-static int complete(struct st_tracker *t, int64_t number, const char *path, struct seen *seen,
-                    struct st_state *s, struct st_error *err)
+static int complete(const struct asked *a, const char *path, struct seen *seen, struct st_state *s,
+                    struct st_error *err)
 {
-  if (ask(t, number, ENTRY, path, seen, s, err) < 0)
+  if (ask(a, ENTRY, path, seen, s, err) < 0)
     return -1;
   if (s->type != 0 && s->type != 'f')
     return 0;
-  if (ask(t, number, DIGEST, path, seen, s, err) < 0 ||
-      ask(t, number, KEPT, path, seen, s, err) < 0)
+  if (ask(a, DIGEST, path, seen, s, err) < 0 || ask(a, KEPT, path, seen, s, err) < 0)
     return -1;
   if (s->type == 0 && seen->content)
     s->type = 'f'; /* not tracked by standard_track: content alone is known */
   /* Kept for another path or time is as good. */
   if (s->type == 'f' && (s->known & ST_KNOWN_DIGEST) && !s->kept) {
-    s->kept = st_store_has(t->store, &s->digest);
-    s->in_package =
-        !s->kept && number != ST_LIVE && st_from_package_has(t, number, path, &s->digest);
+    s->kept = st_store_has(a->tracker->store, &s->digest);
+    s->in_package = !s->kept && a->number != ST_LIVE &&
+                    st_from_package_has(a->tracker, a->number, path, &s->digest);
     s->kept |= s->in_package;
   }
   return 0;
@@ -292,12 +327,13 @@ static int leave_policy(struct st_world *w, int64_t number, const char *path, st
   return 0;
 }
 
-static int complete_wish(struct st_world *w, struct st_wish *wish, struct known *known,
-                         struct st_error *err)
+static int complete_wish(struct st_world *w, const struct facts *facts, struct st_wish *wish,
+                         struct known *known, struct st_error *err)
 {
   const char *path = wish->path;
-  if (complete(w->tracker, w->checkpoint, path, &known->target, &wish->target, err) < 0 ||
-      complete(w->tracker, ST_LIVE, path, &known->live, &wish->live, err) < 0 ||
+  const struct asked then = {w->tracker, facts, w->checkpoint}, now = {w->tracker, facts, ST_LIVE};
+  if (complete(&then, path, &known->target, &wish->target, err) < 0 ||
+      complete(&now, path, &known->live, &wish->live, err) < 0 ||
       leave_policy(w, w->checkpoint, path, &wish->target, err) < 0 ||
       leave_policy(w, ST_LIVE, path, &wish->live, err) < 0)
     return -1;
@@ -311,9 +347,11 @@ static int complete_wish(struct st_world *w, struct st_wish *wish, struct known 
 
 /* The directories above that are missing, or are none.  Those that differ are among the first
  * `sorted` wishes, and have their own turn. */
-static int add_parents(struct st_world *w, const char *path, struct st_set *seen,
-                       struct st_wishes *out, size_t sorted, struct st_error *err)
+static int add_parents(struct st_world *w, const struct facts *facts, const char *path,
+                       struct st_set *seen, struct st_wishes *out, size_t sorted,
+                       struct st_error *err)
 {
+  const struct asked then = {w->tracker, facts, w->checkpoint};
   ST_AUTO_FREE char *parent = st_strdup(path);
   for (char *slash; (slash = strrchr(parent, '/')) && slash != parent;) {
     *slash = 0;
@@ -330,7 +368,7 @@ static int add_parents(struct st_world *w, const char *path, struct st_set *seen
     struct st_wish *wish = st_wishes_add(out, parent, false);
     wish->live = live;
     struct seen none = {0};
-    if (complete(w->tracker, w->checkpoint, parent, &none, &wish->target, err) < 0)
+    if (complete(&then, parent, &none, &wish->target, err) < 0)
       return -1;
   }
   return 0;
@@ -344,7 +382,7 @@ struct gathering {
   struct known *known; /* of the wishes, one each, in order of paths */
   size_t size;         /* of them, allocated */
   struct st_gathered *out;
-  const struct st_catalog_table *tables[FACTS]; /* NULL: not in the catalog */
+  struct facts facts;
 };
 
 static bool is_selected(const struct st_strings *selection, const char *path)
@@ -356,43 +394,44 @@ static bool is_selected(const struct st_strings *selection, const char *path)
   return selection->count == 0;
 }
 
-/* The wish of that path: the last one, or a new one. */
-static struct st_wish *wish_of(struct gathering *g, const char *path)
+static bool is_path_of(const struct st_wish *w, const struct st_value *path)
+{
+  size_t n = path->u.bytes.length;
+  return strncmp(w->path, path->u.bytes.data, n) == 0 && w->path[n] == 0;
+}
+
+/* The wish of that path: the last one, or a new one; NULL: it was not asked for. */
+static struct st_wish *wish_of(struct gathering *g, const struct st_value *path)
 {
   struct st_wishes *out = &g->out->wishes;
-  if (out->count > 0 && strcmp(out->items[out->count - 1].path, path) == 0)
+  if (out->count > 0 && is_path_of(&out->items[out->count - 1], path))
     return &out->items[out->count - 1];
+  ST_AUTO_FREE char *copy = st_memdup(path->u.bytes.data, path->u.bytes.length);
+  if (!is_selected(g->selection, copy))
+    return NULL;
   if (out->count == g->size) {
     g->size = g->size ? 2 * g->size : 64;
     g->known = st_realloc(g->known, g->size, sizeof(*g->known));
   }
   g->known[out->count] = (struct known){0};
-  return st_wishes_add(out, path, true);
-}
-
-static void fill_row(const struct st_catalog_table *table, size_t which,
-                     const struct st_value *values, struct seen *seen, struct st_state *s)
-{
-  struct st_fact_row row = {
-      .table = table, .values = (struct st_value *)values, .present = values != NULL};
-  fill_fact(which, &row, seen, s);
+  return st_wishes_take(out, st_steal(&copy), true);
 }
 
 static void gather_entry(struct gathering *g, const struct st_change *change)
 {
   const struct st_value *key = change->before ? change->before : change->after;
-  ST_AUTO_FREE char *path = st_memdup(key->u.bytes.data, key->u.bytes.length);
-  if (!is_selected(g->selection, path))
+  struct st_wish *wish = wish_of(g, key);
+  if (!wish)
     return;
-  struct st_wish *wish = wish_of(g, path);
   struct known *known = &g->known[g->out->wishes.count - 1];
   size_t which = 0;
-  while (which < FACTS && (!g->tables[which] || change->table != g->tables[which]->name))
+  while (which < FACTS &&
+         (!g->facts.tables[which] || change->table != g->facts.tables[which]->name))
     which++;
   if (which == FACTS)
     return;
-  fill_row(g->tables[which], which, change->before, &known->target, &wish->target);
-  fill_row(g->tables[which], which, change->after, &known->live, &wish->live);
+  fill_fact(&g->facts, which, change->before, &known->target, &wish->target);
+  fill_fact(&g->facts, which, change->after, &known->live, &wish->live);
 }
 
 /* Whether the table is of a plug-in of packages: what belongs to them without being a file is put
@@ -476,7 +515,7 @@ static int add_leader(struct gathering *g, const struct st_wish *w, struct st_se
     return 0;
   struct known known = {0};
   struct st_wish *leader = st_wishes_add(&g->out->wishes, path, false);
-  return complete_wish(g->world, leader, &known, err);
+  return complete_wish(g->world, &g->facts, leader, &known, err);
 }
 
 static int make_wishes(struct gathering *g, struct st_error *err)
@@ -484,10 +523,10 @@ static int make_wishes(struct gathering *g, struct st_error *err)
   struct st_wishes *out = &g->out->wishes;
   ST_CLEANUP(st_set_freep) struct st_set *seen = st_set_new(), *leaders = st_set_new();
   for (size_t i = 0, n = out->count; i < n; i++) {
-    if (complete_wish(g->world, &out->items[i], &g->known[i], err) < 0)
+    if (complete_wish(g->world, &g->facts, &out->items[i], &g->known[i], err) < 0)
       return -1;
     if (out->items[i].target.type != 0 && out->items[i].live.type == 0 &&
-        add_parents(g->world, out->items[i].path, seen, out, n, err) < 0)
+        add_parents(g->world, &g->facts, out->items[i].path, seen, out, n, err) < 0)
       return -1;
     if (add_leader(g, &out->items[i], leaders, err) < 0)
       return -1;
@@ -497,14 +536,38 @@ static int make_wishes(struct gathering *g, struct st_error *err)
   return 0;
 }
 
+/* What another thread gathered comes behind. */
+static void join(struct gathering *g, struct gathering *behind)
+{
+  size_t count = g->out->wishes.count, more = behind->out->wishes.count;
+  if (more > 0) {
+    g->known = st_realloc(g->known, count + more, sizeof(*g->known));
+    memcpy(&g->known[count], behind->known, more * sizeof(*g->known));
+  }
+  st_wishes_append(&g->out->wishes, &behind->out->wishes);
+  free(st_steal(&behind->known));
+}
+
+static int gather_changes(struct gathering *g, struct st_error *err)
+{
+  struct st_world *w = g->world;
+  ST_AUTO_GATHERED rest = {0};
+  struct gathering behind = {
+      .world = w, .selection = g->selection, .out = &rest, .facts = g->facts};
+  void *const both[] = {g, &behind};
+  struct st_catalog *c = w->tracker->catalog;
+  int r = w->alone ? st_catalog_changes_by_two(c, w->checkpoint, ST_LIVE, gather_change, both, err)
+                   : st_catalog_changes(c, w->checkpoint, ST_LIVE, gather_change, g, err);
+  join(g, &behind);
+  return r;
+}
+
 int st_gather_checkpoint(struct st_world *world, const struct st_strings *paths,
                          struct st_gathered *ret, struct st_error *err)
 {
   struct gathering g = {.world = world, .selection = paths, .out = ret};
-  for (size_t i = 0; i < FACTS; i++)
-    g.tables[i] = st_catalog_table(world->tracker->catalog, fact_tables[i]);
-  int r = st_catalog_changes(world->tracker->catalog, world->checkpoint, ST_LIVE, gather_change, &g,
-                             err);
+  find_facts(&g.facts, world->tracker->catalog);
+  int r = gather_changes(&g, err);
   if (r >= 0)
     r = make_wishes(&g, err);
   free(g.known);

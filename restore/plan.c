@@ -20,15 +20,32 @@ void st_wishes_free(struct st_wishes *w)
   *w = (struct st_wishes){0};
 }
 
-struct st_wish *st_wishes_add(struct st_wishes *w, const char *path, bool selected)
+struct st_wish *st_wishes_take(struct st_wishes *w, char *path, bool selected)
 {
   if (w->count == w->size) {
     w->size = w->size ? 2 * w->size : 64;
-    w->items = st_realloc(w->items, w->size, sizeof(*w->items));
+    w->items = st_realloc_large(w->items, w->size, sizeof(*w->items));
   }
   struct st_wish *wish = &w->items[w->count++];
-  *wish = (struct st_wish){.path = st_strdup(path), .selected = selected};
+  *wish = (struct st_wish){.path = path, .selected = selected};
   return wish;
+}
+
+struct st_wish *st_wishes_add(struct st_wishes *w, const char *path, bool selected)
+{
+  return st_wishes_take(w, st_strdup(path), selected);
+}
+
+void st_wishes_append(struct st_wishes *w, struct st_wishes *from)
+{
+  if (from->count == 0)
+    return;
+  w->size = w->count + from->count;
+  w->items = st_realloc_large(w->items, w->size, sizeof(*w->items));
+  memcpy(&w->items[w->count], from->items, from->count * sizeof(*w->items));
+  w->count = w->size;
+  from->count = 0;
+  st_wishes_free(from);
 }
 
 static int compare_wishes(const void *a, const void *b)
@@ -96,18 +113,24 @@ void st_actions_reserve(struct st_actions *a, size_t more)
   if (a->size - a->count >= more)
     return;
   a->size = a->count + more;
-  a->items = st_realloc(a->items, a->size, sizeof(*a->items));
+  a->items = st_realloc_large(a->items, a->size, sizeof(*a->items));
 }
 
-struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path)
+/* The path becomes theirs. */
+static struct st_action *take_action(struct st_actions *a, enum st_action_kind kind, char *path)
 {
   if (a->count == a->size) {
     a->size = a->size ? 2 * a->size : 64;
     a->items = st_realloc(a->items, a->size, sizeof(*a->items));
   }
   struct st_action *action = &a->items[a->count++];
-  *action = (struct st_action){.kind = kind, .path = st_strdup(path)};
+  *action = (struct st_action){.kind = kind, .path = path};
   return action;
+}
+
+struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path)
+{
+  return take_action(a, kind, st_strdup(path));
 }
 
 size_t st_actions_count(const struct st_actions *a, enum st_action_kind kind)
@@ -122,7 +145,7 @@ bool st_is_account_file(const char *path)
 {
   static const char *const files[] = {"/etc/passwd",  "/etc/group",  "/etc/shadow",
                                       "/etc/gshadow", "/etc/subuid", "/etc/subgid"};
-  for (size_t i = 0; i < ST_COUNT(files); i++) {
+  for (size_t i = 0; strncmp(path, "/etc/", 5) == 0 && i < ST_COUNT(files); i++) {
     if (strcmp(path, files[i]) == 0)
       return true;
   }
@@ -135,6 +158,7 @@ bool st_is_account_file(const char *path)
 struct verdict {
   enum { NOTHING, LEFT, DO, NOTE, CANNOT } what;
   enum st_action_kind kind; /* of DO */
+  int turn;                 /* along with it */
   char *why;                /* of NOTE and CANNOT */
 };
 
@@ -476,10 +500,11 @@ static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
   enum st_action_kind kind = v->what == NOTE     ? ST_ACTION_NOTE
                              : v->what == CANNOT ? ST_ACTION_CANNOT
                                                  : v->kind;
-  struct st_action *a = st_actions_add(ret, kind, w->path);
+  bool last = p->wishes->last;
+  struct st_action *a = take_action(ret, kind, last ? st_steal(&w->path) : st_strdup(w->path));
   a->why = st_steal(&v->why);
   v->what = NOTHING; /* any more */
-  if (p->wishes->last) {
+  if (last) {
     take(&a->before, &w->live);
     take(&a->after, &w->target);
     return;
@@ -500,8 +525,12 @@ static int turn_of(const struct st_wish *w)
 static void put_in_order(const struct planner *p, struct st_actions *ret)
 {
   size_t n = p->wishes->count, said = 0;
-  for (size_t i = 0; i < n; i++)
-    said += p->verdicts[i].what > LEFT;
+  for (size_t i = 0; i < n; i++) {
+    struct verdict *v = &p->verdicts[i];
+    said += v->what > LEFT;
+    if (v->what == DO && v->kind != ST_ACTION_DELETE)
+      v->turn = turn_of(&p->wishes->items[i]);
+  }
   st_actions_reserve(ret, said);
   for (size_t i = n; i-- > 0;) {
     if (is_act(&p->verdicts[i], ST_ACTION_DELETE))
@@ -510,7 +539,7 @@ static void put_in_order(const struct planner *p, struct st_actions *ret)
   for (int turn = 0; turn < 3; turn++) {
     for (size_t i = 0; i < n; i++) {
       const struct verdict *v = &p->verdicts[i];
-      if (v->what == DO && v->kind != ST_ACTION_DELETE && turn_of(&p->wishes->items[i]) == turn)
+      if (v->what == DO && v->kind != ST_ACTION_DELETE && v->turn == turn)
         hand_over(p, i, ret);
     }
   }

@@ -25,6 +25,10 @@ struct st_wishes {
 void st_wishes_free(struct st_wishes *w);
 /* Adds one; `path` is copied, the states are the caller's to fill. */
 struct st_wish *st_wishes_add(struct st_wishes *w, const char *path, bool selected);
+/* The same of a path that becomes theirs. */
+struct st_wish *st_wishes_take(struct st_wishes *w, char *path, bool selected);
+/* Moves those of `from` behind its own. */
+void st_wishes_append(struct st_wishes *w, struct st_wishes *from);
 /* Sorts by path and joins what was added twice (selected wins). */
 void st_wishes_sort(struct st_wishes *w);
 struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path);

@@ -33,8 +33,13 @@ struct check {
   bool may_unlock;
   const struct st_stage *stage; /* what it takes is not proved here */
   bool *proved; /* of each action: its content was read and is intact; its size is noted */
+  /* The directory of the last action, which most share with the one before: whether the plan makes
+   * it, and the nearest one at or above it that it does not make. */
+  char *above, *existing;
+  bool above_made;
   char *parent; /* that was checked last */
   struct st_meta parent_meta;
+  bool parent_touched;
 };
 
 static void refuse(struct check *c, const char *path, const char *why)
@@ -119,16 +124,26 @@ static bool is_read_only(int fd)
   return fstatvfs(fd, &v) == 0 && (v.f_flag & ST_RDONLY);
 }
 
-/* The directory above, or the nearest one above that which the plan does not make itself. */
-static char *existing_parent(const struct check *c, const char *path)
+static bool is_made(const struct check *c, const char *path)
 {
-  char *parent = parent_of(path);
-  while (st_set_get(c->made, parent, strlen(parent), NULL)) {
-    char *above = parent_of(parent);
-    free(parent);
-    parent = above;
+  return st_set_get(c->made, path, strlen(path), NULL);
+}
+
+static void look_above(struct check *c, const char *path)
+{
+  size_t n = (size_t)(strrchr(path, '/') - path);
+  if (c->above && strncmp(c->above, path, n) == 0 && c->above[n] == 0)
+    return;
+  free(c->above);
+  free(c->existing);
+  c->above = st_memdup(path, n);
+  c->above_made = is_made(c, c->above);
+  c->existing = parent_of(path);
+  while (is_made(c, c->existing)) {
+    char *above = parent_of(c->existing);
+    free(c->existing);
+    c->existing = above;
   }
-  return parent;
 }
 
 /* Whether something can be put into that directory; `*ret`: how it is before the restore. */
@@ -211,20 +226,25 @@ static void check_link(struct check *c, const struct st_action *a)
   touch(c, a->path, to, &meta);
 }
 
-/* The directory above.  Most actions share it with the one before. */
+/* The directory above, or the nearest one above that which the plan does not make itself. */
 static void check_parent(struct check *c, const struct st_action *a)
 {
-  ST_AUTO_FREE char *parent = existing_parent(c, a->path);
+  look_above(c, a->path);
+  const char *parent = c->existing;
   if (!c->parent || strcmp(c->parent, parent) != 0) {
     free(st_steal(&c->parent));
     if (!check_directory(c, a->path, parent, &c->parent_meta))
       return;
     c->parent = st_strdup(parent);
+    c->parent_touched = false;
   }
   const struct st_meta *meta = &c->parent_meta;
   if (a->after.type == 'f' && a->kind != ST_ACTION_METADATA)
     need_space(c, meta->mount_id, a->after.size);
-  if (a->kind != ST_ACTION_METADATA && st_set_add(c->touched, parent, strlen(parent), 0))
+  if (a->kind == ST_ACTION_METADATA || c->parent_touched)
+    return;
+  c->parent_touched = true;
+  if (st_set_add(c->touched, parent, strlen(parent), 0))
     touch(c, a->path, parent, meta);
 }
 
@@ -487,10 +507,10 @@ static void note_directory_time(struct check *c, struct st_action *a)
 
 /* In a directory that the plan makes nothing can be, but where that is there by now, which is
  * looked for itself. */
-static bool lies_in_made(const struct check *c, const struct st_action *a)
+static bool lies_in_made(struct check *c, const struct st_action *a)
 {
-  return a->kind == ST_ACTION_CREATE &&
-         st_set_get(c->made, a->path, (size_t)(strrchr(a->path, '/') - a->path), NULL);
+  look_above(c, a->path);
+  return a->kind == ST_ACTION_CREATE && c->above_made;
 }
 
 static void check_action(struct check *c, struct st_action *a)
@@ -584,6 +604,8 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   else if (r == 0 && !p->dry_run)
     r = make_ready(&c, err);
   free(c.space);
+  free(c.above);
+  free(c.existing);
   free(c.parent);
   free(c.proved);
   return r;

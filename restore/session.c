@@ -125,6 +125,7 @@ static int open_world(struct st_session *s, struct st_error *err)
 {
   if (st_world_open(&s->world, s->look, s->checkpoint, s->clone, err) < 0)
     return -1;
+  s->world.alone = s->write != NULL;
   s->world.leave_packaged = leaves_packaged(s);
   s->world.locked = is_other(s) && !s->request->recovery_key;
   return 0;

@@ -126,12 +126,29 @@ static uint32_t add_dir(struct st_stage *s, size_t action, uint32_t parent)
   return (uint32_t)++s->ndirs;
 }
 
-/* `dirs`: those that are made in a tree, with their numbers. */
-static void choose(struct st_stage *s, size_t i, struct st_set *dirs)
+/* Directories that are made in a tree, with their numbers. */
+struct made {
+  struct st_set *dirs;
+  const char *above; /* the path that was looked for last begins with its directory */
+  size_t length;
+  uint64_t in;
+};
+
+/* Most share their directory with the one before. */
+static uint64_t find_above(struct made *m, const char *path)
+{
+  size_t n = parent_length(path);
+  if (m->above && m->length == n && memcmp(m->above, path, n) == 0)
+    return m->in;
+  *m = (struct made){m->dirs, path, n, 0};
+  st_set_get(m->dirs, path, n, &m->in);
+  return m->in;
+}
+
+static void choose(struct st_stage *s, size_t i, struct made *made)
 {
   const struct st_action *a = action_of(s, i);
-  uint64_t in = 0;
-  st_set_get(dirs, a->path, parent_length(a->path), &in);
+  uint64_t in = find_above(made, a->path);
   if (!is_simple(a)) {
     if (in > 0)
       s->dirs[in - 1].later = true;
@@ -139,7 +156,7 @@ static void choose(struct st_stage *s, size_t i, struct st_set *dirs)
   }
   if (a->after.type == 'd') {
     in = add_dir(s, i, (uint32_t)in);
-    st_set_add(dirs, a->path, strlen(a->path), in);
+    st_set_add(made->dirs, a->path, strlen(a->path), in);
   }
   s->items[i].dir = (uint32_t)in;
 }
@@ -157,8 +174,9 @@ struct st_stage *st_stage_new(const struct st_stage_options *options)
     s->going[i].top_fd = -1;
     s->going[i].hashes = st_hashes_new();
   }
+  struct made made = {.dirs = dirs};
   for (size_t i = 0; i < count; i++)
-    choose(s, i, dirs);
+    choose(s, i, &made);
   return s;
 }
 

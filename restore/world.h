@@ -37,6 +37,7 @@ struct st_world {
   struct st_world_gaps gaps, gaps_then;
   char *beside;        /* names that begin so are ours, left by a killed restore; NULL: none */
   bool locked;         /* the checkpoint's secrets are sealed with a key that we do not have */
+  bool alone;          /* the store's lock is held: nobody else writes to the catalog */
   bool clone;          /* files of machine identity stay as they are */
   bool leave_packaged; /* so do files that are as their packages have them, then and now */
   /* The file that says so is put back too, so ids of the checkpoint will be right: */

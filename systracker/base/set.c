@@ -31,7 +31,8 @@ static uint64_t rotate(uint64_t x, unsigned n)
   return x << n | x >> (64 - n);
 }
 
-static void sip_round(uint64_t v[4])
+/* In place, so that the four words stay in registers. */
+__attribute__((always_inline)) static inline void sip_round(uint64_t v[4])
 {
   v[0] += v[1];
   v[1] = rotate(v[1], 13) ^ v[0];

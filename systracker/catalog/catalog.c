@@ -302,6 +302,29 @@ void st_catalog_close(struct st_catalog *c)
   free(c);
 }
 
+/* Pages are read once, in their order. */
+#define CACHE_BESIDE "PRAGMA cache_size = -2048; BEGIN"
+
+int st_catalog_open_beside(struct st_catalog *ret, struct st_catalog *c, struct st_error *err)
+{
+  int64_t latest;
+
+  *ret = (struct st_catalog){.dir = c->dir, .name = c->name, .tables = c->tables};
+  if (open_database(ret, false, err) < 0 || st_sql_exec(ret, CACHE_BESIDE, err) < 0 ||
+      st_sql_number(ret, "SELECT max(number) FROM checkpoint", 0, &latest, err) < 0)
+    return -1;
+  if (latest != st_catalog_latest(c))
+    return st_fail(err, 0, "the catalog has changed meanwhile (%s)", c->name);
+  ret->count = c->count;
+  return 0;
+}
+
+void st_catalog_close_beside(struct st_catalog *c)
+{
+  sqlite3_close(c->db);
+  c->db = NULL;
+}
+
 void st_catalog_set_objects(struct st_catalog *c, const struct st_catalog_objects *objects)
 {
   c->objects = *objects;

@@ -218,80 +218,39 @@ static int all_is_gone(struct st_catalog *c, int64_t b, struct st_error *err)
   return 1;
 }
 
-/* All that was there, by path: their own index has them in order, and mostly in that of their ids,
- * by which rows are stored. */
-struct gone {
-  struct st_catalog *c;
-  int64_t number;
-  struct st_ahead *cursors; /* one a table */
-  struct st_value values[ST_MAX_COLUMNS];
-  st_change_fn *fn;
-  void *arg;
-};
-
-static int tell_gone_path(struct gone *g, int64_t id, const struct st_value *path,
-                          struct st_error *err)
-{
-  int r = 0;
-
-  for (size_t i = 0; i < g->c->count && r == 0; i++) {
-    struct st_table_full *t = g->c->tables[i];
-    struct st_fact_row row = {.values = g->values};
-
-    if (!st_is_entry(t) || !t->stored)
-      continue;
-    r = st_ahead_row_at(g->c, t, &g->cursors[i], g->number, path, id, &row, err);
-    if (r <= ST_AHEAD_NONE) {
-      r = r < 0 ? -1 : 0;
-      continue;
-    }
-    const struct st_change change = {
-        .table = t->pub.name, .declaration = &t->pub.declaration, .before = row.values};
-    r = row.present ? g->fn(g->arg, &change, err) : 0;
-  }
-  return r;
-}
-
-static int tell_gone(struct st_catalog *c, int64_t a, st_change_fn *fn, void *arg,
-                     struct st_error *err)
-{
-  struct gone g = {.c = c, .number = st_at(c, a).number, .fn = fn, .arg = arg};
-  ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT id, path FROM path ORDER BY path", err);
-  int r = s ? 0 : -1, have = 0;
-
-  g.cursors = st_calloc(c->count + 1, sizeof(*g.cursors));
-  while (r == 0 && (have = st_sql_step(c, s, err)) > 0) {
-    struct st_value path;
-
-    r = st_column_value(c, s, 1, ST_PATH, &path, err);
-    if (r == 0)
-      r = tell_gone_path(&g, sqlite3_column_int64(s, 0), &path, err);
-  }
-  for (size_t i = 0; i < c->count; i++)
-    st_ahead_free(&g.cursors[i]);
-  free(g.cursors);
-  return have < 0 ? -1 : r;
-}
-
 /* ---- All differences ------------------------------------------------------------------------- */
 
-int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn, void *arg,
-                       struct st_error *err)
+/* `alone`: nobody commits meanwhile. */
+static int tell_changes(struct st_catalog *c, int64_t a, int64_t b, bool alone, st_change_fn *fn,
+                        void *const args[2], struct st_error *err)
 {
   ST_CLEANUP(st_keylist_free) struct st_keylist list = {0};
+  const struct st_gone all = {c, st_at(c, a).number, alone, fn, {args[0], args[1]}};
   ST_AUTO_VIEW view;
 
   if (st_view_begin(&view, c, err) < 0 || st_gap_check(c, a, err) < 0 ||
       st_gap_check(c, b, err) < 0)
     return -1;
   int gone = all_is_gone(c, b, err);
-  int r = gone < 0 ? -1 : gone ? tell_gone(c, a, fn, arg, err) : 0;
+  int r = gone < 0 ? -1 : gone ? st_gone_tell(&all, err) : 0;
   if (r == 0)
     r = collect(c, a, b, gone, &list, err);
   for (size_t i = 0; i < list.count && r == 0; i++)
     if (i == 0 || compare_keys(&list.items[i], &list.items[i - 1]) != 0)
-      r = compare_at(c, &list.items[i], a, b, fn, arg, err);
+      r = compare_at(c, &list.items[i], a, b, fn, args[0], err);
   return r;
+}
+
+int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn, void *arg,
+                       struct st_error *err)
+{
+  return tell_changes(c, a, b, false, fn, (void *const[]){arg, arg}, err);
+}
+
+int st_catalog_changes_by_two(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn,
+                              void *const args[2], struct st_error *err)
+{
+  return tell_changes(c, a, b, true, fn, args, err);
 }
 
 int st_catalog_last_change(struct st_catalog *c, const struct st_catalog_table *table,

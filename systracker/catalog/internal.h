@@ -250,6 +250,11 @@ struct st_at {
 };
 struct st_at st_at(struct st_catalog *c, int64_t number);
 
+/* Another connection to the same file, to read facts by another thread: of the tables' declarations
+ * nothing may change meanwhile.  Whoever closes it need not have opened it. */
+int st_catalog_open_beside(struct st_catalog *ret, struct st_catalog *c, struct st_error *err);
+void st_catalog_close_beside(struct st_catalog *c);
+
 /* How a writer's transactions are written: a first checkpoint's straight into the file (catalog.c).
  */
 void st_catalog_write_straight(struct st_catalog *c);
@@ -777,6 +782,18 @@ void st_first_said(struct st_table_full *t, int64_t path);
 /* 1: the table surely never had a row of the path. */
 int st_first_is_unsaid(struct st_catalog *c, const struct st_table_full *t,
                        const struct st_value *path, struct st_error *err);
+
+/* ---- All that is gone (gone.c) --------------------------------------------------------------- */
+
+/* Tells each row of the tables of entries that was in force at `number` as a change to nothing. */
+struct st_gone {
+  struct st_catalog *c;
+  int64_t number;
+  bool alone; /* nobody commits meanwhile: two threads may read */
+  st_change_fn *fn;
+  void *args[2]; /* of what comes first, and of what another thread tells */
+};
+int st_gone_tell(const struct st_gone *g, struct st_error *err);
 
 /* ---- A reader's view (view.c) ---------------------------------------------------------------- */
 

@@ -16,6 +16,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/fact.c \
 	systracker/catalog/first.c \
 	systracker/catalog/gap.c \
+	systracker/catalog/gone.c \
 	systracker/catalog/header.c \
 	systracker/catalog/internal.h \
 	systracker/catalog/known.c \
@@ -49,6 +50,7 @@ CATALOG_TESTS = \
 	systracker/catalog/test-prune \
 	systracker/catalog/test-repeated \
 	systracker/catalog/test-first \
+	systracker/catalog/test-gone \
 	systracker/catalog/test-snapshot
 check_PROGRAMS += $(CATALOG_TESTS)
 TESTS += $(CATALOG_TESTS)
@@ -61,6 +63,8 @@ systracker_catalog_test_readahead_SOURCES = systracker/catalog/test-readahead.c 
 systracker_catalog_test_checkpoint_SOURCES = systracker/catalog/test-checkpoint.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_first_SOURCES = systracker/catalog/test-first.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_gone_SOURCES = systracker/catalog/test-gone.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_repeated_SOURCES = systracker/catalog/test-repeated.c \
 	systracker/catalog/test-support.h

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "systracker/base/file.h"
-#include "systracker/scan/pattern.h"
 
 struct compiled {
   struct st_rule rule;
@@ -89,13 +88,20 @@ static size_t first_match(const struct st_rules *rules, const struct st_path_par
   return i;
 }
 
+const struct st_rule *st_rules_match_parts(const struct st_rules *rules,
+                                           const struct st_path_parts *path, bool is_dir)
+{
+  size_t i = first_match(rules, path, is_dir);
+  return i < rules->count ? &rules->rules[i]->rule : NULL;
+}
+
 const struct st_rule *st_rules_match(const struct st_rules *rules, const char *path, bool is_dir)
 {
   struct st_path_parts parts;
   st_path_parts_cut(&parts, path);
-  size_t i = first_match(rules, &parts, is_dir);
+  const struct st_rule *rule = st_rules_match_parts(rules, &parts, is_dir);
   st_path_parts_free(&parts);
-  return i < rules->count ? &rules->rules[i]->rule : NULL;
+  return rule;
 }
 
 /* A rule that matches the directory holds below it too, so only those can change what it says that

@@ -14,6 +14,7 @@
 #include "systracker/base/buffer.h"
 #include "systracker/base/digest.h"
 #include "systracker/base/error.h"
+#include "systracker/scan/pattern.h"
 
 enum st_rule_kind { ST_RULE_TRACK, ST_RULE_EXCLUDE };
 
@@ -35,6 +36,9 @@ int st_rules_add(struct st_rules *rules, enum st_rule_kind kind, const char *pat
 
 /* The rule that decides about the path (absolute, normal), or NULL: none matches. */
 const struct st_rule *st_rules_match(const struct st_rules *rules, const char *path, bool is_dir);
+/* The same of a path that was cut for several of them. */
+const struct st_rule *st_rules_match_parts(const struct st_rules *rules,
+                                           const struct st_path_parts *path, bool is_dir);
 
 /* Whether something below the directory may be tracked, though the directory itself is not. */
 bool st_rules_may_track_below(const struct st_rules *rules, const char *path);

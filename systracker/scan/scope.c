@@ -69,19 +69,22 @@ struct listed {
   bool generated;
 };
 
-static struct listed match_lists(const struct st_scope *scope, const char *path, bool is_dir)
+static struct listed match_lists(const struct st_scope *scope, const struct st_path_parts *path,
+                                 bool is_dir)
 {
-  const struct st_rule *e = scope->excluded ? st_rules_match(scope->excluded, path, is_dir) : NULL;
+  const struct st_rule *e =
+      scope->excluded ? st_rules_match_parts(scope->excluded, path, is_dir) : NULL;
   const struct st_rule *g =
-      scope->generated ? st_rules_match(scope->generated, path, is_dir) : NULL;
+      scope->generated ? st_rules_match_parts(scope->generated, path, is_dir) : NULL;
   bool generated = overrides(g, e);
   return (struct listed){generated ? g : e, generated && g->kind == ST_RULE_EXCLUDE};
 }
 
 static struct st_scope_verdict judge(const struct st_scope *scope, unsigned bit,
-                                     const struct listed *listed, const char *path, bool is_dir)
+                                     const struct listed *listed, const struct st_path_parts *path,
+                                     bool is_dir)
 {
-  const struct st_rule *own = st_rules_match(scope->plugins[bit], path, is_dir);
+  const struct st_rule *own = st_rules_match_parts(scope->plugins[bit], path, is_dir);
   if (!own)
     return (struct st_scope_verdict){.rule = NULL};
   bool by_list = overrides(listed->rule, own);
@@ -101,10 +104,14 @@ static bool is_store(const struct st_scope *scope, const char *path)
 struct st_scope_verdict st_scope_match_plugin(const struct st_scope *scope, unsigned bit,
                                               const char *path, bool is_dir)
 {
-  struct listed listed = match_lists(scope, path, is_dir);
   if (bit >= scope->count || is_store(scope, path))
     return (struct st_scope_verdict){.rule = NULL};
-  return judge(scope, bit, &listed, path, is_dir);
+  struct st_path_parts parts;
+  st_path_parts_cut(&parts, path);
+  struct listed listed = match_lists(scope, &parts, is_dir);
+  struct st_scope_verdict v = judge(scope, bit, &listed, &parts, is_dir);
+  st_path_parts_free(&parts);
+  return v;
 }
 
 struct st_scope_verdict st_scope_match(const struct st_scope *scope, const char *path, bool is_dir)
@@ -112,14 +119,17 @@ struct st_scope_verdict st_scope_match(const struct st_scope *scope, const char 
   struct st_scope_verdict all = {.rule = NULL};
   if (is_store(scope, path))
     return all;
-  struct listed listed = match_lists(scope, path, is_dir);
+  struct st_path_parts parts;
+  st_path_parts_cut(&parts, path);
+  struct listed listed = match_lists(scope, &parts, is_dir);
   for (unsigned i = 0; i < scope->count; i++) {
-    struct st_scope_verdict v = judge(scope, i, &listed, path, is_dir);
+    struct st_scope_verdict v = judge(scope, i, &listed, &parts, is_dir);
     if (!all.rule || (v.plugins && !all.plugins))
       all.rule = v.rule;
     all.plugins |= v.plugins;
     all.generated |= v.generated;
   }
+  st_path_parts_free(&parts);
   return all;
 }
 

@@ -387,6 +387,7 @@ static struct st_object_index *connect(int dirfd, const char *path, bool write,
   int flags = (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOFOLLOW;
   if (!path)
     flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY;
+  flags |= SQLITE_OPEN_NOMUTEX; /* who calls from several threads has the store's lock */
   ix->write = write;
   ix->dirfd = dirfd;
   ix->fresh = st_set_new();
