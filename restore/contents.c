@@ -4,11 +4,15 @@
 #include <endian.h>
 #include <string.h>
 
+#include "restore/workers.h"
 #include "systracker/base/buffer.h"
+#include "systracker/base/process.h"
 
-/* Bytes from which on contents come by size, the largest first, so that no thread is left with one
- * when all else is done. */
-#define LARGE ((uint64_t)2 << 20)
+/* Bytes from which on contents come by size, the largest first: so no thread is left with one when
+ * all else is done, and those that are proved together are of about one length. */
+#define LARGE ((uint64_t)256 << 10)
+#define LARGE_SHARES ((uint64_t)256 << 20) /* of those that all threads have at once, open */
+#define LARGE_FILES 64
 #define SHARE ((uint64_t)6 << 20) /* of others that a thread takes at once, and holds in memory */
 #define SHARE_FILES 1024
 
@@ -93,29 +97,64 @@ static bool in_one_group(const struct st_location *a, const struct st_location *
          memcmp(a->base, b->base, sizeof(a->base)) == 0;
 }
 
-static void add_share(struct st_contents *c, size_t from, size_t to)
+static void add_share(struct st_contents *c, size_t from, size_t to, bool large)
 {
   if (c->nshares % 64 == 0)
     c->shares = st_realloc(c->shares, c->nshares + 64, sizeof(*c->shares));
-  c->shares[c->nshares++] = (struct st_share){from, to};
+  c->shares[c->nshares++] = (struct st_share){from, to, large};
+}
+
+/* Several for each thread, so that all of them end at about the same time. */
+static uint64_t large_share(const struct st_contents *c, size_t n)
+{
+  size_t threads = st_processors(ST_WORKERS_MOST);
+  uint64_t all = 0;
+  for (size_t i = 0; i < n; i++)
+    all += c->items[i].at.raw;
+  uint64_t even = all / (4 * threads), most = LARGE_SHARES / threads;
+  return even < most ? even : most;
+}
+
+static void cut_large(struct st_contents *c, size_t n)
+{
+  uint64_t most = large_share(c, n), bytes = 0;
+  size_t from = 0;
+  for (size_t i = 0; i < n; i++) {
+    bytes += c->items[i].at.raw;
+    if (i > from && (bytes > most || i - from == LARGE_FILES)) {
+      add_share(c, from, i, true);
+      from = i;
+      bytes = c->items[i].at.raw;
+    }
+  }
+  if (n > from)
+    add_share(c, from, n, true);
 }
 
 /* A group, of a megabyte at most, is in one share as far as its parts follow each other. */
-static void cut(struct st_contents *c)
+static void cut_others(struct st_contents *c, size_t from)
 {
-  size_t from = 0;
   uint64_t bytes = 0;
-  for (size_t i = 0; i < c->count; i++) {
+  for (size_t i = from; i < c->count; i++) {
     bool full = bytes >= SHARE || i - from >= SHARE_FILES;
     if (i > from && full && !in_one_group(&c->items[i - 1].at, &c->items[i].at)) {
-      add_share(c, from, i);
+      add_share(c, from, i, false);
       from = i;
       bytes = 0;
     }
     bytes += c->items[i].at.raw;
   }
   if (c->count > from)
-    add_share(c, from, c->count);
+    add_share(c, from, c->count, false);
+}
+
+static void cut(struct st_contents *c)
+{
+  size_t large = 0;
+  while (large < c->count && c->items[large].at.raw >= LARGE)
+    large++;
+  cut_large(c, large);
+  cut_others(c, large);
 }
 
 int st_contents_find(struct st_contents *ret, const struct st_contents_of *of, struct st_error *err)

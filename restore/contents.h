@@ -14,6 +14,7 @@ struct st_content_item {
 /* Indexes from `from` up to `to`, which is not among them. */
 struct st_share {
   size_t from, to;
+  bool large; /* of about one length, and too much to be held in memory at once */
 };
 
 struct st_contents {

@@ -25,6 +25,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/packageset.c restore/packageset.h \
 	restore/phases.c restore/phases.h \
 	restore/plan.c restore/plan.h \
+	restore/pouring.c restore/pouring.h \
 	restore/preflight.c restore/preflight.h \
 	restore/repairs.c restore/repairs.h \
 	restore/put.c restore/put.h \
@@ -36,7 +37,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/session.c restore/session.h \
 	restore/signals.c restore/signals.h \
 	restore/sources.c restore/sources.h \
-	restore/stage.c restore/stage.h \
+	restore/stage.c restore/stage.h restore/stage-internal.h \
 	restore/staged.c restore/staged.h \
 	restore/state.c restore/state.h \
 	restore/tools.c restore/tools.h \

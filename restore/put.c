@@ -331,23 +331,28 @@ int st_pour_open(struct st_pour *ret, const struct st_put *put, int parent, cons
                  const struct st_state *s, struct st_error *err)
 {
   *ret = (struct st_pour){.s = s};
-  ret->fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                   first_mode(put, s));
+  ret->fd =
+      openat(parent, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, first_mode(put, s));
   if (ret->fd < 0)
     return st_fail(err, errno, "cannot make it");
   set_flags(put, ret->fd, true, s);
   return 0;
 }
 
-int st_pour_finish(struct st_pour *p, const struct st_put *put, struct st_error *err)
+int st_pour_end(struct st_pour *p, struct st_error *err)
 {
-  ST_AUTO_CLOSE int fd = p->fd;
-  p->fd = -1;
-  if (set_size(&(struct st_pour){.fd = fd, .s = p->s, .offset = p->offset}, err) < 0 ||
-      set_metadata(put, fd, true, -1, p->s, err) < 0)
+  if (set_size(p, err) < 0)
     return -1;
   if (p->offset >= LARGE)
-    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    sync_file_range(p->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+  return 0;
+}
+
+int st_pour_finish(struct st_pour *p, const struct st_put *put, struct st_error *err)
+{
+  ST_AUTO_CLOSE int fd = st_steal_fd(&p->fd);
+  if (set_metadata(put, fd, true, -1, p->s, err) < 0)
+    return -1;
   note_written(put, fd, "", p->offset, p->s);
   return 0;
 }

@@ -51,7 +51,10 @@ int st_pour_open(struct st_pour *ret, const struct st_put *put, int parent, cons
                  const struct st_state *s, struct st_error *err);
 /* All but the holes is written: where one was noted and there is something all the same, it is. */
 int st_pour_piece(struct st_pour *p, const void *data, size_t n, struct st_error *err);
-/* Its content was proved.  The file is closed in any case; who gives one up closes it. */
+/* That was all of it: the disk may begin to work on it. */
+int st_pour_end(struct st_pour *p, struct st_error *err);
+/* Behind that, once its content was proved: what else the entry is to have, while it is open.  The
+ * file is closed in any case; who gives one up closes it. */
 int st_pour_finish(struct st_pour *p, const struct st_put *put, struct st_error *err);
 /* The metadata of a directory there, open for reading, when nothing is put into it any more. */
 int st_put_finish_dir(const struct st_put *put, int fd, const struct st_state *s,

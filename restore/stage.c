@@ -1,91 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "restore/stage.h"
+#include "restore/stage-internal.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <string.h>
 #include <sys/stat.h>
 
-#include "restore/contents.h"
-#include "restore/flusher.h"
-#include "restore/put.h"
+#include "restore/pouring.h"
 #include "restore/signals.h"
-#include "restore/staged.h"
-#include "restore/workers.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
 #include "systracker/base/meta.h"
 #include "systracker/base/set.h"
 
-#define DIRS_OPEN 32 /* descriptors that a thread keeps of directories */
-#define AT_ONCE 8    /* files that get the same content as it is decoded */
-#define OTHERS 64    /* symlinks, FIFOs, devices, directories that a thread takes at once */
-
-/* A directory that is made anew in one that is there. */
-struct top {
-  size_t action;
-  bool made, bare, placed;
-};
-
-/* A directory that is made ready: a top, or below one. */
-struct dir {
-  uint32_t action, top;
-  uint32_t parent; /* counted from 1; 0: it is the top */
-  bool later;      /* something is put into it by itself */
-  bool finished;
-};
-
-struct item {
-  uint32_t dir; /* it lies in, or is; counted from 1; 0: it is not made ready */
-  bool ready, proved;
-  uint64_t size; /* of a content that was proved */
-};
-
-/* The looking up of contents, which goes on beside the preflight. */
-struct finding {
-  bool begun;
-  pthread_t thread;
-  int result;
-  struct st_error error;
-};
-
-/* What a thread has open, and goes on with. */
-struct going {
-  struct st_store *store;
-  struct st_hashes *hashes;
-  struct st_buffer several; /* contents that were proved together */
-  size_t top;               /* of top_fd */
-  int top_fd;               /* -1: none */
-  struct {
-    uint32_t dir; /* 0: none */
-    int fd;
-  } open[DIRS_OPEN];
-};
-
-struct st_stage {
-  struct st_stage_options o;
-  struct item *items; /* one an action */
-  struct top *tops;
-  struct st_staged_list staged; /* one a top */
-  struct dir *dirs;
-  size_t ndirs;
-  struct st_flusher *flusher;
-  struct finding finding;
-  struct st_contents contents; /* of the files; which of them is an action */
-  uint32_t *others;            /* actions that make neither a directory nor a file */
-  size_t nothers;
-  struct going going[ST_WORKERS_MOST];
-  struct st_accounts *accounts; /* as they will be */
-  pthread_mutex_t telling;
-  struct st_strings *refusals;
-  struct st_error failed; /* why the journal could not be drafted */
-  bool noted;
-};
-
-static struct st_action *action_of(const struct st_stage *s, size_t i)
-{
-  return &s->o.journal->actions.items[i];
-}
+#define OTHERS 64 /* symlinks, FIFOs, devices, directories that a thread takes at once */
 
 /* ---- What can be made ready ------------------------------------------------------------------ */
 
@@ -298,11 +224,6 @@ static int make_tops(struct st_stage *s, struct st_error *err)
   return 0;
 }
 
-static const char *name_of(const struct st_action *a)
-{
-  return a->path + parent_length(a->path) + 1;
-}
-
 static int make_directories(struct st_stage *s, struct st_error *err)
 {
   if (make_tops(s, err) < 0)
@@ -320,7 +241,7 @@ static int make_directories(struct st_stage *s, struct st_error *err)
 
 /* ---- Entries: any thread --------------------------------------------------------------------- */
 
-static void refuse(struct st_stage *s, const char *path, const char *format, const char *why)
+void st_stage_refuse(struct st_stage *s, const char *path, const char *format, const char *why)
 {
   pthread_mutex_lock(&s->telling);
   ST_AUTO_FREE char *words = st_format("%s: %s", st_quote(path), format);
@@ -335,7 +256,7 @@ static void note_problem(void *arg, const char *words)
   *(bool *)arg = true;
 }
 
-static struct st_put put_of(struct st_stage *s, size_t action, bool *problem)
+struct st_put st_stage_put_of(struct st_stage *s, size_t action, bool *problem)
 {
   const struct dir *d = &s->dirs[s->items[action].dir - 1];
   return (struct st_put){.root = s->o.root,
@@ -347,25 +268,19 @@ static struct st_put put_of(struct st_stage *s, size_t action, bool *problem)
 }
 
 /* Negative: it is put later, by itself. */
-static int parent_of(struct st_stage *s, struct going *g, size_t action)
+int st_stage_parent_of(struct st_stage *s, struct going *g, size_t action)
 {
   uint32_t dir = s->items[action].dir;
   bool possible = s->accounts && s->tops[s->dirs[dir - 1].top].made;
   return possible ? open_dir(s, g, dir) : -1;
 }
 
-/* After these nothing more can be written. */
-static bool ends_everything(int code)
-{
-  return code == ENOSPC || code == EDQUOT || code == EROFS || code == EIO;
-}
-
 /* 1, said: nothing more can be written; 0: it is put later, by itself. */
-static int fail(struct st_stage *s, size_t action, const struct st_error *why)
+int st_stage_fail(struct st_stage *s, size_t action, const struct st_error *why)
 {
   if (!ends_everything(why->code))
     return 0;
-  refuse(s, action_of(s, action)->path, "it cannot be made ready: ", st_error_text(why));
+  st_stage_refuse(s, action_of(s, action)->path, "it cannot be made ready: ", st_error_text(why));
   return 1;
 }
 
@@ -374,182 +289,16 @@ static int put_other(struct st_stage *s, struct going *g, size_t i)
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   bool problem = false;
   const struct st_action *a = action_of(s, i);
-  const struct st_put put = put_of(s, i, &problem);
-  int parent = parent_of(s, g, i);
+  const struct st_put put = st_stage_put_of(s, i, &problem);
+  int parent = st_stage_parent_of(s, g, i);
   if (parent < 0)
     return 0;
   if (st_put_fresh(&put, parent, name_of(a), &a->after, &why) < 0)
-    return fail(s, i, &why);
+    return st_stage_fail(s, i, &why);
   if (problem)
     unlinkat(parent, name_of(a), 0);
   s->items[i].ready = !problem;
   return 0;
-}
-
-/* ---- Contents: any thread -------------------------------------------------------------------- */
-
-/* Files that are to have the same content. */
-struct pouring {
-  struct st_stage *stage;
-  struct going *going;
-  size_t count;
-  struct {
-    uint32_t action;
-    bool open, problem;
-    struct st_pour pour;
-  } files[AT_ONCE];
-  bool full;     /* nothing more could be written, */
-  size_t failed; /* to this one */
-  uint64_t size;
-};
-
-static void give_up(struct pouring *p, size_t n)
-{
-  const struct st_action *a = action_of(p->stage, p->files[n].action);
-  int parent = parent_of(p->stage, p->going, p->files[n].action);
-  if (p->files[n].pour.fd >= 0)
-    close(p->files[n].pour.fd);
-  if (parent >= 0)
-    unlinkat(parent, name_of(a), 0);
-  p->files[n].open = false;
-}
-
-static int open_file(struct pouring *p, uint32_t action, struct st_error *err)
-{
-  size_t n = p->count++;
-  const struct st_action *a = action_of(p->stage, action);
-  p->files[n].action = action;
-  p->files[n].open = p->files[n].problem = false;
-  const struct st_put put = put_of(p->stage, action, &p->files[n].problem);
-  int parent = parent_of(p->stage, p->going, action);
-  if (parent < 0)
-    return 0;
-  if (st_pour_open(&p->files[n].pour, &put, parent, name_of(a), &a->after, err) < 0)
-    return fail(p->stage, action, err);
-  p->files[n].open = true;
-  return 0;
-}
-
-/* Where one of them takes no more, the others do. */
-static int pour(void *arg, const void *data, size_t length, struct st_error *err)
-{
-  struct pouring *p = arg;
-  p->size += length;
-  for (size_t n = 0; n < p->count; n++) {
-    if (!p->files[n].open || st_pour_piece(&p->files[n].pour, data, length, err) == 0)
-      continue;
-    p->failed = n;
-    p->full = ends_everything(err->code);
-    if (p->full)
-      return -1;
-    st_error_clear(err);
-    give_up(p, n);
-  }
-  return 0;
-}
-
-static int finish_file(struct pouring *p, size_t n)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  uint32_t action = p->files[n].action;
-  const struct st_put put = put_of(p->stage, action, &p->files[n].problem);
-  st_flusher_note(p->stage->flusher, p->files[n].pour.fd, p->size);
-  int r = st_pour_finish(&p->files[n].pour, &put, &why);
-  if (r < 0 || p->files[n].problem)
-    give_up(p, n);
-  p->stage->items[action].ready = p->files[n].open;
-  return r < 0 ? fail(p->stage, action, &why) : 0;
-}
-
-/* Nothing of it is left.  1: nothing more can be written.  The store may fail with the same code as
- * what is written to. */
-static int refuse_content(struct pouring *p, const struct st_error *why)
-{
-  for (size_t n = 0; n < p->count; n++)
-    if (p->files[n].open)
-      give_up(p, n);
-  if (p->full)
-    return fail(p->stage, p->files[p->failed].action, why);
-  ST_AUTO_FREE char *words = st_format(
-      "%s; `systracker verify` says what is damaged, leaving this path out restores the others",
-      st_error_text(why));
-  for (size_t n = 0; n < p->count; n++)
-    refuse(p->stage, action_of(p->stage, p->files[n].action)->path,
-           "its content cannot be read: ", words);
-  return 0;
-}
-
-/* A content, and where it is in memory once it was proved along with others. */
-struct wanted {
-  const struct st_content_item *item;
-  const struct st_asked *asked;
-};
-
-static int pour_content(struct pouring *p, const struct wanted *w, struct st_error *err)
-{
-  const struct st_asked *a = w->asked;
-  if (!a->proved)
-    return st_store_get_at(p->going->store, a->id, a->at, pour, p, err);
-  return a->length > 0 ? pour(p, p->going->several.data + a->offset, a->length, err) : 0;
-}
-
-/* The content is proved, whether or not a file has it by then. */
-static int pour_all(struct pouring *p, const struct wanted *w)
-{
-  ST_AUTO_ERROR why = ST_ERROR_INIT;
-  if (pour_content(p, w, &why) < 0)
-    return refuse_content(p, &why);
-  int r = 0;
-  for (size_t n = 0; n < p->count; n++) {
-    struct item *poured = &p->stage->items[p->files[n].action];
-    poured->size = p->size;
-    poured->proved = true;
-    if (p->files[n].open && r == 0)
-      r = finish_file(p, n);
-    else if (p->files[n].open)
-      give_up(p, n);
-  }
-  return r;
-}
-
-/* 1: nothing more can be written. */
-static int put_content(struct st_stage *s, struct going *g, const struct wanted *w)
-{
-  uint32_t action = w->item->file;
-  int r = 0;
-  while (action != ST_CONTENTS_END && r == 0) {
-    ST_AUTO_ERROR why = ST_ERROR_INIT;
-    struct pouring p = {.stage = s, .going = g};
-    for (; p.count < AT_ONCE && action != ST_CONTENTS_END && r == 0;
-         action = s->contents.next[action]) {
-      st_error_clear(&why);
-      r = open_file(&p, action, &why);
-    }
-    for (size_t n = 0; r != 0 && n < p.count; n++)
-      if (p.files[n].open)
-        give_up(&p, n);
-    if (r == 0)
-      r = pour_all(&p, w);
-  }
-  return r;
-}
-
-/* Those of a share, which is a few megabytes at most unless it is one, are read together. */
-static int put_share(struct st_stage *s, struct going *g, const struct st_share *share)
-{
-  const struct st_content_item *items = &s->contents.items[share->from];
-  size_t count = share->to - share->from;
-  ST_AUTO_FREE struct st_asked *asked = st_calloc(count + 1, sizeof(*asked));
-  int r = 0;
-  for (size_t i = 0; i < count; i++)
-    asked[i] =
-        (struct st_asked){&action_of(s, items[i].file)->after.digest, &items[i].at, 0, 0, false};
-  st_buffer_clear(&g->several);
-  if (count > 1)
-    st_store_get_several(g->store, g->hashes, asked, count, &g->several);
-  for (size_t i = 0; i < count && r == 0; i++)
-    r = put_content(s, g, &(struct wanted){&items[i], &asked[i]});
-  return r;
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
@@ -570,7 +319,7 @@ static int fill_unit(void *arg, struct st_store *store, unsigned thread, size_t 
   if (index-- == 0)
     return r ? r : draft_journal(s);
   if (index < s->contents.nshares)
-    return r ? r : put_share(s, g, &s->contents.shares[index]);
+    return r ? r : st_stage_put_share(s, g, &s->contents.shares[index]);
   size_t from = (index - s->contents.nshares) * OTHERS;
   for (size_t i = from; i < s->nothers && i < from + OTHERS && r == 0; i++)
     r = put_other(s, g, s->others[i]);
@@ -691,7 +440,7 @@ static void finish_dir(struct st_stage *s, struct going *g, struct dir *d)
 {
   bool problem = false;
   const struct st_action *a = action_of(s, d->action);
-  const struct st_put put = put_of(s, d->action, &problem);
+  const struct st_put put = st_stage_put_of(s, d->action, &problem);
   int parent = open_dir(s, g, d->parent);
   ST_AUTO_CLOSE int fd =
       parent < 0 ? -1 : openat(parent, name_of(a), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -8,6 +8,7 @@ need_program sqlite3
 
 make_root
 make_config
+sed -i 's/max_size = "4M"/max_size = "64M"/' "$config"
 tree=$root/etc/tree
 mkdir -p "$tree/deep/er" "$tree/empty" "$tree/open" "$root/etc/tree2/in" "$root/srv/new"
 for n in 1 2 3 4 5 6; do
@@ -33,6 +34,12 @@ for n in $(seq 2 20); do
   chmod 6"$((n % 8))"0 "$tree/same/$n"
   touch -d "2010-10-10 10:10:$n" "$tree/same/$n"
 done
+# Those that are proved by what is in their files: some lie as they are, some as chunks.
+mkdir "$tree/large"
+for n in 1 2 3 4 5 6; do head -c "$((n + 2))00000" /dev/urandom >"$tree/large/$n"; done
+head -c 5000000 /dev/urandom >"$tree/large/chunks"
+cp "$tree/large/3" "$tree/large/again"
+for n in $(seq 9); do cp "$tree/large/4" "$tree/large/more$n"; done
 mkdir "$tree/$odd" && echo odd >"$tree/$odd/$odd"
 truncate -s 3M "$tree/holes" && echo end >>"$tree/holes"
 if setfattr -n user.note -v text "$tree/f6" 2>/dev/null; then attributes=1; fi
@@ -93,6 +100,14 @@ for id in $(sql "SELECT DISTINCT lower(hex(CASE typeof(f.object) WHEN 'integer' 
 done
 [ "$refused" -ge 18 ] || fail "only $refused objects were needed"
 [ "$all_same" -eq 20 ] || fail "damage of what twenty files have was not said"
+
+# The same of one chunk of a large content.
+offset=$(($(sqlite3 "$store/packs/objects.db" 'SELECT offset FROM object ORDER BY stored DESC LIMIT 1') + 5000))
+flip "$pack" "$offset"
+expect_status 1 systracker restore --checkpoint 1 --exact --yes
+contains "$err" '^systracker: /etc/tree/large/chunks: its content cannot be read: ' 'nothing was changed$'
+flip "$pack" "$offset"
+unchanged "a damaged chunk"
 
 # There and back.
 expect_status 0 systracker restore --checkpoint 1 --exact
@@ -253,6 +268,27 @@ if command -v taskset >/dev/null; then
   pinned=
 else
   echo "a store that cannot be read: left out, as there is no taskset"
+fi
+
+# Large contents are proved by what is in the files: a disk that says that it wrote, and has not, is found out, and
+# what is missing there is written once more.  Calls are counted a thread; by one processor one thread pours them all.
+if command -v taskset >/dev/null; then
+  pour()
+  {
+    ASAN_OPTIONS=detect_leaks=0 taskset -c "$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')" strace -f -qq \
+      -o "$scratch/calls" -e trace=pwrite64 "$@" "$program" --config "$config" --root "$root" --store "$store" \
+      --checkpoint 1 --exact --yes >"$out" 2>"$err" </dev/null || fail "status $?: $(cat "$err")"
+    is_at 1 "large contents"
+    n=$(awk '{ calls[$1]++ } / 700000, 0\) = / { print calls[$1]; exit }' "$scratch/calls")
+  }
+  pour
+  back "poured"
+  pour -e inject=pwrite64:retval=4096:when="${n:?}"
+  grep -q '(INJECTED)' "$scratch/calls" || fail "every write was one"
+  [ "$(grep -c ' 700000, 0) = ' "$scratch/calls")" -ge 2 ] || fail "a content that is not in its file was not put again"
+  back "a disk that does not write"
+else
+  echo "a disk that does not write: left out, as there is no taskset"
 fi
 
 # Where a tree cannot be put, or an entry not be made ready, each is put by itself.

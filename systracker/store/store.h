@@ -123,6 +123,12 @@ int st_store_locate(struct st_store *store, const struct st_id *const *ids, size
 int st_store_get_at(struct st_store *store, const struct st_id *id, const struct st_location *at,
                     st_piece_fn *fn, void *arg, struct st_error *err);
 
+/* The same, but nothing is proved: who takes it does that with what became of it, and where that is
+ * not what the id says, st_store_get_at says what is wrong. */
+int st_store_get_unproved(struct st_store *store, const struct st_id *id,
+                          const struct st_location *at, st_piece_fn *fn, void *arg,
+                          struct st_error *err);
+
 /* One of several contents. */
 struct st_asked {
   const struct st_id *id;

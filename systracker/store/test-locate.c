@@ -319,12 +319,58 @@ static void test_together(void **state)
   empty();
 }
 
+/* Whether it was handed over as it is; what is not may be anything, or be missing. */
+static bool is_read_unproved(struct st_store *store, const struct content *c,
+                             const struct st_location *at)
+{
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  int r = st_store_get_unproved(store, &c->id, at, add_piece, &out, &why);
+  assert_true(r == 0 || why.message);
+  return r == 0 && out.length == c->length &&
+         (c->length == 0 || memcmp(out.data, c->data, c->length) == 0);
+}
+
+static void test_unproved(void **state)
+{
+  struct scratch *s = *state;
+  struct st_location at[COUNT];
+  struct st_location nowhere = {0};
+  size_t lost = 0, calls = 0;
+  ST_AUTO_ERROR why = ST_ERROR_INIT;
+  fill(s);
+  ST_CLEANUP(st_store_closep) struct st_store *reader = open_store(s, ST_STORE_READ);
+  locate(reader, at);
+  for (size_t i = 0; i < count; i++)
+    assert_true(is_read_unproved(reader, &all[i], &at[i]));
+  assert_true(is_read_unproved(reader, &all[0], &nowhere));
+  for (size_t i = 0; i < count; i++) /* another one's, which is not looked at */
+    assert_false(is_read_unproved(reader, &all[i], &at[(i + 1) % count]));
+  size_t longest = 0;
+  for (size_t i = 1; i < count; i++)
+    longest = all[i].length > all[longest].length ? i : longest;
+  assert_true(st_store_get_unproved(reader, &all[longest].id, &at[longest], refuse_piece, &calls,
+                                    &why) < 0);
+  assert_int_equal(why.code, ENOSPC);
+  assert_int_equal(calls, 1);
+  for (off_t i = 70, size = size_of(s, PACK); i < size; i += size / 60) {
+    flip(s, PACK, i);
+    ST_CLEANUP(st_store_closep) struct st_store *other = open_store(s, ST_STORE_READ);
+    locate(other, at);
+    for (size_t k = 0; k < count; k++)
+      lost += !is_read_unproved(other, &all[k], &at[k]);
+    flip(s, PACK, i);
+  }
+  assert_true(lost > 20);
+  empty();
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       TEST(test_in_order),      TEST(test_few),        TEST(test_moved),
       TEST(test_flipped_bytes), TEST(test_wrong_list), TEST(test_refused_piece),
-      TEST(test_together),
+      TEST(test_together),      TEST(test_unproved),
   };
   st_digest_init();
   st_log_open("test-locate", "none", ST_LOG_ERROR, NULL);
