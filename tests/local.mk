@@ -56,6 +56,7 @@ SHELL_TESTS = \
 	tests/test-secret-later.sh \
 	tests/test-serve.sh \
 	tests/test-serve-sync.sh \
+	tests/test-serve-busy.sh \
 	tests/test-serve-unread.sh \
 	tests/test-no-core.sh \
 	tests/test-server-full.sh \

@@ -104,3 +104,18 @@ soon answered || fail "what was not read counts on"
 [ "$(stat -c %s "$scratch/objects")" -gt 40000000 ] || fail "what was not read counts on"
 none_left() { [ -z "$(ls "$archive/incoming")" ]; }
 soon none_left || fail "files are left in incoming/"
+
+# Who stays and reads nothing is ended: what was made for it does not count for ever.
+stop one
+start one --timeout 5
+expect_status 0 on a systracker sync "$url/#$digest"
+rm "$scratch/wait" && mkfifo "$scratch/wait"
+python3 "$scratch/deaf.py" "$port" "$(id_of a)" "$(session_of a)" "$scratch/ids" <"$scratch/wait" >"$scratch/statuses" &
+deaf=$!
+exec 9>"$scratch/wait"
+soon grep -q all "$scratch/statuses" || { cat "$scratch/statuses"; fail "not all were answered"; }
+soon answered || fail "what nobody reads is kept for who stays"
+soon none_left || fail "files are left in incoming/ for who stays"
+kill -0 "$deaf" || fail "it did not stay"
+exec 9>&-
+wait "$deaf"

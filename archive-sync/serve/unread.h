@@ -2,6 +2,9 @@
 /*
  * unread.h - bytes of answers that are made and not read yet, so that clients which do not read can
  * use up neither memory nor disk: whoever has too many gets no further request of some length done.
+ * Who reads nothing at all is ended after --timeout seconds (MHD_OPTION_CONNECTION_TIMEOUT), and
+ * what was made goes; so hosts that together have all of it keep others out for that long, if they
+ * do not come again: who is let in is whom the archive's administrator lets in.
  */
 #ifndef ARCHIVE_SYNC_SERVE_UNREAD_H
 #define ARCHIVE_SYNC_SERVE_UNREAD_H
