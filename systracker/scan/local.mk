@@ -2,6 +2,7 @@
 libsystracker_la_SOURCES += \
 	systracker/scan/index.c systracker/scan/index.h \
 	systracker/scan/indexfile.c systracker/scan/indexfile.h \
+	systracker/scan/large.c systracker/scan/large.h \
 	systracker/scan/links.c systracker/scan/links.h \
 	systracker/scan/list.c systracker/scan/list.h \
 	systracker/scan/look.c systracker/scan/look.h \
@@ -20,7 +21,7 @@ libsystracker_la_SOURCES += \
 
 if HAVE_CMOCKA
 scan_tests = systracker/scan/test-index systracker/scan/test-rules systracker/scan/test-shipped \
-	systracker/scan/test-walk systracker/scan/test-walk-again
+	systracker/scan/test-walk systracker/scan/test-walk-again systracker/scan/test-walk-large
 check_PROGRAMS += $(scan_tests)
 TESTS += $(scan_tests)
 systracker_scan_test_index_SOURCES = systracker/scan/test-index.c
@@ -28,4 +29,6 @@ systracker_scan_test_rules_SOURCES = systracker/scan/test-rules.c
 systracker_scan_test_shipped_SOURCES = systracker/scan/test-shipped.c
 systracker_scan_test_walk_SOURCES = systracker/scan/test-walk.c systracker/scan/test-world.h
 systracker_scan_test_walk_again_SOURCES = systracker/scan/test-walk-again.c
+systracker_scan_test_walk_large_SOURCES = systracker/scan/test-walk-large.c \
+	systracker/scan/test-world.h
 endif

@@ -82,14 +82,17 @@ static void *work(void *arg)
   struct st_reader reader = {0};
   pthread_mutex_lock(&l->mutex);
   for (;;) {
-    while (l->next == l->tail && !l->end) {
+    while (l->next == l->tail && !st_large_is_due(l) && !l->end) {
       l->idle++;
       pthread_cond_wait(&l->more, &l->mutex);
       l->idle--;
     }
     if (l->end)
       break;
-    do_some(l, &reader);
+    if (st_large_is_due(l))
+      st_large_do(l, &reader);
+    else
+      do_some(l, &reader);
   }
   pthread_mutex_unlock(&l->mutex);
   st_reader_free(&reader);
@@ -305,6 +308,8 @@ static int take_head(struct looker *l, struct st_error *err)
   while (k->state != LOOK_DONE) {
     if (k->state == LOOK_WAITING) {
       do_some(l, &l->reader);
+    } else if (st_large_is_parked(k) && st_large_is_due(l)) {
+      st_large_do(l, &l->reader);
     } else {
       l->awaited = true;
       pthread_cond_wait(&l->done, &l->mutex);
@@ -433,14 +438,23 @@ static void find_old(struct looker *l, const struct st_node *n, struct look *k)
   }
 }
 
+/* Its path is that of `l->path`. */
+static struct look new_look(struct looker *l, struct st_node *n, const struct st_item *item)
+{
+  struct look k = {.item = item, .node = n, .meta = item->meta};
+  k.name = st_index_new_name(n->fresh, item->record);
+  st_node_path(n, k.name, &l->path);
+  k.path = l->path.data;
+  find_old(l, n, &k);
+  return k;
+}
+
 static int put_look(struct looker *l, struct frame *f, const struct st_item *item,
                     struct st_error *err)
 {
-  struct look k = {.item = item, .node = f->node, .meta = item->meta};
-  k.name = st_index_new_name(f->node->fresh, item->record);
-  st_node_path(f->node, k.name, &l->path);
+  struct look k = new_look(l, f->node, item);
   k.path = st_memdup(l->path.data, l->path.length);
-  find_old(l, f->node, &k);
+  k.large = st_large_put(&l->large, item);
   if (l->w->cb->soon)
     l->w->cb->soon(l->w->cb->arg, k.path);
   if (!f->node->parent) {
@@ -464,43 +478,45 @@ static int put_item(struct looker *l, struct frame *f, const struct st_item *ite
   return put(l, &k, err);
 }
 
-static int by_order(const void *a, const void *b)
+static void add_large(struct looker *l, struct st_node *n, const struct st_item *item)
 {
-  const struct st_node *x = *(struct st_node *const *)a, *y = *(struct st_node *const *)b;
-  return x->order < y->order ? -1 : x->order > y->order;
+  if (!st_large_is(item))
+    return;
+  struct look k = new_look(l, n, item);
+  if (st_look_is_to_be_hashed(l, &k))
+    st_large_add(&l->large, n, item);
 }
 
-static struct st_node **sorted_children(const struct st_node *n, size_t *ret_count)
+/* In the order in which go_through comes to them; it finds the children sorted. */
+static void find_large(struct looker *l, struct st_node *n)
 {
-  size_t count = 0;
-  for (struct st_node *c = n->busy_children; c; c = c->next_busy)
-    count++;
-  struct st_node **children = st_calloc(count + 1, sizeof(struct st_node *));
-  *ret_count = count;
-  for (struct st_node *c = n->busy_children; c; c = c->next_busy)
-    children[--count] = c;
-  if (*ret_count > 1)
-    qsort(children, *ret_count, sizeof(struct st_node *), by_order);
-  return children;
+  st_node_sort(n);
+  struct st_node *c = n->busy_children;
+  for (size_t i = 0; i < n->nitems; i++) {
+    for (; c && c->order < n->items[i].order; c = c->next_busy)
+      find_large(l, c);
+    add_large(l, n, &n->items[i]);
+  }
+  for (; c; c = c->next_busy)
+    find_large(l, c);
 }
 
 static int go_through(struct looker *l, struct frame *above, struct st_node *n,
                       struct st_error *err)
 {
   struct frame f = {.above = above, .node = n};
-  size_t count, c = 0;
-  ST_AUTO_FREE struct st_node **children = sorted_children(n, &count);
+  struct st_node *c = n->busy_children;
   int r = 0;
   if (n->incomplete)
     add_incomplete(l, n);
   for (size_t i = 0; i < n->nitems && r == 0; i++) {
-    while (c < count && children[c]->order < n->items[i].order && r == 0)
-      r = go_through(l, &f, children[c++], err);
+    for (; c && c->order < n->items[i].order && r == 0; c = c->next_busy)
+      r = go_through(l, &f, c, err);
     if (r == 0)
       r = put_item(l, &f, &n->items[i], err);
   }
-  while (c < count && r == 0)
-    r = go_through(l, &f, children[c++], err);
+  for (; c && r == 0; c = c->next_busy)
+    r = go_through(l, &f, c, err);
   drop_opened(l, f.dir);
   return r;
 }
@@ -582,6 +598,7 @@ static void looker_free(struct looker *l)
   while (l->head < l->tail)
     clear(l, st_look_in_ring(l, l->head++));
   free(l->incomplete);
+  st_large_free(&l->large);
   st_links_free(l->links);
   pthread_cond_destroy(&l->more);
   pthread_cond_destroy(&l->done);
@@ -597,6 +614,9 @@ int st_look_all(struct st_walk_state *w, struct st_error *err)
   if (!w->top.busy_children && w->top.nitems == 0)
     return 0;
   struct looker *l = looker_new(w);
+  find_large(l, &w->top);
+  if (st_large_is_due(l))
+    start(l);
   int r = go_through(l, NULL, &w->top, err);
   if (r == 0)
     r = drain(l, err);

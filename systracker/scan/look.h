@@ -3,6 +3,7 @@
 #ifndef ST_SCAN_LOOK_H
 #define ST_SCAN_LOOK_H
 
+#include "systracker/scan/large.h"
 #include "systracker/scan/links.h"
 #include "systracker/scan/metadata.h"
 #include "systracker/scan/readfile.h"
@@ -28,7 +29,8 @@ struct look {
   char *path;
   const char *name;
   struct opened *dir;
-  bool known; /* in the index */
+  struct large *large; /* hashed ahead of its turn; NULL: it is not */
+  bool known;          /* in the index */
   struct st_index_entry old;
   enum look_result result;
   int code; /* of what was not seen */
@@ -63,6 +65,7 @@ struct looker {
   pthread_t *threads;
   unsigned started;
   bool end;
+  struct large_files large;
   struct st_reader reader; /* of the thread that tells */
   struct st_node **incomplete;
   size_t nincomplete;
@@ -75,9 +78,13 @@ static inline struct look *st_look_in_ring(struct looker *l, size_t n)
   return &l->ring[n % ST_RING];
 }
 
-/* lookat.c, any thread: what is asked of one entry, read and hashed.  false: it was read, and is
- * done when what the reader holds is hashed. */
+/* lookat.c, any thread: what is asked of one entry, read and hashed.  false: it is done when what
+ * the reader holds is hashed, or when its file is (large.h). */
 bool st_look_at(struct looker *l, struct look *look, struct st_reader *reader);
+/* Whether the digest alone is wanted of it, and not known: for what has its path alone. */
+bool st_look_is_to_be_hashed(const struct looker *l, struct look *look);
+/* Goes on with one that was parked (large.h), when its file is hashed. */
+void st_look_go_on(struct looker *l, struct look *look, struct st_reader *reader);
 /* Hashes what the reader holds, and does the rest for these entries. */
 void st_look_hash(struct looker *l, struct st_reader *reader);
 struct st_entry st_look_entry(const struct looker *l, const char *path, const struct st_meta *meta,

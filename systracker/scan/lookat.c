@@ -199,6 +199,16 @@ static bool read_it(struct looker *l, struct look *k, struct st_reader *reader)
   return r != ST_READ_HELD;
 }
 
+/* Hashed already, perhaps. */
+static bool take_large(struct looker *l, struct look *k)
+{
+  k->read = (struct st_file_read){0};
+  if (!st_large_take(k->large, &k->read.meta, &k->read.digest))
+    return false;
+  take_read(l, k);
+  return true;
+}
+
 /* What stat does not say.  A secret's attributes are not read where there is no key for them. */
 static void add_metadata(const struct looker *l, struct look *k)
 {
@@ -221,6 +231,14 @@ static void finish_held(void *arg, struct st_file_read *read)
   struct looker *l = arg;
   struct look *k = read->arg;
   take_read(l, k);
+  finish(l, k);
+  st_look_done(l, k);
+}
+
+void st_look_go_on(struct looker *l, struct look *k, struct st_reader *reader)
+{
+  if (!take_large(l, k) && !read_it(l, k, reader))
+    return;
   finish(l, k);
   st_look_done(l, k);
 }
@@ -267,7 +285,20 @@ static int read_target(struct look *k)
   return k->meta.type == 'l' ? st_read_link(k->dir->fd, k->name, &k->target) : 0;
 }
 
-/* false: it is held by the reader. */
+/* Whether nothing but its plain digest is wanted. */
+static bool is_hashed_only(unsigned wanted)
+{
+  return (wanted & (ST_WANT_DIGEST | ST_WANT_SECRET | CONTENT)) == ST_WANT_DIGEST;
+}
+
+bool st_look_is_to_be_hashed(const struct looker *l, struct look *k)
+{
+  k->entry = st_look_entry(l, k->path, &k->meta, NULL);
+  k->entry.wanted = what_is_wanted(l, k);
+  return is_hashed_only(k->entry.wanted) && !digest_serves(l, k) && !was_written(l, k);
+}
+
+/* false: it is held by the reader, or parked. */
 static bool digest_it(struct looker *l, struct look *k, struct st_reader *reader)
 {
   if (!(k->entry.wanted & ST_WANT_DIGEST))
@@ -278,6 +309,12 @@ static bool digest_it(struct looker *l, struct look *k, struct st_reader *reader
     return true;
   }
   k->entry.has_object = false;
+  if (k->large && is_hashed_only(k->entry.wanted)) {
+    if (!st_large_is_done(l, k))
+      return false;
+    if (take_large(l, k))
+      return true;
+  }
   /* Or the store has lost what it had. */
   wait_for_room(l, k, reader);
   return read_it(l, k, reader);

@@ -11,7 +11,7 @@
 
 /* Not by the last name alone: what was listed may have become a FIFO, a symlink or another file.
  * O_NOATIME is for owners and root only (open(2)). */
-static int open_file(int dirfd, const char *name)
+int st_file_open(int dirfd, const char *name)
 {
   const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   int fd = openat(dirfd, name, flags | O_NOATIME);
@@ -20,7 +20,7 @@ static int open_file(int dirfd, const char *name)
   return fd < 0 ? -errno : fd;
 }
 
-static bool same_state(const struct st_meta *a, const struct st_meta *b)
+bool st_file_is_same(const struct st_meta *a, const struct st_meta *b)
 {
   return a->inode == b->inode && a->size == b->size && a->mtime == b->mtime &&
          a->mtime_nsec == b->mtime_nsec && a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec;
@@ -137,10 +137,10 @@ bool st_reader_is_full(const struct st_reader *reader)
  * read as a stream. */
 static int read_whole(struct st_file_read *r, struct st_reader *reader, int fd)
 {
-  if (!reader->held) {
+  if (!reader->held)
     reader->held = st_malloc(ST_READ_MOST_BYTES);
+  if (!reader->hashes)
     reader->hashes = st_hashes_new();
-  }
   size_t length = (size_t)r->meta.size;
   ssize_t n = read_up_to(fd, reader->held + reader->used, length + 1);
   r->held = n == (ssize_t)length;
@@ -210,7 +210,8 @@ static int read_once(struct st_file_read *r, struct st_reader *reader, int fd)
   e = st_meta_read(fd, "", &behind);
   if (e < 0)
     return e;
-  bool same = same_state(&r->meta, &behind) && (!r->data.data || r->data.length == behind.size);
+  bool same =
+      st_file_is_same(&r->meta, &behind) && (!r->data.data || r->data.length == behind.size);
   r->meta = behind;
   return same ? 0 : 1;
 }
@@ -225,7 +226,7 @@ static enum st_read_result unreadable(struct st_file_read *r, int code)
 enum st_read_result st_file_read(struct st_file_read *r, struct st_reader *reader, int dirfd,
                                  const char *name)
 {
-  ST_AUTO_CLOSE int fd = open_file(dirfd, name);
+  ST_AUTO_CLOSE int fd = st_file_open(dirfd, name);
   if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
     return ST_READ_VANISHED;
   if (fd < 0)

@@ -65,6 +65,11 @@ struct st_file_read {
 enum st_read_result st_file_read(struct st_file_read *read, struct st_reader *reader, int dirfd,
                                  const char *name);
 
+/* Opens a regular file for reading; what was one may be something else by now.  -errno. */
+int st_file_open(int dirfd, const char *name);
+/* Whether the content has not changed between the two. */
+bool st_file_is_same(const struct st_meta *a, const struct st_meta *b);
+
 /* Hashes the files that are held, and calls fn for each, in the order in which they were read: with
  * `digest`, `needless` and, until the next file is read, `data`. */
 void st_reader_hash(struct st_reader *reader, void (*fn)(void *arg, struct st_file_read *read),

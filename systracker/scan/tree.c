@@ -70,6 +70,31 @@ void st_node_clear(struct st_node *node)
   node->nitems = node->size_items = 0;
 }
 
+static int by_order(const void *a, const void *b)
+{
+  const struct st_node *x = *(struct st_node *const *)a, *y = *(struct st_node *const *)b;
+  return x->order < y->order ? -1 : x->order > y->order;
+}
+
+void st_node_sort(struct st_node *node)
+{
+  size_t count = 0, i = 0;
+  for (const struct st_node *c = node->busy_children; c; c = c->next_busy)
+    count++;
+  if (count < 2)
+    return;
+  ST_AUTO_FREE struct st_node **children = st_calloc(count, sizeof(struct st_node *));
+  for (struct st_node *c = node->busy_children; c; c = c->next_busy)
+    children[i++] = c;
+  qsort(children, count, sizeof(struct st_node *), by_order);
+  struct st_node **link = &node->busy_children;
+  for (i = 0; i < count; i++) {
+    *link = children[i];
+    link = &children[i]->next_busy;
+  }
+  *link = NULL;
+}
+
 /* Times as new as the scan may hide a change that comes within the same tick of the clock; file
  * systems that keep whole seconds have a tick of one. */
 bool st_is_settled(const struct st_walk_state *w, const struct st_meta *m)

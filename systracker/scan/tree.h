@@ -61,7 +61,7 @@ struct st_node {
   bool busy;             /* something is to tell, here or below */
   struct st_item *items; /* in order */
   size_t nitems, size_items;
-  struct st_node *busy_children, *next_busy; /* in any order */
+  struct st_node *busy_children, *next_busy; /* in any order, until they are sorted */
   struct st_node *next;                      /* of a thread's stack */
 };
 
@@ -95,6 +95,8 @@ void st_node_path(const struct st_node *node, const char *name, struct st_buffer
 struct st_item *st_node_note(struct st_node *node, enum st_item_kind kind, uint32_t order);
 void st_node_busy(struct st_walk_state *w, struct st_node *node);
 void st_node_clear(struct st_node *node);
+/* Puts its busy children in their order. */
+void st_node_sort(struct st_node *node);
 
 /* Whether an entry of these times is older than the start of the walk. */
 bool st_is_settled(const struct st_walk_state *w, const struct st_meta *m);
