@@ -80,6 +80,7 @@ TESTS += restore/test-accounts restore/test-flusher restore/test-plan restore/te
 	restore/test-login restore/test-packageset restore/test-repository restore/test-units
 endif
 
-RESTORE_TESTS = restore/test-restore.sh restore/test-restore-faults.sh restore/test-restore-stage.sh
+RESTORE_TESTS = restore/test-restore.sh restore/test-restore-behind.sh restore/test-restore-faults.sh \
+	restore/test-restore-stage.sh
 TESTS += $(RESTORE_TESTS)
 EXTRA_DIST += $(RESTORE_TESTS)

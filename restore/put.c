@@ -9,6 +9,7 @@
 #include "systracker/base/file.h"
 #include "systracker/base/flags.h"
 #include "systracker/base/xattr.h"
+#include "systracker/scan/metadata.h"
 
 /* ---- What the file system does not take -------------------------------------------------------
  */
@@ -274,8 +275,18 @@ static int put_directory(const struct st_place *p, struct st_error *err)
   return 0;
 }
 
+/* `name` "": of the descriptor, which is open. */
+static bool is_plain(const struct st_put *put, int dir, const char *name, const struct st_meta *m)
+{
+  const struct st_xattr_options options = {put->accounts, NULL};
+  ST_AUTO_METADATA metadata = {0};
+  st_metadata_read(&metadata, *name ? -1 : dir, dir, name, m, &options);
+  return st_metadata_is_plain(&metadata, m->type);
+}
+
 /* What has the content that was just proved, and nobody has changed since.  `name` "": of the
- * descriptor itself. */
+ * descriptor itself, which is open: then attributes, flags and holes are asked for, too, behind the
+ * stat data, so that what comes to it later shows in its ctime. */
 static void note_written(const struct st_put *put, int dir, const char *name, uint64_t size,
                          const struct st_state *s)
 {
@@ -283,9 +294,26 @@ static void note_written(const struct st_put *put, int dir, const char *name, ui
   const unsigned known = ST_KNOWN_DIGEST | ST_KNOWN_TIME;
   if (!put->written || s->type != 'f' || s->linked_to || (s->known & known) != known)
     return;
-  if (st_meta_read(dir, name, &m) == 0 && m.type == 'f' && m.size == size && m.mtime == s->mtime &&
-      m.mtime_nsec == s->mtime_nsec)
-    st_written_add(put->written, &m, &s->digest);
+  if (st_meta_read(dir, name, &m) < 0 || m.type != 'f' || m.size != size || m.mtime != s->mtime ||
+      m.mtime_nsec != s->mtime_nsec || !st_written_takes(&m))
+    return;
+  const struct st_written_entry entry = {
+      .has_digest = true, .digest = s->digest, .plain = !*name && is_plain(put, dir, "", &m)};
+  st_written_add(put->written, &m, &entry);
+}
+
+/* The same of a symlink or a directory that was put. */
+static void note_put(const struct st_put *put, int dir, const char *name, const struct st_state *s)
+{
+  struct st_meta m;
+  struct st_written_entry entry = {.has_digest = s->type == 'l'};
+  if (!put->written || (s->type != 'l' && s->type != 'd') || st_meta_read(dir, name, &m) < 0 ||
+      m.type != s->type || !st_written_takes(&m))
+    return;
+  if (s->type == 'l')
+    st_id_of(&entry.digest, NULL, s->target, strlen(s->target));
+  entry.plain = is_plain(put, dir, name, &m);
+  st_written_add(put->written, &m, &entry);
 }
 
 int st_put_entry(const struct st_put *put, const struct st_place *p, const struct st_state *s,
@@ -363,6 +391,8 @@ int st_put_fresh(const struct st_put *put, int parent, const char *name, const s
   int r = make_other(put, parent, name, -1, s, err);
   if (r < 0)
     unlinkat(parent, name, 0);
+  else
+    note_put(put, parent, name, s);
   return r;
 }
 
@@ -372,6 +402,7 @@ int st_put_finish_dir(const struct st_put *put, int fd, const struct st_state *s
   if (set_metadata(put, fd, true, -1, s, err) < 0)
     return -1;
   set_flags(put, fd, true, s);
+  note_put(put, fd, "", s);
   return 0;
 }
 

@@ -14,7 +14,7 @@ struct st_put {
   int root;
   const struct st_accounts *accounts; /* of the root, as they are by now */
   struct st_store *store;             /* that contents come from */
-  struct st_written *written;         /* notes what was put with its content; may be NULL */
+  struct st_written *written;         /* notes what was put, as it was then; may be NULL */
   bool bare; /* what is new there has neither attributes nor flags of itself: st_put_is_bare */
   /* What the file system does not take, or we may not set: the entry is put all the same. */
   void (*problem)(void *arg, const char *words);

@@ -306,6 +306,12 @@ int st_plan_action(struct st_plan *out, const char *words, bool possible, const 
 
 /* ---- The plug-in ------------------------------------------------------------------ */
 
+enum st_plugin_flag {
+  /* No fact of a directory says anything of its size or times: one that a restore put back as it
+   * was known need not be looked at, though what is in it was put there later. */
+  ST_PLUGIN_TIMELESS = 1,
+};
+
 struct st_plugin {
   size_t size;     /* set by ST_REGISTER_PLUGIN, like the next */
   int api_version; /* refused when it is not ST_API_VERSION */
@@ -342,6 +348,8 @@ struct st_plugin {
   /* After a restore: 0 as it should be, 1 not, with the words. */
   int (*verify)(void *self, const void *data, size_t length, struct st_text *out,
                 struct st_error *err);
+
+  unsigned flags; /* enum st_plugin_flag */
 };
 
 /* The one symbol that a plug-in exports. */

@@ -152,7 +152,7 @@ EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/archived.sh 
 	doc/screenshots/hosts-narrow.png doc/screenshots/packages.png doc/screenshots/search.png \
 	doc/screenshots/two-hosts.png \
 	tests/quickstart.sh tests/rpm-lab.sh tests/real/debian.sh tests/real/toys.sh \
-	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c \
+	tests/fixtures/expecting.c tests/fixtures/failing.c tests/fixtures/foreign.c tests/fixtures/meddling.c \
 	tests/fixtures/packaging.c tests/packaging.sh \
 	tests/fixtures/make-store.sh tests/fixtures/store-1.tar.xz \
 	tests/fixtures/store-2.tar.xz \

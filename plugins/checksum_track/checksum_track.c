@@ -113,6 +113,7 @@ static struct st_plugin plugin = {
     .want = want,
     .entry = entry,
     .explain = explain,
+    .flags = ST_PLUGIN_TIMELESS,
 };
 
 ST_REGISTER_PLUGIN(plugin)

@@ -342,6 +342,7 @@ static struct st_plugin plugin = {
     .plan = dpkg_plan,
     .apply = dpkg_apply,
     .verify = dpkg_verify,
+    .flags = ST_PLUGIN_TIMELESS,
 };
 
 ST_REGISTER_PLUGIN(plugin)

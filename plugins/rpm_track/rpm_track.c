@@ -288,6 +288,7 @@ static struct st_plugin plugin = {
     .collect = collect,
     .expected = expected,
     .explain = rpm_explain,
+    .flags = ST_PLUGIN_TIMELESS,
 };
 
 ST_REGISTER_PLUGIN(plugin)

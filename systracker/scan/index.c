@@ -95,6 +95,11 @@ bool st_index_is_current(const struct st_index *index, const uint8_t head[ST_DIG
          memcmp(index->file.scope, scope, ST_DIGEST_SIZE) == 0;
 }
 
+uint32_t *st_index_root(struct st_index *index)
+{
+  return &index->file.root;
+}
+
 struct st_index_memos *st_index_memos(struct st_index *index)
 {
   return &index->file.memos;
@@ -673,12 +678,20 @@ int st_index_prepare(struct st_index *index, struct st_error *err)
   return 0;
 }
 
+static struct st_index_binding binding_of(const struct st_index *index,
+                                          const uint8_t head[ST_DIGEST_SIZE],
+                                          const uint8_t scope[ST_DIGEST_SIZE])
+{
+  return (struct st_index_binding){head, scope, index->file.root, &index->file.memos};
+}
+
 static int write_all(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                      const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
 {
   if (st_index_prepare(index, err) < 0)
     return -1;
-  int r = st_index_writer_finish(&index->prepared->writer, head, scope, &index->file.memos, err);
+  const struct st_index_binding binding = binding_of(index, head, scope);
+  int r = st_index_writer_finish(&index->prepared->writer, &binding, err);
   drop_prepared(index);
   return r;
 }
@@ -686,7 +699,8 @@ static int write_all(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
 int st_index_commit(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                     const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
 {
-  int r = is_same(index) ? st_index_file_rebind(index->dir, head, scope, &index->file.memos, err)
+  const struct st_index_binding binding = binding_of(index, head, scope);
+  int r = is_same(index) ? st_index_file_rebind(index->dir, &binding, err)
                          : write_all(index, head, scope, err);
   if (r < 0)
     return -1;

@@ -4,7 +4,8 @@
  *
  * Disposable: without it everything is looked at and read again, and nothing else is lost.  It is
  * bound to the chain's head, and to a digest of the rules and plug-ins (the scope).  Where either
- * differs it serves as a cache of digests alone.  The file is mapped, and what did not change is
+ * differs it serves as a cache of digests alone.  And it is of one root: of another one it says
+ * what the checkpoint knows, not what is there.  The file is mapped, and what did not change is
  * compared where it lies.  During a walk digests also go to `index.new`, so that after a kill
  * nothing already hashed is hashed again; entries read from there are "fresh": indexed after the
  * last committed checkpoint, and must be looked at (rule (b)).
@@ -30,12 +31,13 @@ enum st_index_entry_flags {
   ST_INDEX_KEYED = 16,     /* the digest is that of a secret */
   ST_INDEX_ENTERED = 32,   /* a directory of which the index knows what is in it */
   ST_INDEX_PASSED = 64,    /* a directory that nobody tracks, though something below it may be */
+  ST_INDEX_PLAIN = 128,    /* it was looked at, and has nothing but what stat says (metadata.h) */
 };
 
 struct st_index_entry {
   struct st_meta meta; /* links, mount_id, blocks and device are not kept */
-  struct st_id digest;
-  unsigned wanted; /* enum st_want: what was asked when it was read */
+  struct st_id digest; /* of a regular file's content; of a symlink's target */
+  unsigned wanted;     /* enum st_want: what was asked when it was read */
   unsigned flags;
   uint32_t links; /* digest of what links.h said of it; 0: alone */
 };
@@ -107,6 +109,9 @@ ST_DEFINE_CLEANUP(struct st_index *, st_index_close)
 /* Whether what it says may be trusted for skipping: same head, same scope, nothing fresh. */
 bool st_index_is_current(const struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                          const uint8_t scope[ST_DIGEST_SIZE]);
+/* Of which root it is, as it was read, and to be set for the next one: a check sum of its path; 0:
+ * that is not known. */
+uint32_t *st_index_root(struct st_index *index);
 /* As they were read, to be changed for the next one. */
 struct st_index_memos *st_index_memos(struct st_index *index);
 /* Entries that somebody tracks, and those that are fresh. */
@@ -121,6 +126,8 @@ uint32_t st_index_search(const struct st_index_dir *dir, const char *name);
 const char *st_index_name(const struct st_index_dir *dir, uint32_t record);
 /* Whether the stat data are those of the record (never the device number). */
 bool st_index_same(const struct st_index_record *record, const struct st_meta *meta);
+/* Whether all but inode and ctime are, and of a directory but what changes with what is in it. */
+bool st_index_alike(const struct st_index_record *record, const struct st_meta *meta);
 char st_index_type(const struct st_index_record *record);
 /* A record in full, without its digest where those of the directory are damaged. */
 void st_index_read(const struct st_index_dir *dir, uint32_t record, bool digests_good,

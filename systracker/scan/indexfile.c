@@ -9,7 +9,9 @@
 
 #include "systracker/base/file.h"
 
-#define ST_INDEX_VERSION 4
+#define ST_INDEX_VERSION 5
+#define ST_INDEX_ROOTLESS 4 /* the version before: it does not say of which root it is */
+#define ST_LOG_VERSION 4
 #define ST_INDEX_MOST ((uint64_t)1 << 36) /* bytes; a larger file is not ours */
 #define ST_INDEX_TEMPORARY ".index"
 #define ST_LOG_HEADER 8
@@ -22,7 +24,7 @@ struct index_header {
   uint8_t head[ST_DIGEST_SIZE], scope[ST_DIGEST_SIZE];
   struct st_index_memos memos;
   uint64_t dirs, digests, table, length;
-  uint32_t blocks_crc, table_crc, crc, zero;
+  uint32_t blocks_crc, table_crc, crc, root;
 };
 
 _Static_assert(sizeof(struct index_header) == 120 + sizeof(struct st_index_memos),
@@ -107,6 +109,20 @@ bool st_index_same(const struct st_index_record *r, const struct st_meta *m)
          le64toh(r->size) == (is_device(m->type) ? m->rdev : m->size);
 }
 
+bool st_index_alike(const struct st_index_record *r, const struct st_meta *m)
+{
+  struct st_meta known = *m;
+  known.inode = le64toh(r->inode);
+  known.ctime = (int64_t)le64toh(r->ctime);
+  known.ctime_nsec = le32toh(r->ctime_nsec);
+  if (m->type == 'd') {
+    known.size = le64toh(r->size);
+    known.mtime = (int64_t)le64toh(r->mtime);
+    known.mtime_nsec = le32toh(r->mtime_nsec);
+  }
+  return st_index_same(r, &known);
+}
+
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 static uint64_t block_length(const struct st_index_row *row)
@@ -174,14 +190,28 @@ static bool dir_is_right(const struct st_index_file *f, uint32_t p)
   return next == end;
 }
 
+/* What it says of itself does not count. */
+static uint32_t crc_of_header(const struct index_header *h)
+{
+  uint32_t crc = st_crc32c(0, h, offsetof(struct index_header, crc));
+  bool rootless = le32toh(h->version) == ST_INDEX_ROOTLESS;
+  return rootless ? crc : st_crc32c(crc, &h->root, sizeof(h->root));
+}
+
+static bool is_known_version(const struct index_header *h)
+{
+  uint32_t version = le32toh(h->version);
+  return version == ST_INDEX_VERSION || (version == ST_INDEX_ROOTLESS && h->root == 0);
+}
+
 static bool header_is_right(const struct index_header *h, uint64_t length)
 {
   uint64_t digests = le64toh(h->digests), table = le64toh(h->table), dirs = le64toh(h->dirs);
-  return memcmp(h->magic, "STIX", 4) == 0 && le32toh(h->version) == ST_INDEX_VERSION &&
-         le32toh(h->crc) == st_crc32c(0, h, offsetof(struct index_header, crc)) && h->zero == 0 &&
-         le64toh(h->length) == length && digests >= sizeof(*h) && digests <= table &&
-         table <= length && digests % 8 == 0 && table % 8 == 0 && dirs > 0 &&
-         dirs < ST_INDEX_NONE && length - table == dirs * sizeof(struct st_index_row);
+  return memcmp(h->magic, "STIX", 4) == 0 && is_known_version(h) &&
+         le32toh(h->crc) == crc_of_header(h) && le64toh(h->length) == length &&
+         digests >= sizeof(*h) && digests <= table && table <= length && digests % 8 == 0 &&
+         table % 8 == 0 && dirs > 0 && dirs < ST_INDEX_NONE &&
+         length - table == dirs * sizeof(struct st_index_row);
 }
 
 static bool dirs_are_right(const struct st_index_file *f, const struct index_header *h)
@@ -211,6 +241,7 @@ static bool is_right(struct st_index_file *f)
     return false;
   memcpy(f->head, h->head, ST_DIGEST_SIZE);
   memcpy(f->scope, h->scope, ST_DIGEST_SIZE);
+  f->root = le32toh(h->root);
   f->memos = h->memos;
   return true;
 }
@@ -257,13 +288,14 @@ void st_index_file_dir(const struct st_index_file *f, uint32_t position, struct 
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static void end_header(struct index_header *h, const uint8_t head[ST_DIGEST_SIZE],
-                       const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos)
+static void end_header(struct index_header *h, const struct st_index_binding *binding)
 {
-  h->memos = *memos;
-  memcpy(h->head, head, ST_DIGEST_SIZE);
-  memcpy(h->scope, scope, ST_DIGEST_SIZE);
-  h->crc = htole32(st_crc32c(0, h, offsetof(struct index_header, crc)));
+  h->version = htole32(ST_INDEX_VERSION);
+  h->memos = *binding->memos;
+  memcpy(h->head, binding->head, ST_DIGEST_SIZE);
+  memcpy(h->scope, binding->scope, ST_DIGEST_SIZE);
+  h->root = htole32(binding->root);
+  h->crc = htole32(crc_of_header(h));
 }
 
 static int put_header(int fd, const struct index_header *h, struct st_error *err)
@@ -273,9 +305,7 @@ static int put_header(int fd, const struct index_header *h, struct st_error *err
   return 0;
 }
 
-int st_index_file_rebind(int dir, const uint8_t head[ST_DIGEST_SIZE],
-                         const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos,
-                         struct st_error *err)
+int st_index_file_rebind(int dir, const struct st_index_binding *binding, struct st_error *err)
 {
   struct index_header h;
   ST_AUTO_CLOSE int fd = openat(dir, "index", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -283,7 +313,7 @@ int st_index_file_rebind(int dir, const uint8_t head[ST_DIGEST_SIZE],
     return st_fail(err, errno, "cannot open the index");
   if (st_pread_all(fd, &h, sizeof(h), 0, err) < 0)
     return -1;
-  end_header(&h, head, scope, memos);
+  end_header(&h, binding);
   return put_header(fd, &h, err);
 }
 
@@ -333,13 +363,11 @@ int st_index_writer_append(struct st_index_writer *w, const void *data, size_t l
   return st_write_all(w->fd, data, length, err) < 0 ? st_wrap(err, "index") : 0;
 }
 
-int st_index_writer_finish(struct st_index_writer *w, const uint8_t head[ST_DIGEST_SIZE],
-                           const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos,
+int st_index_writer_finish(struct st_index_writer *w, const struct st_index_binding *binding,
                            struct st_error *err)
 {
   struct index_header h = {
       .magic = {'S', 'T', 'I', 'X'},
-      .version = htole32(ST_INDEX_VERSION),
       .dirs = htole64(w->rows.length / sizeof(struct st_index_row)),
       .digests = htole64(w->digests),
       .table = htole64(w->at),
@@ -347,7 +375,7 @@ int st_index_writer_finish(struct st_index_writer *w, const uint8_t head[ST_DIGE
       .blocks_crc = htole32(w->crc),
       .table_crc = htole32(st_crc32c(0, w->rows.data, w->rows.length)),
   };
-  end_header(&h, head, scope, memos);
+  end_header(&h, binding);
   if (st_index_writer_append(w, w->rows.data, w->rows.length, err) < 0 || flush(w, err) < 0 ||
       put_header(w->fd, &h, err) < 0)
     return -1;
@@ -391,7 +419,7 @@ static bool read_entry(const struct log_reader *reader, const uint8_t *p, size_t
 static size_t read_log(const uint8_t *p, size_t length, const struct log_reader *reader)
 {
   size_t at = ST_LOG_HEADER;
-  if (length < ST_LOG_HEADER || memcmp(p, "STIN", 4) != 0 || get32(p + 4) != ST_INDEX_VERSION)
+  if (length < ST_LOG_HEADER || memcmp(p, "STIN", 4) != 0 || get32(p + 4) != ST_LOG_VERSION)
     return 0;
   while (length - at >= 8) {
     size_t n = get32(p + at);
@@ -425,7 +453,7 @@ int st_index_log_open(int dir, struct st_error *err)
   size_t whole = read_log((const uint8_t *)file.data, file.length, &nobody);
   if (ftruncate(fd, (off_t)whole) < 0 || lseek(fd, (off_t)whole, SEEK_SET) < 0)
     return st_fail(err, errno, "cannot cut index.new");
-  uint32_t version = htole32(ST_INDEX_VERSION);
+  uint32_t version = htole32(ST_LOG_VERSION);
   if (whole == 0 &&
       (st_write_all(fd, "STIN", 4, err) < 0 || st_write_all(fd, &version, 4, err) < 0))
     return -1;

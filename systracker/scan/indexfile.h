@@ -3,10 +3,10 @@
  * indexfile.h - the index on disk.  Little-endian throughout; 8-byte alignment.
  *
  *   index      header, blocks, digests, table
- *   header     "STIX", version u32 = 4, head [32], scope [32], memos [32][32], directories u64,
+ *   header     "STIX", version u32 = 5, head [32], scope [32], memos [32][32], directories u64,
  * offset of the digests u64, of the table u64, length of the file u64, CRC-32C of the blocks u32,
- * of the table u32, of the header before it u32, 0 u32 block      one directory: records (struct
- * st_index_record), then their names, each with a NUL, then zeros up to 8 bytes digests    one
+ * of the table u32, of the header but itself u32, root u32 block      one directory: records
+ * (struct st_index_record), then their names, each with a NUL, then zeros up to 8 bytes digests one
  * directory's: 32 bytes each table      a row for each directory, in walk order; a directory's
  * subtree is the run behind it: offset of its block u64, of its digests u64, records u32, bytes of
  * names u32, digests u32, directories at and below it u32, names left out as generated u32, CRC-32C
@@ -32,7 +32,15 @@ struct st_index_file {
   const struct st_index_row *rows; /* in `data` */
   uint32_t ndirs;
   uint8_t head[ST_DIGEST_SIZE], scope[ST_DIGEST_SIZE];
+  uint32_t root; /* 0: not known */
   struct st_index_memos memos;
+};
+
+/* What it is bound to, and says besides of all. */
+struct st_index_binding {
+  const uint8_t *head, *scope; /* ST_DIGEST_SIZE */
+  uint32_t root;
+  const struct st_index_memos *memos;
 };
 
 /* Maps and checks it; what is not right is none. */
@@ -40,9 +48,7 @@ void st_index_file_open(struct st_index_file *file, int dir);
 void st_index_file_close(struct st_index_file *file);
 void st_index_file_dir(const struct st_index_file *file, uint32_t position,
                        struct st_index_dir *ret);
-int st_index_file_rebind(int dir, const uint8_t head[ST_DIGEST_SIZE],
-                         const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos,
-                         struct st_error *err);
+int st_index_file_rebind(int dir, const struct st_index_binding *binding, struct st_error *err);
 
 void st_index_pack(struct st_index_record *record, const struct st_index_entry *entry);
 void st_index_unpack(const struct st_index_record *record, struct st_index_entry *ret);
@@ -60,8 +66,7 @@ int st_index_writer_open(struct st_index_writer *w, int dir, struct st_error *er
 void st_index_writer_close(struct st_index_writer *w);
 int st_index_writer_append(struct st_index_writer *w, const void *data, size_t length,
                            struct st_error *err);
-int st_index_writer_finish(struct st_index_writer *w, const uint8_t head[ST_DIGEST_SIZE],
-                           const uint8_t scope[ST_DIGEST_SIZE], const struct st_index_memos *memos,
+int st_index_writer_finish(struct st_index_writer *w, const struct st_index_binding *binding,
                            struct st_error *err);
 
 /* The log of a scan: opened for appending behind what is whole of it; written in batches, or at

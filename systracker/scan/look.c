@@ -164,6 +164,12 @@ static struct st_index_entry index_entry(const struct looker *l, const struct lo
   }
   if (k->entry.has_object)
     e.flags |= ST_INDEX_HAS_OBJECT;
+  if (k->target) {
+    e.flags |= ST_INDEX_HAS_DIGEST;
+    st_id_of(&e.digest, NULL, k->target, strlen(k->target));
+  }
+  if (st_metadata_is_plain(&k->metadata, k->meta.type))
+    e.flags |= ST_INDEX_PLAIN;
   if (k->entry.unreadable || !st_is_settled(l->w, &k->meta))
     e.flags |= ST_INDEX_UNSETTLED;
   if (k->group)

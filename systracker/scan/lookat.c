@@ -63,9 +63,11 @@ static bool was_written(const struct looker *l, struct look *k)
 {
   const struct st_walk_options *o = l->w->o;
   unsigned wanted = k->entry.wanted;
+  struct st_written_entry written;
   if (!o->written || o->full || (wanted & ST_WANT_SECRET) ||
-      !st_written_find(o->written, &k->meta, &k->entry.digest))
+      !st_written_find(o->written, &k->meta, &written) || !written.has_digest)
     return false;
+  k->entry.digest = written.digest;
   k->entry.has_object = !is_needless(l, k, &k->entry.digest);
   k->if_stored = k->entry.has_object && !st_written_are_stored(o->written);
   return true;
@@ -209,10 +211,22 @@ static bool take_large(struct looker *l, struct look *k)
   return true;
 }
 
+/* Whether this very process put it there, and saw that there is nothing more. */
+static bool is_plain(const struct looker *l, const struct look *k)
+{
+  const struct st_walk_options *o = l->w->o;
+  struct st_written_entry written;
+  return o->written && !o->full && !(k->entry.wanted & ST_WANT_SECRET) &&
+         !st_meta_is_sparse(&k->meta) && st_is_settled(l->w, &k->meta) &&
+         st_written_find(o->written, &k->meta, &written) && written.plain;
+}
+
 /* What stat does not say.  A secret's attributes are not read where there is no key for them. */
 static void add_metadata(const struct looker *l, struct look *k)
 {
   struct st_xattr_options options = xattr_options(l, k->entry.wanted);
+  if (!k->metadata.read && is_plain(l, k))
+    st_metadata_set_plain(&k->metadata, k->meta.type);
   if (!k->metadata.read && (options.key || !(k->entry.wanted & ST_WANT_SECRET)))
     st_metadata_read(&k->metadata, -1, k->dir->fd, k->name, &k->meta, &options);
   st_metadata_fill(&k->metadata, &k->entry);

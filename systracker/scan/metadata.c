@@ -46,7 +46,7 @@ static void read_flags(struct st_metadata *m, int fd)
 static void read_holes(struct st_metadata *m, int fd, const struct st_meta *meta)
 {
   int e = 0;
-  if (meta->blocks < meta->size / 512 + (meta->size % 512 != 0))
+  if (st_meta_is_sparse(meta))
     e = st_holes_read(fd, meta->size, &m->holes);
   m->has_holes = e == 0;
   if (e < 0)
@@ -91,6 +91,22 @@ void st_metadata_read(struct st_metadata *m, int fd, int dirfd, const char *name
     read_xattrs(m, dirfd, name, options);
   if (fd >= 0)
     read_opened(m, fd, meta);
+}
+
+bool st_metadata_is_plain(const struct st_metadata *m, char type)
+{
+  bool flags = type == 'l' || (m->has_flags && m->flags == 0);
+  bool holes = type != 'f' || (m->has_holes && m->holes.length == 0);
+  bool known = type == 'f' || type == 'd' || type == 'l';
+  return known && flags && holes && m->has_xattrs && m->xattrs.length == 0 && !m->why[0];
+}
+
+void st_metadata_set_plain(struct st_metadata *m, char type)
+{
+  st_metadata_clear(m);
+  m->read = m->has_xattrs = true;
+  m->has_flags = type != 'l';
+  m->has_holes = type == 'f';
 }
 
 void st_metadata_fill(const struct st_metadata *m, struct st_entry *entry)

@@ -23,6 +23,17 @@ void st_metadata_clear(struct st_metadata *m);
 void st_metadata_read(struct st_metadata *m, int fd, int dirfd, const char *name,
                       const struct st_meta *meta, const struct st_xattr_options *options);
 
+/* Whether there is nothing but what stat says: no attributes, no flags, no holes; all of it was
+ * read. `type` as in st_meta; never of a device, FIFO or socket. */
+bool st_metadata_is_plain(const struct st_metadata *m, char type);
+/* What st_metadata_read says of such an entry. */
+void st_metadata_set_plain(struct st_metadata *m, char type);
+/* Whether it is a file that takes up less than it holds. */
+static inline bool st_meta_is_sparse(const struct st_meta *m)
+{
+  return m->type == 'f' && m->blocks < m->size / 512 + (m->size % 512 != 0);
+}
+
 /* Puts it into an entry; borrowed from `m`. */
 void st_metadata_fill(const struct st_metadata *m, struct st_entry *entry);
 

@@ -12,6 +12,8 @@
 #include "systracker/base/file.h"
 #include "systracker/scan/index.h"
 
+#include <endian.h>
+
 static const uint8_t head_1[ST_DIGEST_SIZE] = {1}, head_2[ST_DIGEST_SIZE] = {2};
 static const uint8_t scope_1[ST_DIGEST_SIZE] = {3}, scope_2[ST_DIGEST_SIZE] = {4};
 
@@ -466,6 +468,42 @@ static void test_flipped(void **state)
   assert_int_equal(damaged, PATHS * ST_DIGEST_SIZE);
 }
 
+static void put32(struct st_buffer *file, size_t at, uint32_t n)
+{
+  n = htole32(n);
+  memcpy(file->data + at, &n, sizeof(n));
+}
+
+/* Which root it is of; the version before does not say it, and serves all the same. */
+static void test_root(void **state)
+{
+  const struct scratch *s = *state;
+  make(s);
+  struct st_index *index = open_index(s);
+  assert_int_equal(*st_index_root(index), 0);
+  *st_index_root(index) = 0x12345678;
+  assert_int_equal(st_index_start(index, true, NULL), 0);
+  commit(index, head_1, scope_1); /* the header alone */
+  st_index_close(index);
+  index = open_index(s);
+  assert_int_equal(*st_index_root(index), 0x12345678);
+  st_index_close(index);
+  ST_AUTO_BUFFER file = ST_BUFFER_INIT;
+  read_file(s, "index", &file);
+  put32(&file, 4, 4);
+  write_file(s, "index", file.data, file.length);
+  index = open_index(s);
+  assert_int_equal(st_index_count(index), 0);
+  st_index_close(index);
+  put32(&file, 1140, 0);
+  put32(&file, 1136, st_crc32c(0, file.data, 1136));
+  write_file(s, "index", file.data, file.length);
+  assert_int_equal(count_without_digests(s), 0);
+  index = open_index(s);
+  assert_int_equal(*st_index_root(index), 0);
+  st_index_close(index);
+}
+
 static void test_truncated(void **state)
 {
   const struct scratch *s = *state;
@@ -561,11 +599,12 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_empty),        TEST(test_again),     TEST(test_kinds),
-      TEST(test_positions),    TEST(test_next),      TEST(test_next_directories),
-      TEST(test_header_alone), TEST(test_killed),    TEST(test_large),
-      TEST(test_look),         TEST(test_flipped),   TEST(test_truncated),
-      TEST(test_lying),        TEST(test_lying_log), TEST(test_other_kinds),
+      TEST(test_empty),        TEST(test_again),   TEST(test_kinds),
+      TEST(test_positions),    TEST(test_next),    TEST(test_next_directories),
+      TEST(test_header_alone), TEST(test_killed),  TEST(test_large),
+      TEST(test_look),         TEST(test_flipped), TEST(test_root),
+      TEST(test_truncated),    TEST(test_lying),   TEST(test_lying_log),
+      TEST(test_other_kinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

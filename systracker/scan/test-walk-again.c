@@ -393,10 +393,10 @@ static void test_large_unexpected(void **state)
 static void note_written(struct world *w, const char *path, const char *text)
 {
   struct st_meta m;
-  struct st_id id;
+  struct st_written_entry entry = {.has_digest = true};
   assert_int_equal(st_meta_read(w->root, path + 1, &m), 0);
-  st_id_of(&id, NULL, text, strlen(text));
-  st_written_add(w->written, &m, &id);
+  st_id_of(&entry.digest, NULL, text, strlen(text));
+  st_written_add(w->written, &m, &entry);
 }
 
 static bool has_digest_of(const struct world *w, const char *text)
@@ -486,6 +486,183 @@ static void test_written_changed(void **state)
   assert_true(w->last.has_digest && w->last.digest.keyed);
 }
 
+/* ---- Put back ---------------------------------------------------------------------------------
+ */
+
+/* Of what is there now, that it was put with that content or target, and has nothing more. */
+static void note_put(struct world *w, const char *path, const char *text, bool plain)
+{
+  struct st_meta m;
+  struct st_written_entry entry = {.has_digest = text, .plain = plain};
+  assert_int_equal(st_meta_read(w->root, path + 1, &m), 0);
+  if (text)
+    st_id_of(&entry.digest, NULL, text, strlen(text));
+  st_written_add(w->written, &m, &entry);
+}
+
+static void put_link(struct world *w, const char *path, const char *target)
+{
+  assert_int_equal(symlinkat(target, w->root, path + 1), 0);
+  age(w, path);
+}
+
+/* /etc/t with a file, a symlink and a directory, all other inodes than before. */
+static void put_tree(struct world *w, const char *text, const char *target)
+{
+  unlinkat(w->root, "etc/t/d/f", 0);
+  unlinkat(w->root, "etc/t/f", 0);
+  unlinkat(w->root, "etc/t/l", 0);
+  unlinkat(w->root, "etc/t/d", AT_REMOVEDIR);
+  unlinkat(w->root, "etc/t", AT_REMOVEDIR);
+  make_dir(w, "/etc/t/d");
+  put_file(w, "/etc/t/d/f", "below");
+  put_file(w, "/etc/t/f", text);
+  put_link(w, "/etc/t/l", target);
+}
+
+/* `plain`: the file is. */
+static void note_tree_as(struct world *w, const char *text, const char *target, bool plain)
+{
+  st_written_free(w->written);
+  w->written = st_written_new(true);
+  note_put(w, "/etc/t/d/f", "below", true);
+  note_put(w, "/etc/t/f", text, plain);
+  note_put(w, "/etc/t/l", target, true);
+  note_put(w, "/etc/t/d", NULL, true);
+  note_put(w, "/etc/t", NULL, true);
+}
+
+static void note_tree(struct world *w)
+{
+  note_tree_as(w, "text", "to", true);
+}
+
+static void know_tree(struct world *w)
+{
+  RULES(w, "+/etc/t");
+  w->timeless = 1;
+  put_tree(w, "text", "to");
+  walk_settled(w);
+  assert_int_equal(count_said(w, "entry"), 5);
+}
+
+static void test_put_back(void **state)
+{
+  struct world *w = *state;
+  know_tree(w);
+  put_tree(w, "text", "to");
+  note_tree(w);
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.entries, 5);
+  /* The index has what is there now, with the digests. */
+  st_written_free(w->written);
+  w->written = NULL;
+  walk_settled(w);
+  assert_int_equal(w->said.count, 0);
+  assert_int_equal(w->result.listed, 0);
+  w->forced = "/etc/t/f";
+  walk_settled(w);
+  assert_true(has_digest_of(w, "text"));
+  assert_int_equal(w->result.read, 0);
+}
+
+/* Of another root the index passes nothing by its stat data, but what was put there. */
+static void test_put_elsewhere(void **state)
+{
+  struct world *w = *state;
+  know_tree(w);
+  w->elsewhere = true;
+  walk_settled(w);
+  assert_int_equal(count_said(w, "entry"), 5);
+  put_tree(w, "text", "to");
+  note_tree(w);
+  make_dir(w, "/etc/t/new");
+  drop(w, "/etc/t/d/f", 0);
+  walk_settled(w);
+  assert_true(said(w, "entry /etc/t/new") && said(w, "gone /etc/t/d/f"));
+  assert_true(said(w, "entry /etc/t") && said(w, "entry /etc/t/d"));
+  assert_int_equal(count_said(w, "entry"), 3);
+}
+
+/* Walks over the tree put anew: that path is looked at, and no other. */
+static void expect_look(struct world *w, const char *path)
+{
+  ST_AUTO_FREE char *entry = st_format("entry %s", path);
+  walk_settled(w);
+  if (!said(w, entry) || count_said(w, "entry") != 1)
+    fail_msg("%zu entries were looked at, %s %s", count_said(w, "entry"), path,
+             said(w, entry) ? "among them" : "not");
+}
+
+/* Where anything of it is not what the index says, or is not known, it is looked at. */
+static void test_put_otherwise(void **state)
+{
+  struct world *w = *state;
+  know_tree(w);
+  put_tree(w, "next", "to"); /* of the same length */
+  note_tree_as(w, "next", "to", true);
+  expect_look(w, "/etc/t/f");
+  put_tree(w, "text", "ot");
+  note_tree_as(w, "text", "ot", true);
+  walk_settled(w);
+  assert_true(said(w, "ot /etc/t/l") && said(w, "entry /etc/t/f")); /* which was "next" */
+  assert_int_equal(count_said(w, "entry"), 2);
+}
+
+static void test_put_changed(void **state)
+{
+  struct world *w = *state;
+  know_tree(w);
+  for (int i = 0; i < 5; i++) {
+    put_tree(w, "text", "to");
+    note_tree(w);
+    settle();
+    if (i == 0)
+      assert_int_equal(fchmodat(w->root, "etc/t/f", 0600, 0), 0);
+    if (i == 1) { /* nothing but the ctime is another */
+      assert_int_equal(fchmodat(w->root, "etc/t/f", 0600, 0), 0);
+      assert_int_equal(fchmodat(w->root, "etc/t/f", 0644, 0), 0);
+    }
+    if (i == 2)
+      put_file(w, "/etc/t/f", "next");
+    if (i == 3)
+      w->forced = "/etc/t/f";
+    if (i == 4)
+      note_tree_as(w, "text", "to", false); /* it has attributes */
+    expect_look(w, "/etc/t/f");
+    w->forced = NULL;
+    put_tree(w, "text", "to");
+    walk_settled(w);
+  }
+}
+
+/* A link more, a directory that somebody wants the size of, all again. */
+static void test_put_seen(void **state)
+{
+  struct world *w = *state;
+  know_tree(w);
+  put_tree(w, "text", "to");
+  assert_int_equal(linkat(w->root, "etc/t/f", w->root, "etc/outside", 0), 0);
+  note_tree(w);
+  expect_look(w, "/etc/t/f");
+  drop(w, "/etc/outside", 0);
+  w->timeless = 0;
+  put_tree(w, "text", "to");
+  note_tree(w);
+  walk_settled(w);
+  assert_true(said(w, "entry /etc/t") && said(w, "entry /etc/t/d"));
+  assert_true(said(w, "entry /etc/t/f")); /* which had another link */
+  assert_int_equal(count_said(w, "entry"), 3);
+  w->timeless = 1;
+  w->full = true;
+  put_tree(w, "text", "to");
+  note_tree(w);
+  walk_settled(w);
+  assert_int_equal(count_said(w, "entry"), 5);
+  assert_int_equal(w->result.read, 2);
+}
+
 int main(void)
 {
   st_digest_init();
@@ -502,6 +679,11 @@ int main(void)
       TEST(test_written),
       TEST(test_written_from_store),
       TEST(test_written_changed),
+      TEST(test_put_back),
+      TEST(test_put_elsewhere),
+      TEST(test_put_otherwise),
+      TEST(test_put_changed),
+      TEST(test_put_seen),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,8 @@ struct world {
   bool current;
   bool proves; /* each digest is compared with the file */
   struct st_written *written;
+  bool elsewhere; /* the index is of another root */
+  uint32_t timeless;
 };
 
 /* ---- The root -----------------------------------------------------------------------------------
@@ -287,6 +289,8 @@ static inline void do_walk(struct world *w, struct st_index *index)
       .scope = w->scope,
       .index = index,
       .current = w->current,
+      .elsewhere = w->elsewhere,
+      .timeless = w->timeless,
       .full = w->full,
       .accounts = w->accounts,
       .keys = &w->keys,

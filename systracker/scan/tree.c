@@ -99,7 +99,9 @@ void st_node_sort(struct st_node *node)
  * systems that keep whole seconds have a tick of one. */
 bool st_is_settled(const struct st_walk_state *w, const struct st_meta *m)
 {
-  if (m->ctime_nsec == 0 || m->mtime_nsec == 0)
+  /* Whole seconds: perhaps no others are kept.  A time before the ctime was set by somebody, as
+   * package managers and restores do, and tells nothing. */
+  if (m->ctime_nsec == 0 || (m->mtime_nsec == 0 && m->mtime >= m->ctime))
     return m->ctime < w->start.tv_sec && m->mtime < w->start.tv_sec;
   bool c = m->ctime < w->start.tv_sec ||
            (m->ctime == w->start.tv_sec && (long)m->ctime_nsec < w->start.tv_nsec);

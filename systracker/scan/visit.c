@@ -17,6 +17,7 @@
 #include "systracker/base/file.h"
 #include "systracker/scan/links.h"
 #include "systracker/scan/list.h"
+#include "systracker/scan/metadata.h"
 
 /* A name in the directory at hand. */
 struct given {
@@ -204,11 +205,68 @@ static bool is_unchanged(struct st_visitor *v, const struct st_node *n, const st
   const struct st_walk_options *o = v->w->o;
   const struct st_walk_callbacks *cb = v->w->cb;
   const struct st_index_record *old = old_record(v, g);
-  if (!o->current || o->full || !old || (old->flags & ST_INDEX_UNSETTLED) || !st_index_same(old, m))
+  if (!o->current || o->elsewhere || o->full || !old || (old->flags & ST_INDEX_UNSETTLED) ||
+      !st_index_same(old, m))
     return false;
   if (m->type == 'd' && !(old->flags & ST_INDEX_ENTERED) && !is_mount(n, m))
     return false;
   return !cb->forced || !cb->forced(cb->arg, path_of(v, n, g->name));
+}
+
+static bool digests_good(struct st_visitor *v)
+{
+  if (!v->proved)
+    v->digests_good = v->old.ndigests > 0 && st_index_digests_good(&v->old);
+  v->proved = true;
+  return v->digests_good;
+}
+
+/* Whether the index says of the name what statx(2) says now, of an entry that has nothing more. */
+static bool may_be_as_known(const struct st_visitor *v, const struct st_node *n,
+                            const struct given *g, const struct st_meta *m)
+{
+  const struct st_walk_options *o = v->w->o;
+  const struct st_index_record *old = old_record(v, g);
+  if (!o->current || o->full || !o->written || !old || !(old->flags & ST_INDEX_PLAIN) ||
+      (old->flags & (ST_INDEX_UNSETTLED | ST_INDEX_KEYED)) || !st_index_alike(old, m))
+    return false;
+  if (m->type == 'd')
+    return (old->flags & ST_INDEX_ENTERED) && !is_mount(n, m) && st_is_settled(v->w, m);
+  return !st_links_concern(m) && old->links == 0 && !st_meta_is_sparse(m) && st_is_settled(v->w, m);
+}
+
+/* Of a directory that was put back size and times are others: whether that concerns somebody. */
+static bool matters(const struct st_visitor *v, const struct given *g, const struct st_meta *m,
+                    const char *path)
+{
+  const struct st_walk_options *o = v->w->o;
+  const struct st_index_record *old = old_record(v, g);
+  if (m->type != 'd' ||
+      (le64toh(old->size) == m->size && le64toh(old->mtime) == (uint64_t)m->mtime &&
+       le32toh(old->mtime_nsec) == m->mtime_nsec))
+    return false;
+  return st_scope_match(o->scope, path, true).plugins & ~o->timeless;
+}
+
+/* Whether this very process put it there as the checkpoint knows it: its facts stand then.  What
+ * was asked of it then holds while its stat data are what they were; what the catalog knows is what
+ * the index says, which the digest of a content or target goes by.  `*ret`: the next index's. */
+static bool is_put_back(struct st_visitor *v, const struct st_node *n, const struct given *g,
+                        const struct st_meta *m, struct st_index_entry *ret)
+{
+  const struct st_walk_callbacks *cb = v->w->cb;
+  struct st_written_entry written;
+  if (!may_be_as_known(v, n, g, m) || !st_written_find(v->w->o->written, m, &written) ||
+      !written.plain)
+    return false;
+  st_index_read(&v->old, g->at, digests_good(v), ret);
+  bool needs = m->type == 'l' || (m->type == 'f' && (ret->wanted & ~(unsigned)ST_WANT_ENTRY));
+  if (needs && !((ret->flags & ST_INDEX_HAS_DIGEST) && written.has_digest &&
+                 st_id_equal(&ret->digest, &written.digest)))
+    return false;
+  ret->meta = *m;
+  const char *path = path_of(v, n, g->name);
+  return !matters(v, g, m, path) && (!cb->forced || !cb->forced(cb->arg, path));
 }
 
 static void add_passed(struct st_visitor *v, struct st_node *n, const struct given *g,
@@ -230,6 +288,19 @@ static void unchanged(struct st_visitor *v, struct st_node *n, const struct give
     enter(v, n, g, m, true);
   else if (st_links_concern(m))
     add_passed(v, n, g, m);
+}
+
+/* The index's record gets the stat data of now, and nothing is told. */
+static void put_back(struct st_visitor *v, struct st_node *n, const struct given *g,
+                     const struct st_index_entry *entry)
+{
+  size_t s = v->nseen;
+  struct st_seen *seen = add_seen(v, g);
+  seen->entry = *entry;
+  seen->entry.flags &= ~(unsigned)ST_INDEX_ENTERED;
+  v->result.entries++;
+  if (entry->meta.type == 'd' && enter(v, n, g, &entry->meta, false))
+    v->seen[s].entry.flags |= ST_INDEX_ENTERED;
 }
 
 /* What was a directory is none any more. */
@@ -304,6 +375,7 @@ static int consider(struct st_visitor *v, struct st_node *n, struct given *g, in
                     const char *name)
 {
   struct st_meta m;
+  struct st_index_entry entry;
   int e = st_meta_read(fd, name, &m);
   if (e == -ENOENT) {
     vanished(v, n, g);
@@ -313,9 +385,10 @@ static int consider(struct st_visitor *v, struct st_node *n, struct given *g, in
     not_seen(v, n, g, 0, "is not mounted");
   } else if (is_unchanged(v, n, g, &m)) {
     unchanged(v, n, g, &m);
+  } else if (is_put_back(v, n, g, &m, &entry)) {
+    put_back(v, n, g, &entry);
   } else {
     if (m.type == 'd' && v->w->other_roots && g->position == ST_INDEX_NONE) {
-      struct st_index_entry entry;
       st_index_find(v->w->o->index, path_of(v, n, g->name), &entry, &g->position);
     }
     changed(v, n, g, &m);
@@ -357,7 +430,6 @@ struct build {
   struct st_node *node;
   struct st_index_new *dir;
   size_t inner;
-  bool digests_good;
 };
 
 /* The last record was entered: which directory that is, is known by its order. */
@@ -381,7 +453,7 @@ static void put_seen(struct build *b, const struct st_seen *s)
 
 static void put_old(struct build *b, uint32_t record)
 {
-  st_index_take(b->dir, &b->v->old, record, b->digests_good);
+  st_index_take(b->dir, &b->v->old, record, digests_good(b->v));
   if (b->v->old.records[record].flags & ST_INDEX_ENTERED)
     link_inner(b);
 }
@@ -414,8 +486,7 @@ static void give_names(const struct build *b)
 static void build(struct st_visitor *v, struct st_node *n)
 {
   struct st_index *index = v->w->o->index;
-  struct build b = {v, n, st_index_new_dir(), 0, false};
-  b.digests_good = v->old.ndigests > 0 && st_index_digests_good(&v->old);
+  struct build b = {v, n, st_index_new_dir(), 0};
   put_records(&b);
   give_names(&b);
   b.dir->generated = v->generated;
@@ -435,6 +506,7 @@ void st_visit_begin(struct st_visitor *v, const struct st_node *n)
   v->nseen = v->ninner = 0;
   v->generated = 0;
   v->order = 0;
+  v->proved = false;
   if (!st_index_dir(v->w->o->index, n->position, &v->old))
     v->old = (struct st_index_dir){.position = ST_INDEX_NONE};
   v->next_position = n->position + 1;

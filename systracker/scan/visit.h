@@ -41,6 +41,7 @@ struct st_visitor {
   /* Of the directory at hand: */
   struct st_index_dir old;
   uint32_t next_position, order, generated;
+  bool proved, digests_good; /* the old one's digests were proved */
   struct st_seen *seen;
   struct st_inner *inner;
   size_t nseen, size_seen, ninner, size_inner;

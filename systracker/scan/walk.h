@@ -3,7 +3,8 @@
  * walk.h - one walk over the tracked part of a root, for all plug-ins.
  *
  * An entry is looked at (`entry` is called) when its stat data differ from the index, when the
- * index is not current, when it is unsettled or fresh, or when `forced` says so.  Regular files of
+ * index is not current, when it is unsettled or fresh, or when `forced` says so; but not where it
+ * was put there by ourselves (written.h) as the index says of the name.  Regular files of
  * which something is wanted are opened and read once, unless the index already knows their digest
  * (and, for content, the store already has the object).  A file that changes while it is read is
  * read again, at most three times, then reported as unreadable.
@@ -107,14 +108,17 @@ struct st_walk_options {
   const struct st_scope *scope;
   struct st_index *index; /* st_index_start was called */
   bool current;           /* st_index_is_current */
-  bool full;              /* read every file again, whatever the index says */
+  uint32_t timeless; /* plug-ins whose facts of a directory say nothing of its size and times */
+  bool elsewhere;    /* the index is of another root: nothing is passed by its stat data */
+  bool full;         /* read every file again, whatever the index says */
   const struct st_accounts *accounts;
   const struct st_keys *keys;      /* for the digests of secrets */
   bool other_keys;                 /* than those the index was made with */
   const struct st_strings *mounts; /* mount points of the checkpoint before: missing ones are
                                     * unobserved, not gone */
   uint64_t max_content;            /* bytes: larger files are never handed to `content` */
-  struct st_written *written;      /* files whose digests are known all the same; may be NULL */
+  struct st_written *written;      /* what was put there by ourselves: digests are known, and what
+                                    * the index says of the name is not looked at; may be NULL */
 };
 
 struct st_walk_result {

@@ -9,19 +9,25 @@
 #include "systracker/base/buffer.h"
 
 #define SETTLED 2 /* seconds that an mtime has to be past: the coarsest of file systems' times */
+#define NONE UINT32_MAX
 
-struct file {
+struct noted {
   uint64_t device, inode, size;
   int64_t mtime, ctime;
   uint32_t mtime_nsec, ctime_nsec;
+  uint32_t uid, gid, mode;
+  uint32_t next; /* of the same slot, or NONE */
+  char type;
+  bool has_digest, plain;
   uint8_t digest[ST_DIGEST_SIZE];
 };
 
 struct st_written {
   pthread_mutex_t mutex;
-  struct file *files;
+  struct noted *items;
+  uint32_t *slots; /* a power of two, not fewer than items: the last one noted of each */
   size_t count, size;
-  bool sorted, stored;
+  bool stored;
 };
 
 struct st_written *st_written_new(bool stored)
@@ -37,13 +43,14 @@ void st_written_free(struct st_written *w)
   if (!w)
     return;
   pthread_mutex_destroy(&w->mutex);
-  free(w->files);
+  free(w->items);
+  free(w->slots);
   free(w);
 }
 
-static struct file file_of(const struct st_meta *m)
+static struct noted noted_of(const struct st_meta *m)
 {
-  return (struct file){
+  return (struct noted){
       .device = m->device,
       .inode = m->inode,
       .size = m->size,
@@ -51,82 +58,99 @@ static struct file file_of(const struct st_meta *m)
       .ctime = m->ctime,
       .mtime_nsec = m->mtime_nsec,
       .ctime_nsec = m->ctime_nsec,
+      .uid = m->uid,
+      .gid = m->gid,
+      .mode = m->mode,
+      .type = m->type,
   };
 }
 
-static void add(struct st_written *w, const struct file *f)
+/* ---- By inode -------------------------------------------------------------------------------- */
+
+static size_t slot_of(const struct st_written *w, const struct noted *n)
 {
-  if (w->count == w->size) {
-    w->size = w->size ? 2 * w->size : 64;
-    w->files = st_realloc(w->files, w->size, sizeof(*w->files));
-  }
-  w->files[w->count++] = *f;
-  w->sorted = false;
+  uint64_t h = (n->inode ^ (n->device << 32)) * UINT64_C(0x9e3779b97f4a7c15);
+  return (size_t)(h >> 32) & (w->size - 1);
 }
 
-/* An ACL that lets others write shows in the bits of the group. */
+static void put_in_slot(struct st_written *w, uint32_t item)
+{
+  uint32_t *slot = &w->slots[slot_of(w, &w->items[item])];
+  w->items[item].next = *slot;
+  *slot = item;
+}
+
+static void grow(struct st_written *w)
+{
+  w->size = w->size ? 2 * w->size : 64;
+  w->items = st_realloc(w->items, w->size, sizeof(*w->items));
+  w->slots = st_realloc(w->slots, w->size, sizeof(*w->slots));
+  memset(w->slots, 0xff, w->size * sizeof(*w->slots));
+  for (size_t i = 0; i < w->count; i++)
+    put_in_slot(w, (uint32_t)i);
+}
+
+static void add(struct st_written *w, const struct noted *n)
+{
+  if (w->count == NONE)
+    return;
+  if (w->count == w->size)
+    grow(w);
+  w->items[w->count] = *n;
+  put_in_slot(w, (uint32_t)w->count++);
+}
+
+/* ---- What may be trusted --------------------------------------------------------------------- */
+
+/* An ACL that lets others write shows in the bits of the group; a symlink has none. */
 static bool is_ours(const struct st_meta *m)
 {
-  return (m->uid == 0 || m->uid == geteuid()) && !(m->mode & 022);
+  return (m->uid == 0 || m->uid == geteuid()) && (m->type == 'l' || !(m->mode & 022));
 }
 
-void st_written_add(struct st_written *w, const struct st_meta *meta, const struct st_id *digest)
+/* A directory's time is that of what was last put into it. */
+bool st_written_takes(const struct st_meta *m)
 {
-  struct file f = file_of(meta);
-  if (meta->type != 'f' || digest->keyed || !is_ours(meta) || meta->mtime >= time(NULL) - SETTLED)
+  if (m->type == 'd')
+    return is_ours(m);
+  return (m->type == 'f' || m->type == 'l') && is_ours(m) && m->mtime < time(NULL) - SETTLED;
+}
+
+void st_written_add(struct st_written *w, const struct st_meta *meta,
+                    const struct st_written_entry *entry)
+{
+  struct noted n = noted_of(meta);
+  if (!st_written_takes(meta) || (entry->has_digest && entry->digest.keyed))
     return;
-  memcpy(f.digest, digest->digest, sizeof(f.digest));
+  n.has_digest = entry->has_digest;
+  n.plain = entry->plain;
+  if (n.has_digest)
+    memcpy(n.digest, entry->digest.digest, sizeof(n.digest));
   pthread_mutex_lock(&w->mutex);
-  add(w, &f);
+  add(w, &n);
   pthread_mutex_unlock(&w->mutex);
 }
 
-static int by_inode(const void *a, const void *b)
+static bool is_same(const struct noted *a, const struct noted *b)
 {
-  const struct file *x = a, *y = b;
-  if (x->device != y->device)
-    return x->device < y->device ? -1 : 1;
-  return x->inode < y->inode ? -1 : x->inode > y->inode;
+  return a->inode == b->inode && a->device == b->device && a->type == b->type &&
+         a->size == b->size && a->mtime == b->mtime && a->mtime_nsec == b->mtime_nsec &&
+         a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec && a->mode == b->mode &&
+         a->uid == b->uid && a->gid == b->gid;
 }
 
-static void sort(struct st_written *w)
+bool st_written_find(const struct st_written *w, const struct st_meta *meta,
+                     struct st_written_entry *ret)
 {
-  pthread_mutex_lock(&w->mutex);
-  if (!w->sorted && w->count > 1)
-    qsort(w->files, w->count, sizeof(*w->files), by_inode);
-  w->sorted = true;
-  pthread_mutex_unlock(&w->mutex);
-}
-
-static bool is_same(const struct file *a, const struct file *b)
-{
-  return a->size == b->size && a->mtime == b->mtime && a->mtime_nsec == b->mtime_nsec &&
-         a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec;
-}
-
-/* The first of that inode, or where it would be: an inode may have been written more than once. */
-static size_t first_of(const struct st_written *w, const struct file *f)
-{
-  size_t low = 0, high = w->count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (by_inode(&w->files[middle], f) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-bool st_written_find(struct st_written *w, const struct st_meta *meta, struct st_id *ret)
-{
-  const struct file f = file_of(meta);
-  sort(w);
-  for (size_t i = first_of(w, &f); i < w->count && by_inode(&w->files[i], &f) == 0; i++) {
-    if (!is_same(&w->files[i], &f))
+  const struct noted n = noted_of(meta);
+  if (w->count == 0)
+    return false;
+  for (uint32_t i = w->slots[slot_of(w, &n)]; i != NONE; i = w->items[i].next) {
+    const struct noted *found = &w->items[i];
+    if (!is_same(found, &n))
       continue;
-    *ret = (struct st_id){.keyed = false};
-    memcpy(ret->digest, w->files[i].digest, sizeof(ret->digest));
+    *ret = (struct st_written_entry){.has_digest = found->has_digest, .plain = found->plain};
+    memcpy(ret->digest.digest, found->digest, sizeof(ret->digest.digest));
     return true;
   }
   return false;

@@ -254,7 +254,8 @@ static void begin_memo(struct st_observation *o, struct st_part *part)
   *memo = (struct st_memo){0};
   if (!kept)
     return;
-  memo->has_known = o->current && !o->full && memcmp(kept, none, ST_DIGEST_SIZE) != 0;
+  memo->has_known =
+      o->current && !o->elsewhere && !o->full && memcmp(kept, none, ST_DIGEST_SIZE) != 0;
   memcpy(memo->known, kept, ST_DIGEST_SIZE);
   if (!memo->has_known)
     memcpy(kept, none, ST_DIGEST_SIZE);

@@ -492,6 +492,16 @@ static int mount(void *arg, const struct st_mount *m, struct st_error *err)
 /* ---- The scan
  * --------------------------------------------------------------------------------------- */
 
+static uint32_t timeless(const struct st_host *host)
+{
+  uint32_t bits = 0;
+  for (size_t i = 0; i < host->count; i++) {
+    const struct st_loaded *l = &host->plugins[i];
+    bits |= l->plugin && (l->plugin->flags & ST_PLUGIN_TIMELESS) ? 1U << l->bit : 0;
+  }
+  return bits;
+}
+
 static int walk(struct st_observation *o, struct st_error *err)
 {
   struct st_tracker *t = o->tracker;
@@ -503,6 +513,8 @@ static int walk(struct st_observation *o, struct st_error *err)
       .scope = t->scope,
       .index = o->index,
       .current = o->current,
+      .elsewhere = o->elsewhere,
+      .timeless = timeless(&t->host),
       .full = o->full,
       .accounts = t->accounts,
       .keys = &t->keys,
@@ -582,6 +594,17 @@ static int add_absent(void *arg, const char *path)
   return 0;
 }
 
+/* Of another root the index says what the checkpoint knows, all the same, to which what a restore
+ * put there can be compared. */
+static bool is_of_use(struct st_observation *o)
+{
+  const struct st_tracker *t = o->tracker;
+  uint32_t *root = st_index_root(o->index), own = st_tracker_root_mark(t);
+  o->elsewhere = *root != own;
+  *root = own;
+  return !o->elsewhere || (t->written && st_written_count(t->written) > 0);
+}
+
 static int open_index(struct st_observation *o, struct st_error *err)
 {
   struct st_tracker *t = o->tracker;
@@ -590,7 +613,7 @@ static int open_index(struct st_observation *o, struct st_error *err)
     return -1;
   st_catalog_head(t->catalog, head);
   st_tracker_scope_digest(t, o->scope);
-  o->current = st_index_is_current(o->index, head, o->scope);
+  o->current = is_of_use(o) && st_index_is_current(o->index, head, o->scope);
   o->sweeping = !o->current;
   return st_index_start(o->index, o->keep, err);
 }

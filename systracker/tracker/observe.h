@@ -27,9 +27,10 @@ struct st_observation {
   struct st_index *index;
   bool keep; /* a checkpoint */
   bool full;
-  bool current;  /* the index may be trusted for skipping */
-  bool sweeping; /* entry tables are swept, as the index cannot tell what is gone */
-  bool again;    /* something was not kept or not asked: the next walk must look at everything */
+  bool current;   /* the index may be trusted for skipping */
+  bool elsewhere; /* but of another root, which a restore put there (scan/written.h) */
+  bool sweeping;  /* entry tables are swept, as the index cannot tell what is gone */
+  bool again;     /* something was not kept or not asked: the next walk must look at everything */
   uint8_t scope[ST_DIGEST_SIZE];
   struct st_part *parts;     /* as many as the host has plug-ins */
   struct st_set *unobserved; /* paths */

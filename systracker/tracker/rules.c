@@ -132,11 +132,18 @@ static int digest_account(void *arg, bool group, const char *name, uint32_t id)
   return 0;
 }
 
+/* Of another root, the same path is another index's: a check sum is enough, as nobody but the
+ * administrator names roots, and stat data are compared besides. */
+uint32_t st_tracker_root_mark(const struct st_tracker *t)
+{
+  uint32_t mark = st_crc32c(0, t->root_path, strlen(t->root_path));
+  return mark ? mark : 1;
+}
+
 void st_tracker_scope_digest(struct st_tracker *t, uint8_t out[ST_DIGEST_SIZE])
 {
   ST_CLEANUP(st_digester_freep) struct st_digester *d = st_digester_new(NULL);
-  digest_text(d, "systracker scope 1");
-  digest_text(d, t->root_path);
+  digest_text(d, "systracker scope 2");
   for (size_t i = 0; i < t->host.count; i++)
     digest_plugin(d, &t->host.plugins[i]);
   st_scope_digest(t->scope, d);

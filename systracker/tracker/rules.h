@@ -20,5 +20,7 @@ int st_tracker_add_built_in(struct st_rules *generated, struct st_error *err);
 /* A digest of everything that decides what the plug-ins get to see: rules, lists, options, and the
  * plug-ins with their versions.  Where it changes, every entry is looked at again. */
 void st_tracker_scope_digest(struct st_tracker *t, uint8_t out[ST_DIGEST_SIZE]);
+/* By which the index knows the root; never 0. */
+uint32_t st_tracker_root_mark(const struct st_tracker *t);
 
 #endif
