@@ -101,15 +101,12 @@ void st_buffer_clear(struct st_buffer *b)
     b->data[0] = 0;
 }
 
-/* Room for `more` bytes and the NUL behind them. */
-void st_buffer_reserve(struct st_buffer *b, size_t more)
+void st_buffer_grow(struct st_buffer *b, size_t more)
 {
   size_t need;
   if (__builtin_add_overflow(b->length, more, &need) ||
       __builtin_add_overflow(need, (size_t)1, &need))
     out_of_memory();
-  if (need <= b->size)
-    return;
   size_t size = b->size > SIZE_MAX / 2 ? need : b->size * 2;
   if (size < need)
     size = need < 64 ? 64 : need;

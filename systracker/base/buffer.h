@@ -31,8 +31,14 @@ struct st_buffer {
 #define ST_AUTO_BUFFER ST_CLEANUP(st_buffer_free) struct st_buffer
 
 void st_buffer_free(struct st_buffer *b);
-void st_buffer_clear(struct st_buffer *b); /* keeps the memory */
-void st_buffer_reserve(struct st_buffer *b, size_t more);
+void st_buffer_clear(struct st_buffer *b);             /* keeps the memory */
+void st_buffer_grow(struct st_buffer *b, size_t more); /* st_buffer_reserve, where there is none */
+/* Room for `more` bytes and the NUL behind them. */
+static inline void st_buffer_reserve(struct st_buffer *b, size_t more)
+{
+  if (more >= b->size - b->length)
+    st_buffer_grow(b, more);
+}
 void st_buffer_append(struct st_buffer *b, const void *data, size_t n);
 void st_buffer_append_string(struct st_buffer *b, const char *s);
 void st_buffer_append_byte(struct st_buffer *b, uint8_t c);

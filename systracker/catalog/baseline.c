@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * baseline.c - the digests of a first checkpoint, which has as many facts as there are: a thread of
- * its own puts the body in order and hashes it, while others make the state tree.
+ * its own puts the body in order and hashes it, while others make the state tree.  Meanwhile what
+ * the rows have taken of the file goes to the disk.
  *
  * Of tables whose rows are not in memory (began.c) the body is read first, by the one thread that
  * may ask the catalog.  They are small as a rule; where they are not, the body is hashed meanwhile.
@@ -82,13 +83,68 @@ static void *digest_beside(void *arg)
   return NULL;
 }
 
-static int make_state(const struct body *b, struct st_state *state, uint8_t root[ST_DIGEST_SIZE],
-                      struct st_error *err)
+/* ---- What the file has so far goes to the disk meanwhile
+ * -----------------------------------------
+ */
+
+struct write_back {
+  struct st_catalog *c;
+  pthread_t thread;
+  bool started;
+  int result;
+  struct st_error err;
+};
+
+static void *write_beside(void *arg)
+{
+  struct write_back *w = arg;
+  w->result = st_catalog_write_back(w->c, &w->err);
+  return NULL;
+}
+
+/* Nobody asks the catalog from here on until write_back_end. */
+static void write_back_begin(struct write_back *w)
+{
+  w->started = pthread_create(&w->thread, NULL, write_beside, w) == 0;
+}
+
+static int write_back_end(void *arg, struct st_error *err)
+{
+  struct write_back *w = arg;
+
+  if (!w->started)
+    return 0;
+  pthread_join(w->thread, NULL);
+  w->started = false;
+  return w->result < 0 ? st_error_move(err, &w->err) : 0;
+}
+
+/* ---- Both digests ------------------------------------------------------------------------------
+ */
+
+static int make_tree(const struct body *b, struct st_state *state, uint8_t root[ST_DIGEST_SIZE],
+                     struct st_error *err)
 {
   for (size_t i = 0; i < b->count; i++)
     if (b->parts[i].t && st_began_leaves(b->parts[i].t, state, err) < 0)
       return -1;
   return st_state_root(state, root, err);
+}
+
+static int make_state(struct st_catalog *c, const struct body *b, struct st_state *state,
+                      uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
+{
+  struct write_back w = {.c = c};
+
+  if (st_state_load(state, err) < 0)
+    return -1;
+  write_back_begin(&w);
+  st_state_set_before(state, write_back_end, &w);
+  int r = make_tree(b, state, root, err);
+  if (w.started && write_back_end(&w, r < 0 ? NULL : err) < 0)
+    r = -1;
+  st_error_clear(&w.err);
+  return r;
 }
 
 int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
@@ -102,7 +158,7 @@ int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
   if (st_body_write_first(c, take_bytes, take_table, &b, state, ret_begun, err) < 0)
     return -1;
   bool made = pthread_create(&beside, NULL, digest_beside, &b) == 0;
-  int r = *ret_begun > 0 ? make_state(&b, state, state_root, err) : 0;
+  int r = *ret_begun > 0 ? make_state(c, &b, state, state_root, err) : 0;
   if (made)
     pthread_join(beside, NULL);
   else

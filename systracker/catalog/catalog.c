@@ -235,6 +235,20 @@ void st_catalog_write_straight(struct st_catalog *c)
            "PRAGMA cache_size = -8192; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE");
 }
 
+int st_catalog_write_back(struct st_catalog *c, struct st_error *err)
+{
+  sqlite3_file *file = NULL;
+
+  if (sqlite3_db_cacheflush(c->db) != SQLITE_OK)
+    return st_sql_fail(c, "catalog", err);
+  if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+      !file->pMethods)
+    return 0;
+  if (file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) != SQLITE_OK)
+    return st_fail(err, EIO, "catalog: the disk did not keep it (%s)", c->name);
+  return 0;
+}
+
 void st_catalog_write_logged(struct st_catalog *c)
 {
   set_mode(c, CACHE "; PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL");

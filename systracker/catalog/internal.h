@@ -259,6 +259,10 @@ void st_catalog_close_beside(struct st_catalog *c);
  */
 void st_catalog_write_straight(struct st_catalog *c);
 void st_catalog_write_logged(struct st_catalog *c);
+/* What a first checkpoint has put so far is written, and the disk has it; so there is less to wait
+ * for when it is committed.  Any thread, while nobody else asks the catalog.  A failure stands: the
+ * disk says it once. */
+int st_catalog_write_back(struct st_catalog *c, struct st_error *err);
 
 /* ---- SQLite (sql.c) -------------------------------------------------------------------------- */
 
@@ -634,6 +638,11 @@ void st_state_free(struct st_state *s);
 ST_DEFINE_CLEANUP(struct st_state *, st_state_free)
 int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row *row, bool ended,
                   struct st_error *err);
+/* Reads what is kept, so that it need not be before it is written to. */
+int st_state_load(struct st_state *s, struct st_error *err);
+/* From now on the catalog is not asked before `before` was called, once. */
+void st_state_set_before(struct st_state *s, int (*before)(void *arg, struct st_error *err),
+                         void *arg);
 int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
 /* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],

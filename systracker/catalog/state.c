@@ -15,7 +15,9 @@
  * above all subtrees.  There are as many subtrees as keep both small: the catalog of a small host
  * would consist of little else, and one of millions of facts would read long bunches.
  */
-#include "systracker/base/parallel.h"
+#include <pthread.h>
+
+#include "systracker/base/process.h"
 #include "systracker/catalog/internal.h"
 
 #define MOST_BITS 16
@@ -24,6 +26,8 @@
 #define MOST_ADDED 8   /* to a bunch, before it is written anew */
 #define FLUSH 524288   /* leaves gathered before they are written: 24 MiB */
 #define TOGETHER 256   /* subtrees that a thread makes at a time */
+#define MOST_PIECES (((size_t)1 << MOST_BITS) / TOGETHER)
+#define MOST_THREADS 8
 
 struct leaves {
   struct st_leaf *items;
@@ -76,6 +80,8 @@ struct st_state {
   struct leaves leaves; /* changed, to be written */
   struct st_buffer bytes;
   bool loaded;
+  int (*before)(void *arg, struct st_error *err); /* the catalog is asked; NULL: nothing */
+  void *before_arg;
   unsigned bits;
   struct st_node *nodes; /* of the subtrees, 1 << bits; NULL: there are none yet */
 };
@@ -94,6 +100,21 @@ void st_state_free(struct st_state *s)
   st_buffer_free(&s->bytes);
   free(s->nodes);
   free(s);
+}
+
+void st_state_set_before(struct st_state *s, int (*before)(void *arg, struct st_error *err),
+                         void *arg)
+{
+  s->before = before;
+  s->before_arg = arg;
+}
+
+/* From here on the catalog is asked, and written to. */
+static int begin_asking(struct st_state *s, struct st_error *err)
+{
+  int (*before)(void *, struct st_error *) = st_steal(&s->before);
+
+  return before ? before(s->before_arg, err) : 0;
 }
 
 static size_t count_nodes(const struct st_state *s)
@@ -150,7 +171,8 @@ static int load(struct st_state *s, struct st_error *err)
 
   if (s->loaded)
     return 0;
-  if (st_sql_number(s->c, "PRAGMA user_version", 0, &version, err) < 0 ||
+  if (begin_asking(s, err) < 0 ||
+      st_sql_number(s->c, "PRAGMA user_version", 0, &version, err) < 0 ||
       st_sql_number(s->c, "SELECT count(*) FROM node", 0, &rows, err) < 0)
     return -1;
   s->loaded = true;
@@ -430,32 +452,123 @@ static int change_all(struct st_state *s, const struct st_leaf *items, size_t co
   return all ? write_empty(s, next, count_nodes(s), err) : 0;
 }
 
+/* Subtrees are made a piece at a time, by all threads; the one that may ask the catalog puts those
+ * of a piece as soon as all before it are put, and makes others where there is none. */
 struct subtrees {
   const struct st_state *s;
   uint8_t *leaves;
   size_t *starts;
+  size_t count;
+  pthread_mutex_t mutex;
+  pthread_cond_t made;
+  size_t next;               /* piece that nobody has taken */
+  bool is_made[MOST_PIECES]; /* or given up */
 };
 
-/* Any thread. */
-static void make_subtrees(void *arg, size_t from, size_t to)
+static size_t count_pieces(const struct subtrees *all)
 {
-  const struct subtrees *all = arg;
-
-  st_leaves_sort(all->leaves, all->starts + from, to - from);
-  st_trees(all->leaves, all->starts + from, to - from, all->s->bits, all->s->nodes + from);
+  return (all->count + TOGETHER - 1) / TOGETHER;
 }
 
-static int write_subtrees(struct st_state *s, const struct subtrees *all, struct st_error *err)
+static size_t piece_end(const struct subtrees *all, size_t piece)
 {
-  for (size_t i = 0; i < count_nodes(s); i++) {
+  return piece + 1 == count_pieces(all) ? all->count : (piece + 1) * TOGETHER;
+}
+
+static void make_piece(struct subtrees *all, size_t piece)
+{
+  size_t from = piece * TOGETHER, n = piece_end(all, piece) - from;
+
+  st_leaves_sort(all->leaves, all->starts + from, n);
+  st_trees(all->leaves, all->starts + from, n, all->s->bits, all->s->nodes + from);
+}
+
+/* With the mutex.  false: all are taken. */
+static bool make_next(struct subtrees *all)
+{
+  size_t piece = all->next;
+
+  if (piece == count_pieces(all))
+    return false;
+  all->next++;
+  pthread_mutex_unlock(&all->mutex);
+  make_piece(all, piece);
+  pthread_mutex_lock(&all->mutex);
+  all->is_made[piece] = true;
+  pthread_cond_signal(&all->made);
+  return true;
+}
+
+static void *make_subtrees(void *arg)
+{
+  struct subtrees *all = arg;
+
+  pthread_mutex_lock(&all->mutex);
+  while (make_next(all))
+    ;
+  pthread_mutex_unlock(&all->mutex);
+  return NULL;
+}
+
+static void wait_for_piece(struct subtrees *all, size_t piece)
+{
+  pthread_mutex_lock(&all->mutex);
+  while (!all->is_made[piece])
+    if (!make_next(all))
+      pthread_cond_wait(&all->made, &all->mutex);
+  pthread_mutex_unlock(&all->mutex);
+}
+
+static int write_bunches(struct st_state *s, const struct subtrees *all, size_t from, size_t to,
+                         struct st_error *err)
+{
+  for (size_t i = from; i < to; i++) {
     size_t at = all->starts[i] * ST_LEAF_SIZE, end = all->starts[i + 1] * ST_LEAF_SIZE;
     if (end > at && write_bunch(s, ST_BUNCH_SET, i, all->leaves + at, end - at, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+static int write_subtrees(struct st_state *s, struct subtrees *all, struct st_error *err)
+{
+  for (size_t piece = 0; piece < count_pieces(all); piece++) {
+    wait_for_piece(all, piece);
+    if ((piece == 0 && begin_asking(s, err) < 0) ||
+        write_bunches(s, all, piece * TOGETHER, piece_end(all, piece), err) < 0)
       return -1;
   }
   for (size_t i = 0; i < count_nodes(s); i++)
     if (write_node(s, i, &s->nodes[i], err) < 0)
       return -1;
   return 0;
+}
+
+/* Nobody takes up more, where the catalog failed. */
+static void give_up(struct subtrees *all)
+{
+  pthread_mutex_lock(&all->mutex);
+  all->next = count_pieces(all);
+  pthread_mutex_unlock(&all->mutex);
+}
+
+static int make_and_write(struct st_state *s, struct subtrees *all, struct st_error *err)
+{
+  pthread_t threads[MOST_THREADS];
+  unsigned started = 0, more = st_processors(MOST_THREADS) - 1;
+
+  pthread_mutex_init(&all->mutex, NULL);
+  pthread_cond_init(&all->made, NULL);
+  while (started < more && started + 1 < count_pieces(all) &&
+         pthread_create(&threads[started], NULL, make_subtrees, all) == 0)
+    started++;
+  int r = write_subtrees(s, all, err);
+  give_up(all);
+  while (started > 0)
+    pthread_join(threads[--started], NULL);
+  pthread_cond_destroy(&all->made);
+  pthread_mutex_destroy(&all->mutex);
+  return r;
 }
 
 /* The first leaves of all: there is nothing to read. */
@@ -466,11 +579,10 @@ static int plant(struct st_state *s, struct st_error *err)
   set_bits(s, bits_for(n));
   ST_AUTO_FREE size_t *starts = st_calloc(count_nodes(s) + 1, sizeof(*starts));
   ST_AUTO_FREE uint8_t *leaves = st_leaves_divide(s->leaves.items, n, s->bits, starts);
-  struct subtrees all = {s, leaves, starts};
+  struct subtrees all = {.s = s, .leaves = leaves, .starts = starts, .count = count_nodes(s)};
   leaves_free(&s->leaves);
   s->leaves = (struct leaves){0};
-  st_parallel(count_nodes(s), TOGETHER, make_subtrees, &all);
-  return write_subtrees(s, &all, err);
+  return make_and_write(s, &all, err);
 }
 
 static bool any_gone(const struct leaves *l)
@@ -492,7 +604,7 @@ static int flush(struct st_state *s, struct st_error *err)
   bool all = !s->nodes;
   if (all && !any_gone(&s->leaves))
     return plant(s, err);
-  if (make_room(s, count_leaves(s), err) < 0)
+  if (begin_asking(s, err) < 0 || make_room(s, count_leaves(s), err) < 0)
     return -1;
   qsort(s->leaves.items, count, sizeof(*s->leaves.items), st_leaf_compare);
   if (change_all(s, s->leaves.items, count, all, err) < 0)
@@ -527,6 +639,11 @@ int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row
 
 /* ---- The root ---------------------------------------------------------------------------------
  */
+
+int st_state_load(struct st_state *s, struct st_error *err)
+{
+  return load(s, err);
+}
 
 int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
 {

@@ -68,7 +68,9 @@ void st_large_add(struct large_files *s, struct st_node *node, const struct st_i
 
 struct large *st_large_put(struct large_files *s, const struct st_item *item)
 {
-  return s->put < s->count && s->files[s->put].item == item ? &s->files[s->put++] : NULL;
+  if (s->put == s->count || s->files[s->put].item != item)
+    return NULL;
+  return &s->files[__atomic_fetch_add(&s->put, 1, __ATOMIC_RELAXED)];
 }
 
 /* ---- In lots, by size ------------------------------------------------------------------------ */
@@ -90,7 +92,8 @@ bool st_large_is_due(const struct looker *l)
   const struct large_files *s = &l->large;
   if (s->busy >= l->w->threads)
     return false;
-  return !is_lot_taken(s) || (s->to < s->count && (s->to == 0 || s->put > s->from));
+  return !is_lot_taken(s) ||
+         (s->to < s->count && (s->to == 0 || __atomic_load_n(&s->put, __ATOMIC_RELAXED) > s->from));
 }
 
 static void begin_lot(struct large_files *s)

@@ -21,7 +21,7 @@ struct large;
 struct large_files {
   struct large *files;
   size_t count, size;
-  size_t put;      /* of them are in the ring, or were */
+  size_t put;      /* of them are in the ring, or were; atomic */
   size_t from, to; /* of them are hashed now: a lot, not too far ahead of what is told */
   struct large **sorted;
   size_t taken;  /* of that lot */

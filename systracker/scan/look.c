@@ -5,6 +5,8 @@
  *
  * What is on its way stands in a ring in that order.  Threads take up what is to be read, and the
  * one that tells takes what is done from the ring's head, or does it itself where nobody has begun.
+ * It puts in an entry, and finds one done, without the mutex, which it takes for many at a time: of
+ * a thread that waits and what it waits for, either says so before it looks at the other.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -17,6 +19,7 @@
 #define ST_LOT 16         /* so many wake a thread that waits */
 #define ST_FEW 64         /* so many one thread may take up together */
 #define ST_ENOUGH_LOOKS 8 /* on their way: then threads pay */
+#define ST_RUN 64         /* so many are told before there is room for others */
 
 /* The way down to the node at hand. */
 struct frame {
@@ -27,11 +30,23 @@ struct frame {
 
 /* ---- Threads --------------------------------------------------------------------------------- */
 
+static bool is_done(const struct look *k)
+{
+  return __atomic_load_n(&k->state, __ATOMIC_SEQ_CST) == LOOK_DONE;
+}
+
+static size_t tail_of(const struct looker *l)
+{
+  return __atomic_load_n(&l->tail, __ATOMIC_SEQ_CST);
+}
+
 void st_look_done(struct looker *l, struct look *k)
 {
+  __atomic_store_n(&k->state, LOOK_DONE, __ATOMIC_SEQ_CST);
+  if (!__atomic_load_n(&l->awaited, __ATOMIC_SEQ_CST))
+    return;
   pthread_mutex_lock(&l->mutex);
-  k->state = LOOK_DONE;
-  if (l->awaited && k == st_look_in_ring(l, l->head))
+  if (k == st_look_in_ring(l, l->head))
     pthread_cond_signal(&l->done);
   pthread_mutex_unlock(&l->mutex);
 }
@@ -40,9 +55,9 @@ void st_look_done(struct looker *l, struct look *k)
 static void do_next(struct looker *l, struct st_reader *reader)
 {
   struct look *k = st_look_in_ring(l, l->next++);
-  if (k->state == LOOK_DONE)
+  if (is_done(k))
     return;
-  k->state = LOOK_TAKEN;
+  __atomic_store_n(&k->state, LOOK_TAKEN, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&l->mutex);
   if (st_look_at(l, k, reader))
     st_look_done(l, k);
@@ -52,7 +67,7 @@ static void do_next(struct looker *l, struct st_reader *reader)
 /* A thread's share of what waits, so that no other lacks work meanwhile; of few all are taken. */
 static size_t share(const struct looker *l)
 {
-  size_t n = (l->tail - l->next) / l->w->threads;
+  size_t n = (tail_of(l) - l->next) / l->w->threads;
   return n > ST_FEW ? n : ST_FEW;
 }
 
@@ -69,11 +84,27 @@ static void do_some(struct looker *l, struct st_reader *reader)
   do {
     do_next(l, reader);
     taken++;
-  } while (l->next < l->tail && taken < share(l) && taken < ST_READ_MOST_HELD &&
+  } while (l->next < tail_of(l) && taken < share(l) && taken < ST_READ_MOST_HELD &&
            !st_reader_is_full(reader) && has_room(l, reader));
   pthread_mutex_unlock(&l->mutex);
   st_look_hash(l, reader);
   pthread_mutex_lock(&l->mutex);
+}
+
+static bool has_work(const struct looker *l)
+{
+  return l->next < tail_of(l) || st_large_is_due(l) || l->end;
+}
+
+/* Says that it waits before it looks whether there is more, as put_in does it the other way. */
+static void wait_for_more(struct looker *l)
+{
+  if (has_work(l))
+    return;
+  __atomic_add_fetch(&l->idle, 1, __ATOMIC_SEQ_CST);
+  while (!has_work(l))
+    pthread_cond_wait(&l->more, &l->mutex);
+  __atomic_sub_fetch(&l->idle, 1, __ATOMIC_SEQ_CST);
 }
 
 static void *work(void *arg)
@@ -82,11 +113,7 @@ static void *work(void *arg)
   struct st_reader reader = {0};
   pthread_mutex_lock(&l->mutex);
   for (;;) {
-    while (l->next == l->tail && !st_large_is_due(l) && !l->end) {
-      l->idle++;
-      pthread_cond_wait(&l->more, &l->mutex);
-      l->idle--;
-    }
+    wait_for_more(l);
     if (l->end)
       break;
     if (st_large_is_due(l))
@@ -306,34 +333,73 @@ static void clear(struct looker *l, struct look *k)
   drop_opened(l, k->dir);
 }
 
-/* What is at the head, once it is done. */
-static int take_head(struct looker *l, struct st_error *err)
+/* Until the head is done: with the mutex. */
+static void wait_for_head(struct looker *l)
 {
-  pthread_mutex_lock(&l->mutex);
   struct look *k = st_look_in_ring(l, l->head);
-  while (k->state != LOOK_DONE) {
-    if (k->state == LOOK_WAITING) {
+  while (!is_done(k)) {
+    if (__atomic_load_n(&k->state, __ATOMIC_RELAXED) == LOOK_WAITING) {
       do_some(l, &l->reader);
-    } else if (st_large_is_parked(k) && st_large_is_due(l)) {
-      st_large_do(l, &l->reader);
-    } else {
-      l->awaited = true;
-      pthread_cond_wait(&l->done, &l->mutex);
-      l->awaited = false;
+      continue;
     }
+    if (st_large_is_parked(k) && st_large_is_due(l)) {
+      st_large_do(l, &l->reader);
+      continue;
+    }
+    __atomic_store_n(&l->awaited, true, __ATOMIC_SEQ_CST);
+    if (!is_done(k))
+      pthread_cond_wait(&l->done, &l->mutex);
+    __atomic_store_n(&l->awaited, false, __ATOMIC_RELAXED);
   }
-  if (l->next == l->head)
-    l->next++;
-  pthread_mutex_unlock(&l->mutex);
-  int r = tell(l, k, err);
+}
+
+/* How many from the head on are done, of so many: nobody takes them up any more. */
+static size_t find_done(struct looker *l, size_t most)
+{
+  size_t n = 1;
   pthread_mutex_lock(&l->mutex);
-  l->ahead -= k->ahead;
-  l->head++;
+  wait_for_head(l);
+  while (n < most && is_done(st_look_in_ring(l, l->head + n)))
+    n++;
+  if (l->next < l->head + n)
+    l->next = l->head + n;
+  pthread_mutex_unlock(&l->mutex);
+  return n;
+}
+
+/* So many are told, and make room. */
+static void drop_told(struct looker *l, size_t n)
+{
+  size_t head = l->head;
+  pthread_mutex_lock(&l->mutex);
+  for (size_t i = 0; i < n; i++)
+    l->ahead -= st_look_in_ring(l, head + i)->ahead;
+  l->head += n;
   if (l->crowded > 0)
     pthread_cond_broadcast(&l->room);
   pthread_mutex_unlock(&l->mutex);
-  clear(l, k);
+  for (size_t i = 0; i < n; i++)
+    clear(l, st_look_in_ring(l, head + i));
+}
+
+/* Tells what is done from the head on, so many at most: one at least, for which it waits. */
+static int tell_some(struct looker *l, size_t most, struct st_error *err)
+{
+  size_t n = find_done(l, most < ST_RUN ? most : ST_RUN), told = 0;
+  int r = 0;
+  while (told < n && r == 0)
+    r = tell(l, st_look_in_ring(l, l->head + told++), err);
+  drop_told(l, told);
   return r;
+}
+
+/* All but the last `left`. */
+static int tell_until(struct looker *l, size_t left, struct st_error *err)
+{
+  while (l->tail - l->head > left)
+    if (tell_some(l, l->tail - l->head - left, err) < 0)
+      return -1;
+  return 0;
 }
 
 /* Threads pay for many entries, or for large ones. */
@@ -343,35 +409,33 @@ static bool pays(const struct looker *l)
   return looks >= ST_ENOUGH_LOOKS || (looks > 1 && l->bytes >= ST_READ_LARGE);
 }
 
-/* Where the ring is full, half of it is told: threads are woken for many entries, not for each. */
-static int make_place(struct looker *l, struct st_error *err)
+/* Room for one more, whose fields but the last are zeros; put_in puts it in.  Where the ring is
+ * full, half of it is told: threads are woken for many entries, not for each. */
+static int make_look(struct looker *l, const struct st_item *item, struct st_node *node,
+                     struct look **ret, struct st_error *err)
 {
   size_t n = l->tail - l->head;
-  if (n < ST_RING && l->open < ST_MOST_OPEN)
-    return 0;
-  for (size_t left = n / 2; l->tail - l->head > left;) {
-    if (take_head(l, err) < 0)
-      return -1;
-  }
+  if ((n == ST_RING || l->open >= ST_MOST_OPEN) && tell_until(l, n / 2, err) < 0)
+    return -1;
+  struct look *k = *ret = st_look_in_ring(l, l->tail);
+  memset(k, 0, offsetof(struct look, old));
+  k->item = item;
+  k->node = node;
   return 0;
 }
 
-static int put(struct looker *l, struct look *look, struct st_error *err)
+static void put_in(struct looker *l, const struct look *k)
 {
-  if (make_place(l, err) < 0) {
-    clear(l, look);
-    return -1;
+  l->bytes += k->meta.type == 'f' ? k->meta.size : 0;
+  __atomic_store_n(&l->tail, l->tail + 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&l->idle, __ATOMIC_SEQ_CST) > 0) {
+    pthread_mutex_lock(&l->mutex);
+    if (l->tail - l->next >= ST_LOT)
+      pthread_cond_signal(&l->more);
+    pthread_mutex_unlock(&l->mutex);
   }
-  *st_look_in_ring(l, l->tail) = *look;
-  l->bytes += look->meta.type == 'f' ? look->meta.size : 0;
-  pthread_mutex_lock(&l->mutex);
-  l->tail++;
-  if (l->idle > 0 && l->tail - l->next >= ST_LOT)
-    pthread_cond_signal(&l->more);
-  pthread_mutex_unlock(&l->mutex);
   if (!l->threads && pays(l))
     start(l);
-  return 0;
 }
 
 /* What is still on its way when all was put in. */
@@ -380,11 +444,7 @@ static int drain(struct looker *l, struct st_error *err)
   pthread_mutex_lock(&l->mutex);
   pthread_cond_broadcast(&l->more);
   pthread_mutex_unlock(&l->mutex);
-  while (l->head < l->tail) {
-    if (take_head(l, err) < 0)
-      return -1;
-  }
-  return 0;
+  return tell_until(l, 0, err);
 }
 
 /* ---- What was noted, in the order of the paths ----------------------------------------------- */
@@ -430,6 +490,8 @@ static void find_old(struct looker *l, const struct st_node *n, struct look *k)
 {
   const struct st_index *index = l->w->o->index;
   struct st_index_dir dir;
+  if (k->item->old != ST_INDEX_NONE)
+    k->old = (struct st_index_entry){0};
   k->known = st_index_find_fresh(index, k->path, &k->old);
   if (k->known)
     return;
@@ -444,53 +506,75 @@ static void find_old(struct looker *l, const struct st_node *n, struct look *k)
   }
 }
 
-/* Its path is that of `l->path`. */
-static struct look new_look(struct looker *l, struct st_node *n, const struct st_item *item)
+/* The path of a name in the directory, whose own is put together once for names in a row. */
+static char *path_in(struct looker *l, const struct st_node *node, const char *name)
 {
-  struct look k = {.item = item, .node = n, .meta = item->meta};
-  k.name = st_index_new_name(n->fresh, item->record);
-  st_node_path(n, k.name, &l->path);
-  k.path = l->path.data;
-  find_old(l, n, &k);
-  return k;
+  if (l->path_of != node)
+    st_node_path(node, "", &l->path);
+  l->path_of = node;
+  size_t length = l->path.length, n = strlen(name);
+  bool apart = n > 0 && length > 0 && l->path.data[length - 1] != '/';
+  char *path = st_malloc(length + apart + n + 1);
+  memcpy(path, l->path.data, length);
+  if (apart)
+    path[length] = '/';
+  memcpy(path + length + apart, name, n + 1);
+  return path;
+}
+
+/* The rest of a look that is zeros but for its item and node. */
+static void fill_look(struct looker *l, struct look *k)
+{
+  k->meta = k->item->meta;
+  k->name = st_index_new_name(k->node->fresh, k->item->record);
+  k->path = path_in(l, k->node, k->name);
+  find_old(l, k->node, k);
 }
 
 static int put_look(struct looker *l, struct frame *f, const struct st_item *item,
                     struct st_error *err)
 {
-  struct look k = new_look(l, f->node, item);
-  k.path = st_memdup(l->path.data, l->path.length);
-  k.large = st_large_put(&l->large, item);
+  struct look *k;
+  if (make_look(l, item, f->node, &k, err) < 0)
+    return -1;
+  fill_look(l, k);
+  k->large = st_large_put(&l->large, item);
   if (l->w->cb->soon)
-    l->w->cb->soon(l->w->cb->arg, k.path);
+    l->w->cb->soon(l->w->cb->arg, k->path);
   if (!f->node->parent) {
-    k.dir = new_opened(l, open_root(l, k.path, &k.name));
+    k->dir = new_opened(l, open_root(l, k->path, &k->name));
   } else {
     dir_of(l, f);
-    k.dir = f->dir;
-    k.dir->users++;
+    k->dir = f->dir;
+    k->dir->users++;
   }
-  return put(l, &k, err);
+  put_in(l, k);
+  return 0;
 }
 
 static int put_item(struct looker *l, struct frame *f, const struct st_item *item,
                     struct st_error *err)
 {
+  struct look *k;
   if (item->kind == ST_ITEM_LOOK)
     return put_look(l, f, item, err);
-  struct look k = {.item = item, .node = f->node, .state = LOOK_DONE};
-  st_node_path(f->node, item->name ? item->name : "", &l->path);
-  k.path = st_memdup(l->path.data, l->path.length);
-  return put(l, &k, err);
+  if (make_look(l, item, f->node, &k, err) < 0)
+    return -1;
+  k->state = LOOK_DONE;
+  k->path = path_in(l, f->node, item->name ? item->name : "");
+  put_in(l, k);
+  return 0;
 }
 
 static void add_large(struct looker *l, struct st_node *n, const struct st_item *item)
 {
   if (!st_large_is(item))
     return;
-  struct look k = new_look(l, n, item);
+  struct look k = {.item = item, .node = n};
+  fill_look(l, &k);
   if (st_look_is_to_be_hashed(l, &k))
     st_large_add(&l->large, n, item);
+  free(k.path);
 }
 
 /* In the order in which go_through comes to them; it finds the children sorted. */

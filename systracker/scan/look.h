@@ -23,15 +23,14 @@ enum look_result { LOOK_SEEN, LOOK_VANISHED, LOOK_NOT_SEEN, LOOK_FAILED };
 
 /* Something to tell.  `item` says what; what is below `path` is for entries to look at. */
 struct look {
-  enum look_state state;
+  enum look_state state; /* atomic: who finds it done has all of it */
   const struct st_item *item;
   struct st_node *node;
   char *path;
   const char *name;
   struct opened *dir;
   struct large *large; /* hashed ahead of its turn; NULL: it is not */
-  bool known;          /* in the index */
-  struct st_index_entry old;
+  bool known;          /* in the index: `old` */
   enum look_result result;
   int code; /* of what was not seen */
   struct st_meta meta;
@@ -41,27 +40,31 @@ struct look {
   const struct st_links_group *group; /* looked at for that; NULL: to be held back */
   bool was_read;
   bool if_stored; /* the digest serves if the store has the object */
-  struct st_file_read read;
   struct looker *looker;
   struct st_buffer data; /* its content, where nobody prepares it */
   void *prepared;        /* of its content */
   struct st_error err;   /* of that */
   uint64_t ahead;        /* bytes that count against ST_MOST_AHEAD */
+
+  /* Not cleared for each entry, as they are large: only what says of itself that it is there. */
+  struct st_index_entry old;
+  struct st_file_read read;
 };
 
 struct looker {
   struct st_walk_state *w;
   struct st_links *links; /* entries that are held back until the end */
   struct st_buffer path;
+  const struct st_node *path_of; /* that path is the directory's; NULL: another one */
   pthread_mutex_t mutex;
   pthread_cond_t more, done, room;
   struct look ring[ST_RING];
-  size_t head, next, tail; /* counted from the beginning of the walk */
+  size_t head, next, tail; /* counted from the beginning of the walk; tail: atomic */
   size_t open;             /* directories, with those above the node at hand */
   uint64_t ahead;
   uint64_t bytes;         /* to be read, perhaps, of all that was put in */
-  unsigned idle, crowded; /* threads that wait for more, for room */
-  bool awaited;           /* the head is */
+  unsigned idle, crowded; /* threads that wait for more (atomic), for room */
+  bool awaited;           /* something near the head is; atomic */
   pthread_t *threads;
   unsigned started;
   bool end;
