@@ -9,7 +9,7 @@ for program in setfattr setfacl; do need_program "$program"; done
 
 make_root
 make_config
-rm -r "$root/var"
+rm -r "${root:?}/var"
 sed -i '/^plugin dpkg_track/d; s#, "/var/spool/cron"##' "$config"
 build_plugin meddling
 echo 'plugin meddling { track = { "/srv/sized" } }' >>"$config"
