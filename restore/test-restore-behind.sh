@@ -95,6 +95,15 @@ setfacl -d -m u:nobody:rwx "$root"
 expect_status 0 systracker restore --checkpoint 1
 is_whole "below a default ACL"
 
+# Without an index everything is told.
+into_empty unknown
+rm "$store/index"
+export TOLD="$scratch/told-again"
+expect_status 0 systracker restore --checkpoint 1
+unset TOLD
+contains "$scratch/told-again" '^/srv/sized/in/f9$'
+is_whole "without an index"
+
 # Altered between the last change that the restore makes and the look behind it.
 cat >"$scratch/meddle" <<'END'
 #!/bin/sh

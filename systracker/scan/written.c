@@ -67,10 +67,11 @@ static struct noted noted_of(const struct st_meta *m)
 
 /* ---- By inode -------------------------------------------------------------------------------- */
 
+/* Inodes that were made one after the other are looked for so, mostly: their slots lie together. */
 static size_t slot_of(const struct st_written *w, const struct noted *n)
 {
-  uint64_t h = (n->inode ^ (n->device << 32)) * UINT64_C(0x9e3779b97f4a7c15);
-  return (size_t)(h >> 32) & (w->size - 1);
+  return (size_t)(n->inode + (n->device + (n->inode >> 32)) * UINT64_C(0x9e3779b97f4a7c15)) &
+         (w->size - 1);
 }
 
 static void put_in_slot(struct st_written *w, uint32_t item)
