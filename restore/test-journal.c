@@ -170,7 +170,8 @@ static void test_draft(void **state)
   assert_int_equal(st_journal_read(dir, 1, &back, &err), 0);
   assert_int_equal(back.checkpoint, 77);
   assert_int_equal(back.state, ST_JOURNAL_PLANNED);
-  st_remove_folder(AT_FDCWD, template, 0);
+  st_remove_folder(AT_FDCWD, template, 2); /* journal, 0001 */
+  assert_int_equal(faccessat(AT_FDCWD, template, F_OK, 0), -1);
 }
 
 static void test_in_the_store(void **state)
