@@ -13,6 +13,13 @@ toy toy-lib 1:2.0-1
 toy toy-app 1:1.0-1 'Depends: toy-lib (= 1:1.0-1)'
 toy toy-app 1:2.0-1 'Depends: toy-lib (= 1:2.0-1)'
 toy toy-left 1.0
+# Its script waits as long as it is told to, and says that it does.
+dpkg-deb -R "$debs/toy-left_1.0.deb" "$scratch/left"
+cat >>"$scratch/left/DEBIAN/postinst" <<'END'
+[ ! -e /var/tmp/wait ] || touch /var/tmp/waits
+while [ -e /var/tmp/wait ]; do sleep 0.1; done
+END
+dpkg-deb --root-owner-group -b "$scratch/left" "$debs/toy-left_1.0.deb" >"$scratch/log.1"
 
 # ---- Three nights.
 quietly install_in_root hello ed less
@@ -85,13 +92,15 @@ equal 3 "restored"
 [ ! -e "$root/started" ] || fail "a service was started"
 [ ! -e "$root/usr/sbin/policy-rc.d" ] || fail "policy-rc.d stays"
 
-# ---- Killed on the way: resumed.
+# ---- Killed on the way, while a package's script runs: resumed.
+touch "$root/var/tmp/wait"
 "$ST_SYSTRACKER" --config "$config" --root "$root" --store "$store" restore --checkpoint 1 --exact \
   >"$scratch/killed.log" 2>&1 &
 pid=$!
-while kill -0 "$pid" 2>/dev/null && [ ! -e "$root/var/lib/dpkg/info/toy-left.list" ]; do :; done
-kill -KILL "$pid" 2>/dev/null || echo "the restore was faster than the kill"
+soon [ -e "$root/var/tmp/waits" ] || { cat "$scratch/killed.log"; fail "the script does not run"; }
+kill -KILL "$pid"
 wait "$pid" || :
+rm "$root/var/tmp/wait" "$root/var/tmp/waits"
 # Its apt goes on by itself, and is waited for.
 expect_status 1 systracker restore --checkpoint 2 --exact
 one_error 'a restore was interrupted'
