@@ -3,7 +3,9 @@
  * list-tree [-d] DIR - all that a file system holds of a tree, a line an entry, for comparison:
  * made without any code of SysTracker's.  -d: with the times of directories.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

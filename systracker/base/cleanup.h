@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ST_CLEANUP(f) __attribute__((cleanup(f)))
+/* Used at its end at least, which clang does not count. */
+#define ST_CLEANUP(f) __attribute__((cleanup(f), unused))
 
 static inline void st_cleanup_free(void *p)
 {
