@@ -8,9 +8,10 @@
 #include "systracker/scan/look.h"
 
 /* Of one thread.  Longer files are no faster among so few; see doc/performance.md. */
-#define ST_LARGE_TOGETHER 32                  /* files, open and mapped */
+#define ST_LARGE_TOGETHER 48                  /* files, open and mapped */
 #define ST_LARGE_MAPPED ((uint64_t)128 << 20) /* bytes */
 #define ST_LARGE_LONGEST ((uint64_t)24 << 20) /* bytes */
+#define ST_LARGE_FROM ((uint64_t)256 << 10)   /* bytes: shorter ones are copied as fast */
 
 #define ST_LARGE_LOT ((uint64_t)1 << 30) /* bytes; a kill may lose the digests of two lots */
 
@@ -53,7 +54,7 @@ static uint64_t size_of(const struct large *f)
 
 bool st_large_is(const struct st_item *item)
 {
-  return item->kind == ST_ITEM_LOOK && item->meta.type == 'f' && item->meta.size > ST_READ_SMALL &&
+  return item->kind == ST_ITEM_LOOK && item->meta.type == 'f' && item->meta.size >= ST_LARGE_FROM &&
          item->meta.size <= ST_LARGE_LONGEST;
 }
 
@@ -64,6 +65,14 @@ void st_large_add(struct large_files *s, struct st_node *node, const struct st_i
     s->files = st_realloc(s->files, s->size, sizeof(*s->files));
   }
   s->files[s->count++] = (struct large){.node = node, .item = item};
+  s->bytes += item->meta.size;
+}
+
+bool st_large_pay(struct large_files *s)
+{
+  if (s->count < 2)
+    s->count = 0;
+  return s->count > 0 && s->bytes >= ST_READ_LARGE;
 }
 
 struct large *st_large_put(struct large_files *s, const struct st_item *item)

@@ -21,6 +21,7 @@ struct large;
 struct large_files {
   struct large *files;
   size_t count, size;
+  uint64_t bytes;
   size_t put;      /* of them are in the ring, or were; atomic */
   size_t from, to; /* of them are hashed now: a lot, not too far ahead of what is told */
   struct large **sorted;
@@ -33,6 +34,8 @@ void st_large_free(struct large_files *large);
 bool st_large_is(const struct st_item *item);
 /* The next in their order.  All are added before the first is put. */
 void st_large_add(struct large_files *large, struct st_node *node, const struct st_item *item);
+/* When all are added: whether they are worth threads of their own.  One alone is read as ever. */
+bool st_large_pay(struct large_files *large);
 /* Of the next item that is put into the ring; NULL: it was not added. */
 struct large *st_large_put(struct large_files *large, const struct st_item *item);
 

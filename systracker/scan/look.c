@@ -705,7 +705,7 @@ int st_look_all(struct st_walk_state *w, struct st_error *err)
     return 0;
   struct looker *l = looker_new(w);
   find_large(l, &w->top);
-  if (st_large_is_due(l))
+  if (st_large_pay(&l->large))
     start(l);
   int r = go_through(l, NULL, &w->top, err);
   if (r == 0)

@@ -146,7 +146,9 @@ static int read_whole(struct st_file_read *r, struct st_reader *reader, int fd)
   r->held = n == (ssize_t)length;
   if (n < 0 || r->held)
     return n < 0 ? (int)n : 0;
-  return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
+  if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE) /* a FIFO by now is found out behind */
+    return -errno;
+  return 0;
 }
 
 static void hold(struct st_file_read *r, struct st_reader *reader)

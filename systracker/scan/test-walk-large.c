@@ -17,7 +17,7 @@ static void name_of(char path[32], size_t i)
 /* Of many sizes on both sides of where they are large, some longer than is ever mapped. */
 static size_t size_of(size_t i)
 {
-  return i % 30 == 7 ? 25 * MIB + i : MIB - 2 + i * i * 137 % (3 * MIB);
+  return i % 30 == 7 ? 25 * MIB + i : MIB / 4 - 2 + i * i * 137 % (3 * MIB);
 }
 
 /* A few bytes in it; the rest are holes. */
