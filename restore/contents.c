@@ -11,8 +11,9 @@
 /* Bytes from which on contents come by size, the largest first: so no thread is left with one when
  * all else is done, and those that are proved together are of about one length. */
 #define LARGE ((uint64_t)256 << 10)
-#define LARGE_SHARES ((uint64_t)256 << 20) /* of those that all threads have at once, open */
-#define LARGE_FILES 64
+/* Of them all threads write so much, to so many files, before they prove it. */
+#define LARGE_BYTES ((uint64_t)256 << 20)
+#define LARGE_FILES 128
 #define SHARE ((uint64_t)6 << 20) /* of others that a thread takes at once, and holds in memory */
 #define SHARE_FILES 1024
 
@@ -104,28 +105,45 @@ static void add_share(struct st_contents *c, size_t from, size_t to, bool large)
   c->shares[c->nshares++] = (struct st_share){from, to, large};
 }
 
-/* Several for each thread, so that all of them end at about the same time. */
-static uint64_t large_share(const struct st_contents *c, size_t n)
+/* What a share of large ones may have at most. */
+struct limit {
+  uint64_t bytes;
+  size_t files;
+};
+
+/* Several shares for each thread, so that all of them end at about the same time. */
+static struct limit limit_of(const struct st_contents *c, size_t n)
 {
   size_t threads = st_processors(ST_WORKERS_MOST);
   uint64_t all = 0;
   for (size_t i = 0; i < n; i++)
     all += c->items[i].at.raw;
-  uint64_t even = all / (4 * threads), most = LARGE_SHARES / threads;
-  return even < most ? even : most;
+  uint64_t even = all / (4 * threads), most = LARGE_BYTES / threads;
+  return (struct limit){even < most ? even : most, LARGE_FILES / threads};
+}
+
+static size_t files_of(const struct st_contents *c, size_t i)
+{
+  size_t n = 0;
+  for (uint32_t file = c->items[i].file; file != ST_CONTENTS_END; file = c->next[file])
+    n++;
+  return n;
 }
 
 static void cut_large(struct st_contents *c, size_t n)
 {
-  uint64_t most = large_share(c, n), bytes = 0;
-  size_t from = 0;
+  const struct limit limit = limit_of(c, n);
+  uint64_t bytes = 0;
+  size_t from = 0, files = 0;
   for (size_t i = 0; i < n; i++) {
-    bytes += c->items[i].at.raw;
-    if (i > from && (bytes > most || i - from == LARGE_FILES)) {
+    size_t have = files_of(c, i);
+    if (i > from && (bytes + c->items[i].at.raw > limit.bytes || files + have > limit.files)) {
       add_share(c, from, i, true);
       from = i;
-      bytes = c->items[i].at.raw;
+      bytes = files = 0;
     }
+    bytes += c->items[i].at.raw;
+    files += have;
   }
   if (n > from)
     add_share(c, from, n, true);
