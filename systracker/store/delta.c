@@ -10,7 +10,7 @@ enum {
   LEVEL = 3,
   WINDOW_LOG_MIN = 10,
   WINDOW_LOG_MAX = 31,
-  HEADER_SIZE = 6, /* magic, descriptor, window */
+  HEADER_SIZE = ST_ZSTD_FRONT, /* magic, descriptor, window */
 };
 #define SMALL (64U << 10)        /* new content and prefix together */
 #define LONG_PREFIX (256U << 10) /* above this low levels miss most of a prefix */
@@ -114,27 +114,24 @@ int st_zstd_encode(struct st_zstd *z, const void *data, size_t length,
 }
 
 /* The frame's header again (RFC 8878, 3.1.1.1), with a window that holds all there is. */
-static void put_header(struct st_buffer *out, uint64_t bytes)
+static void put_header(char out[ST_ZSTD_FRONT], uint64_t bytes)
 {
-  st_buffer_append(out, front, sizeof front);
-  st_buffer_append_byte(out, (uint8_t)((window_log(bytes) - WINDOW_LOG_MIN) << 3));
+  memcpy(out, front, sizeof front);
+  out[sizeof front] = (char)((window_log(bytes) - WINDOW_LOG_MIN) << 3);
 }
 
-int st_zstd_decode(struct st_zstd *z, const void *blocks, size_t length,
-                   const struct st_buffer *prefix, size_t raw, struct st_buffer *out,
-                   struct st_error *err)
+/* `frame` has room for its header at the front. */
+static int decode(struct st_zstd *z, char *frame, size_t length, const struct st_buffer *prefix,
+                  size_t raw, struct st_buffer *out, struct st_error *err)
 {
-  st_buffer_clear(&z->frame);
-  put_header(&z->frame, raw + (prefix ? prefix->length : 0));
-  st_buffer_append(&z->frame, blocks, length);
+  put_header(frame, raw + (prefix ? prefix->length : 0));
   ZSTD_DCtx_reset(z->d, ZSTD_reset_session_and_parameters);
   /* One call into a buffer of the right size: no window is allocated, whatever the frame says. */
   ZSTD_DCtx_setParameter(z->d, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
   if (prefix)
     ZSTD_DCtx_refPrefix(z->d, prefix->data, prefix->length);
   st_buffer_reserve(out, raw);
-  size_t n =
-      ZSTD_decompressDCtx(z->d, out->data + out->length, raw, z->frame.data, z->frame.length);
+  size_t n = ZSTD_decompressDCtx(z->d, out->data + out->length, raw, frame, length);
   if (ZSTD_isError(n))
     return st_fail(err, 0, "cannot decompress: %s", ZSTD_getErrorName(n));
   if (n != raw)
@@ -142,4 +139,21 @@ int st_zstd_decode(struct st_zstd *z, const void *blocks, size_t length,
   out->length += raw;
   out->data[out->length] = 0;
   return 0;
+}
+
+int st_zstd_decode(struct st_zstd *z, const void *blocks, size_t length,
+                   const struct st_buffer *prefix, size_t raw, struct st_buffer *out,
+                   struct st_error *err)
+{
+  static const char room[ST_ZSTD_FRONT];
+  st_buffer_clear(&z->frame);
+  st_buffer_append(&z->frame, room, sizeof room);
+  st_buffer_append(&z->frame, blocks, length);
+  return decode(z, z->frame.data, z->frame.length, prefix, raw, out, err);
+}
+
+int st_zstd_decode_there(struct st_zstd *z, char *blocks, size_t length, size_t raw,
+                         struct st_buffer *out, struct st_error *err)
+{
+  return decode(z, blocks - ST_ZSTD_FRONT, length + ST_ZSTD_FRONT, NULL, raw, out, err);
 }

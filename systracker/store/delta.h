@@ -36,5 +36,10 @@ int st_zstd_encode(struct st_zstd *z, const void *data, size_t length,
 int st_zstd_decode(struct st_zstd *z, const void *blocks, size_t length,
                    const struct st_buffer *prefix, size_t raw, struct st_buffer *out,
                    struct st_error *err);
+/* The same without prefix or a copy of the blocks: the ST_ZSTD_FRONT bytes before them are written
+ * to. */
+#define ST_ZSTD_FRONT 6
+int st_zstd_decode_there(struct st_zstd *z, char *blocks, size_t length, size_t raw,
+                         struct st_buffer *out, struct st_error *err);
 
 #endif

@@ -30,6 +30,7 @@ struct reading {
   bool lightly;
   bool together; /* nor is the content itself: who reads several proves them at once */
   bool in_list;  /* what is read is a chunk of a list */
+  bool ours;     /* the payload lies behind its record's head, in memory that may be written to */
 };
 
 static enum st_read read_row(struct reading *g, const struct st_object_row *row, unsigned depth,
@@ -114,6 +115,14 @@ static enum st_read unseal(const struct st_store *store, const struct st_record 
                                                                                  : ST_READ_OK;
 }
 
+/* What depends on nothing else. */
+static int decompress(struct reading *g, const struct st_record *record, const char *payload,
+                      size_t length, struct st_buffer *out, struct st_error *err)
+{
+  return g->ours ? st_zstd_decode_there(g->zstd, (char *)payload, length, record->raw, out, err)
+                 : st_zstd_decode(g->zstd, payload, length, NULL, record->raw, out, err);
+}
+
 static enum st_read decode_whole(struct reading *g, const struct st_record *record, unsigned depth,
                                  const char *payload, size_t length, struct st_buffer *out,
                                  struct st_error *err)
@@ -124,7 +133,7 @@ static enum st_read decode_whole(struct reading *g, const struct st_record *reco
       return damaged(err, "its length is wrong");
     if (length > 0)
       st_buffer_append(out, payload, length);
-  } else if (st_zstd_decode(g->zstd, payload, length, NULL, record->raw, out, err) < 0) {
+  } else if (decompress(g, record, payload, length, out, err) < 0) {
     return ST_READ_DAMAGED;
   }
   if (holds(g, record, depth, out, start))
@@ -200,9 +209,8 @@ static enum st_read decode_group(struct reading *g, const struct st_record *reco
   bool part_proves = depth > 0 && (g->sparing || g->lightly);
   if (record->id.keyed || !(part_proves || proves_group(record, payload)))
     return damaged(err, "it is not what its id says");
-  return st_zstd_decode(g->zstd, payload, record->stored, NULL, record->raw, out, err) < 0
-             ? ST_READ_DAMAGED
-             : ST_READ_OK;
+  return decompress(g, record, payload, record->stored, out, err) < 0 ? ST_READ_DAMAGED
+                                                                      : ST_READ_OK;
 }
 
 static enum st_read decode_part_of(struct reading *g, const struct st_record *record,
@@ -424,6 +432,7 @@ static enum st_read decode(struct reading *g, const struct st_object_row *row,
       return r;
     payload = plain.data;
     length = plain.length;
+    g->ours = false;
   }
   return record->has_base ? decode_delta(g, row, record, depth, payload, length, out, err)
                           : decode_whole(g, record, depth, payload, length, out, err);
@@ -457,6 +466,7 @@ static enum st_read read_record(struct reading *g, const struct st_object_row *r
   if (!st_id_equal(&record.id, &row->record.id))
     return damaged(err, "another record is there");
   size_t head = bytes.length - ST_RECORD_CRC_SIZE - record.stored;
+  g->ours = true;
   return decode(g, row, &record, depth, bytes.data + head, out, err);
 }
 
@@ -744,12 +754,78 @@ static bool may_be_together(const struct st_store *store, const struct st_asked 
   return !store->write && !a->id->keyed && a->at->pack != 0 && a->at->encoding != ST_ENCODING_LIST;
 }
 
-/* False: nothing of it was appended. */
-static bool read_together(struct reading *g, struct st_asked *a, struct st_buffer *out)
+/* A group that was decoded into what is read: parts of it are not copied. */
+struct opened {
+  bool tried, there;
+  const struct st_location *of; /* of one of its parts */
+  size_t start, length;
+};
+
+static bool is_part_of(const struct st_location *a, const struct st_location *b)
+{
+  return a->encoding == ST_ENCODING_PART && b->encoding == ST_ENCODING_PART && a->pack == b->pack &&
+         memcmp(a->base, b->base, sizeof a->base) == 0;
+}
+
+/* Bytes of the same group that are asked for one after the other. */
+static uint64_t bytes_of_group(const struct st_asked *asked, size_t n)
+{
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < n && is_part_of(asked[0].at, asked[i].at); i++)
+    bytes += asked[i].at->raw;
+  return bytes;
+}
+
+/* Where half of it is asked for, or more: so what is read is at most twice as long. */
+static void open_group(struct reading *g, const struct st_asked *asked, size_t n,
+                       struct opened *ret, struct st_buffer *out)
+{
+  struct st_object_row groups[CANDIDATES_MAX];
+  const struct st_object_row row = row_at(asked->id, asked->at);
+  *ret = (struct opened){.tried = true, .of = asked->at, .start = out->length};
+  if (st_store_find_base(g->store, row.record.id.keyed, row.record.base, &row, groups,
+                         CANDIDATES_MAX, NULL) != 1 ||
+      !st_record_may_be_based(&row.record, &groups[0].record) ||
+      bytes_of_group(asked, n) < groups[0].record.raw / 2)
+    return;
+  g->left = READS_MAX;
+  g->lightly = true;
+  ret->there = read_row(g, &groups[0], 1, out, NULL) == ST_READ_OK;
+  g->lightly = false;
+  ret->length = out->length - ret->start;
+}
+
+static bool find_part(struct reading *g, const struct opened *o, struct st_asked *a)
+{
+  ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
+  struct st_record record;
+  uint64_t offset;
+  const struct st_object_row row = row_at(a->id, a->at);
+  if (fetch_ahead(g->store, &row, &record, &bytes, NULL) < 0 || !st_id_equal(&record.id, a->id) ||
+      record.encoding != ST_ENCODING_PART)
+    return false;
+  const char *payload = bytes.data + bytes.length - ST_RECORD_CRC_SIZE - record.stored;
+  if (st_number_decode((const uint8_t *)payload, record.stored, &offset) != (int)record.stored ||
+      offset > o->length || record.raw > o->length - offset)
+    return false;
+  a->offset = o->start + offset;
+  a->length = record.raw;
+  return true;
+}
+
+/* The first of those that are left.  False: nothing is known of it. */
+static bool read_together(struct reading *g, struct st_asked *a, size_t n, struct opened *o,
+                          struct st_buffer *out)
 {
   size_t start = out->length;
   if (!may_be_together(g->store, a))
     return false;
+  if (a->at->encoding == ST_ENCODING_PART && !(o->tried && is_part_of(o->of, a->at))) {
+    open_group(g, a, n, o, out);
+    start = out->length;
+  }
+  if (o->there && is_part_of(o->of, a->at))
+    return find_part(g, o, a);
   const struct st_object_row row = row_at(a->id, a->at);
   g->left = READS_MAX;
   if (read_lightly(g, &row, out) != ST_READ_OK)
@@ -777,11 +853,12 @@ void st_store_get_several(struct st_store *store, struct st_hashes *hashes, stru
   ST_AUTO_FREE struct st_hash *hash = st_calloc(n + 1, sizeof *hash);
   ST_AUTO_FREE struct st_id *is = st_calloc(n + 1, sizeof *is);
   ST_AUTO_FREE size_t *which = st_calloc(n + 1, sizeof *which);
+  struct opened opened = {0};
   size_t count = 0;
   reserve_all(asked, n, out);
   for (size_t i = 0; i < n; i++) {
     asked[i].proved = false;
-    if (read_together(&g, &asked[i], out))
+    if (read_together(&g, &asked[i], n - i, &opened, out))
       which[count++] = i;
   }
   st_store_give_zstd(store, g.zstd);

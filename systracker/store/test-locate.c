@@ -110,13 +110,18 @@ static int by_place(const void *a, const void *b)
                             : (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static size_t read_in_order(struct st_store *store, const struct st_location *at)
+static void sort_by_place(size_t order[COUNT], const struct st_location *at)
 {
-  size_t order[COUNT], good = 0;
   for (size_t i = 0; i < count; i++)
     order[i] = i;
   sorted_by = at;
   qsort(order, count, sizeof order[0], by_place);
+}
+
+static size_t read_in_order(struct st_store *store, const struct st_location *at)
+{
+  size_t order[COUNT], good = 0;
+  sort_by_place(order, at);
   for (size_t i = 0; i < count; i++)
     good += is_read(store, &all[order[i]], &at[order[i]]);
   return good;
@@ -272,23 +277,50 @@ static size_t read_together(struct st_store *store, const struct st_location *at
   ST_CLEANUP(st_hashes_freep) struct st_hashes *hashes = st_hashes_new();
   ST_AUTO_BUFFER out = ST_BUFFER_INIT;
   struct st_asked asked[COUNT];
-  size_t good = 0;
+  size_t good = 0, order[COUNT];
   *ret_together = 0;
+  sort_by_place(order, at);
   for (size_t i = 0; i < count; i++)
-    asked[i] = (struct st_asked){.id = &all[i].id, .at = &at[i], .proved = true};
+    asked[i] = (struct st_asked){.id = &all[order[i]].id, .at = &at[order[i]], .proved = true};
   st_store_get_several(store, hashes, asked, count, &out);
   for (size_t i = 0; i < count; i++) {
+    const struct content *c = &all[order[i]];
     if (!asked[i].proved) {
-      good += is_read(store, &all[i], &at[i]);
+      good += is_read(store, c, asked[i].at);
       continue;
     }
-    assert_int_equal(asked[i].length, all[i].length);
-    if (all[i].length > 0)
-      assert_memory_equal(out.data + asked[i].offset, all[i].data, all[i].length);
+    assert_int_equal(asked[i].length, c->length);
+    if (c->length > 0)
+      assert_memory_equal(out.data + asked[i].offset, c->data, c->length);
     good++;
     ++*ret_together;
   }
   return good;
+}
+
+/* A part here and there: their group is not what is read. */
+static void test_few_together(void **state)
+{
+  struct scratch *s = *state;
+  struct st_location at[COUNT];
+  ST_CLEANUP(st_hashes_freep) struct st_hashes *hashes = st_hashes_new();
+  ST_AUTO_BUFFER out = ST_BUFFER_INIT;
+  struct st_asked asked[COUNT];
+  size_t n = 0, bytes = 0;
+  fill(s);
+  ST_CLEANUP(st_store_closep) struct st_store *reader = open_store(s, ST_STORE_READ);
+  locate(reader, at);
+  for (size_t i = 0; i < count; i++)
+    if (at[i].encoding == ST_ENCODING_PART && i % 9 == 0) {
+      bytes += all[i].length;
+      asked[n++] = (struct st_asked){.id = &all[i].id, .at = &at[i]};
+    }
+  assert_true(n > 9);
+  st_store_get_several(reader, hashes, asked, n, &out);
+  assert_int_equal(out.length, bytes);
+  for (size_t k = 0; k < n; k++)
+    assert_true(asked[k].proved);
+  empty();
 }
 
 static void test_together(void **state)
@@ -370,7 +402,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(test_in_order),      TEST(test_few),        TEST(test_moved),
       TEST(test_flipped_bytes), TEST(test_wrong_list), TEST(test_refused_piece),
-      TEST(test_together),      TEST(test_unproved),
+      TEST(test_together),      TEST(test_unproved),   TEST(test_few_together),
   };
   st_digest_init();
   st_log_open("test-locate", "none", ST_LOG_ERROR, NULL);
