@@ -26,45 +26,23 @@ struct item {
   const uint8_t *data; /* of BYTES and TEXT */
 };
 
-#define FALSE_BYTE 0xf4
-#define NULL_BYTE 0xf6
-
-/* The shortest form (RFC 8949 3, 4.2.1): the major type in the highest three bits, below them the
- * number, or how many bytes it takes behind this one, the highest first.  Written here, as a first
- * checkpoint has millions of them. */
-static size_t encode_number(uint8_t *to, enum st_cbor_major type, uint64_t n)
-{
-  uint8_t major = (uint8_t)(type << 5);
-  unsigned bytes = n <= UINT8_MAX ? 1 : n <= UINT16_MAX ? 2 : n <= UINT32_MAX ? 4 : 8;
-  if (n < 24) {
-    to[0] = (uint8_t)(major | n);
-    return 1;
-  }
-  to[0] = (uint8_t)(major | (24U + (unsigned)__builtin_ctz(bytes)));
-  for (unsigned i = 0; i < bytes; i++)
-    to[1 + i] = (uint8_t)(n >> 8 * (bytes - 1 - i));
-  return 1 + bytes;
-}
-
 static size_t encode_head(uint8_t *to, enum kind kind, uint64_t n)
 {
   switch (kind) {
   case UNSIGNED:
-    return encode_number(to, ST_CBOR_UNSIGNED, n);
+    return cbor_encode_uint(n, to, HEAD_SIZE);
   case NEGATIVE:
-    return encode_number(to, ST_CBOR_NEGATIVE, n);
+    return cbor_encode_negint(n, to, HEAD_SIZE);
   case BYTES:
-    return encode_number(to, ST_CBOR_BYTES, n);
+    return cbor_encode_bytestring_start(n, to, HEAD_SIZE);
   case TEXT:
-    return encode_number(to, ST_CBOR_TEXT, n);
+    return cbor_encode_string_start(n, to, HEAD_SIZE);
   case ARRAY:
-    return encode_number(to, ST_CBOR_ARRAY, n);
+    return cbor_encode_array_start(n, to, HEAD_SIZE);
   case NULL_ITEM:
-    to[0] = NULL_BYTE;
-    return 1;
+    return cbor_encode_null(to, HEAD_SIZE);
   case BOOLEAN:
-    to[0] = (uint8_t)(FALSE_BYTE | (n != 0));
-    return 1;
+    return cbor_encode_bool(n != 0, to, HEAD_SIZE);
   default:
     return 0;
   }
@@ -383,9 +361,11 @@ int st_cbor_read_bool(struct st_cbor *in, bool *ret, struct st_error *err)
 
 bool st_cbor_take_null(struct st_cbor *in)
 {
-  if (in->length == 0 || in->data[0] != NULL_BYTE)
+  uint8_t null[HEAD_SIZE];
+  size_t size = cbor_encode_null(null, sizeof null);
+  if (in->length < size || memcmp(in->data, null, size) != 0)
     return false;
-  skip(in, 1);
+  skip(in, size);
   return true;
 }
 
