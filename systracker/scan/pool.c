@@ -9,6 +9,7 @@
 #include "systracker/scan/visit.h"
 
 #define ST_NODES 128     /* allocated together */
+#define ST_ITEMS 512     /* the same */
 #define ST_ENOUGH_WORK 8 /* directories on the stack: then further threads pay */
 
 struct st_nodes {
@@ -38,6 +39,32 @@ struct st_node *st_visitor_new_node(struct st_visitor *v)
     v->nodes = more;
   }
   return &v->nodes->nodes[v->nodes->used++];
+}
+
+/* Room for so many, one behind the other. */
+static struct st_item *room_for(struct st_visitor *v, size_t n)
+{
+  if (!v->kept || n > v->kept->room - v->kept->used) {
+    size_t room = n > ST_ITEMS ? n : ST_ITEMS;
+    struct st_items *more = st_malloc(sizeof(*more) + room * sizeof(struct st_item));
+    *more = (struct st_items){.next = v->kept, .room = room};
+    v->kept = more;
+  }
+  struct st_item *items = v->kept->items + v->kept->used;
+  v->kept->used += n;
+  return items;
+}
+
+void st_visitor_keep_items(struct st_visitor *v, struct st_node *node)
+{
+  v->items = node->items;
+  v->size_items = node->size_items;
+  node->size_items = 0;
+  node->items = node->nitems > 0 ? room_for(v, node->nitems) : NULL;
+  for (size_t i = 0; i < node->nitems; i++) {
+    node->items[i] = v->items[i];
+    node->has_names |= v->items[i].name != NULL;
+  }
 }
 
 void st_visitor_push(struct st_visitor *v, struct st_node *node)
@@ -181,6 +208,12 @@ static void free_visitor(struct st_visitor *v)
       st_node_clear(&nodes->nodes[i]);
     free(nodes);
   }
+  while (v->kept) {
+    struct st_items *kept = v->kept;
+    v->kept = kept->next;
+    free(kept);
+  }
+  free(v->items);
   free(v->stack);
   free(v->passed);
   free(v->seen);

@@ -63,9 +63,11 @@ void st_node_busy(struct st_walk_state *w, struct st_node *node)
 
 void st_node_clear(struct st_node *node)
 {
-  for (size_t i = 0; i < node->nitems; i++)
+  bool own = node->size_items > 0;
+  for (size_t i = 0; (own || node->has_names) && i < node->nitems; i++)
     free(node->items[i].name);
-  free(node->items);
+  if (own)
+    free(node->items);
   node->items = NULL;
   node->nitems = node->size_items = 0;
 }

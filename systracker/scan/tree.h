@@ -52,15 +52,16 @@ struct st_node {
   uint32_t order;    /* in the parent, as in st_item */
   uint32_t record;   /* in the parent's new directory, or in the old one */
   int depth;
-  int fd;                /* while names in it are opened */
-  unsigned users;        /* of fd: children not opened yet, and itself; atomic */
-  uint64_t mount_id;     /* 0: not known */
-  bool unchanged;        /* its own stat data are those of the index, and settled */
-  bool keeps_times;      /* so does its file system, for directories */
-  bool incomplete;       /* not all in it was seen: to be listed again next time */
-  bool busy;             /* something is to tell, here or below */
-  struct st_item *items; /* in order */
-  size_t nitems, size_items;
+  int fd;                    /* while names in it are opened */
+  unsigned users;            /* of fd: children not opened yet, and itself; atomic */
+  uint64_t mount_id;         /* 0: not known */
+  bool unchanged;            /* its own stat data are those of the index, and settled */
+  bool keeps_times;          /* so does its file system, for directories */
+  bool incomplete;           /* not all in it was seen: to be listed again next time */
+  bool busy;                 /* something is to tell, here or below */
+  bool has_names;            /* some item has one; once it was visited */
+  struct st_item *items;     /* in order */
+  size_t nitems, size_items; /* room: 0 once it was visited, as they are the visitor's then */
   struct st_node *busy_children, *next_busy; /* in any order, until they are sorted */
   struct st_node *next;                      /* of a thread's stack */
 };

@@ -501,8 +501,10 @@ static void build(struct st_visitor *v, struct st_node *n)
 
 /* ---- One directory --------------------------------------------------------------------------- */
 
-void st_visit_begin(struct st_visitor *v, const struct st_node *n)
+void st_visit_begin(struct st_visitor *v, struct st_node *n)
 {
+  n->items = st_steal(&v->items);
+  n->size_items = v->size_items;
   v->nseen = v->ninner = 0;
   v->generated = 0;
   v->order = 0;
@@ -679,6 +681,7 @@ void st_visit_end(struct st_visitor *v, struct st_node *n)
   v->result.generated += v->generated;
   if (v->nseen > 0 || v->old.position == ST_INDEX_NONE || v->generated != v->old.generated)
     build(v, n);
+  st_visitor_keep_items(v, n);
   if (n->nitems > 0)
     st_node_busy(v->w, n);
   push_inner(v, n);

@@ -27,6 +27,13 @@ struct st_inner {
 
 struct st_pool;
 
+/* Items of directories that were visited, many in one piece of memory. */
+struct st_items {
+  struct st_items *next;
+  size_t used, room;
+  struct st_item items[];
+};
+
 struct st_visitor {
   struct st_walk_state *w;
   struct st_pool *pool;
@@ -34,6 +41,7 @@ struct st_visitor {
   struct st_node **stack;
   size_t nstack, size_stack;
   struct st_nodes *nodes; /* that it made: kept until the end of the walk */
+  struct st_items *kept;  /* the nodes' */
   struct st_passed *passed;
   size_t npassed, size_passed;
   struct st_buffer path;
@@ -42,6 +50,8 @@ struct st_visitor {
   struct st_index_dir old;
   uint32_t next_position, order, generated;
   bool proved, digests_good; /* the old one's digests were proved */
+  struct st_item *items;     /* lent to the node */
+  size_t size_items;
   struct st_seen *seen;
   struct st_inner *inner;
   size_t nseen, size_seen, ninner, size_inner;
@@ -53,6 +63,8 @@ typedef void st_visit_fn(struct st_visitor *v, struct st_node *n, struct given *
 /* pool.c */
 struct st_node *st_visitor_new_node(struct st_visitor *v);
 void st_visitor_push(struct st_visitor *v, struct st_node *node);
+/* All of the node's items are noted: they are kept until the end of the walk. */
+void st_visitor_keep_items(struct st_visitor *v, struct st_node *node);
 struct st_pool *st_pool_new(struct st_walk_state *w);
 struct st_visitor *st_pool_first(struct st_pool *pool); /* for the thread that waits */
 /* Visits all that was pushed, and all below, by several threads where that pays. */
@@ -64,7 +76,7 @@ void st_pool_free(struct st_pool *pool);
 void st_visit(struct st_visitor *v, struct st_node *n);
 
 /* The same in steps, for what is no directory: the roots. */
-void st_visit_begin(struct st_visitor *v, const struct st_node *n);
+void st_visit_begin(struct st_visitor *v, struct st_node *n);
 /* Calls fn for each name, and what has to be done for each that the index has and is not among
  * them.  In the order of their bytes. */
 void st_visit_names(struct st_visitor *v, struct st_node *n, char *const *names, size_t count,

@@ -182,8 +182,8 @@ int st_walk(const struct st_walk_options *options, const struct st_walk_callback
   pthread_mutex_init(&w.busy, NULL);
   w.pool = st_pool_new(&w);
   int r = walk(&w, err);
-  st_pool_free(w.pool);
   st_node_clear(&w.top);
+  st_pool_free(w.pool);
   st_strings_free(&w.gone);
   st_strings_free(&w.absent);
   st_mounts_free(w.mounts);

@@ -10,11 +10,20 @@ static bool has_bytes(const struct st_value *v)
   return v->type == ST_TEXT || v->type == ST_BYTES || v->type == ST_PATH;
 }
 
+static bool is_lent(const struct st_facts *facts, const void *p)
+{
+  return facts->few && (uintptr_t)p - (uintptr_t)facts->few < sizeof(*facts->few);
+}
+
 void st_facts_clear(struct st_facts *facts)
 {
   for (size_t r = 0; r < facts->count; r++)
-    free(facts->rows[r].values);
-  free(facts->rows);
+    if (!is_lent(facts, facts->rows[r].values))
+      free(facts->rows[r].values);
+  if (!is_lent(facts, facts->rows))
+    free(facts->rows);
+  if (facts->few)
+    facts->few->used = 0;
   facts->rows = NULL;
   facts->count = 0;
 }
@@ -91,13 +100,24 @@ static int check_row(const struct st_facts *f, const struct st_catalog_table *t,
   return 0;
 }
 
+/* What is lent, as far as it goes. */
+static void *room_for(struct st_facts *facts, size_t size)
+{
+  struct st_few_facts *few = facts->few;
+  if (!few || size > sizeof(few->bytes) - few->used)
+    return st_malloc(size);
+  void *room = few->bytes + few->used;
+  few->used += size + (-size % _Alignof(struct st_value));
+  return room;
+}
+
 /* The values, and behind them their bytes, each with a NUL, in one piece of memory. */
-static struct st_value *copy(const struct st_value *row, size_t n)
+static struct st_value *copy(struct st_facts *facts, const struct st_value *row, size_t n)
 {
   size_t size = n * sizeof(*row);
   for (size_t i = 0; i < n; i++)
     size += has_bytes(&row[i]) ? row[i].u.bytes.length + 1 : 0;
-  struct st_value *values = st_malloc(size);
+  struct st_value *values = room_for(facts, size);
   char *bytes = (char *)(values + n);
   memcpy(values, row, n * sizeof(*row));
   for (size_t i = 0; i < n; i++) {
@@ -113,11 +133,26 @@ static struct st_value *copy(const struct st_value *row, size_t n)
   return values;
 }
 
+/* Of few rows what is lent serves; then they are copied out of it. */
+static void make_room(struct st_facts *facts)
+{
+  if (facts->few && facts->count < ST_FEW_ROWS) {
+    facts->rows = facts->few->rows;
+  } else if (is_lent(facts, facts->rows)) {
+    struct st_row *rows = st_calloc(facts->count + 1, sizeof(*rows));
+    memcpy(rows, facts->rows, facts->count * sizeof(*rows));
+    facts->rows = rows;
+  } else {
+    facts->rows = st_realloc(facts->rows, facts->count + 1, sizeof(*facts->rows));
+  }
+}
+
 void st_facts_add(struct st_facts *facts, const struct st_catalog_table *table,
                   const struct st_value *row)
 {
-  facts->rows = st_realloc(facts->rows, facts->count + 1, sizeof(*facts->rows));
-  facts->rows[facts->count++] = (struct st_row){table, copy(row, table->declaration.ncolumns)};
+  make_room(facts);
+  facts->rows[facts->count++] =
+      (struct st_row){table, copy(facts, row, table->declaration.ncolumns)};
 }
 
 int st_fact(struct st_facts *out, const char *table, const struct st_value *row, size_t ncolumns,

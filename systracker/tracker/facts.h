@@ -11,6 +11,15 @@ struct st_row {
   struct st_value *values; /* table->declaration.ncolumns of them, in one piece with their bytes */
 };
 
+#define ST_FEW_ROWS 4
+
+/* Memory for few rows that one call says, used again for the next. */
+struct st_few_facts {
+  struct st_row rows[ST_FEW_ROWS];
+  size_t used; /* bytes */
+  _Alignas(struct st_value) char bytes[8192];
+};
+
 /* What one call of `entry` or `collect` said. */
 struct st_facts {
   struct st_tracker *tracker;
@@ -19,6 +28,7 @@ struct st_facts {
   bool keep; /* a checkpoint: content goes to the store; otherwise only its id is made */
   struct st_row *rows;
   size_t count;
+  struct st_few_facts *few; /* lent, and empty at first; NULL: each row has memory of its own */
 };
 
 /* Adds a copy of a whole row, unchecked. */

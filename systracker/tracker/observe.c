@@ -155,7 +155,8 @@ static int ask(struct st_observation *o, struct st_part *part, const struct st_e
 {
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   struct st_loaded *l = part->plugin;
-  struct st_facts facts = {.tracker = o->tracker, .plugin = l, .entry = entry, .keep = o->keep};
+  struct st_facts facts = {
+      .tracker = o->tracker, .plugin = l, .entry = entry, .keep = o->keep, .few = &o->few};
   int r;
   if (l->plugin->entry(l->self, entry, &facts, &why) < 0) {
     part->failed = true;

@@ -41,6 +41,7 @@ struct st_observation {
   pthread_mutex_t counting;  /* of what follows; taken alone, or behind the catalog's */
   uint64_t kept_bytes;       /* content put into the store by this scan */
   uint64_t ahead_bytes;      /* of that, not yet */
+  struct st_few_facts few;   /* of the entry that is told */
 };
 
 /* Everything between st_catalog_start and st_catalog_commit; `o` is set up by the caller with
