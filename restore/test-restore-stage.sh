@@ -268,9 +268,9 @@ for n in $(seq 80); do
     break
   fi
   ! grep 'cannot be made ready' "$err" || fail "what cannot be read is said to be not written"
-  if grep -q -e ': interrupted after' -e 'restore was carried out, but' "$err"; then
+  if grep -q -e 'restore --resume. goes on' -e 'restore was carried out, but' "$err"; then
     contains "$err" 'pack 00000001.pack.*: cannot read'
-    ! grep -q ': interrupted after' "$err" || expect_status 0 systracker restore --resume
+    ! grep -q 'restore --resume. goes on' "$err" || expect_status 0 systracker restore --resume
     whole_again "the store could not be read: $n"
     continue
   fi
