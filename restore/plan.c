@@ -24,7 +24,7 @@ struct st_wish *st_wishes_take(struct st_wishes *w, char *path, bool selected)
 {
   if (w->count == w->size) {
     w->size = w->size ? 2 * w->size : 64;
-    w->items = st_realloc_large(w->items, w->size, sizeof(*w->items));
+    w->items = st_realloc(w->items, w->size, sizeof(*w->items));
   }
   struct st_wish *wish = &w->items[w->count++];
   *wish = (struct st_wish){.path = path, .selected = selected};
@@ -41,7 +41,7 @@ void st_wishes_append(struct st_wishes *w, struct st_wishes *from)
   if (from->count == 0)
     return;
   w->size = w->count + from->count;
-  w->items = st_realloc_large(w->items, w->size, sizeof(*w->items));
+  w->items = st_realloc(w->items, w->size, sizeof(*w->items));
   memcpy(&w->items[w->count], from->items, from->count * sizeof(*w->items));
   w->count = w->size;
   from->count = 0;
@@ -113,7 +113,7 @@ void st_actions_reserve(struct st_actions *a, size_t more)
   if (a->size - a->count >= more)
     return;
   a->size = a->count + more;
-  a->items = st_realloc_large(a->items, a->size, sizeof(*a->items));
+  a->items = st_realloc(a->items, a->size, sizeof(*a->items));
 }
 
 /* The path becomes theirs. */

@@ -4,7 +4,6 @@
 #include "systracker/base/buffer.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 __attribute__((noreturn)) static void out_of_memory(void)
 {
@@ -38,19 +37,6 @@ void *st_realloc(void *p, size_t count, size_t size)
   p = realloc(p, n ? n : 1);
   if (!p)
     out_of_memory();
-  return p;
-}
-
-#define LARGE ((uintptr_t)2 << 20)
-
-/* Only what lies in it as a whole; that the system has no such pages is no matter. */
-void *st_realloc_large(void *p, size_t count, size_t size)
-{
-  p = st_realloc(p, count, size);
-  uintptr_t from = ((uintptr_t)p + LARGE - 1) & ~(LARGE - 1);
-  uintptr_t to = ((uintptr_t)p + count * size) & ~(LARGE - 1);
-  if (from < to)
-    madvise((void *)from, to - from, MADV_HUGEPAGE);
   return p;
 }
 

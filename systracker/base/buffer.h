@@ -14,8 +14,6 @@
 void *st_malloc(size_t n);
 void *st_calloc(size_t count, size_t size);
 void *st_realloc(void *p, size_t count, size_t size);
-/* The same for an array that may be tens of megabytes: the system gives it in few, large pages. */
-void *st_realloc_large(void *p, size_t count, size_t size);
 char *st_strdup(const char *s);
 void *st_memdup(const void *data, size_t n); /* with a NUL behind */
 char *st_format(const char *fmt, ...) ST_PRINTF(1, 2);
