@@ -4,6 +4,8 @@
 #include "systracker/catalog/test-support.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -238,6 +240,50 @@ static void test_lost(void **state)
   assert_sound(f);
 }
 
+/* The next time that the catalog's file is synced, the disk has lost it, and says so once. */
+static atomic_bool lose;
+
+static bool is_catalog(int fd)
+{
+  char name[64], path[512] = "";
+
+  snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(name, path, sizeof(path) - 1);
+  return n > 0 && strcmp(basename(path), "catalog.db") == 0;
+}
+
+/* In place of libc's, for SQLite as well. */
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+  if (is_catalog(fd) && atomic_exchange(&lose, false)) {
+    errno = EIO;
+    return -1;
+  }
+  return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* Whoever it is told to, a thread beside or the commit: there is no checkpoint. */
+static void test_disk_lost_it(void **state)
+{
+  struct fixture *f = *state;
+  struct st_checkpoint cp;
+
+  start(f);
+  put_many(f, 1000);
+  lose = true;
+  assert_true(st_catalog_commit(f->c, &f->keys, 1000000, NULL, false, &cp, &f->err) < 0);
+  assert_false(lose);
+  assert_int_equal(f->err.code, EIO);
+  st_error_clear(&f->err);
+  assert_int_equal(st_catalog_latest(f->c), 0);
+  assert_int_equal(stored_rows(f, "path"), 0);
+  start(f);
+  put_many(f, 1000);
+  commit(f);
+  assert_many(f, 1, 1000);
+  assert_sound(f);
+}
+
 /* The table that rows are taken from is of no use to anybody else. */
 static void test_own_alone(void **state)
 {
@@ -404,6 +450,7 @@ int main(int argc, char **argv)
       cmocka_unit_test_setup_teardown(test_values, setup, teardown),
       cmocka_unit_test_setup_teardown(test_taken_back_whole, setup, teardown),
       cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_disk_lost_it, setup, teardown),
       cmocka_unit_test_setup_teardown(test_own_alone, setup, teardown),
   };
   return cmocka_run_group_tests_name("first", tests, NULL, NULL);
