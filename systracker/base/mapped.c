@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -112,20 +113,34 @@ static void unblock(void)
 /* ---- A content ------------------------------------------------------------------------------- */
 
 /* The page cache is what is mapped there, and a page is as good as what is read. */
-static bool is_mappable(int fd)
+static bool is_known(unsigned long type)
 {
   static const unsigned long known[] = {
       EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
       TMPFS_MAGIC,      OVERLAYFS_SUPER_MAGIC, SQUASHFS_MAGIC,    EROFS_SUPER_MAGIC_V1,
   };
-  struct statfs fs;
-  if (fstatfs(fd, &fs) < 0)
-    return false;
   for (size_t i = 0; i < ST_COUNT(known); i++) {
-    if ((unsigned long)fs.f_type == known[i])
+    if (type == known[i])
       return true;
   }
   return false;
+}
+
+/* tmpfs gives a hole that is looked at through a mapping a page, which stays: the file would not be
+ * sparse any more, and memory be used up.  A layer of overlayfs may be a tmpfs. */
+static bool would_fill_holes(int fd, unsigned long type)
+{
+  struct stat s;
+  if (type != TMPFS_MAGIC && type != OVERLAYFS_SUPER_MAGIC)
+    return false;
+  return fstat(fd, &s) < 0 || s.st_blocks < s.st_size / 512 + (s.st_size % 512 != 0);
+}
+
+static bool is_mappable(int fd)
+{
+  struct statfs fs;
+  return fstatfs(fd, &fs) == 0 && is_known((unsigned long)fs.f_type) &&
+         !would_fill_holes(fd, (unsigned long)fs.f_type);
 }
 
 int st_mapped_open(struct st_mapped *m, int fd, uint64_t length)

@@ -29,7 +29,8 @@ struct st_mapped {
 
 /* Maps the first `length` bytes.  0, or -errno: then it is to be read, as files of file systems
  * are that are not known to hold content and nothing else: a file of sysfs may be a device's
- * memory.  The descriptor may be closed before the content is. */
+ * memory; nor is a file with holes mapped where that would fill them.  The descriptor may be closed
+ * before the content is. */
 int st_mapped_open(struct st_mapped *m, int fd, uint64_t length);
 
 /* Has all of it read from the disk, from the front to the back: one file after the other is faster

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "systracker/base/hashes.h"
@@ -107,6 +108,32 @@ static void test_no_file_system_of_the_kernels(void **state)
     skip();
   }
   assert_int_equal(st_mapped_open(&m, fd, 4096), -EOPNOTSUPP);
+}
+
+/* A file of tmpfs, wherever TMPDIR is: looking at it leaves its holes. */
+static void test_holes_of_tmpfs(void **state)
+{
+  struct st_mapped m;
+  struct stat before, behind;
+  (void)state;
+  ST_AUTO_CLOSE int fd = memfd_create("sparse", MFD_CLOEXEC);
+  assert_true(fd >= 0);
+  assert_int_equal(ftruncate(fd, 8 * (off_t)LENGTH), 0);
+  assert_int_equal(pwrite(fd, "x", 1, LENGTH), 1);
+  assert_int_equal(fstat(fd, &before), 0);
+  if (st_mapped_open(&m, fd, 8 * LENGTH) == 0) {
+    st_mapped_fetch(&m);
+    assert_true(has_zeros(&m, 0, LENGTH));
+  }
+  st_mapped_close(&m);
+  assert_int_equal(fstat(fd, &behind), 0);
+  assert_int_equal(behind.st_blocks, before.st_blocks);
+  ST_AUTO_CLOSE int whole = memfd_create("whole", MFD_CLOEXEC);
+  assert_true(whole >= 0);
+  assert_int_equal(write(whole, "content", 7), 7);
+  assert_int_equal(st_mapped_open(&m, whole, 7), 0);
+  assert_memory_equal(m.data, "content", 7);
+  st_mapped_close(&m);
 }
 
 static void test_cut_off_before_it_is_looked_at(void **state)
@@ -275,6 +302,7 @@ int main(void)
       scratch_test(test_empty),
       scratch_test(test_cannot_be_mapped),
       cmocka_unit_test(test_no_file_system_of_the_kernels),
+      cmocka_unit_test(test_holes_of_tmpfs),
       scratch_test(test_cut_off_before_it_is_looked_at),
       scratch_test(test_cut_off_while_it_is_looked_at),
       scratch_test(test_cut_off_and_looked_at_backwards),
