@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test-walk-again.c - walks over what is known already, by several threads. */
 #include "systracker/scan/test-world.h"
+#include "systracker/scan/tree.h"
 
 /* A directory that is as it was is not listed again, and what changes in it is seen all the same.
  */
@@ -663,6 +664,39 @@ static void test_put_seen(void **state)
   assert_int_equal(w->result.read, 2);
 }
 
+/* Where a file with these times may be written to once more, behind a walk that begins at 1001.5,
+ * and look the same, it has to be read again. */
+static void test_settled(void **state)
+{
+  static const struct {
+    bool settled;
+    int64_t ctime;
+    uint32_t ctime_nsec;
+    int64_t mtime;
+    uint32_t mtime_nsec;
+  } cases[] = {
+      {true, 1001, 499999999, 1001, 499999999},
+      {false, 1001, 500000000, 1001, 499999999},
+      {true, 1001, 499999999, 1000, 0}, /* set by somebody */
+      {true, 1001, 499999999, 17, 0},
+      {false, 1001, 499999999, 1001, 0},
+      {false, 1001, 0, 1001, 0}, /* ext3, ... */
+      {true, 999, 0, 999, 0},
+      {false, 1000, 0, 1000, 0},         /* FAT: any time before 1002 */
+      {false, 1001, 490000000, 1000, 0}, /* the same, of Linux 4.20 to 5.18: ctime before 1001.5 */
+      {true, 999, 490000000, 998, 0},
+  };
+  const struct st_walk_state w = {.start = {1001, 500000000}};
+  (void)state;
+  for (size_t i = 0; i < ST_COUNT(cases); i++) {
+    const struct st_meta m = {.ctime = cases[i].ctime,
+                              .ctime_nsec = cases[i].ctime_nsec,
+                              .mtime = cases[i].mtime,
+                              .mtime_nsec = cases[i].mtime_nsec};
+    assert_int_equal(st_is_settled(&w, &m), cases[i].settled);
+  }
+}
+
 int main(void)
 {
   st_digest_init();
@@ -671,6 +705,7 @@ int main(void)
       TEST(test_listed_excluded),
       TEST(test_same_tick),
       TEST(test_mtime_put_back),
+      cmocka_unit_test(test_settled),
       TEST(test_many),
       TEST(test_random),
       TEST(test_large_content),

@@ -97,14 +97,23 @@ void st_node_sort(struct st_node *node)
   *link = NULL;
 }
 
-/* Times as new as the scan may hide a change that comes within the same tick of the clock; file
- * systems that keep whole seconds have a tick of one. */
+#define COARSEST 2 /* seconds: of FAT, whose ctime may be kept by ten milliseconds besides */
+#define FAT_TICK 10000000
+
+/* Whether the file system may keep no finer times.  An mtime of whole seconds before the ctime was
+ * set by somebody, as package managers and restores do, and tells nothing; where it is FAT's own,
+ * the ctime tells. */
+static bool is_coarse(const struct st_meta *m)
+{
+  return m->ctime_nsec % FAT_TICK == 0 || (m->mtime_nsec == 0 && m->mtime >= m->ctime);
+}
+
+/* Times as new as the scan may hide a change that comes within the same tick of the clock. */
 bool st_is_settled(const struct st_walk_state *w, const struct st_meta *m)
 {
-  /* Whole seconds: perhaps no others are kept.  A time before the ctime was set by somebody, as
-   * package managers and restores do, and tells nothing. */
-  if (m->ctime_nsec == 0 || (m->mtime_nsec == 0 && m->mtime >= m->ctime))
-    return m->ctime < w->start.tv_sec && m->mtime < w->start.tv_sec;
+  int64_t coarse = w->start.tv_sec - COARSEST;
+  if (is_coarse(m))
+    return m->ctime <= coarse && m->mtime <= coarse;
   bool c = m->ctime < w->start.tv_sec ||
            (m->ctime == w->start.tv_sec && (long)m->ctime_nsec < w->start.tv_nsec);
   bool t = m->mtime < w->start.tv_sec ||
