@@ -39,6 +39,7 @@ plugins_dpkg_track_dpkg_track_la_SOURCES = \
 	plugins/dpkg_track/fingerprint.c plugins/dpkg_track/fingerprint.h \
 	plugins/dpkg_track/filters.c plugins/dpkg_track/filters.h \
 	plugins/dpkg_track/listing.c plugins/dpkg_track/listing.h \
+	plugins/dpkg_track/lots.c plugins/dpkg_track/lots.h \
 	plugins/dpkg_track/manifest.c plugins/dpkg_track/manifest.h \
 	plugins/dpkg_track/observed.c plugins/dpkg_track/packaged.c \
 	plugins/dpkg_track/places.c plugins/dpkg_track/places.h \
@@ -89,6 +90,7 @@ PLUGIN_TESTS = \
 check_PROGRAMS += $(PLUGIN_TESTS)
 TESTS += $(PLUGIN_TESTS)
 TEST_HOST = plugins/test-host.c plugins/test-host.h
+TEST_PROVER = plugins/test-prover.c
 
 plugins_standard_track_test_standard_track_SOURCES = \
 	plugins/standard_track/test-standard_track.c \
@@ -110,31 +112,31 @@ plugins_config_track_test_config_track_LDADD = $(CMOCKA_LIBS)
 
 plugins_dpkg_track_test_status_SOURCES = \
 	plugins/dpkg_track/test-status.c \
-	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST) $(TEST_PROVER)
 plugins_dpkg_track_test_status_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_status_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_state_SOURCES = \
 	plugins/dpkg_track/test-state.c \
-	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST) $(TEST_PROVER)
 plugins_dpkg_track_test_state_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_state_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_dpkg_track_SOURCES = \
 	plugins/dpkg_track/test-dpkg_track.c plugins/dpkg_track/test-root.h \
-	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST) $(TEST_PROVER)
 plugins_dpkg_track_test_dpkg_track_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_dpkg_track_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_deviations_SOURCES = \
 	plugins/dpkg_track/test-deviations.c plugins/dpkg_track/test-root.h \
-	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST) $(TEST_PROVER)
 plugins_dpkg_track_test_deviations_CFLAGS = $(UNIT_CFLAGS)
 plugins_dpkg_track_test_deviations_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) -ldl -lpthread
 
 plugins_dpkg_track_test_expected_SOURCES = \
 	plugins/dpkg_track/test-expected.c plugins/dpkg_track/test-root.h \
-	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST)
+	$(plugins_dpkg_track_dpkg_track_la_SOURCES) $(TEST_HOST) $(TEST_PROVER)
 plugins_dpkg_track_test_expected_CFLAGS = $(UNIT_CFLAGS) $(LIBARCHIVE_CFLAGS)
 plugins_dpkg_track_test_expected_LDADD = $(CMOCKA_LIBS) $(GCRYPT_LIBS) $(LIBARCHIVE_LIBS) -ldl -lpthread
 

@@ -174,6 +174,26 @@ int st_run_in_root(const struct st_context *ctx, char *const argv[], size_t max,
 int st_package_file(const struct st_context *ctx, const char *name, const char *version,
                     const char *architecture, struct st_error *err);
 
+/* ---- Contents that packages declare -------------------------------------------------- */
+
+/* A regular file, and the MD5 that its package declares. */
+struct st_proof {
+  const char *path;    /* within the root; no symlink is followed, in whatever part of it */
+  const char *md5;     /* 32 digits as md5sum(1) writes them, not terminated */
+  bool proved;         /* out: its content has that MD5; else it has not, or cannot be read */
+  uint64_t size;       /* out, where proved: bytes that were read */
+  struct st_id digest; /* out, where proved: SHA-256 of them */
+};
+
+struct st_prover; /* what one thread proves with; each of several threads has its own */
+struct st_prover *st_prover_new(const struct st_context *ctx);
+void st_prover_free(struct st_prover *prover); /* may be NULL */
+
+/* Reads each file once, for both digests, and for the scan behind it, which does not read it again
+ * while it is as it was.  Many at once, those of a directory together, take the least time.
+ * `expected` alone calls this, or a thread of the plug-in's that has ended when `close` returns. */
+void st_prove(struct st_prover *prover, struct st_proof *list, size_t count);
+
 /* ---- Entries of the file system -------------------------------------------------- */
 
 struct st_entry {

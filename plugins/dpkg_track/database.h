@@ -22,6 +22,14 @@ struct database {
 
 struct view;
 struct readahead;
+struct lots;
+struct st_prover;
+
+/* What one thread makes manifests with. */
+struct maker {
+  struct view *view;
+  struct st_prover *prover;
+};
 
 /* The plug-in, open: where its files are within the root. */
 struct dpkg_track {
@@ -32,9 +40,11 @@ struct dpkg_track {
   bool any;          /* dpkg knows of packages here, as `collect` found */
   bool read;         /* `database` is of this scan */
   struct database database;
-  struct view *view;       /* of this scan, for `expected`; NULL: not needed yet */
+  struct maker maker;      /* of this scan, for `expected`; empty: not needed yet */
   struct readahead *ahead; /* package files that `expected` will be asked for; NULL: none */
+  struct lots *lots;       /* manifests likewise, where there are no files */
   size_t asked;            /* behind the place in `database` that was asked for last */
+  size_t looked, begun;    /* behind those of which files were looked for, or lots begun */
   unsigned in_a_row;       /* places asked for one after the other */
 };
 

@@ -13,10 +13,10 @@
 #include "plugins/dpkg_track/diverted.h"
 #include "plugins/dpkg_track/expected.h"
 #include "plugins/dpkg_track/fingerprint.h"
+#include "plugins/dpkg_track/lots.h"
 #include "plugins/dpkg_track/plan.h"
 #include "plugins/dpkg_track/tables.h"
 #include "plugins/dpkg_track/unpacked.h"
-#include "plugins/dpkg_track/view.h"
 #include "plugins/dpkg_track/words.h"
 
 static const struct st_column package_columns[PACKAGE_COLUMNS] = {
@@ -156,11 +156,12 @@ static int collect_packages(struct dpkg_track *d, struct st_facts *out, struct s
 static void forget(struct dpkg_track *d)
 {
   readahead_free(d->ahead);
+  lots_free(d->lots);
+  maker_close(&d->maker);
   database_free(&d->database);
-  view_free(d->view);
-  d->view = NULL;
   d->ahead = NULL;
-  d->asked = d->in_a_row = 0;
+  d->lots = NULL;
+  d->asked = d->looked = d->begun = d->in_a_row = 0;
   d->read = d->any = false;
 }
 

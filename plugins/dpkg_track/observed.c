@@ -1,114 +1,87 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* observed.c - a manifest from what is there, where the package's file is not kept. */
 #include <errno.h>
-#include <gcrypt.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "plugins/dpkg_track/making.h"
 #include "plugins/entries.h"
-#include "plugins/processors.h"
 
-#define PIECE ((size_t)128 << 10)
-#define MOST_THREADS 7 /* beside the one that asks */
+#define LONG ((uint64_t)1 << 20) /* bytes */
 
 /* ---- Content ----------------------------------------------------------------------------------
  */
 
-static bool is_md5(const unsigned char *bytes, const char *digits)
+void proofs_clear(struct proofs *p)
 {
-  char text[MD5_DIGITS + 1];
-  for (size_t i = 0; i < MD5_DIGITS / 2; i++)
-    snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-  return memcmp(text, digits, MD5_DIGITS) == 0;
+  free(p->items);
+  free(p->of);
+  *p = (struct proofs){0};
 }
 
-static bool read_through(int fd, gcry_md_hd_t digester, uint64_t *ret_size)
+/* The long ones first, the longest of them before the others, so that all threads end at about the
+ * same time. */
+static int by_size(const void *a, const void *b)
 {
-  static _Thread_local char piece[PIECE];
-  ssize_t n;
-  *ret_size = 0;
-  while ((n = read(fd, piece, sizeof(piece))) > 0 || (n < 0 && errno == EINTR)) {
-    if (n > 0) {
-      gcry_md_write(digester, piece, (size_t)n);
-      *ret_size += (uint64_t)n;
+  const struct expectation *x = *(struct expectation *const *)a,
+                           *y = *(struct expectation *const *)b;
+  return (x->size < y->size) - (x->size > y->size);
+}
+
+static size_t count_md5s(const struct making *list, size_t count)
+{
+  size_t n = 0;
+  for (size_t k = 0; k < count; k++) {
+    for (size_t i = 0; i < list[k].manifest.count; i++)
+      n += list[k].manifest.items[i].md5 != NULL;
+  }
+  return n;
+}
+
+/* Appends those that are long, or are not. */
+static void take_md5s(struct proofs *p, struct making *list, size_t count, bool is_long)
+{
+  for (size_t k = 0; k < count; k++) {
+    for (size_t i = 0; i < list[k].manifest.count; i++) {
+      struct expectation *x = &list[k].manifest.items[i];
+      if (x->md5 && (x->size > LONG) == is_long)
+        p->of[p->count++] = x;
     }
   }
-  return n == 0;
 }
 
-/* Its SHA-256, where its MD5 is that one; else it cannot be told what the package had there. */
-static void prove_content(int fd, struct expectation *x)
+int proofs_list(struct proofs *p, struct making *list, size_t count, struct st_error *err)
 {
-  gcry_md_hd_t digester;
-  if (gcry_md_open(&digester, GCRY_MD_SHA256, 0) != 0)
-    return;
-  if (gcry_md_enable(digester, GCRY_MD_MD5) == 0 && read_through(fd, digester, &x->size)) {
-    x->has_digest = is_md5(gcry_md_read(digester, GCRY_MD_MD5), x->md5);
-    memcpy(x->digest.digest, gcry_md_read(digester, GCRY_MD_SHA256), sizeof(x->digest.digest));
+  size_t n = count_md5s(list, count);
+  p->items = calloc(n + 1, sizeof(*p->items));
+  p->of = calloc(n + 1, sizeof(struct expectation *));
+  if (!p->items || !p->of)
+    return st_fail(err, 0, "out of memory");
+  take_md5s(p, list, count, true);
+  p->nlong = p->count;
+  qsort(p->of, p->nlong, sizeof(struct expectation *), by_size);
+  take_md5s(p, list, count, false);
+  for (size_t i = 0; i < p->count; i++)
+    p->items[i] = (struct st_proof){.path = p->of[i]->path, .md5 = p->of[i]->md5};
+  return 0;
+}
+
+size_t proofs_slice(const struct proofs *p, size_t from)
+{
+  size_t end = from < p->nlong ? p->nlong : p->count, most = from < p->nlong ? 4 : 960;
+  return end - from > most ? from + most : end;
+}
+
+/* The SHA-256 of a content whose MD5 is the declared one; of another it cannot be told what the
+ * package had there. */
+void proofs_take(const struct proofs *p)
+{
+  for (size_t i = 0; i < p->count; i++) {
+    p->of[i]->has_digest = p->items[i].proved;
+    p->of[i]->digest = p->items[i].digest;
+    p->of[i]->size = p->items[i].size;
   }
-  gcry_md_close(digester);
-}
-
-/* Hashing is nearly all that a first checkpoint without package files takes, so threads share it.
- */
-struct proving {
-  pthread_mutex_t lock; /* of what follows; the view opens one file at a time */
-  struct making *m;
-  size_t next;
-};
-
-/* The next content that is to be proved, opened; NULL: there are no more. */
-static struct expectation *take_next(struct proving *p, int *ret_fd)
-{
-  struct expectation *x = NULL;
-  *ret_fd = -1;
-  pthread_mutex_lock(&p->lock);
-  while (*ret_fd < 0 && p->next < p->m->manifest.count) {
-    x = &p->m->manifest.items[p->next++];
-    *ret_fd = x->md5 ? view_read(p->m->view, x->path) : -1;
-  }
-  pthread_mutex_unlock(&p->lock);
-  return *ret_fd < 0 ? NULL : x;
-}
-
-static void *prove_some(void *arg)
-{
-  int fd;
-  for (struct expectation *x; (x = take_next(arg, &fd));) {
-    prove_content(fd, x);
-    close(fd);
-  }
-  return NULL;
-}
-
-/* Another thread is not there to take signals. */
-static bool start(pthread_t *thread, struct proving *p)
-{
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started = pthread_create(thread, NULL, prove_some, p) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return started;
-}
-
-static void prove_all(struct making *m)
-{
-  struct proving p = {PTHREAD_MUTEX_INITIALIZER, m, 0};
-  pthread_t threads[MOST_THREADS];
-  unsigned processors = processors_at_most(MOST_THREADS + 1);
-  size_t count = 0, files = 0;
-  for (size_t i = 0; i < m->manifest.count; i++)
-    files += m->manifest.items[i].md5 != NULL;
-  while (count + 1 < processors && count + 1 < files && start(&threads[count], &p))
-    count++;
-  prove_some(&p);
-  for (size_t i = 0; i < count; i++)
-    pthread_join(threads[i], NULL);
 }
 
 /* ---- Metadata ---------------------------------------------------------------------------------
@@ -182,8 +155,10 @@ static int take_present(struct making *m, const struct listed *item, const struc
       return 0; /* it goes just now */
     x.target = target;
   }
-  if (x.type == 'f')
+  if (x.type == 'f') {
     x.md5 = item->md5;
+    x.size = (uint64_t)st->st_size;
+  }
   return manifest_add(&m->manifest, &x, err);
 }
 
@@ -203,14 +178,26 @@ static int take_path(struct making *m, size_t i, struct st_error *err)
   return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? take_missing(m, item, place, err) : 0;
 }
 
-int make_from_what_is_there(struct making *m, struct st_error *err)
+int gather_what_is_there(struct making *m, struct st_error *err)
 {
-  gcry_check_version(NULL);
   note_conffiles(m);
   for (size_t i = 0; i < m->listing.count; i++) {
     if (take_path(m, i, err) < 0)
       return -1;
   }
-  prove_all(m);
   return 0;
+}
+
+int make_from_what_is_there(struct making *m, struct st_prover *prover, struct st_error *err)
+{
+  struct proofs proofs = {0};
+  int r = gather_what_is_there(m, err);
+  if (r == 0)
+    r = proofs_list(&proofs, m, 1, err);
+  if (r == 0) {
+    st_prove(prover, proofs.items, proofs.count);
+    proofs_take(&proofs);
+  }
+  proofs_clear(&proofs);
+  return r;
 }

@@ -410,6 +410,86 @@ static void test_many_packages(void **state)
   st_plugin_register()->close(self);
 }
 
+#define NAME "p%03d" /* of a package, in order */
+#define MOST_ASKED 200
+
+/* Packages of which no file is kept; of each 17th there is no list, of each 13th another content
+ * than dpkg noted, and each 11th is not installed. */
+static void install_observed(const struct root *root)
+{
+  static char status[MOST_ASKED * 128];
+  char path[64], line[64];
+  status[0] = 0;
+  accounts(root);
+  for (int i = 0; i < MOST_ASKED; i++) {
+    size_t n = strlen(status);
+    snprintf(status + n, sizeof(status) - n,
+             "Package: " NAME "\nStatus: %s\nArchitecture: all\nVersion: 1\n\n", i,
+             i % 11 == 10 ? "deinstall ok not-installed" : INSTALLED);
+    if (i % 17 == 16)
+      continue;
+    snprintf(path, sizeof(path), INFO NAME ".list", i);
+    snprintf(line, sizeof(line), "/usr/of-%d\n", i);
+    put(root, path, line, 1);
+    snprintf(path, sizeof(path), INFO NAME ".md5sums", i);
+    snprintf(line, sizeof(line), MD5_OF_SAME "  usr/of-%d\n", i);
+    put(root, path, line, 1);
+    snprintf(path, sizeof(path), "usr/of-%d", i);
+    put(root, path, i % 13 == 12 ? "else\n" : "same\n", 1);
+  }
+  put(root, "var/lib/dpkg/status", status, 1);
+}
+
+static void expect_observed(void *self, int i)
+{
+  static struct st_manifest manifest;
+  struct st_error err = {0};
+  char name[8], line[64];
+  snprintf(name, sizeof(name), NAME, i);
+  const struct st_value row[PACKAGE_COLUMNS] = {st_text_value(name), st_text_value("all"),
+                                                st_text_value("1"),  st_text_value(INSTALLED),
+                                                st_null(),           st_null(),
+                                                st_integer(0)};
+  manifest = (struct st_manifest){.length = 0};
+  int r = st_plugin_register()->expected(self, "package", row, &manifest, &err);
+  assert_int_equal(r, i % 17 == 16 ? 1 : 0);
+  if (r != 0)
+    return;
+  has(manifest.lines, "observed\n");
+  snprintf(line, sizeof(line), "standard_track_entry|/usr/of-%d|f|", i);
+  has(manifest.lines, line);
+  assert_null(strstr(strstr(manifest.lines, line) + 1, "standard_track_entry|"));
+  snprintf(line, sizeof(line), "checksum_track_file|/usr/of-%d|id:a6|5\n", i);
+  assert_int_equal(strstr(manifest.lines, line) != NULL, i % 13 != 12);
+}
+
+/* Asked for one after the other, manifests are made ahead: each package gets its own all the same,
+ * in whatever order they are asked for, and however often. */
+static void test_many_observed(void **state)
+{
+  static struct st_facts facts;
+  const struct root *root = *state;
+  struct st_context ctx = {.root = root->fd};
+  struct st_error err = {0};
+  install_observed(root);
+  void *self = host_open(&ctx);
+  for (int round = 0; round < 4; round++) {
+    facts = (struct st_facts){.length = 0};
+    if (round != 2) /* once more of the same scan */
+      assert_int_equal(st_plugin_register()->collect(self, &facts, &err), 0);
+    for (int i = 0; i < MOST_ASKED; i++) {
+      if (i % 11 == 10 || (round == 1 && i % 40 == 39))
+        continue;
+      expect_observed(self, i);
+      if (round == 1 && i == 100)
+        expect_observed(self, 7); /* and back */
+      if (round == 3 && i == 60)
+        break; /* what was made ahead of that is of no use */
+    }
+  }
+  st_plugin_register()->close(self);
+}
+
 /* Names that lead out of the root. */
 static void test_package_hostile(void **state)
 {
@@ -467,7 +547,7 @@ int main(void)
       ROOT_TEST(test_package),         ROOT_TEST(test_package_left_out),
       ROOT_TEST(test_package_states),  ROOT_TEST(test_package_wrong),
       ROOT_TEST(test_package_hostile), ROOT_TEST(test_many_packages),
-      cmocka_unit_test(test_threads),
+      ROOT_TEST(test_many_observed),   cmocka_unit_test(test_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,17 +69,3 @@ int view_stat(struct view *v, const char *place, struct stat *ret)
     return fd;
   return fstatat(fd, name, ret, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
-
-/* To read is not to use: its time of access stays, where we may say so. */
-int view_read(struct view *v, const char *place)
-{
-  const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  const char *name;
-  int folder = places_folder(v->places, place, &name);
-  if (folder < 0)
-    return folder;
-  int fd = openat(folder, name, flags | O_NOATIME);
-  if (fd < 0 && errno == EPERM)
-    fd = openat(folder, name, flags);
-  return fd < 0 ? -errno : fd;
-}

@@ -31,7 +31,5 @@ int view_place(struct view *v, const char *package, const char *path, bool folde
 
 /* lstat(2) of a place; a negative errno. */
 int view_stat(struct view *v, const char *place, struct stat *ret);
-/* Opens a place for reading, not following a symlink; a negative errno. */
-int view_read(struct view *v, const char *place);
 
 #endif

@@ -26,6 +26,11 @@ void st_digest(uint8_t out[ST_DIGEST_SIZE], const void *data, size_t length)
   gcry_md_hash_buffer(GCRY_MD_SHA256, out, length ? data : "", length);
 }
 
+void st_md5(uint8_t out[ST_MD5_SIZE], const void *data, size_t length)
+{
+  gcry_md_hash_buffer(GCRY_MD_MD5, out, length ? data : "", length);
+}
+
 struct st_digester {
   gcry_md_hd_t handle;
 };
@@ -51,6 +56,18 @@ static struct st_digester *digester_new(const void *key, size_t length)
 struct st_digester *st_digester_new(const uint8_t key[ST_KEY_SIZE])
 {
   return digester_new(key, ST_KEY_SIZE);
+}
+
+struct st_digester *st_digester_new_with_md5(void)
+{
+  struct st_digester *d = digester_new(NULL, 0);
+  must(gcry_md_enable(d->handle, GCRY_MD_MD5));
+  return d;
+}
+
+void st_digester_md5(struct st_digester *d, uint8_t out[ST_MD5_SIZE])
+{
+  memcpy(out, gcry_md_read(d->handle, GCRY_MD_MD5), ST_MD5_SIZE);
 }
 
 void st_digester_free(struct st_digester *d)

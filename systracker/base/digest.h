@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* digest.h - SHA-256 and HMAC-SHA-256, by libgcrypt. */
+/* digest.h - SHA-256, HMAC-SHA-256 and MD5, by libgcrypt. */
 #ifndef ST_BASE_DIGEST_H
 #define ST_BASE_DIGEST_H
 
@@ -8,6 +8,7 @@
 
 #define ST_DIGEST_SIZE 32
 #define ST_KEY_SIZE 32
+#define ST_MD5_SIZE 16
 
 /* Starts libgcrypt, once; every program calls it first.  Ends the program where it cannot. */
 void st_digest_init(void);
@@ -22,6 +23,12 @@ void st_digester_free(struct st_digester *d);
 ST_DEFINE_CLEANUP(struct st_digester *, st_digester_free)
 void st_digester_add(struct st_digester *d, const void *data, size_t length);
 void st_digester_final(struct st_digester *d, uint8_t out[ST_DIGEST_SIZE]);
+
+/* MD5, which packages declare of their files; nobody is trusted for it.  Of a content in pieces, by
+ * a digester that does both, until st_digester_final. */
+void st_md5(uint8_t out[ST_MD5_SIZE], const void *data, size_t length);
+struct st_digester *st_digester_new_with_md5(void);
+void st_digester_md5(struct st_digester *d, uint8_t out[ST_MD5_SIZE]);
 
 /* HMAC-SHA-256 under a key of any length but 0. */
 void st_hmac(uint8_t out[ST_DIGEST_SIZE], const void *key, size_t key_length, const void *data,

@@ -58,19 +58,23 @@ static bool same_stat(const struct st_meta *a, const struct st_meta *b)
          a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->rdev == b->rdev;
 }
 
-/* Whether this very process wrote it: a content, then, that the store has, or may have. */
+/* Whether this very process wrote it, or read it right before: a content, then, that the store has,
+ * or may have. */
 static bool was_written(const struct looker *l, struct look *k)
 {
-  const struct st_walk_options *o = l->w->o;
-  unsigned wanted = k->entry.wanted;
+  struct st_written *const lists[] = {l->w->o->written, l->w->o->proved};
   struct st_written_entry written;
-  if (!o->written || o->full || (wanted & ST_WANT_SECRET) ||
-      !st_written_find(o->written, &k->meta, &written) || !written.has_digest)
+  if (l->w->o->full || (k->entry.wanted & ST_WANT_SECRET))
     return false;
-  k->entry.digest = written.digest;
-  k->entry.has_object = !is_needless(l, k, &k->entry.digest);
-  k->if_stored = k->entry.has_object && !st_written_are_stored(o->written);
-  return true;
+  for (size_t i = 0; i < ST_COUNT(lists); i++) {
+    if (!lists[i] || !st_written_find(lists[i], &k->meta, &written) || !written.has_digest)
+      continue;
+    k->entry.digest = written.digest;
+    k->entry.has_object = !is_needless(l, k, &k->entry.digest);
+    k->if_stored = k->entry.has_object && !st_written_are_stored(lists[i]);
+    return true;
+  }
+  return false;
 }
 
 /* Whether what was read last time still serves: content, if the store has it. */

@@ -449,6 +449,30 @@ static void test_written_from_store(void **state)
   assert_int_equal(w->result.read, 0);
 }
 
+/* What was proved before the walk is not read either; content is, where the store does not have it.
+ */
+static void test_proved(void **state)
+{
+  struct world *w = *state;
+  struct st_meta m;
+  struct st_written_entry entry = {.has_digest = true};
+  RULES(w, "+/f");
+  w->written = st_written_new(true);
+  w->proved = st_written_new(false);
+  put_file(w, "/f", "real");
+  assert_int_equal(st_meta_read(w->root, "f", &m), 0);
+  st_id_of(&entry.digest, NULL, "said", 4);
+  st_written_add(w->proved, &m, &entry);
+  walk(w);
+  assert_true(has_digest_of(w, "said"));
+  assert_int_equal(w->result.read, 0);
+  w->want = ST_WANT_ENTRY | ST_WANT_CONTENT;
+  w->lost = true;
+  w->forced = "/f";
+  walk(w);
+  assert_true(has_digest_of(w, "real") && said(w, "content /f"));
+}
+
 /* Where anything of it is another, or all is to be read, it is. */
 static void test_written_changed(void **state)
 {
@@ -713,6 +737,7 @@ int main(void)
       TEST(test_large_unexpected),
       TEST(test_written),
       TEST(test_written_from_store),
+      TEST(test_proved),
       TEST(test_written_changed),
       TEST(test_put_back),
       TEST(test_put_elsewhere),

@@ -49,7 +49,7 @@ struct world {
   void (*while_reading)(struct world *w); /* called from `content` and `want` */
   bool current;
   bool proves; /* each digest is compared with the file */
-  struct st_written *written;
+  struct st_written *written, *proved;
   bool elsewhere; /* the index is of another root */
   uint32_t timeless;
 };
@@ -297,6 +297,7 @@ static inline void do_walk(struct world *w, struct st_index *index)
       .mounts = &w->mounts,
       .max_content = w->max_content ? w->max_content : 1000,
       .written = w->written,
+      .proved = w->proved,
   };
   const struct st_walk_callbacks callbacks = {w,
                                               want,
@@ -356,6 +357,7 @@ static inline int teardown(void **state)
   st_strings_free(&w->soon);
   st_strings_free(&w->mounts);
   st_written_free(w->written);
+  st_written_free(w->proved);
   int r = remove_tree(w->folder);
   free(w);
   return r;

@@ -119,6 +119,7 @@ struct st_walk_options {
   uint64_t max_content;            /* bytes: larger files are never handed to `content` */
   struct st_written *written;      /* what was put there by ourselves: digests are known, and what
                                     * the index says of the name is not looked at; may be NULL */
+  struct st_written *proved;       /* what was read before: digests are known; may be NULL */
 };
 
 struct st_walk_result {

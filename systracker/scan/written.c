@@ -27,7 +27,7 @@ struct st_written {
   struct noted *items;
   uint32_t *slots; /* a power of two, not fewer than items: the last one noted of each */
   size_t count, size;
-  bool stored;
+  bool stored, closed;
 };
 
 struct st_written *st_written_new(bool stored)
@@ -128,7 +128,8 @@ void st_written_add(struct st_written *w, const struct st_meta *meta,
   if (n.has_digest)
     memcpy(n.digest, entry->digest.digest, sizeof(n.digest));
   pthread_mutex_lock(&w->mutex);
-  add(w, &n);
+  if (!w->closed)
+    add(w, &n);
   pthread_mutex_unlock(&w->mutex);
 }
 
@@ -155,6 +156,23 @@ bool st_written_find(const struct st_written *w, const struct st_meta *meta,
     return true;
   }
   return false;
+}
+
+void st_written_close(struct st_written *w)
+{
+  pthread_mutex_lock(&w->mutex);
+  w->closed = true;
+  pthread_mutex_unlock(&w->mutex);
+}
+
+void st_written_forget(struct st_written *w)
+{
+  pthread_mutex_lock(&w->mutex);
+  free(st_steal(&w->items));
+  free(st_steal(&w->slots));
+  w->count = w->size = 0;
+  w->closed = false;
+  pthread_mutex_unlock(&w->mutex);
 }
 
 bool st_written_are_stored(const struct st_written *w)

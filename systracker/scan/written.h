@@ -2,7 +2,8 @@
 /*
  * written.h - entries that this very process wrote, and then looked at: regular files from contents
  * that it proved, whose digests need not be read back while the files are still as it left them;
- * and entries that have nothing but what stat says (metadata.h).
+ * and entries that have nothing but what stat says (metadata.h).  Also files that were read right
+ * before a scan (tracker/prove.c).
  *
  * What is trusted for that: all that statx(2) says, of what nobody but root and ourselves may
  * write. Of others it is not: somebody could write to a file, and set its times back, before or
@@ -38,6 +39,10 @@ bool st_written_takes(const struct st_meta *meta);
  * adds. */
 bool st_written_find(const struct st_written *w, const struct st_meta *meta,
                      struct st_written_entry *ret);
+/* From now on nothing is taken any more, whoever would still add: until st_written_forget, which
+ * forgets all of it. */
+void st_written_close(struct st_written *w);
+void st_written_forget(struct st_written *w);
 size_t st_written_count(const struct st_written *w);
 
 #endif

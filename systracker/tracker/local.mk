@@ -19,6 +19,7 @@ libsystracker_la_SOURCES += \
 	systracker/tracker/observe.c systracker/tracker/observe.h \
 	systracker/tracker/pathfacts.c systracker/tracker/pathfacts.h \
 	systracker/tracker/plan.c systracker/tracker/plan.h \
+	systracker/tracker/prove.c \
 	systracker/tracker/rpmrequest.c systracker/tracker/rpmrequest.h \
 	systracker/tracker/rebuild.h systracker/tracker/rebuilddeb.c systracker/tracker/rebuildrpm.c \
 	systracker/tracker/rules.c systracker/tracker/rules.h \
@@ -47,6 +48,7 @@ TRACKER_TESTS = \
 	systracker/tracker/test-cli \
 	systracker/tracker/test-transaction \
 	systracker/tracker/test-packagecontent \
+	systracker/tracker/test-prove \
 	systracker/tracker/test-rpmrequest \
 	systracker/tracker/test-render
 check_PROGRAMS += $(TRACKER_TESTS)
@@ -54,6 +56,9 @@ TESTS += $(TRACKER_TESTS)
 systracker_tracker_test_cli_SOURCES = systracker/tracker/test-cli.c
 systracker_tracker_test_packagecontent_SOURCES = systracker/tracker/test-packagecontent.c
 systracker_tracker_test_packagecontent_LDADD = $(UNIT_LDADD) $(LIBARCHIVE_LIBS)
+systracker_tracker_test_prove_SOURCES = systracker/tracker/test-prove.c \
+	systracker/base/test-scratch.h
+systracker_tracker_test_prove_LDADD = $(UNIT_LDADD) $(GCRYPT_LIBS)
 systracker_tracker_test_rpmrequest_SOURCES = systracker/tracker/test-rpmrequest.c
 systracker_tracker_test_render_SOURCES = systracker/tracker/test-render.c
 systracker_tracker_test_transaction_SOURCES = systracker/tracker/test-transaction.c

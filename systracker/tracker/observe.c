@@ -523,6 +523,7 @@ static int walk(struct st_observation *o, struct st_error *err)
       .mounts = &mounts,
       .max_content = ST_MOST_CONTENT,
       .written = t->written,
+      .proved = t->proved,
   };
   struct st_walk_callbacks callbacks = {o,         want,    entry,      content, has,
                                         forced,    gone,    unobserved, mount,   prepare,
@@ -531,7 +532,10 @@ static int walk(struct st_observation *o, struct st_error *err)
     callbacks.soon = NULL; /* what manifests there are was just made */
   if (st_set_count(o->forced) == 0)
     callbacks.forced = NULL; /* no path has to be made to ask for it */
-  return st_walk(&options, &callbacks, &o->result->walk, err);
+  st_written_close(t->proved);
+  int r = st_walk(&options, &callbacks, &o->result->walk, err);
+  st_written_forget(t->proved);
+  return r;
 }
 
 static int begin_parts(struct st_observation *o, struct st_error *err)

@@ -231,6 +231,7 @@ static struct st_tracker *new_tracker(void)
 {
   struct st_tracker *t = st_calloc(1, sizeof(*t));
   t->root = t->store_dir = t->lock = -1;
+  t->proved = st_written_new(false);
   return t;
 }
 
@@ -351,6 +352,7 @@ void st_tracker_close(struct st_tracker *t)
   if (t->store)
     st_store_close(t->store);
   st_host_close(&t->host);
+  st_written_free(t->proved);
   st_observe_closed(t);
   if (t->scope)
     st_scope_free(t->scope);

@@ -66,6 +66,7 @@ struct st_tracker {
   /* What this process put back itself, so that a scan need not read it again; borrowed, may be
    * NULL. */
   struct st_written *written;
+  struct st_written *proved; /* what plug-ins had proved (st_prove) for the present scan */
   struct st_live_object *live_objects;
   size_t nlive_objects;
   struct st_inscope *inscope;   /* inscope.h */
