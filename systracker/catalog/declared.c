@@ -212,19 +212,47 @@ void st_declared_path(const struct st_declared *d, const struct st_declared_tabl
   take_path(&in, &at, &n, ret); /* it went well before */
 }
 
-bool st_declared_search(const struct st_declared *d, const struct st_declared_table *table,
+static int compare_row(const struct st_declared *d, const struct st_declared_table *table,
+                       uint32_t row, const struct st_value *path)
+{
+  struct st_value here;
+
+  st_declared_path(d, table, row, &here);
+  return st_value_compare(&here, path);
+}
+
+/* Whether it is one that was found last, or the next one. */
+static bool search_near(const struct st_declared *d, struct st_declared_table *table,
+                        const struct st_value *path, uint32_t *ret)
+{
+  for (size_t i = 0; i < ST_COUNT(table->last); i++) {
+    uint32_t row = table->last[i];
+    int r = row < table->count ? compare_row(d, table, row, path) : 1;
+
+    if (r < 0 && ++row < table->count)
+      r = compare_row(d, table, row, path);
+    if (r != 0)
+      continue;
+    *ret = table->last[i] = row;
+    return true;
+  }
+  return false;
+}
+
+bool st_declared_search(const struct st_declared *d, struct st_declared_table *table,
                         const struct st_value *path, uint32_t *ret)
 {
   uint32_t low = 0, high = table->count;
-  struct st_value here;
 
+  if (search_near(d, table, path, ret))
+    return true;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    st_declared_path(d, table, middle, &here);
-    int r = st_value_compare(&here, path);
+    int r = compare_row(d, table, middle, path);
 
     if (r == 0) {
-      *ret = middle;
+      *ret = table->last[table->oldest] = middle;
+      table->oldest = (table->oldest + 1) % ST_COUNT(table->last);
       return true;
     }
     if (r < 0)

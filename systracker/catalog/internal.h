@@ -118,6 +118,10 @@ struct st_declared_table {
   uint32_t *rows;                 /* where each begins in the bytes, by path */
   uint32_t count;
   uint8_t *seen; /* a bit for each, of the open sweep; NULL: none */
+  /* Rows found last: the same or the next one is asked for most often, by who tells entries and by
+   * who looks at them ahead. */
+  uint32_t last[2];
+  unsigned oldest; /* of these */
 };
 
 /* A manifest as it is read. */
@@ -467,7 +471,7 @@ struct st_declared_table *st_declared_of(const struct st_declared *d,
 void st_declared_path(const struct st_declared *d, const struct st_declared_table *table,
                       uint32_t row, struct st_value *ret);
 /* The path's row: true; else the first one behind it. */
-bool st_declared_search(const struct st_declared *d, const struct st_declared_table *table,
+bool st_declared_search(const struct st_declared *d, struct st_declared_table *table,
                         const struct st_value *path, uint32_t *ret);
 /* Whether it speaks of the path, in any table. */
 bool st_declared_has(const struct st_declared *d, const struct st_value *path);
