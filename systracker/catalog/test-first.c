@@ -325,6 +325,7 @@ static int be_other(char *const *argv)
     r = sqlite3_exec(db, "BEGIN; SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
   (void)!write(STDOUT_FILENO, "", 1);
   wait_for(STDIN_FILENO);
+  sqlite3_close(db);
   return r;
 }
 
