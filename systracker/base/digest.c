@@ -26,9 +26,16 @@ void st_digest(uint8_t out[ST_DIGEST_SIZE], const void *data, size_t length)
   gcry_md_hash_buffer(GCRY_MD_SHA256, out, length ? data : "", length);
 }
 
-void st_md5(uint8_t out[ST_MD5_SIZE], const void *data, size_t length)
+/* Not gcry_md_hash_buffer, which ends the program where there is no MD5. */
+bool st_md5(uint8_t out[ST_MD5_SIZE], const void *data, size_t length)
 {
-  gcry_md_hash_buffer(GCRY_MD_MD5, out, length ? data : "", length);
+  gcry_md_hd_t handle;
+  if (gcry_md_open(&handle, GCRY_MD_MD5, 0) != 0)
+    return false;
+  gcry_md_write(handle, length ? data : "", length);
+  memcpy(out, gcry_md_read(handle, GCRY_MD_MD5), ST_MD5_SIZE);
+  gcry_md_close(handle);
+  return true;
 }
 
 struct st_digester {
@@ -61,13 +68,16 @@ struct st_digester *st_digester_new(const uint8_t key[ST_KEY_SIZE])
 struct st_digester *st_digester_new_with_md5(void)
 {
   struct st_digester *d = digester_new(NULL, 0);
-  must(gcry_md_enable(d->handle, GCRY_MD_MD5));
+  (void)!gcry_md_enable(d->handle, GCRY_MD_MD5);
   return d;
 }
 
-void st_digester_md5(struct st_digester *d, uint8_t out[ST_MD5_SIZE])
+bool st_digester_md5(struct st_digester *d, uint8_t out[ST_MD5_SIZE])
 {
+  if (!gcry_md_is_enabled(d->handle, GCRY_MD_MD5))
+    return false;
   memcpy(out, gcry_md_read(d->handle, GCRY_MD_MD5), ST_MD5_SIZE);
+  return true;
 }
 
 void st_digester_free(struct st_digester *d)

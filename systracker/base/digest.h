@@ -25,10 +25,11 @@ void st_digester_add(struct st_digester *d, const void *data, size_t length);
 void st_digester_final(struct st_digester *d, uint8_t out[ST_DIGEST_SIZE]);
 
 /* MD5, which packages declare of their files; nobody is trusted for it.  Of a content in pieces, by
- * a digester that does both, until st_digester_final. */
-void st_md5(uint8_t out[ST_MD5_SIZE], const void *data, size_t length);
+ * a digester that does both, until st_digester_final.  false: the library has none, as where FIPS
+ * 140 is enforced. */
+bool st_md5(uint8_t out[ST_MD5_SIZE], const void *data, size_t length);
 struct st_digester *st_digester_new_with_md5(void);
-void st_digester_md5(struct st_digester *d, uint8_t out[ST_MD5_SIZE]);
+bool st_digester_md5(struct st_digester *d, uint8_t out[ST_MD5_SIZE]);
 
 /* HMAC-SHA-256 under a key of any length but 0. */
 void st_hmac(uint8_t out[ST_DIGEST_SIZE], const void *key, size_t key_length, const void *data,

@@ -136,9 +136,10 @@ static bool is_declared(const struct st_proof *proof, const uint8_t md5[ST_MD5_S
   return true;
 }
 
-static void conclude(struct st_prover *p, struct proved *f, const uint8_t md5[ST_MD5_SIZE])
+/* `md5`: NULL where there is none. */
+static void conclude(struct st_prover *p, struct proved *f, const uint8_t *md5)
 {
-  f->proof->proved = is_declared(f->proof, md5);
+  f->proof->proved = md5 && is_declared(f->proof, md5);
   const struct st_written_entry entry = {.has_digest = true, .digest = f->proof->digest};
   if (f->steady)
     st_written_add(p->ctx->tracker->proved, &f->meta, &entry);
@@ -167,8 +168,8 @@ static void hash_held(struct st_prover *p)
   if (p->count > 0)
     st_hashes_compute(p->hashes, p->contents, p->count);
   for (size_t i = 0; i < p->count; i++) {
-    st_md5(md5, p->contents[i].data, p->contents[i].length);
-    conclude(p, &p->files[i], md5);
+    bool known = st_md5(md5, p->contents[i].data, p->contents[i].length);
+    conclude(p, &p->files[i], known ? md5 : NULL);
   }
   p->count = p->used = 0;
 }
@@ -227,11 +228,11 @@ static void prove_longer(struct st_prover *p, struct st_proof *proof)
     return;
   int r = read_through(p, &f);
   proof->digest = (struct st_id){.keyed = 0};
-  st_digester_md5(p->digester, md5);
+  bool known = st_digester_md5(p->digester, md5);
   st_digester_final(p->digester, proof->digest.digest);
   f.steady = is_steady(&f);
   if (r == 0)
-    conclude(p, &f, md5);
+    conclude(p, &f, known ? md5 : NULL);
   close(f.fd);
 }
 
