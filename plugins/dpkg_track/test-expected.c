@@ -138,11 +138,13 @@ static void test_merged(void **state)
       "/bin\n/bin/ls\n/usr\n/usr/bin\n/usr/bin/ls\n/lib\n/lib/x\n/loop\n/loop/x\n", 1);
   put(root, "usr/bin/ls", "same\n", 1);
   put(root, "lib32/x", "same\n", 1);
+  put(root, INFO "a.md5sums", MD5_OF_SAME "  lib/x\n", 1);
   const char *lines = expected_of(root, "a", INSTALLED);
   has(lines, "standard_track_entry|/usr/bin|d|");
   has(lines, "standard_track_entry|/usr/bin/ls|f|");
   has(lines, "standard_track_entry|/lib32|d|");
   has(lines, "standard_track_entry|/lib32/x|f|");
+  has(lines, "checksum_track_file|/lib32/x|id:a6|5\n");
   has(lines, "standard_track_entry|/loop/x|-|");
   has_not(lines, "|/bin");
   has_not(lines, "|/lib|");
