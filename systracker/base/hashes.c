@@ -326,6 +326,8 @@ static void compute_some(struct st_hashes *h, const struct st_hash *const *sorte
 
 void st_hashes_compute(struct st_hashes *h, const struct st_hash *contents, size_t count)
 {
+  if (count == 0)
+    return;
   if (!h->chosen)
     choose_in_time(h, contents, count);
   if (!h->way || (count == 1 && !h->always)) {
