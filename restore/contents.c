@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "restore/contents.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "restore/workers.h"
@@ -27,53 +26,27 @@ void st_contents_clear(struct st_contents *c)
 
 /* ---- Each once ------------------------------------------------------------------------------- */
 
-struct named {
-  const struct st_id *id;
-  uint64_t begins; /* as the id does: mostly that tells two apart, without looking at them */
-  uint32_t file;
-};
-
-static uint64_t beginning_of(const struct st_id *id)
+/* The files of each content are chained, in order; false: some content was not looked up. */
+static bool join(struct st_contents *c, const struct st_contents_of *of, uint32_t *first)
 {
-  uint64_t first;
-  memcpy(&first, id->digest, sizeof(first));
-  return (uint64_t)(id->keyed != 0) << 63 | be64toh(first) >> 1;
-}
-
-static int by_id(const void *a, const void *b)
-{
-  const struct named *x = a, *y = b;
-  if (x->begins != y->begins)
-    return x->begins < y->begins ? -1 : 1;
-  int r = st_id_compare(x->id, y->id);
-  return r != 0 ? r : (x->file > y->file) - (x->file < y->file);
-}
-
-static struct named *name_all(const struct st_contents_of *of, size_t *ret_count)
-{
-  struct named *all = st_calloc(of->files + 1, sizeof(*all));
-  size_t n = 0;
-  for (size_t i = 0; i < of->files; i++) {
+  for (size_t i = of->files; i-- > 0;) {
     const struct st_id *id = of->id(of->arg, i);
-    if (id)
-      all[n++] = (struct named){id, beginning_of(id), (uint32_t)i};
+    size_t number = id ? st_places_number(of->places, id) : 0;
+    if (number == SIZE_MAX)
+      return false;
+    if (!id)
+      continue;
+    c->next[i] = first[number];
+    first[number] = (uint32_t)i;
   }
-  qsort(all, n, sizeof(*all), by_id);
-  *ret_count = n;
-  return all;
+  return true;
 }
 
-/* `ids` ascend. */
-static void join(struct st_contents *c, const struct named *all, size_t n, const struct st_id **ids)
+static void take_all(struct st_contents *c, const struct st_places *places, const uint32_t *first)
 {
-  for (size_t i = 0; i < n; i++) {
-    c->next[all[i].file] = ST_CONTENTS_END;
-    if (i > 0 && st_id_equal(all[i].id, all[i - 1].id)) {
-      c->next[all[i - 1].file] = all[i].file;
-      continue;
-    }
-    ids[c->count] = all[i].id;
-    c->items[c->count++].file = all[i].file;
+  for (size_t n = 0; n < st_places_count(places); n++) {
+    if (first[n] != ST_CONTENTS_END)
+      c->items[c->count++] = (struct st_content_item){*st_places_at(places, n), first[n]};
   }
 }
 
@@ -175,22 +148,21 @@ static void cut(struct st_contents *c)
   cut_others(c, large);
 }
 
-int st_contents_find(struct st_contents *ret, const struct st_contents_of *of, struct st_error *err)
+bool st_contents_find(struct st_contents *ret, const struct st_contents_of *of)
 {
-  size_t n;
-  ST_AUTO_FREE struct named *all = name_all(of, &n);
-  ST_AUTO_FREE const struct st_id **ids = st_calloc(n + 1, sizeof(*ids));
+  size_t n = st_places_count(of->places);
+  ST_AUTO_FREE uint32_t *first = st_calloc(n + 1, sizeof(*first));
+  memset(first, 0xff, n * sizeof(*first)); /* ST_CONTENTS_END */
   *ret = (struct st_contents){
       .items = st_calloc(n + 1, sizeof(*ret->items)),
       .next = st_calloc(of->files + 1, sizeof(*ret->next)),
   };
-  join(ret, all, n, ids);
-  ST_AUTO_FREE struct st_location *at = st_calloc(ret->count + 1, sizeof(*at));
-  if (st_store_locate(of->store, ids, ret->count, at, err) < 0)
-    return -1;
-  for (size_t i = 0; i < ret->count; i++)
-    ret->items[i].at = at[i];
+  if (!join(ret, of, first)) {
+    st_contents_clear(ret);
+    return false;
+  }
+  take_all(ret, of->places, first);
   qsort(ret->items, ret->count, sizeof(*ret->items), by_place);
   cut(ret);
-  return 0;
+  return true;
 }

@@ -4,7 +4,7 @@
 #ifndef ST_RESTORE_CONTENTS_H
 #define ST_RESTORE_CONTENTS_H
 
-#include "systracker/store/store.h"
+#include "restore/places.h"
 
 struct st_content_item {
   struct st_location at;
@@ -29,14 +29,13 @@ struct st_contents {
 void st_contents_clear(struct st_contents *c);
 
 /* `id` says which content each of the files has, NULL: none that counts.  A content that is not in
- * the store is among them. */
+ * the store is among them.  False: one was not looked up. */
 struct st_contents_of {
-  struct st_store *store;
+  const struct st_places *places; /* that have been found */
   size_t files;
   const struct st_id *(*id)(void *arg, size_t file);
   void *arg;
 };
-int st_contents_find(struct st_contents *ret, const struct st_contents_of *of,
-                     struct st_error *err);
+bool st_contents_find(struct st_contents *ret, const struct st_contents_of *of);
 
 #endif

@@ -518,16 +518,28 @@ static int add_leader(struct gathering *g, const struct st_wish *w, struct st_se
   return complete_wish(g->world, &g->facts, leader, &known, err);
 }
 
+/* Whether what is above the two is the same: mostly so of neighbours. */
+static bool in_one_directory(const char *a, const char *b)
+{
+  size_t n = (size_t)(strrchr(a, '/') - a);
+  return strncmp(a, b, n + 1) == 0 && !strchr(b + n + 1, '/');
+}
+
 static int make_wishes(struct gathering *g, struct st_error *err)
 {
   struct st_wishes *out = &g->out->wishes;
   ST_CLEANUP(st_set_freep) struct st_set *seen = st_set_new(), *leaders = st_set_new();
+  const char *last = NULL; /* what is above it was looked at */
   for (size_t i = 0, n = out->count; i < n; i++) {
     if (complete_wish(g->world, &g->facts, &out->items[i], &g->known[i], err) < 0)
       return -1;
-    if (out->items[i].target.type != 0 && out->items[i].live.type == 0 &&
-        add_parents(g->world, &g->facts, out->items[i].path, seen, out, n, err) < 0)
-      return -1;
+    const char *path = out->items[i].path;
+    bool made = out->items[i].target.type != 0 && out->items[i].live.type == 0;
+    if (made && !(last && in_one_directory(last, path))) {
+      if (add_parents(g->world, &g->facts, path, seen, out, n, err) < 0)
+        return -1;
+      last = path;
+    }
     if (add_leader(g, &out->items[i], leaders, err) < 0)
       return -1;
   }

@@ -24,6 +24,7 @@ restore_systracker_restore_SOURCES = restore/main.c \
 	restore/packages.c restore/packages.h \
 	restore/packageset.c restore/packageset.h \
 	restore/phases.c restore/phases.h \
+	restore/places.c restore/places.h \
 	restore/plan.c restore/plan.h \
 	restore/pouring.c restore/pouring.h \
 	restore/preflight.c restore/preflight.h \
@@ -64,10 +65,13 @@ uninstall-systracker-undo:
 
 if HAVE_CMOCKA
 check_PROGRAMS += restore/test-accounts restore/test-flusher restore/test-plan restore/test-journal \
-	restore/test-login restore/test-packageset restore/test-repository restore/test-units
+	restore/test-login restore/test-packageset restore/test-places restore/test-repository \
+	restore/test-units
 restore_test_accounts_SOURCES = restore/test-accounts.c restore/accountlines.c \
 	restore/accounts.c restore/moves.c
 restore_test_flusher_SOURCES = restore/test-flusher.c restore/flusher.c
+restore_test_places_SOURCES = restore/test-places.c restore/contents.c restore/places.c \
+	restore/signals.c systracker/store/test-scratch.h
 restore_test_plan_SOURCES = restore/test-plan.c restore/plan.c restore/state.c
 restore_test_journal_SOURCES = restore/test-journal.c restore/journal.c \
 	restore/accounts.c restore/moves.c \
@@ -77,7 +81,7 @@ restore_test_packageset_SOURCES = restore/test-packageset.c restore/packageset.c
 restore_test_repository_SOURCES = restore/test-repository.c restore/repository.c
 restore_test_units_SOURCES = restore/test-units.c restore/units.c
 TESTS += restore/test-accounts restore/test-flusher restore/test-plan restore/test-journal \
-	restore/test-login restore/test-packageset restore/test-repository restore/test-units
+	restore/test-login restore/test-packageset restore/test-places restore/test-repository restore/test-units
 endif
 
 RESTORE_TESTS = restore/test-restore.sh restore/test-restore-behind.sh restore/test-restore-faults.sh \

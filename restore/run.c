@@ -130,6 +130,7 @@ static int restore(struct st_session *s, struct st_gathered *g, int64_t undoes,
     return st_phases_run(s, g, &phases, err);
   st_session_take_plugins(&g->first, &g->packages); /* to be said */
   g->wishes.last = true;
+  st_session_look_up(s, &g->wishes);
   if (st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
     return -1;
   st_wishes_free(&g->wishes);

@@ -62,6 +62,7 @@ int st_session_open(struct st_session *s, const struct st_request *r, bool write
 
 void st_session_close(struct st_session *s)
 {
+  st_places_free(st_steal(&s->places));
   st_world_close(&s->world);
   if (s->look)
     st_tracker_close(s->look);
@@ -184,6 +185,29 @@ static int look_again(struct st_session *s, const struct st_journal *j, bool by_
   return reopen(s, err) < 0 ? -1 : open_world(s, err);
 }
 
+/* What a package file alone has comes into the store later. */
+static bool may_be_new(const struct st_wish *w)
+{
+  const struct st_state *t = &w->target;
+  return w->live.type == 0 && t->type == 'f' && (t->known & ST_KNOWN_DIGEST) && t->kept &&
+         !t->in_package && !t->digest.keyed;
+}
+
+void st_session_look_up(struct st_session *s, const struct st_wishes *wishes)
+{
+  struct st_places *places = s->write ? st_places_new() : NULL;
+  size_t count = 0;
+  for (size_t i = 0; places && i < wishes->count; i++) {
+    if (!may_be_new(&wishes->items[i]))
+      continue;
+    st_places_add(places, &wishes->items[i].target.digest);
+    count++;
+  }
+  if (count > 0)
+    st_places_begin(places, s->write->store_dir, s->write->store);
+  s->places = places;
+}
+
 int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
                     struct st_actions *ret, struct st_error *err)
 {
@@ -261,13 +285,14 @@ bool st_session_confirm(const struct st_session *s, size_t actions)
 }
 
 /* Of a restore that goes on, what was made ready is gone. */
-static struct st_stage *new_stage(const struct st_session *s, struct st_journal *j)
+static struct st_stage *new_stage(struct st_session *s, struct st_journal *j)
 {
   const struct st_stage_options options = {.root = s->look->root,
                                            .store_dir = s->write->store_dir,
                                            .store = s->write->store,
                                            .written = s->written,
-                                           .journal = j};
+                                           .journal = j,
+                                           .places = st_steal(&s->places)};
   return st_stage_new(&options);
 }
 

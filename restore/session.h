@@ -20,6 +20,7 @@ struct st_session {
   bool kept_all;                     /* a checkpoint was made behind it, and missed nothing */
   size_t problems;                   /* of the phases before the entries: said already */
   struct st_written *written; /* contents put back, which are not read again; NULL: they are */
+  struct st_places *places; /* where contents lie that are new, while they are looked up, or NULL */
 };
 
 /* Looks at the host (fetches the chain first, where the request says so); with `write` the store's
@@ -39,6 +40,10 @@ int st_session_follow(struct st_session *s, const struct st_journal *j, struct s
  * put back stays as it is. */
 const struct st_strings *st_session_paths(const struct st_session *s);
 bool st_session_without_plugins(const struct st_session *s);
+
+/* Begins to look up where contents lie of which the plan may make new files, beside the plan; for
+ * a restore that changes nothing before it, and is carried out. */
+void st_session_look_up(struct st_session *s, const struct st_wishes *wishes);
 
 int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
                     struct st_actions *ret, struct st_error *err);

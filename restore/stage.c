@@ -331,25 +331,65 @@ static const struct st_id *content_of(void *arg, size_t action)
   return st_stage_takes(arg, action) ? &action_of(arg, action)->after.digest : NULL;
 }
 
+/* What a package file had came into the store behind it. */
+static bool is_ahead(const struct st_stage *s)
+{
+  for (size_t i = 0; i < s->o.journal->actions.count; i++) {
+    if (action_of(s, i)->after.in_package)
+      return false;
+  }
+  return s->o.places != NULL;
+}
+
+static struct st_places *places_of(struct st_stage *s)
+{
+  struct st_places *places = st_places_new();
+  for (size_t i = 0; i < s->o.journal->actions.count; i++) {
+    const struct st_id *id = content_of(s, i);
+    if (id)
+      st_places_add(places, id);
+  }
+  return places;
+}
+
+/* Of what is looked up already: whether that is all. */
+static bool find_ahead(struct st_stage *s)
+{
+  ST_CLEANUP(st_places_freep) struct st_places *ahead = st_steal(&s->o.places);
+  const struct st_contents_of of = {ahead, s->o.journal->actions.count, content_of, s};
+  return ahead && st_places_wait(ahead, NULL) == 0 && st_contents_find(&s->contents, &of);
+}
+
 static int find_contents(struct st_stage *s, struct st_store *store, struct st_error *err)
 {
+  ST_CLEANUP(st_places_freep) struct st_places *own = places_of(s);
+  const struct st_contents_of of = {own, s->o.journal->actions.count, content_of, s};
+  if (st_places_find(own, store, err) < 0)
+    return -1;
+  st_contents_find(&s->contents, &of);
+  return 0;
+}
+
+static void list_others(struct st_stage *s)
+{
   size_t count = s->o.journal->actions.count;
-  const struct st_contents_of of = {store, count, content_of, s};
   s->others = st_calloc(count + 1, sizeof(*s->others));
   for (size_t i = 0; i < count; i++) {
     char type = action_of(s, i)->after.type;
     if (s->items[i].dir > 0 && type != 'f' && type != 'd')
       s->others[s->nothers++] = (uint32_t)i;
   }
-  return st_contents_find(&s->contents, &of, err);
 }
 
-/* By a reader of its own. */
+/* By a reader of its own, which is opened only when nobody else is waited for: who writes to the
+ * index waits for readers, and lets no new ones in meanwhile. */
 static void *find_beside(void *arg)
 {
   struct st_stage *s = arg;
   struct finding *f = &s->finding;
   ST_CLEANUP(st_store_closep) struct st_store *store = NULL;
+  if (find_ahead(s))
+    return NULL;
   f->result = st_store_open_beside(&store, s->o.store_dir, s->o.store, &f->error);
   if (f->result == 0)
     f->result = find_contents(s, store, &f->error);
@@ -358,6 +398,8 @@ static void *find_beside(void *arg)
 
 void st_stage_look_up(struct st_stage *s)
 {
+  if (!is_ahead(s))
+    st_places_free(st_steal(&s->o.places));
   s->finding.begun =
       s->staged.count > 0 && pthread_create(&s->finding.thread, NULL, find_beside, s) == 0;
 }
@@ -365,8 +407,9 @@ void st_stage_look_up(struct st_stage *s)
 static int end_finding(struct st_stage *s, struct st_error *err)
 {
   struct finding *f = &s->finding;
+  list_others(s);
   if (!f->begun)
-    return find_contents(s, s->o.store, err);
+    return find_ahead(s) ? 0 : find_contents(s, s->o.store, err);
   pthread_join(f->thread, NULL);
   f->begun = false;
   return f->result < 0 ? st_error_move(err, &f->error) : 0;
@@ -545,6 +588,7 @@ void st_stage_free(struct st_stage *s)
     return;
   if (s->finding.begun)
     pthread_join(s->finding.thread, NULL);
+  st_places_free(s->o.places);
   st_flusher_free(s->flusher);
   st_error_clear(&s->finding.error);
   st_error_clear(&s->failed);

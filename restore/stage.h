@@ -13,6 +13,7 @@
 #define ST_RESTORE_STAGE_H
 
 #include "restore/journal.h"
+#include "restore/places.h"
 #include "systracker/scan/written.h"
 #include "systracker/store/store.h"
 
@@ -21,6 +22,9 @@ struct st_stage_options {
   struct st_store *store;     /* that contents come from */
   struct st_written *written; /* notes what is ready; may be NULL */
   struct st_journal *journal; /* its token, and its actions as they are now */
+  /* Contents that are being looked up already, of which those of the actions should be; taken over.
+   * NULL: none are. */
+  struct st_places *places;
 };
 
 /* Which actions can be made ready; touches nothing. */
@@ -30,8 +34,8 @@ struct st_stage *st_stage_new(const struct st_stage_options *options);
 /* Whether the action's content is proved when it is made ready. */
 bool st_stage_takes(const struct st_stage *stage, size_t action);
 
-/* Begins to look up where their contents lie, beside what else is looked at before.  What lies in
- * the store is synced by then. */
+/* Begins to look up where their contents lie, unless that is known, and puts them in order, beside
+ * what else is looked at before.  What lies in the store is synced by then. */
 void st_stage_look_up(struct st_stage *stage);
 
 /* Makes them ready, sets the sizes of their states after, and drafts the journal meanwhile: so what
