@@ -229,5 +229,5 @@ bool st_filter_add(struct st_filter *f, const void *data, size_t n)
 
 bool st_filter_may_have(const struct st_filter *f, const void *data, size_t n)
 {
-  return *find_hash(f, short_hash(f, data, n)) != 0;
+  return f->count > 0 && *find_hash(f, short_hash(f, data, n)) != 0;
 }

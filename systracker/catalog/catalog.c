@@ -232,7 +232,7 @@ static void set_mode(struct st_catalog *c, const char *sql)
 void st_catalog_write_straight(struct st_catalog *c)
 {
   set_mode(c,
-           "PRAGMA cache_size = -8192; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE");
+           "PRAGMA cache_size = -2048; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE");
 }
 
 int st_catalog_write_back(struct st_catalog *c, struct st_error *err)

@@ -8,13 +8,14 @@
  * can miss them.
  *
  * Nothing was there before, so the file is not asked whether it has a path or a row: a path is new
- * whose hash was not met, and a row whose path was not said of the table.  Where that does not
- * tell, the file is asked.
+ * that comes behind all others in the order of a walk, or whose hash was not met, and a row whose
+ * path was not said of the table.  Where that does not tell, the file is asked.
  */
 #include "systracker/catalog/internal.h"
 
 #define MOST_ROWS 256
 #define ROOM ((size_t)64 << 10) /* for their bytes; more where one row has more */
+#define MOST_ASKED 256          /* times that the file is asked for a path in vain */
 
 /* What waits for one table. */
 struct batch {
@@ -26,8 +27,12 @@ struct batch {
 };
 
 struct st_first {
-  struct st_filter *paths; /* all that have an id */
-  int64_t next;            /* id */
+  struct st_buffer last;   /* the path of a row that is behind those of all others */
+  struct st_filter *paths; /* that have an id but did not come as such, or all of them */
+  bool all;
+  unsigned asked;       /* of MOST_ASKED */
+  bool of_row;          /* the path at hand is */
+  int64_t next, stored; /* ids: to be given, and the last one in the file */
   struct batch new_paths;
   const struct batch *taken; /* by the statement that runs */
   bool failed;               /* something that waited is lost: so is the scan */
@@ -204,13 +209,27 @@ static int batch_make(struct st_catalog *c, struct batch *b, size_t columns, con
   return 0;
 }
 
+/* Rows go by the ids that were told before SQLite gave them. */
+static int check_ids(struct st_catalog *c, struct st_error *err)
+{
+  struct st_first *first = c->first;
+
+  first->stored += (int64_t)first->new_paths.count;
+  if (sqlite3_last_insert_rowid(c->db) != first->stored)
+    return st_fail(err, 0, "catalog: paths have other ids than they should (%s)", c->name);
+  return 0;
+}
+
 /* A conflict cannot be; if it is, what was put of it is taken back with the scan. */
 static int put_batch(struct st_catalog *c, struct batch *b, struct st_error *err)
 {
   if (b->count == 0)
     return 0;
   c->first->taken = b;
-  if (st_sql_run(c, b->put, err) < 0)
+  int r = st_sql_run(c, b->put, err);
+  if (r == 0 && b == &c->first->new_paths)
+    r = check_ids(c, err);
+  if (r < 0)
     c->first->failed = true;
   c->first->taken = NULL;
   b->count = b->used = 0;
@@ -288,6 +307,7 @@ void st_first_end(struct st_catalog *c)
   if (!first)
     return;
   batch_free(&first->new_paths);
+  st_buffer_free(&first->last);
   st_filter_free(first->paths);
   free(first);
 }
@@ -342,8 +362,9 @@ int st_first_start(struct st_catalog *c, struct st_error *err)
   first->paths = st_filter_new();
   first->next = 1;
   c->first = first;
-  int r = batch_make(c, &first->new_paths, 2,
-                     "INSERT OR FAIL INTO path (id, path) SELECT c00, c01 FROM waiting", err);
+  int r = batch_make(c, &first->new_paths, 1,
+                     /* Ids that SQLite gives, in turn, go to the end without being looked for. */
+                     "INSERT OR FAIL INTO path (path) SELECT c00 FROM waiting", err);
   for (size_t i = 0; i < c->count && r == 0; i++)
     r = rows_make(c, c->tables[i], err);
   return r;
@@ -351,24 +372,89 @@ int st_first_start(struct st_catalog *c, struct st_error *err)
 
 /* ---- Paths ----------------------------------------------------------------------------------- */
 
+/* What a directory holds comes right behind it. */
+static unsigned rank(char c)
+{
+  return c == '/' ? 0 : 1U + (unsigned char)c;
+}
+
+/* In the order of a walk, and not the same. */
+static bool is_behind(const struct st_value *path, const struct st_buffer *last)
+{
+  const char *a = last->data, *b = path->u.bytes.data;
+  size_t i = 0, n = last->length < path->u.bytes.length ? last->length : path->u.bytes.length;
+
+  while (i + sizeof(uint64_t) <= n && memcmp(a + i, b + i, sizeof(uint64_t)) == 0)
+    i += sizeof(uint64_t);
+  while (i < n && a[i] == b[i])
+    i++;
+  return i < n ? rank(a[i]) < rank(b[i]) : i < path->u.bytes.length;
+}
+
 bool st_first_may_have(const struct st_catalog *c, const struct st_value *path)
 {
-  return st_filter_may_have(c->first->paths, path->u.bytes.data, path->u.bytes.length);
+  const struct st_first *first = c->first;
+
+  return (!first->all && !is_behind(path, &first->last)) ||
+         st_filter_may_have(first->paths, path->u.bytes.data, path->u.bytes.length);
+}
+
+/* They come in another order: from now on their hashes tell. */
+static int note_all(struct st_catalog *c, struct st_error *err)
+{
+  struct st_first *first = c->first;
+  ST_AUTO_STATEMENT *s = st_sql_prepare(c, "SELECT path FROM path", err);
+  int r = s ? 0 : -1;
+
+  while (r == 0 && (r = st_sql_step(c, s, err)) == 1) {
+    const void *path = sqlite3_column_blob(s, 0);
+    st_filter_add(first->paths, path ? path : "", (size_t)sqlite3_column_bytes(s, 0));
+    r = 0;
+  }
+  first->all = r == 0;
+  return r;
+}
+
+/* `*ret` is -1 where it has no id. */
+static int ask_file(struct st_catalog *c, const struct st_value *path, int64_t *ret,
+                    struct st_error *err)
+{
+  struct st_first *first = c->first;
+
+  *ret = -1;
+  if (!st_first_may_have(c, path))
+    return 0;
+  if (st_path_look_up(c, path, ret, err) < 0)
+    return -1;
+  first->asked += *ret < 0;
+  return first->asked == MOST_ASKED && !first->all ? note_all(c, err) : 0;
+}
+
+/* It has an id from now on.  The paths of rows are those that a walk comes to. */
+static void note_path(struct st_first *first, const struct st_value *path, bool of_row)
+{
+  bool behind = of_row && is_behind(path, &first->last);
+
+  if (behind) {
+    st_buffer_clear(&first->last);
+    st_buffer_append(&first->last, path->u.bytes.data, path->u.bytes.length);
+  }
+  if (!behind || first->all)
+    st_filter_add(first->paths, path->u.bytes.data, path->u.bytes.length);
 }
 
 int st_first_path(struct st_catalog *c, const struct st_value *path, int64_t *ret,
                   struct st_error *err)
 {
   struct st_first *first = c->first;
-  bool fresh = st_filter_add(first->paths, path->u.bytes.data, path->u.bytes.length);
 
-  if (!fresh && st_path_look_up(c, path, ret, err) < 0)
+  if (ask_file(c, path, ret, err) < 0)
     return -1;
-  if (!fresh && *ret >= 0)
+  if (*ret >= 0)
     return 0;
   *ret = first->next++;
-  const struct st_value row[] = {st_integer(*ret), *path};
-  return batch_add(c, &first->new_paths, row, err);
+  note_path(first, path, first->of_row);
+  return batch_add(c, &first->new_paths, path, err);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
@@ -434,7 +520,10 @@ int st_first_row(struct st_catalog *c, struct st_table_full *t, const struct st_
 {
   struct st_value values[ST_MAX_COLUMNS];
 
-  if (st_path_id(c, &row[0], true, ret_path, err) < 0)
+  c->first->of_row = true;
+  int r = st_path_id(c, &row[0], true, ret_path, err);
+  c->first->of_row = false;
+  if (r < 0)
     return -1;
   if (is_said(t->first, *ret_path))
     return 0;

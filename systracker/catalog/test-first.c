@@ -164,6 +164,75 @@ static void test_taken_back(void **state)
   assert_sound(f);
 }
 
+/* Whether a path is new, its place among the others tells for the most part. */
+static const char *const in_order[] = {"/",    "/a",      "/a/b",     "/a/b/c", "/a/b-c",
+                                       "/a!b", "/a\377b", "/a\377b/", "/b"};
+
+static void assert_ids(struct fixture *f, size_t paths)
+{
+  ST_AUTO_STATEMENT *s =
+      st_sql_prepare(f->c, "SELECT count(*), count(DISTINCT path), max(id) FROM path", &f->err);
+
+  assert_non_null(s);
+  assert_int_equal(st_sql_step(f->c, s, &f->err), 1);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(sqlite3_column_int64(s, i), paths);
+}
+
+static void put_turned(struct fixture *f, int64_t mode, bool backwards)
+{
+  for (size_t i = 0; i < ST_COUNT(in_order); i++)
+    put_entry(f, in_order[backwards ? ST_COUNT(in_order) - 1 - i : i], "f", mode + (int64_t)i);
+}
+
+static void test_in_order(void **state)
+{
+  struct fixture *f = *state;
+  const size_t count = ST_COUNT(in_order);
+
+  ok(f, st_catalog_declare(f->c, "more", place_tables, &f->err));
+  start(f);
+  put_place(f, "/a/b-b", "/a"); /* before the walk comes to either */
+  put_turned(f, 10, false);
+  for (size_t i = 0; i < count; i++)
+    put_place(f, in_order[i], in_order[count - 1 - i]);
+  put_place(f, "/c", "/a/b/b"); /* between those that were there, and behind them */
+  put_entry(f, "/a/b/b", "f", 5);
+  put_entry(f, "/a/b-b", "f", 6);
+  commit(f);
+  assert_ids(f, count + 3);
+  for (size_t i = 0; i < count; i++)
+    assert_int_equal(mode_at(f, 1, in_order[i]), 10 + i);
+  assert_int_equal(mode_at(f, 1, "/a/b/b"), 5);
+  assert_int_equal(mode_at(f, 1, "/a/b-b"), 6);
+  assert_sound(f);
+}
+
+/* One that is told first and lies behind all others, and others in no order at all. */
+static void test_in_no_order(void **state)
+{
+  struct fixture *f = *state;
+
+  ok(f, st_catalog_declare(f->c, "more", place_tables, &f->err));
+  start(f);
+  put_place(f, "/z", "/y");
+  put_turned(f, 10, true);
+  put_many(f, 1000); /* one directory after the other, in turn */
+  put_turned(f, 20, false);
+  put_place(f, "/y", "/d36/36");
+  put_place(f, "/zz", "/zzz");
+  put_entry(f, "/zzz", "f", 7);
+  put_entry(f, "/zzy", "f", 8);
+  commit(f);
+  assert_ids(f, ST_COUNT(in_order) + MANY + 5);
+  assert_many(f, 1, 1000);
+  for (size_t i = 0; i < ST_COUNT(in_order); i++)
+    assert_int_equal(mode_at(f, 1, in_order[i]), 20 + i);
+  assert_int_equal(mode_at(f, 1, "/zzz"), 7);
+  assert_int_equal(mode_at(f, 1, "/zzy"), 8);
+  assert_sound(f);
+}
+
 /* Bytes of each length, none among them; and paths that are no key. */
 static void test_values(void **state)
 {
@@ -448,6 +517,8 @@ int main(int argc, char **argv)
       cmocka_unit_test_setup_teardown(test_asked_meanwhile, setup, teardown),
       cmocka_unit_test_setup_teardown(test_said_again, setup, teardown),
       cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_in_no_order, setup, teardown),
       cmocka_unit_test_setup_teardown(test_values, setup, teardown),
       cmocka_unit_test_setup_teardown(test_taken_back_whole, setup, teardown),
       cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
