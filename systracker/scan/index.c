@@ -329,12 +329,19 @@ static void own_digest(struct st_index_new *dir, struct st_index_record *r, cons
 {
   if (r->digest == htole32(ST_INDEX_NONE)) {
     if (dir->ndigests == dir->size_digests) {
-      dir->size_digests = dir->size_digests ? 2 * dir->size_digests : 8;
+      dir->size_digests = dir->size_digests ? 2 * dir->size_digests : dir->size;
       dir->digests = st_realloc(dir->digests, dir->size_digests, ST_DIGEST_SIZE);
     }
     r->digest = htole32(dir->ndigests++);
   }
   memcpy(dir->digests + (size_t)le32toh(r->digest) * ST_DIGEST_SIZE, digest, ST_DIGEST_SIZE);
+}
+
+void st_index_reserve(struct st_index_new *dir, uint32_t count, size_t names)
+{
+  dir->size = dir->count + count;
+  dir->records = st_realloc(dir->records, dir->size, sizeof(*dir->records));
+  st_buffer_reserve(&dir->names, names + count);
 }
 
 static struct st_index_record *append(struct st_index_new *dir, const char *name, size_t length)
@@ -410,6 +417,13 @@ struct st_index_new *st_index_copy(const struct st_index *index, uint32_t positi
 const char *st_index_new_name(const struct st_index_new *dir, uint32_t record)
 {
   return dir->names.data + le32toh(dir->records[record].name);
+}
+
+void st_index_new_meta(const struct st_index_new *dir, uint32_t record, struct st_meta *ret)
+{
+  struct st_index_entry e;
+  st_index_unpack(&dir->records[record], &e);
+  *ret = e.meta;
 }
 
 uint32_t st_index_new_search(const struct st_index_new *dir, const char *name)

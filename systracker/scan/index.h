@@ -151,7 +151,11 @@ struct st_index_new *st_index_new_dir(void);
 /* A copy of the one at a position, with its links.  It has to be given to st_index_replace. */
 struct st_index_new *st_index_copy(const struct st_index *index, uint32_t position);
 const char *st_index_new_name(const struct st_index_new *dir, uint32_t record);
+/* What st_index_entry.meta keeps of it. */
+void st_index_new_meta(const struct st_index_new *dir, uint32_t record, struct st_meta *ret);
 uint32_t st_index_new_search(const struct st_index_new *dir, const char *name);
+/* Room for so many entries more, and the bytes of their names; more may be added. */
+void st_index_reserve(struct st_index_new *dir, uint32_t count, size_t names);
 /* Appends an entry; names have to come in the order of their bytes.  Returns its record. */
 uint32_t st_index_add(struct st_index_new *dir, const char *name, size_t length,
                       const struct st_index_entry *entry);

@@ -273,7 +273,8 @@ static int tell_entry(struct looker *l, struct look *k, struct st_error *err)
 static int forget(struct looker *l, struct look *k, struct st_error *err)
 {
   const struct st_walk_callbacks *cb = l->w->cb;
-  k->entry = st_look_entry(l, k->path, &k->item->meta, NULL);
+  st_item_meta(k->node, k->item, &k->meta);
+  k->entry = st_look_entry(l, k->path, &k->meta, NULL);
   return cb->entry(cb->arg, 0, &k->entry, err);
 }
 
@@ -525,7 +526,7 @@ static char *path_in(struct looker *l, const struct st_node *node, const char *n
 /* The rest of a look that is zeros but for its item and node. */
 static void fill_look(struct looker *l, struct look *k)
 {
-  k->meta = k->item->meta;
+  st_item_meta(k->node, k->item, &k->meta);
   k->name = st_index_new_name(k->node->fresh, k->item->record);
   k->path = path_in(l, k->node, k->name);
   find_old(l, k->node, k);
@@ -561,7 +562,7 @@ static int put_item(struct looker *l, struct frame *f, const struct st_item *ite
   if (make_look(l, item, f->node, &k, err) < 0)
     return -1;
   k->state = LOOK_DONE;
-  k->path = path_in(l, f->node, item->name ? item->name : "");
+  k->path = path_in(l, f->node, st_item_name(item) ? st_item_name(item) : "");
   put_in(l, k);
   return 0;
 }

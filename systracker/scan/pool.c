@@ -63,7 +63,7 @@ void st_visitor_keep_items(struct st_visitor *v, struct st_node *node)
   node->items = node->nitems > 0 ? room_for(v, node->nitems) : NULL;
   for (size_t i = 0; i < node->nitems; i++) {
     node->items[i] = v->items[i];
-    node->has_names |= v->items[i].name != NULL;
+    node->has_names |= st_item_name(&v->items[i]) != NULL;
   }
 }
 

@@ -65,11 +65,22 @@ void st_node_clear(struct st_node *node)
 {
   bool own = node->size_items > 0;
   for (size_t i = 0; (own || node->has_names) && i < node->nitems; i++)
-    free(node->items[i].name);
+    free(st_item_name(&node->items[i]));
   if (own)
     free(node->items);
   node->items = NULL;
   node->nitems = node->size_items = 0;
+}
+
+void st_item_meta(const struct st_node *node, const struct st_item *item, struct st_meta *ret)
+{
+  st_index_new_meta(node->fresh, item->record, ret);
+  if (item->kind != ST_ITEM_LOOK)
+    return;
+  ret->mount_id = item->meta.mount_id;
+  ret->links = item->meta.links;
+  ret->blocks = item->meta.blocks;
+  ret->device = item->meta.device;
 }
 
 static int by_order(const void *a, const void *b)

@@ -27,19 +27,31 @@ enum st_item_kind {
   ST_ITEM_EMPTIED,    /* the directory of the name is none any more: all in it is gone */
 };
 
-/* Something to tell about a name in a directory. */
+/* What the new directory's record of an entry does not say, and what is asked for most. */
+struct st_item_meta {
+  uint64_t size, blocks, device, mount_id;
+  uint32_t links;
+  char type;
+};
+
+/* Something to tell about a name in a directory.  In a first checkpoint there is one for each name,
+ * until the end of the walk. */
 struct st_item {
   enum st_item_kind kind;
-  uint32_t order;      /* of the name in its directory, counted from 1; 0: the directory itself */
-  uint32_t record;     /* LOOK: in the new directory */
-  uint32_t old;        /* LOOK: in the old one, or ST_INDEX_NONE; EMPTIED: its position */
-  uint32_t plugins;    /* LOOK */
-  int code;            /* UNOBSERVED: errno value, or 0: `why` */
-  const char *why;     /* UNOBSERVED: constant */
-  char *name;          /* all but LOOK: owned */
-  uint64_t mount_id;   /* MOUNT */
-  struct st_meta meta; /* LOOK, FORGET */
-  bool entered;        /* MOUNT */
+  uint32_t order;   /* of the name in its directory, counted from 1; 0: the directory itself */
+  uint32_t record;  /* LOOK, FORGET: in the new directory */
+  uint32_t old;     /* LOOK: in the old one, or ST_INDEX_NONE; EMPTIED: its position */
+  uint32_t plugins; /* LOOK */
+  union {
+    struct st_item_meta meta; /* LOOK */
+    struct {                  /* all others */
+      char *name;             /* owned */
+      const char *why;        /* UNOBSERVED: constant */
+      uint64_t mount_id;      /* MOUNT */
+      int code;               /* UNOBSERVED: errno value, or 0: `why` */
+      bool entered;           /* MOUNT */
+    };
+  };
 };
 
 struct st_node {
@@ -96,6 +108,13 @@ void st_node_path(const struct st_node *node, const char *name, struct st_buffer
 struct st_item *st_node_note(struct st_node *node, enum st_item_kind kind, uint32_t order);
 void st_node_busy(struct st_walk_state *w, struct st_node *node);
 void st_node_clear(struct st_node *node);
+/* Its own, or NULL: it is that of the record. */
+static inline char *st_item_name(const struct st_item *item)
+{
+  return item->kind == ST_ITEM_LOOK ? NULL : item->name;
+}
+/* LOOK, FORGET: what statx(2) said, until the entry was told. */
+void st_item_meta(const struct st_node *node, const struct st_item *item, struct st_meta *ret);
 /* Puts its busy children in their order. */
 void st_node_sort(struct st_node *node);
 

@@ -323,7 +323,12 @@ static struct st_item *differs(struct st_visitor *v, struct st_node *n, const st
   struct st_item *item = st_node_note(n, kind, g->order);
   v->seen[s].item = n->nitems - 1;
   item->old = g->known ? g->at : ST_INDEX_NONE;
-  item->meta = *m;
+  item->meta = (struct st_item_meta){.size = m->size,
+                                     .blocks = m->blocks,
+                                     .device = m->device,
+                                     .mount_id = m->mount_id,
+                                     .links = m->links,
+                                     .type = m->type};
   return item;
 }
 
@@ -345,7 +350,7 @@ static void pass(struct st_visitor *v, struct st_node *n, const struct given *g,
   if (old && !(old->flags & ST_INDEX_PASSED)) {
     struct st_item *item = st_node_note(n, ST_ITEM_FORGET, g->order);
     item->name = st_strdup(g->name);
-    item->meta = *m;
+    v->seen[s].item = n->nitems - 1;
   }
   if (enter(v, n, g, m, false))
     v->seen[s].entry.flags |= ST_INDEX_ENTERED;
@@ -458,6 +463,18 @@ static void put_old(struct build *b, uint32_t record)
     link_inner(b);
 }
 
+/* Of a first walk all is kept until its end: no more than it takes. */
+static void reserve(struct build *b)
+{
+  const struct st_visitor *v = b->v;
+  size_t names = 0;
+  if (v->old.count > 0 || v->nseen == 0)
+    return;
+  for (size_t s = 0; s < v->nseen; s++)
+    names += strlen(v->seen[s].name);
+  st_index_reserve(b->dir, (uint32_t)v->nseen, names);
+}
+
 static void put_records(struct build *b)
 {
   const struct st_visitor *v = b->v;
@@ -487,6 +504,7 @@ static void build(struct st_visitor *v, struct st_node *n)
 {
   struct st_index *index = v->w->o->index;
   struct build b = {v, n, st_index_new_dir(), 0};
+  reserve(&b);
   put_records(&b);
   give_names(&b);
   b.dir->generated = v->generated;
