@@ -199,16 +199,16 @@ screenshots: stage-tree $(check_PROGRAMS)
 	@SCREENSHOTS='$(abs_top_srcdir)/doc/screenshots'; export SCREENSHOTS; \
 	$(AM_TESTS_ENVIRONMENT) /bin/sh '$(top_srcdir)/tests/real/test-browser.sh'
 
-.PHONY: check-real check-sanitizers check-threads
-check-real: all-am stage-tree $(check_PROGRAMS) $(check_LTLIBRARIES) \
+# Parts that have nothing to do with each other: beside each other as far as -j allows, and each to its
+# end, whatever fails in another.
+.PHONY: check-real check-real-parts check-roots check-sanitizers check-threads
+check-real: all-am $(check_PROGRAMS) $(check_LTLIBRARIES) \
 		tests/bench/corpus tests/bench/fleet/fleet-simulator
-	@status=0; \
-	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(REAL_TESTS)' \
-		TEST_SUITE_LOG=real-suite.log || status=1; \
-	$(MAKE) $(AM_MAKEFLAGS) check-sanitizers || status=1; \
-	$(MAKE) $(AM_MAKEFLAGS) check-threads || status=1; \
-	$(MAKE) $(AM_MAKEFLAGS) check-fuzz || status=1; \
-	exit $$status
+	@$(MAKE) $(AM_MAKEFLAGS) -k check-real-parts
+check-real-parts: check-roots check-sanitizers check-threads check-fuzz
+
+check-roots:
+	@$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(REAL_TESTS)' TEST_SUITE_LOG=real-suite.log
 
 check-sanitizers:
 	@if test -e '$(abs_top_srcdir)/config.status'; then \
@@ -232,7 +232,8 @@ check-threads:
 		mkdir -p '$(tsan)' && cd '$(tsan)' && \
 		{ test -e Makefile || '$(abs_top_srcdir)/configure' --quiet \
 			--enable-sanitizers=thread --enable-werror CFLAGS='-O1 -g'; } && \
-		$(MAKE) $(AM_MAKEFLAGS) $(tsan_tests) && \
-		for t in $(tsan_tests); do \
-			TSAN_OPTIONS=halt_on_error=1 ./$$t || exit 1; done; \
+		$(MAKE) $(AM_MAKEFLAGS) -k $(tsan_tests:%=%.run-threads); \
 	fi
+.PHONY: $(tsan_tests:%=%.run-threads)
+$(tsan_tests:%=%.run-threads): %.run-threads: %
+	@TSAN_OPTIONS=halt_on_error=1 ./$<

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char scratch[64]; /* one a process */
+static char scratch[4096]; /* one a process */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
@@ -22,7 +22,9 @@ static void remove_scratch(void)
 
 int fuzz_scratch(void)
 {
-  const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+  const char *folder = getenv("FUZZ_SCRATCH");
+  if (!folder)
+    folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
   snprintf(scratch, sizeof(scratch), "%s/systracker-fuzz.XXXXXX", folder);
   FUZZ_ASSERT(mkdtemp(scratch) != NULL);
   atexit(remove_scratch);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What strangers send, read by what is made to crash on the first wrong step: `make check-fuzz`, in a
-# build of its own by clang.  FUZZ_SECONDS: for each target.
+# build of its own by clang, as many targets at a time as -j says.  FUZZ_SECONDS: for each target, in
+# place of its number of inputs (see run-fuzz).
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz-changeset \
 	tests/fuzz/fuzz-manifest \
@@ -42,10 +43,12 @@ tests_fuzz_fuzz_wire_LDADD = libsystracker.la
 
 EXTRA_DIST += tests/fuzz/run-fuzz
 fuzz = $(abs_top_srcdir)/build-fuzz
-FUZZ_SECONDS = 45
+FUZZ_SECONDS =
 
-.PHONY: check-fuzz fuzz-targets
+.PHONY: check-fuzz fuzz-targets $(FUZZ_TARGETS:%=%.run)
 fuzz-targets: $(FUZZ_TARGETS)
+$(FUZZ_TARGETS:%=%.run): %.run: %
+	@sh '$(abs_top_srcdir)/tests/fuzz/run-fuzz' $< $(FUZZ_SECONDS)
 check-fuzz:
 	@if test -e '$(abs_top_srcdir)/config.status'; then \
 		echo 'SKIP: check-fuzz: the source folder is configured in place; run make distclean'; \
@@ -53,6 +56,5 @@ check-fuzz:
 		mkdir -p '$(fuzz)' && cd '$(fuzz)' && \
 		{ test -e Makefile || '$(abs_top_srcdir)/configure' --quiet \
 			--enable-sanitizers=fuzzer CC=clang CFLAGS='-O1 -g'; } && \
-		$(MAKE) $(AM_MAKEFLAGS) fuzz-targets && \
-		sh '$(abs_top_srcdir)/tests/fuzz/run-fuzz' $(FUZZ_SECONDS) $(FUZZ_TARGETS); \
+		$(MAKE) $(AM_MAKEFLAGS) -k $(FUZZ_TARGETS:%=%.run) FUZZ_SECONDS='$(FUZZ_SECONDS)'; \
 	fi
