@@ -32,6 +32,9 @@ struct run {
   bool lost;       /* nor did it this time */
   size_t *entries; /* the actions that threads share, in the journal's order */
   size_t nentries;
+  uint32_t *dirs; /* those that are finished at the end, in the journal's order */
+  size_t ndirs;
+  bool links, shared, locks; /* whether there are such actions at all */
 };
 
 /* ---- Problems -------------------------------------------------------------------------------- */
@@ -191,12 +194,9 @@ static int apply_one(struct run *r, struct st_store *store, size_t index, struct
 /* From the deepest up: a directory that loses its write permission is finished by then. */
 static void finish_directories(struct run *r)
 {
-  const struct st_actions *actions = &r->a->journal->actions;
-  for (size_t i = actions->count; i-- > 0;) {
-    const struct st_action *a = &actions->items[i];
-    if (a->kind == ST_ACTION_DELETE || a->after.type != 'd' ||
-        (r->a->stage && st_stage_finished(r->a->stage, i)))
-      continue;
+  for (size_t n = r->ndirs; n-- > 0;) {
+    size_t i = r->dirs[n];
+    const struct st_action *a = &r->a->journal->actions.items[i];
     ST_AUTO_ERROR why = ST_ERROR_INIT;
     struct acting acting = {r, a->path};
     const struct st_put put = put_of(&acting, r->a->store);
@@ -341,7 +341,7 @@ static void close_touched(struct run *r, const struct st_touched *t)
 static void finish_locks(struct run *r, bool complete)
 {
   const struct st_journal *j = r->a->journal;
-  for (size_t i = j->actions.count; complete && i-- > 0;) {
+  for (size_t i = j->actions.count; complete && r->locks && i-- > 0;) {
     const struct st_action *a = &j->actions.items[i];
     if ((a->after.known & ST_KNOWN_FLAGS) && (a->after.flags & ST_FLAGS_LOCK))
       lock(r, a->path, a->after.type, a->after.flags);
@@ -417,8 +417,9 @@ static enum turn turn_of(const struct st_action *a)
 static int apply_turn(struct run *r, enum turn turn, struct st_error *err)
 {
   const struct st_actions *actions = &r->a->journal->actions;
+  bool any = turn == LINK ? r->links : r->shared;
   int result = 0;
-  for (size_t i = 0; i < actions->count && result == 0; i++) {
+  for (size_t i = 0; any && i < actions->count && result == 0; i++) {
     if (turn_of(&actions->items[i]) == turn)
       result = apply_next(r, r->a->store, i, err);
   }
@@ -447,17 +448,33 @@ static bool place(struct run *r, size_t index)
   return true;
 }
 
+/* What comes behind the actions that are carried out in their order: so that not all of them are
+ * gone through again for what most restores have none of. */
+static void note_later(struct run *r, size_t index)
+{
+  const struct st_action *a = &r->a->journal->actions.items[index];
+  enum turn turn = turn_of(a);
+  r->links |= turn == LINK;
+  r->shared |= turn == SHARED;
+  r->locks |= (a->after.known & ST_KNOWN_FLAGS) && (a->after.flags & ST_FLAGS_LOCK);
+  if (a->kind != ST_ACTION_DELETE && a->after.type == 'd' &&
+      !(r->a->stage && st_stage_finished(r->a->stage, index)))
+    r->dirs[r->ndirs++] = (uint32_t)index;
+}
+
 static int apply_ordered(struct run *r, struct st_error *err)
 {
   const struct st_actions *actions = &r->a->journal->actions;
   r->entries = st_calloc(actions->count + 1, sizeof(*r->entries));
   r->placed = st_calloc(actions->count + 1, sizeof(*r->placed));
+  r->dirs = st_calloc(actions->count + 1, sizeof(*r->dirs));
   for (size_t i = 0; i < actions->count; i++) {
-    if (turn_of(&actions->items[i]) != FIRST)
-      continue;
+    bool first = turn_of(&actions->items[i]) == FIRST;
     if (i % SIGNALS_EVERY == 0 && st_signals_pending())
       return 1;
-    if (place(r, i))
+    bool placed = first && place(r, i);
+    note_later(r, i);
+    if (!first || placed)
       continue;
     if (!is_in_order(&actions->items[i])) {
       r->entries[r->nentries++] = i;
@@ -552,6 +569,7 @@ int st_apply(const struct st_apply *a, struct st_error *err)
     st_accounts_free(r.accounts);
   free(r.entries);
   free(r.placed);
+  free(r.dirs);
   pthread_mutex_destroy(&r.telling);
   /* A signal that came is answered by the return value: delivered now it would kill us before we
    * can say where the restore stands. */

@@ -77,15 +77,12 @@ static bool has_attributes(const struct st_put *put, const struct st_state *s)
 }
 
 /* Owner first, as chown drops setuid and capabilities; then attributes; then once more, as an ACL
- * has changed the mode.  Who is not root may set attributes only of what may be written.
- * `opened`: `fd` is not O_PATH. */
-static int set_metadata(const struct st_put *put, int fd, bool opened, int from,
-                        const struct st_state *s, struct st_error *err)
+ * has changed the mode.  Who is not root may set attributes only of what may be written. */
+static int set_metadata(const struct st_put *put, int fd, int from, const struct st_state *s,
+                        struct st_error *err)
 {
   struct st_meta meta = meta_of(put, s), first = meta;
   bool keep_time = !(s->known & ST_KNOWN_TIME), attributes = has_attributes(put, s);
-  if (opened && !attributes)
-    return st_meta_apply_open(fd, &meta, keep_time, err);
   bool twice = attributes && geteuid() != 0 && s->type != 'l';
   if (twice)
     first.mode |= S_IRUSR | S_IWUSR;
@@ -93,6 +90,20 @@ static int set_metadata(const struct st_put *put, int fd, bool opened, int from,
     return -1;
   twice |= attributes && set_xattrs(put, fd, from, s);
   return twice ? st_meta_apply(fd, "", &meta, keep_time, err) : 0;
+}
+
+/* The same where `fd` is open for reading or writing.  `*ret`: as it is behind all that, if it is
+ * to be noted. */
+static int set_metadata_open(const struct st_put *put, int fd, int from, const struct st_state *s,
+                             struct st_meta *ret, struct st_error *err)
+{
+  const struct st_meta meta = meta_of(put, s);
+  if (!has_attributes(put, s))
+    return st_meta_apply_open(fd, &meta, !(s->known & ST_KNOWN_TIME), ret, err);
+  if (set_metadata(put, fd, from, s, err) < 0)
+    return -1;
+  int e = put->written ? st_meta_read(fd, "", ret) : 0;
+  return e < 0 ? st_fail(err, -e, "cannot look at what was made") : 0;
 }
 
 /* `opened`: `fd` is not O_PATH. */
@@ -191,12 +202,13 @@ static int make_durable(int fd, bool replacing, struct st_error *err)
 static int make_file(const struct st_put *put, const struct st_place *p, int from,
                      const struct st_state *s, struct st_error *err)
 {
+  struct st_meta made;
   ST_AUTO_CLOSE int fd =
       openat(p->parent, p->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return st_fail(err, errno, "cannot make a file beside it");
   set_flags(put, fd, true, s); /* some take effect on an empty file alone */
-  if (write_content(put, fd, s, err) < 0 || set_metadata(put, fd, true, from, s, err) < 0)
+  if (write_content(put, fd, s, err) < 0 || set_metadata_open(put, fd, from, s, &made, err) < 0)
     return -1;
   return make_durable(fd, p->live != 0, err);
 }
@@ -221,7 +233,7 @@ static int make_other(const struct st_put *put, int parent, const char *name, in
   ST_AUTO_CLOSE int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
     return st_fail(err, errno, "cannot open what was made");
-  return set_metadata(put, fd, false, from, s, err);
+  return set_metadata(put, fd, from, s, err);
 }
 
 static int make_own(const struct st_put *put, const struct st_place *p, int from,
@@ -284,36 +296,42 @@ static bool is_plain(const struct st_put *put, int dir, const char *name, const 
   return st_metadata_is_plain(&metadata, m->type);
 }
 
-/* What has the content that was just proved, and nobody has changed since.  `name` "": of the
- * descriptor itself, which is open: then attributes, flags and holes are asked for, too, behind the
- * stat data, so that what comes to it later shows in its ctime. */
-static void note_written(const struct st_put *put, int dir, const char *name, uint64_t size,
-                         const struct st_state *s)
+/* What has the content that was just proved, and nobody has changed since.  `fd`: it is open, and
+ * attributes, flags and holes are asked for, too, behind the stat data, so that what comes to it
+ * later shows in its ctime; -1: it is not. */
+static void note_file(const struct st_put *put, int fd, const struct st_meta *m, uint64_t size,
+                      const struct st_state *s)
 {
-  struct st_meta m;
   const unsigned known = ST_KNOWN_DIGEST | ST_KNOWN_TIME;
   if (!put->written || s->type != 'f' || s->linked_to || (s->known & known) != known)
     return;
-  if (st_meta_read(dir, name, &m) < 0 || m.type != 'f' || m.size != size || m.mtime != s->mtime ||
-      m.mtime_nsec != s->mtime_nsec || !st_written_takes(&m))
+  if (m->type != 'f' || m->size != size || m->mtime != s->mtime || m->mtime_nsec != s->mtime_nsec ||
+      !st_written_takes(m))
     return;
   const struct st_written_entry entry = {
-      .has_digest = true, .digest = s->digest, .plain = !*name && is_plain(put, dir, "", &m)};
-  st_written_add(put->written, &m, &entry);
+      .has_digest = true, .digest = s->digest, .plain = fd >= 0 && is_plain(put, fd, "", m)};
+  st_written_add(put->written, m, &entry);
+}
+
+static void note_file_at(const struct st_put *put, int dir, const char *name,
+                         const struct st_state *s)
+{
+  struct st_meta m;
+  if (put->written && s->type == 'f' && st_meta_read(dir, name, &m) == 0)
+    note_file(put, -1, &m, s->size, s);
 }
 
 /* The same of a symlink or a directory that was put. */
-static void note_put(const struct st_put *put, int dir, const char *name, const struct st_state *s)
+static void note_other(const struct st_put *put, int dir, const char *name, const struct st_meta *m,
+                       const struct st_state *s)
 {
-  struct st_meta m;
   struct st_written_entry entry = {.has_digest = s->type == 'l'};
-  if (!put->written || (s->type != 'l' && s->type != 'd') || st_meta_read(dir, name, &m) < 0 ||
-      m.type != s->type || !st_written_takes(&m))
+  if (m->type != s->type || !st_written_takes(m))
     return;
   if (s->type == 'l')
     st_id_of(&entry.digest, NULL, s->target, strlen(s->target));
-  entry.plain = is_plain(put, dir, name, &m);
-  st_written_add(put->written, &m, &entry);
+  entry.plain = is_plain(put, dir, name, m);
+  st_written_add(put->written, m, &entry);
 }
 
 int st_put_entry(const struct st_put *put, const struct st_place *p, const struct st_state *s,
@@ -332,7 +350,7 @@ int st_put_entry(const struct st_put *put, const struct st_place *p, const struc
   if (result < 0 || s->linked_to)
     unlinkat(p->parent, p->beside, 0);
   if (result == 0)
-    note_written(put, p->parent, p->name, s->size, s);
+    note_file_at(put, p->parent, p->name, s);
   return result;
 }
 
@@ -379,30 +397,34 @@ int st_pour_end(struct st_pour *p, struct st_error *err)
 int st_pour_finish(struct st_pour *p, const struct st_put *put, struct st_error *err)
 {
   ST_AUTO_CLOSE int fd = st_steal_fd(&p->fd);
-  if (set_metadata(put, fd, true, -1, p->s, err) < 0)
+  struct st_meta made;
+  if (set_metadata_open(put, fd, -1, p->s, &made, err) < 0)
     return -1;
-  note_written(put, fd, "", p->offset, p->s);
+  note_file(put, fd, &made, p->offset, p->s);
   return 0;
 }
 
 int st_put_fresh(const struct st_put *put, int parent, const char *name, const struct st_state *s,
                  struct st_error *err)
 {
+  struct st_meta made;
   int r = make_other(put, parent, name, -1, s, err);
   if (r < 0)
     unlinkat(parent, name, 0);
-  else
-    note_put(put, parent, name, s);
+  else if (put->written && s->type == 'l' && st_meta_read(parent, name, &made) == 0)
+    note_other(put, parent, name, &made, s);
   return r;
 }
 
 int st_put_finish_dir(const struct st_put *put, int fd, const struct st_state *s,
                       struct st_error *err)
 {
-  if (set_metadata(put, fd, true, -1, s, err) < 0)
-    return -1;
+  struct st_meta made;
   set_flags(put, fd, true, s);
-  note_put(put, fd, "", s);
+  if (set_metadata_open(put, fd, -1, s, &made, err) < 0)
+    return -1;
+  if (put->written)
+    note_other(put, fd, "", &made, s);
   return 0;
 }
 
@@ -450,7 +472,7 @@ int st_put_metadata(const struct st_put *put, const struct st_place *p, const st
     return st_fail(err, -e, "cannot look at it");
   if (now.type != s->type)
     return st_fail(err, 0, "it is something else by now: left alone");
-  if (set_metadata(put, fd, false, -1, s, err) < 0)
+  if (set_metadata(put, fd, -1, s, err) < 0)
     return -1;
   set_flags(put, fd, false, s);
   return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "restore/session.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -479,14 +480,43 @@ static int say_interrupted(const struct st_session *s, const struct st_journal *
   return ST_EXIT_INCOMPLETE;
 }
 
+/* Actions that a thread frees: one is idle while catalog and index are opened. */
+struct freeing {
+  struct st_actions actions;
+  pthread_t thread;
+  bool begun;
+};
+
+static void *free_actions(void *arg)
+{
+  st_actions_free(arg);
+  return NULL;
+}
+
+static void begin_freeing(struct freeing *f, struct st_actions *actions)
+{
+  f->actions = *actions;
+  *actions = (struct st_actions){0};
+  f->begun = pthread_create(&f->thread, NULL, free_actions, &f->actions) == 0;
+  if (!f->begun)
+    st_actions_free(&f->actions);
+}
+
+static void end_freeing(struct freeing *f)
+{
+  if (f->begun)
+    pthread_join(f->thread, NULL);
+}
+
 static int finish(struct st_session *s, struct st_journal *j, struct st_session_end *end,
                   size_t problems, struct st_error *err)
 {
+  ST_CLEANUP(end_freeing) struct freeing freeing = {0};
   ST_AUTO_ERROR unkept = ST_ERROR_INIT;
   size_t wrong = 0, actions = j->actions.count;
   problems += st_notice_give(s, j);
   if (end->by_facts)
-    st_actions_free(&j->actions);
+    begin_freeing(&freeing, &j->actions);
   /* First, as it reads and hashes all that was written: the scan that verifies then need not. */
   int kept = keep_after(s, j, &unkept);
   if (verify(s, j, end, &wrong, err) < 0 || close_journal(s, j, wrong + problems == 0, err) < 0)

@@ -141,6 +141,12 @@ static void read_accounts(struct st_stage *s)
 
 /* ---- Directories ----------------------------------------------------------------------------- */
 
+/* Whether a directory is one that its owner and all others may enter and list. */
+static bool is_open(uint32_t mode)
+{
+  return (mode & 0705) == 0705;
+}
+
 /* The very tree that we made: somebody who may rename it must not have us write into another one.
  */
 static int open_top(const struct st_stage *s, struct going *g, size_t t)
@@ -224,18 +230,28 @@ static int make_tops(struct st_stage *s, struct st_error *err)
   return 0;
 }
 
+/* Into a top of ours nobody else comes: so a directory has its mode from the beginning, if it is
+ * finished with all that is in it, and nobody else may ever write to it. */
+static mode_t mode_of(const struct st_stage *s, const struct dir *d)
+{
+  uint32_t mode = action_of(s, d->action)->after.mode;
+  return is_open(mode) && !d->later && !(mode & 07022) ? mode | 0700 : 0700;
+}
+
 static int make_directories(struct st_stage *s, struct st_error *err)
 {
   if (make_tops(s, err) < 0)
     return -1;
+  mode_t mask = umask(0);
   for (size_t i = 0; i < s->ndirs; i++) {
     const struct dir *d = &s->dirs[i];
     if (d->parent == 0 || !s->tops[d->top].made)
       continue;
     int parent = open_dir(s, &s->going[0], d->parent);
     s->items[d->action].ready =
-        parent >= 0 && mkdirat(parent, name_of(action_of(s, d->action)), 0700) == 0;
+        parent >= 0 && mkdirat(parent, name_of(action_of(s, d->action)), mode_of(s, d)) == 0;
   }
+  umask(mask);
   return 0;
 }
 
@@ -497,7 +513,7 @@ static int finish_unit(void *arg, struct st_store *store, unsigned thread, size_
   (void)store;
   for (size_t i = from; i < s->ndirs && i < from + OTHERS; i++) {
     struct dir *d = &s->dirs[i];
-    bool open = (action_of(s, d->action)->after.mode & 0705) == 0705;
+    bool open = is_open(action_of(s, d->action)->after.mode);
     if (d->parent > 0 && open && !d->later && s->items[d->action].ready)
       finish_dir(s, &s->going[thread], d);
   }
@@ -526,6 +542,8 @@ int st_stage_fill(struct st_stage *s, struct st_strings *refusals, struct st_err
   s->refusals = refusals;
   if (s->staged.count == 0)
     return 0;
+  if (s->o.written)
+    st_written_reserve(s->o.written, s->o.journal->actions.count);
   int r = begin(s, err);
   if (r == 0)
     r = put_all(s, err);

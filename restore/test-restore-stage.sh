@@ -24,6 +24,9 @@ mknod "$tree/null" c 1 3
 cp "$tree/f2" "$tree/suid" && chown 1:42 "$tree/suid" && chmod 6755 "$tree/suid"
 echo 'bob:x:1234:1234::/home/bob:/bin/sh' >>"$root/etc/passwd"
 chown 1234 "$tree/f3"
+mkdir -p "$tree/modes/above/below" && mkdir -m 2755 "$tree/modes/setgid"
+mkdir -m 775 "$tree/modes/group" && echo in >"$tree/modes/group/file"
+mkdir -m 711 "$tree/modes/entered" && chgrp 42 "$tree/modes/above"
 chmod 1777 "$tree/open" && chmod 500 "$tree/deep" && chmod 000 "$tree/f4"
 touch -d '1999-12-31 23:59:59.5' "$tree/f5"
 touch -h -d '2001-02-03 04:05:06.123456789' "$tree/deep/link"
@@ -52,6 +55,7 @@ rm -r "$tree" "$root/etc/tree2" "$root/etc/ssl" "$root/srv/new"
 touch -d '2005-05-05 05:05:05' "$root/etc" "$root/srv"
 full_manifest "$scratch/2"
 manifest "$scratch/2-short"
+umask 027 # what is put has the modes that are known, whoever restores
 
 nothing_left()
 {

@@ -145,21 +145,34 @@ int st_meta_apply(int dirfd, const char *name, const struct st_meta *meta, bool 
   return apply(fd, name, meta, keep_time, err);
 }
 
-int st_meta_apply_open(int fd, const struct st_meta *meta, bool keep_time, struct st_error *err)
+/* chown may have dropped setuid and setgid; neither call changes the mtime. */
+static int apply_open(int fd, const struct st_meta *now, const struct st_meta *meta,
+                      struct st_error *err)
+{
+  bool owner = now->uid != meta->uid || now->gid != meta->gid;
+  if (owner && apply_owner(fd, now, meta) < 0)
+    return st_fail(err, errno, "cannot set the owner to %u:%u (this entry)", meta->uid, meta->gid);
+  if ((now->mode != meta->mode || (owner && (meta->mode & 07000))) && fchmod(fd, meta->mode) < 0)
+    return st_fail(err, errno, "cannot set the mode to %04o (this entry)", meta->mode);
+  return 0;
+}
+
+static int read_open(int fd, struct st_meta *ret, struct st_error *err)
+{
+  int e = st_meta_read(fd, "", ret);
+  return e < 0 ? st_fail(err, -e, "cannot look at (this entry)") : 0;
+}
+
+int st_meta_apply_open(int fd, const struct st_meta *meta, bool keep_time, struct st_meta *ret,
+                       struct st_error *err)
 {
   const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
                                     {.tv_sec = meta->mtime, .tv_nsec = meta->mtime_nsec}};
-  struct st_meta now;
-  int r = st_meta_read(fd, "", &now);
-  if (r < 0)
-    return st_fail(err, -r, "cannot look at (this entry)");
-  bool owner = now.uid != meta->uid || now.gid != meta->gid;
-  if (owner && apply_owner(fd, &now, meta) < 0)
-    return st_fail(err, errno, "cannot set the owner to %u:%u (this entry)", meta->uid, meta->gid);
-  /* chown may have dropped setuid and setgid. */
-  if ((now.mode != meta->mode || (owner && (meta->mode & 07000))) && fchmod(fd, meta->mode) < 0)
-    return st_fail(err, errno, "cannot set the mode to %04o (this entry)", meta->mode);
   if (!keep_time && futimens(fd, times) < 0)
     return st_fail(err, errno, "cannot set the time (this entry)");
-  return 0;
+  if (read_open(fd, ret, err) < 0)
+    return -1;
+  if (ret->uid == meta->uid && ret->gid == meta->gid && ret->mode == meta->mode)
+    return 0;
+  return apply_open(fd, ret, meta, err) < 0 ? -1 : read_open(fd, ret, err);
 }

@@ -38,7 +38,9 @@ int st_read_link(int dirfd, const char *name, char **ret);
 int st_meta_apply(int dirfd, const char *name, const struct st_meta *meta, bool keep_time,
                   struct st_error *err);
 
-/* The same of a regular file that is open for reading or writing: fewer calls. */
-int st_meta_apply_open(int fd, const struct st_meta *meta, bool keep_time, struct st_error *err);
+/* The same of a regular file or directory that is open for reading or writing: fewer calls.
+ * `*ret`: as it is behind the last of them. */
+int st_meta_apply_open(int fd, const struct st_meta *meta, bool keep_time, struct st_meta *ret,
+                       struct st_error *err);
 
 #endif

@@ -148,6 +148,45 @@ static void test_apply_owner(void **state)
   }
 }
 
+/* Of what is open; what comes back is what is there behind the last change. */
+static void apply_open(struct scratch *s, const char *name, int flags)
+{
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_meta m = look(s->fd, name), ret, now;
+  ST_AUTO_CLOSE int fd = openat(s->fd, name, flags);
+  m.mtime = 86399;
+  m.mtime_nsec = 123456789;
+  for (int i = 0; i < 3; i++) {
+    assert_ok(st_meta_apply_open(fd, &m, false, &ret, &err), &err);
+    now = look(s->fd, name);
+    assert_memory_equal(&ret, &now, sizeof now);
+    assert_int_equal(now.mode, m.mode);
+    assert_int_equal(now.uid, m.uid);
+    assert_int_equal(now.gid, m.gid);
+    assert_int_equal(now.mtime, 86399);
+    assert_int_equal(now.mtime_nsec, 123456789);
+    m.mode = 06711; /* which chown would drop */
+    m.uid += geteuid() == 0 ? 5 : 0;
+    m.gid += geteuid() == 0 ? 7 : 0;
+  }
+  m.mtime = 5; /* left alone */
+  assert_ok(st_meta_apply_open(fd, &m, true, &ret, &err), &err);
+  assert_int_equal(ret.mtime, 86399);
+}
+
+static void test_apply_open(void **state)
+{
+  struct scratch *s = *state;
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  struct st_meta m = {0}, ret;
+  put_file(s->fd, "f", "x");
+  assert_int_equal(mkdirat(s->fd, "d", 0700), 0);
+  apply_open(s, "f", O_RDWR);
+  apply_open(s, "d", O_RDONLY | O_DIRECTORY);
+  assert_int_equal(st_meta_apply_open(-1, &m, true, &ret, &err), -1);
+  assert_error(&err, "cannot look at (this entry)");
+}
+
 static int count_account(void *arg, bool group, const char *name, uint32_t id)
 {
   size_t *counts = arg;
@@ -218,9 +257,10 @@ static void test_no_accounts(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      scratch_test(test_read),          scratch_test(test_link),        scratch_test(test_apply),
-      scratch_test(test_apply_symlink), scratch_test(test_apply_owner), scratch_test(test_accounts),
-      scratch_test(test_no_accounts),
+      scratch_test(test_read),        scratch_test(test_link),
+      scratch_test(test_apply),       scratch_test(test_apply_symlink),
+      scratch_test(test_apply_owner), scratch_test(test_apply_open),
+      scratch_test(test_accounts),    scratch_test(test_no_accounts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -449,6 +449,25 @@ static void test_written_from_store(void **state)
   assert_int_equal(w->result.read, 0);
 }
 
+/* Room that is made, at any time, loses nothing of what is known. */
+static void test_written_room(void **state)
+{
+  struct world *w = *state;
+  struct st_meta m;
+  struct st_written_entry found;
+  w->written = st_written_new(true);
+  put_file(w, "/f", "real");
+  assert_int_equal(st_meta_read(w->root, "f", &m), 0);
+  note_written(w, "/f", "said");
+  for (size_t room = 0; room <= 4096; room += 512) {
+    st_written_reserve(w->written, room);
+    assert_int_equal(st_written_count(w->written), 1);
+    assert_true(st_written_find(w->written, &m, &found) && found.has_digest);
+  }
+  m.inode += 1 << 16;
+  assert_false(st_written_find(w->written, &m, &found));
+}
+
 /* What was proved before the walk is not read either; content is, where the store does not have it.
  */
 static void test_proved(void **state)
@@ -737,6 +756,7 @@ int main(void)
       TEST(test_large_unexpected),
       TEST(test_written),
       TEST(test_written_from_store),
+      TEST(test_written_room),
       TEST(test_proved),
       TEST(test_written_changed),
       TEST(test_put_back),

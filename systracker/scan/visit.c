@@ -236,8 +236,8 @@ static bool may_be_as_known(const struct st_visitor *v, const struct st_node *n,
 }
 
 /* Of a directory that was put back size and times are others: whether that concerns somebody. */
-static bool matters(const struct st_visitor *v, const struct given *g, const struct st_meta *m,
-                    const char *path)
+static bool matters(struct st_visitor *v, const struct st_node *n, const struct given *g,
+                    const struct st_meta *m)
 {
   const struct st_walk_options *o = v->w->o;
   const struct st_index_record *old = old_record(v, g);
@@ -245,7 +245,7 @@ static bool matters(const struct st_visitor *v, const struct given *g, const str
       (le64toh(old->size) == m->size && le64toh(old->mtime) == (uint64_t)m->mtime &&
        le32toh(old->mtime_nsec) == m->mtime_nsec))
     return false;
-  return st_scope_match(o->scope, path, true).plugins & ~o->timeless;
+  return st_scope_match(o->scope, path_of(v, n, g->name), true).plugins & ~o->timeless;
 }
 
 /* Whether this very process put it there as the checkpoint knows it: its facts stand then.  What
@@ -265,8 +265,7 @@ static bool is_put_back(struct st_visitor *v, const struct st_node *n, const str
                  st_id_equal(&ret->digest, &written.digest)))
     return false;
   ret->meta = *m;
-  const char *path = path_of(v, n, g->name);
-  return !matters(v, g, m, path) && (!cb->forced || !cb->forced(cb->arg, path));
+  return !matters(v, n, g, m) && (!cb->forced || !cb->forced(cb->arg, path_of(v, n, g->name)));
 }
 
 static void add_passed(struct st_visitor *v, struct st_node *n, const struct given *g,

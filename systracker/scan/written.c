@@ -81,9 +81,10 @@ static void put_in_slot(struct st_written *w, uint32_t item)
   *slot = item;
 }
 
-static void grow(struct st_written *w)
+/* `size`: a power of two. */
+static void resize(struct st_written *w, size_t size)
 {
-  w->size = w->size ? 2 * w->size : 64;
+  w->size = size;
   w->items = st_realloc(w->items, w->size, sizeof(*w->items));
   w->slots = st_realloc(w->slots, w->size, sizeof(*w->slots));
   memset(w->slots, 0xff, w->size * sizeof(*w->slots));
@@ -96,9 +97,20 @@ static void add(struct st_written *w, const struct noted *n)
   if (w->count == NONE)
     return;
   if (w->count == w->size)
-    grow(w);
+    resize(w, w->size ? 2 * w->size : 64);
   w->items[w->count] = *n;
   put_in_slot(w, (uint32_t)w->count++);
+}
+
+void st_written_reserve(struct st_written *w, size_t count)
+{
+  size_t size = 64;
+  while (size < count && size <= NONE / 2)
+    size *= 2;
+  pthread_mutex_lock(&w->mutex);
+  if (size > w->size)
+    resize(w, size);
+  pthread_mutex_unlock(&w->mutex);
 }
 
 /* ---- What may be trusted --------------------------------------------------------------------- */

@@ -26,6 +26,8 @@ struct st_written_entry {
 struct st_written;
 /* `stored`: the contents are objects of the store, which were read from it. */
 struct st_written *st_written_new(bool stored);
+/* Room for so many, as far as is known before: it need not grow, and move, while they come. */
+void st_written_reserve(struct st_written *w, size_t count);
 bool st_written_are_stored(const struct st_written *w);
 void st_written_free(struct st_written *w);
 ST_DEFINE_CLEANUP(struct st_written *, st_written_free)
