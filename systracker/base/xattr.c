@@ -225,26 +225,31 @@ static bool entry_path(char out[PATH_SIZE], int dirfd, const char *name)
 }
 
 struct reader {
-  char path[PATH_SIZE];
-  bool follow; /* the magic link, and nothing else */
-  int fd;      /* what that leads to */
+  char path[PATH_SIZE]; /* unless it is the descriptor itself */
+  bool follow;          /* the magic link, and nothing else */
+  int fd;               /* what that leads to */
 };
 
 /* By the descriptor where that is one for reading: that saves to resolve the path in /proc. */
 static ssize_t call_list(const struct reader *r, char *list, size_t size)
 {
-  ssize_t n = r->follow ? flistxattr(r->fd, list, size) : -1;
-  if (n >= 0 || (r->follow && errno != EBADF))
+  char path[PATH_SIZE];
+  ssize_t n = r->follow ? flistxattr(r->fd, list, size) : llistxattr(r->path, list, size);
+  if (n >= 0 || !r->follow || errno != EBADF)
     return n;
-  return r->follow ? listxattr(r->path, list, size) : llistxattr(r->path, list, size);
+  entry_path(path, r->fd, "");
+  return listxattr(path, list, size);
 }
 
 static ssize_t call_get(const struct reader *r, const char *name, void *value, size_t size)
 {
-  ssize_t n = r->follow ? fgetxattr(r->fd, name, value, size) : -1;
-  if (n >= 0 || (r->follow && errno != EBADF))
+  char path[PATH_SIZE];
+  ssize_t n =
+      r->follow ? fgetxattr(r->fd, name, value, size) : lgetxattr(r->path, name, value, size);
+  if (n >= 0 || !r->follow || errno != EBADF)
     return n;
-  return r->follow ? getxattr(r->path, name, value, size) : lgetxattr(r->path, name, value, size);
+  entry_path(path, r->fd, "");
+  return getxattr(path, name, value, size);
 }
 
 /* All names, each with a NUL behind. */
@@ -252,10 +257,10 @@ static int read_names(const struct reader *r, struct st_buffer *out)
 {
   char first[FIRST_LIST];
   ssize_t n = call_list(r, first, sizeof(first));
-  if (n >= 0) {
+  if (n > 0)
     st_buffer_append(out, first, (size_t)n);
+  if (n >= 0)
     return 0;
-  }
   while (errno == ERANGE) {
     if ((n = call_list(r, NULL, 0)) < 0)
       break;
@@ -364,8 +369,10 @@ int st_xattrs_read(int dirfd, const char *name, const struct st_xattr_options *o
                    struct st_buffer *out)
 {
   ST_AUTO_BUFFER names = ST_BUFFER_INIT;
-  struct reader r = {.follow = !*name, .fd = dirfd};
-  if (!entry_path(r.path, dirfd, name))
+  struct reader r;
+  r.follow = !*name;
+  r.fd = dirfd;
+  if (!r.follow && !entry_path(r.path, dirfd, name))
     return -ENAMETOOLONG;
   int e = read_names(&r, &names);
   return e < 0 || names.length == 0 ? e : read_values(&r, &names, options, out);
@@ -474,7 +481,7 @@ void st_xattrs_resolve(const void *list, size_t length, const struct st_xattr_na
 
 struct applying {
   char path[PATH_SIZE];
-  struct reader from; /* "": none */
+  struct reader from; /* fd -1: none */
   void (*problem)(void *arg, const char *name, int code);
   void *arg;
 };
@@ -491,7 +498,7 @@ static int value_of(const struct applying *a, const char *name, const struct st_
                     struct st_buffer *out)
 {
   if (x->kind == ST_XATTR_SECRET)
-    return *a->from.path ? read_value(&a->from, name, out) != 0 : 1;
+    return a->from.fd >= 0 ? read_value(&a->from, name, out) != 0 : 1;
   if (x->kind == ST_XATTR_ACL)
     acl_to_value(x, out);
   else
@@ -526,7 +533,7 @@ static void take_label(const struct applying *a, const struct st_buffer *now, co
 {
   ST_AUTO_BUFFER label = ST_BUFFER_INIT;
   struct st_xattr x;
-  if (!*a->from.path || find(list, length, LABEL, &x) || read_value(&a->from, LABEL, &label) != 0)
+  if (a->from.fd < 0 || find(list, length, LABEL, &x) || read_value(&a->from, LABEL, &label) != 0)
     return;
   bool same = find(now->data, now->length, LABEL, &x) && x.length == label.length &&
               memcmp(x.data, label.data, label.length) == 0;
@@ -564,8 +571,6 @@ bool st_xattrs_apply(int fd, int from, const void *list, size_t length, bool all
   struct applying a = {.from = {.follow = true, .fd = from}, .problem = problem, .arg = arg};
   ST_AUTO_BUFFER now = ST_BUFFER_INIT;
   entry_path(a.path, fd, "");
-  if (from >= 0)
-    entry_path(a.from.path, from, "");
   int e = st_xattrs_read(fd, "", NULL, &now);
   if (e < 0)
     problem(arg, "extended attributes", -e);

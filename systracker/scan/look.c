@@ -332,6 +332,7 @@ static void clear(struct looker *l, struct look *k)
   st_buffer_free(&k->data);
   st_metadata_clear(&k->metadata);
   drop_opened(l, k->dir);
+  drop_opened(l, k->own);
 }
 
 /* Until the head is done: with the mutex. */
@@ -532,8 +533,21 @@ static void fill_look(struct looker *l, struct look *k)
   find_old(l, k->node, k);
 }
 
+/* A directory in which something follows: it is opened once, for what stat does not say of it, too.
+ * NULL: one that cannot be read, for example, is opened as it is needed. */
+static struct opened *open_own(struct looker *l, struct frame *f, const struct st_item *item)
+{
+  if (item->kind != ST_ITEM_LOOK || item->meta.type != 'd' || !f->node->parent)
+    return NULL;
+  int above = dir_of(l, f);
+  const char *name = st_index_new_name(f->node->fresh, item->record);
+  int fd = above < 0 ? above : st_open_directory(above, name, O_RDONLY);
+  return fd < 0 ? NULL : new_opened(l, fd);
+}
+
+/* `own`: the directory that it is, or NULL. */
 static int put_look(struct looker *l, struct frame *f, const struct st_item *item,
-                    struct st_error *err)
+                    struct opened *own, struct st_error *err)
 {
   struct look *k;
   if (make_look(l, item, f->node, &k, err) < 0)
@@ -549,16 +563,19 @@ static int put_look(struct looker *l, struct frame *f, const struct st_item *ite
     k->dir = f->dir;
     k->dir->users++;
   }
+  k->own = own;
+  if (own)
+    own->users++;
   put_in(l, k);
   return 0;
 }
 
 static int put_item(struct looker *l, struct frame *f, const struct st_item *item,
-                    struct st_error *err)
+                    struct opened *own, struct st_error *err)
 {
   struct look *k;
   if (item->kind == ST_ITEM_LOOK)
-    return put_look(l, f, item, err);
+    return put_look(l, f, item, own, err);
   if (make_look(l, item, f->node, &k, err) < 0)
     return -1;
   k->state = LOOK_DONE;
@@ -592,22 +609,27 @@ static void find_large(struct looker *l, struct st_node *n)
     find_large(l, c);
 }
 
-static int go_through(struct looker *l, struct frame *above, struct st_node *n,
+/* `dir`: it is open already, and dropped behind it; may be NULL. */
+static int go_through(struct looker *l, struct frame *above, struct st_node *n, struct opened *dir,
                       struct st_error *err)
 {
-  struct frame f = {.above = above, .node = n};
+  struct frame f = {.above = above, .node = n, .dir = dir};
   struct st_node *c = n->busy_children;
+  struct opened *own = NULL; /* that c is */
   int r = 0;
   if (n->incomplete)
     add_incomplete(l, n);
   for (size_t i = 0; i < n->nitems && r == 0; i++) {
     for (; c && c->order < n->items[i].order && r == 0; c = c->next_busy)
-      r = go_through(l, &f, c, err);
+      r = go_through(l, &f, c, st_steal(&own), err);
+    if (r == 0 && c && c->order == n->items[i].order && !own)
+      own = open_own(l, &f, &n->items[i]);
     if (r == 0)
-      r = put_item(l, &f, &n->items[i], err);
+      r = put_item(l, &f, &n->items[i], own, err);
   }
   for (; c && r == 0; c = c->next_busy)
-    r = go_through(l, &f, c, err);
+    r = go_through(l, &f, c, st_steal(&own), err);
+  drop_opened(l, own);
   drop_opened(l, f.dir);
   return r;
 }
@@ -708,7 +730,7 @@ int st_look_all(struct st_walk_state *w, struct st_error *err)
   find_large(l, &w->top);
   if (st_large_pay(&l->large))
     start(l);
-  int r = go_through(l, NULL, &w->top, err);
+  int r = go_through(l, NULL, &w->top, NULL, err);
   if (r == 0)
     r = drain(l, err);
   if (r == 0)

@@ -29,6 +29,7 @@ struct look {
   char *path;
   const char *name;
   struct opened *dir;
+  struct opened *own;  /* the directory that it is, where that is open for reading; may be NULL */
   struct large *large; /* hashed ahead of its turn; NULL: it is not */
   bool known;          /* in the index: `old` */
   enum look_result result;

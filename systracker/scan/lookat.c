@@ -232,7 +232,8 @@ static void add_metadata(const struct looker *l, struct look *k)
   if (!k->metadata.read && is_plain(l, k))
     st_metadata_set_plain(&k->metadata, k->meta.type);
   if (!k->metadata.read && (options.key || !(k->entry.wanted & ST_WANT_SECRET)))
-    st_metadata_read(&k->metadata, -1, k->dir->fd, k->name, &k->meta, &options);
+    st_metadata_read(&k->metadata, k->own ? k->own->fd : -1, k->dir->fd, k->name, &k->meta,
+                     &options);
   st_metadata_fill(&k->metadata, &k->entry);
   if (k->metadata.why[0] && !k->entry.unreadable)
     unreadable(k, k->metadata.why);
