@@ -122,12 +122,13 @@ static int write_back_end(void *arg, struct st_error *err)
 /* ---- Both digests ------------------------------------------------------------------------------
  */
 
-static int make_tree(const struct body *b, struct st_state *state, uint8_t root[ST_DIGEST_SIZE],
-                     struct st_error *err)
+static int make_tree(struct st_catalog *c, const struct body *b, struct st_state *state,
+                     uint8_t root[ST_DIGEST_SIZE], struct st_error *err)
 {
+  st_began_finish(c);
   for (size_t i = 0; i < b->count; i++)
-    if (b->parts[i].t && st_began_leaves(b->parts[i].t, state, err) < 0)
-      return -1;
+    if (b->parts[i].t)
+      st_began_leaves(b->parts[i].t, state);
   return st_state_root(state, root, err);
 }
 
@@ -140,7 +141,7 @@ static int make_state(struct st_catalog *c, const struct body *b, struct st_stat
     return -1;
   write_back_begin(&w);
   st_state_set_before(state, write_back_end, &w);
-  int r = make_tree(b, state, root, err);
+  int r = make_tree(c, b, state, root, err);
   if (w.started && write_back_end(&w, r < 0 ? NULL : err) < 0)
     r = -1;
   st_error_clear(&w.err);

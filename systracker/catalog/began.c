@@ -7,10 +7,12 @@
  * Only tables of entries whose rows have all begun once: where the scan says a thing again, or
  * there are too many, they are read back as ever.
  */
-#include "systracker/base/parallel.h"
+#include "systracker/catalog/beside.h"
 #include "systracker/catalog/internal.h"
 
 #define MOST_BYTES ((size_t)64 << 20) /* of one table's rows, as the body has them */
+
+#define ROWS 4096 /* of a piece */
 
 struct row {
   uint64_t at;                   /* of its bytes */
@@ -19,11 +21,50 @@ struct row {
   uint32_t values; /* behind the key */
 };
 
-struct st_began {
+/* Rows as they came.  Once they are as many as there may be nothing of them changes, and their
+ * leaves are made beside the scan. */
+struct piece {
+  struct st_beside_job job; /* first: a pointer to it is a pointer to us */
+  const struct st_table_full *t;
   struct st_buffer bytes;
   struct row *rows;
-  size_t count, room;
+  size_t count;
+  bool given;
+  struct st_leaf_piece leaves;
 };
+
+struct st_began {
+  struct st_catalog *c;
+  struct piece **pieces;
+  size_t npieces;
+  size_t count, bytes; /* rows, and of all of them */
+};
+
+static void make_leaves(struct st_beside_job *job);
+
+static struct st_beside *beside(struct st_catalog *c)
+{
+  if (!c->beside)
+    c->beside = st_beside_new();
+  return c->beside;
+}
+
+/* `now`: while the scan goes on. */
+static void piece_give(struct st_catalog *c, struct piece *p, bool now)
+{
+  p->given = true;
+  st_beside_give(beside(c), &p->job, now);
+}
+
+static void piece_free(struct st_catalog *c, struct piece *p)
+{
+  if (p->given)
+    st_beside_take_back(beside(c), &p->job);
+  st_buffer_free(&p->bytes);
+  free(p->rows);
+  st_leaf_piece_free(&p->leaves);
+  free(p);
+}
 
 void st_began_drop(struct st_table_full *t)
 {
@@ -31,47 +72,96 @@ void st_began_drop(struct st_table_full *t)
 
   if (!b)
     return;
-  st_buffer_free(&b->bytes);
-  free(b->rows);
+  for (size_t i = 0; i < b->npieces; i++)
+    piece_free(b->c, b->pieces[i]);
+  free(b->pieces);
   free(b);
+}
+
+void st_began_end(struct st_catalog *c)
+{
+  for (size_t i = 0; i < c->count; i++)
+    st_began_drop(c->tables[i]);
+  st_beside_free(st_steal(&c->beside));
 }
 
 void st_began_start(struct st_catalog *c)
 {
+  st_began_end(c);
   for (size_t i = 0; i < c->count; i++) {
     struct st_table_full *t = c->tables[i];
 
-    st_began_drop(t);
-    if (c->writer && !c->replica && c->base == 0 && st_is_entry(t) && t->pub.nkeys == 1)
-      t->began = st_calloc(1, sizeof(*t->began));
+    if (!c->writer || c->replica || c->base != 0 || !st_is_entry(t) || t->pub.nkeys != 1)
+      continue;
+    t->began = st_calloc(1, sizeof(*t->began));
+    t->began->c = c;
   }
+}
+
+static struct piece *piece_new(const struct st_table_full *t)
+{
+  struct st_began *b = t->began;
+  struct piece *p = st_calloc(1, sizeof(*p));
+
+  p->job.run = make_leaves;
+  p->t = t;
+  p->rows = st_malloc(ROWS * sizeof(*p->rows)); /* what is not used of it takes no memory */
+  if ((b->npieces & (b->npieces - 1)) == 0)
+    b->pieces = st_realloc(b->pieces, b->npieces ? 2 * b->npieces : 1, sizeof(struct piece *));
+  return b->pieces[b->npieces++] = p;
+}
+
+/* Where the next row goes. */
+static struct piece *piece_at(const struct st_table_full *t)
+{
+  const struct st_began *b = t->began;
+
+  return b->npieces > 0 && !b->pieces[b->npieces - 1]->given ? b->pieces[b->npieces - 1]
+                                                             : piece_new(t);
+}
+
+static const struct row *row_at(const struct st_began *b, size_t i)
+{
+  return &b->pieces[i / ROWS]->rows[i % ROWS];
+}
+
+static const char *bytes_at(const struct st_began *b, size_t i)
+{
+  return b->pieces[i / ROWS]->bytes.data + row_at(b, i)->at;
+}
+
+static void piece_add(struct piece *p, const struct st_value *row, bool absent)
+{
+  struct st_fact_row fact = {
+      .table = &p->t->pub, .values = (struct st_value *)row, .present = !absent};
+  struct st_body_place place;
+  struct row *r = &p->rows[p->count++];
+
+  r->at = p->bytes.length;
+  st_body_begun(p->t, &fact, &p->bytes, &place);
+  r->length = (uint32_t)(p->bytes.length - r->at);
+  r->key = (uint32_t)(place.key - r->at);
+  r->key_end = (uint32_t)(place.key_end - r->at);
+  r->path_length = (uint32_t)row[0].u.bytes.length;
+  r->values = (uint32_t)place.values;
 }
 
 void st_began_add(struct st_table_full *t, const struct st_value *row, bool absent)
 {
   struct st_began *b = t->began;
-  struct st_fact_row fact = {
-      .table = &t->pub, .values = (struct st_value *)row, .present = !absent};
-  struct st_body_place place;
 
   if (!b)
     return;
-  if (b->bytes.length > MOST_BYTES) {
+  if (b->bytes > MOST_BYTES) {
     st_began_drop(t);
     return;
   }
-  if (b->count == b->room) {
-    b->room = b->room ? 2 * b->room : 256;
-    b->rows = st_realloc(b->rows, b->room, sizeof(*b->rows));
-  }
-  struct row *r = &b->rows[b->count++];
-  r->at = b->bytes.length;
-  st_body_begun(t, &fact, &b->bytes, &place);
-  r->length = (uint32_t)(b->bytes.length - r->at);
-  r->key = (uint32_t)(place.key - r->at);
-  r->key_end = (uint32_t)(place.key_end - r->at);
-  r->path_length = (uint32_t)row[0].u.bytes.length;
-  r->values = (uint32_t)place.values;
+  struct piece *p = piece_at(t);
+  piece_add(p, row, absent);
+  b->count++;
+  b->bytes += p->rows[p->count - 1].length;
+  if (p->count == ROWS)
+    piece_give(b->c, p, true);
 }
 
 /* All rows that the file has are in memory, too. */
@@ -96,9 +186,9 @@ size_t st_began_count(const struct st_table_full *t)
 
 static int compare_paths(const struct st_began *b, uint32_t i, uint32_t k)
 {
-  const struct row *x = &b->rows[i], *y = &b->rows[k];
-  const char *p = b->bytes.data + x->at + x->key_end - x->path_length;
-  const char *q = b->bytes.data + y->at + y->key_end - y->path_length;
+  const struct row *x = row_at(b, i), *y = row_at(b, k);
+  const char *p = bytes_at(b, i) + x->key_end - x->path_length;
+  const char *q = bytes_at(b, k) + y->key_end - y->path_length;
   size_t n = x->path_length < y->path_length ? x->path_length : y->path_length;
   int r = n ? memcmp(p, q, n) : 0;
 
@@ -180,62 +270,59 @@ void st_began_write(const struct st_table_full *t, st_body_sink *sink, void *arg
   ST_AUTO_FREE uint32_t *order = in_order(b);
 
   for (size_t i = 0; i < b->count; i++)
-    sink(arg, b->bytes.data + b->rows[order[i]].at, b->rows[order[i]].length);
+    sink(arg, bytes_at(b, order[i]), row_at(b, order[i])->length);
 }
 
 /* ---- Leaves ---------------------------------------------------------------------------------- */
 
-#define TOGETHER 128 /* rows whose leaves are hashed at a time */
-
-struct leaves {
-  const struct st_table_full *t;
-  size_t first; /* row */
-  struct st_leaf *to;
-};
-
 /* What K and V are the digests of (state.c): the table's name and the key, absent and the values.
  */
-static void write_leaf(const struct st_table_full *t, const struct row *r, struct st_buffer *key,
+static void write_leaf(const struct piece *p, const struct row *r, struct st_buffer *key,
                        struct st_buffer *value)
 {
-  const char *bytes = t->began->bytes.data + r->at;
+  const char *bytes = p->bytes.data + r->at;
 
-  st_buffer_append(key, t->pub.name, strlen(t->pub.name) + 1);
-  st_cbor_array(key, t->pub.nkeys);
+  st_buffer_clear(key);
+  st_buffer_append(key, p->t->pub.name, strlen(p->t->pub.name) + 1);
+  st_cbor_array(key, p->t->pub.nkeys);
   st_buffer_append(key, bytes + r->key, r->key_end - r->key);
+  st_buffer_clear(value);
   st_cbor_array(value, r->values);
   st_buffer_append(value, bytes + r->key_end, r->length - r->key_end);
 }
 
 /* Any thread. */
-static void make_leaves(void *arg, size_t from, size_t to)
+static void make_leaves(struct st_beside_job *job)
 {
-  const struct leaves *l = arg;
+  struct piece *p = (struct piece *)job;
+  ST_AUTO_FREE struct st_leaf *leaves = st_malloc(p->count * sizeof(*leaves));
   ST_AUTO_BUFFER key = ST_BUFFER_INIT, value = ST_BUFFER_INIT;
   uint8_t k[ST_DIGEST_SIZE], v[ST_DIGEST_SIZE];
 
-  for (size_t i = from; i < to; i++) {
-    st_buffer_clear(&key);
-    st_buffer_clear(&value);
-    write_leaf(l->t, &l->t->began->rows[l->first + i], &key, &value);
+  for (size_t i = 0; i < p->count; i++) {
+    write_leaf(p, &p->rows[i], &key, &value);
     st_digest(k, key.data, key.length);
     st_digest(v, value.data, value.length);
-    memcpy(l->to[i].key, k, ST_LEAF_KEY);
-    st_tree_pair(l->to[i].hash, 0, k, v);
-    l->to[i].gone = false;
+    memcpy(leaves[i].key, k, ST_LEAF_KEY);
+    st_tree_pair(leaves[i].hash, 0, k, v);
   }
+  st_leaves_divide(leaves, p->count, &p->leaves);
 }
 
-int st_began_leaves(const struct st_table_full *t, struct st_state *state, struct st_error *err)
+/* Of the last piece of each table they are left to be made, and of few others. */
+void st_began_finish(struct st_catalog *c)
 {
-  size_t count = t->began->count, n;
-
-  for (size_t at = 0; at < count; at += n) {
-    struct leaves leaves = {t, at, NULL};
-    n = count - at < ST_STATE_ROOM ? count - at : ST_STATE_ROOM;
-    if (st_state_room(state, n, &leaves.to, err) < 0)
-      return -1;
-    st_parallel(n, TOGETHER, make_leaves, &leaves);
+  for (size_t i = 0; i < c->count; i++) {
+    const struct st_began *b = c->tables[i]->began;
+    if (b && b->npieces > 0 && !b->pieces[b->npieces - 1]->given)
+      piece_give(c, b->pieces[b->npieces - 1], false);
   }
-  return 0;
+  if (c->beside)
+    st_beside_finish(c->beside);
+}
+
+void st_began_leaves(const struct st_table_full *t, struct st_state *state)
+{
+  for (size_t i = 0; i < t->began->npieces; i++)
+    st_state_lend(state, &t->began->pieces[i]->leaves);
 }

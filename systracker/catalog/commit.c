@@ -181,8 +181,7 @@ int st_catalog_commit(struct st_catalog *c, const struct st_keys *keys, int64_t 
   c->scanning = false;
   st_first_end(c);
   st_owners_forget(c);
-  for (size_t i = 0; i < c->count; i++)
-    st_began_drop(c->tables[i]);
+  st_began_end(c);
   st_checkpoint_clear(&cp);
   /* The checkpoint is made: what fails now is completed by the next writer. */
   if (c->base == 0)

@@ -230,8 +230,9 @@ struct st_catalog {
   bool has_digest;
   int64_t digest_path;
   struct st_id digest;
-  struct st_ahead ahead;  /* over paths */
-  struct st_first *first; /* of a first scan of the host itself, or NULL */
+  struct st_ahead ahead;    /* over paths */
+  struct st_first *first;   /* of a first scan of the host itself, or NULL */
+  struct st_beside *beside; /* what goes on beside it, or NULL (began.c) */
 
   struct st_gap *gaps; /* by number */
   size_t ngaps;
@@ -625,12 +626,26 @@ void st_tree_root(const struct st_node *nodes, size_t n, uint8_t root[ST_DIGEST_
 int st_leaf_compare(const void *a, const void *b);
 /* The first bits of K, at most 16. */
 size_t st_leaf_prefix(const uint8_t *key, unsigned bits);
-/* The leaves as they are kept, by prefix, not sorted otherwise: malloc'ed, and where each begins,
- * one more than there are prefixes. */
-uint8_t *st_leaves_divide(const struct st_leaf *leaves, size_t n, unsigned bits,
-                          size_t *ret_starts);
-/* Sorts each of `n` parts. */
-void st_leaves_sort(uint8_t *leaves, const size_t *starts, size_t n);
+/* Leaves as they are kept, in order of the first byte of K alone. */
+struct st_leaf_piece {
+  uint8_t *leaves;      /* NULL: none */
+  uint32_t starts[257]; /* where those of each first byte begin */
+};
+/* Fills it; `n` is less than 2^32. */
+void st_leaves_divide(const struct st_leaf *leaves, size_t n, struct st_leaf_piece *ret);
+void st_leaf_piece_free(struct st_leaf_piece *p);
+/* Subtrees next to each other, that all leaves of some first bytes are below. */
+struct st_subtrees {
+  unsigned bits; /* that tell subtrees apart */
+  size_t first, count;
+  uint8_t *leaves; /* as they are kept, by subtree; malloc'ed */
+  size_t *starts;  /* where those of each begin, one more than subtrees; malloc'ed */
+};
+/* The leaves of the first `count` of them (a power of two, or all where there are 256 or fewer)
+ * from `first` on, out of all pieces; sorted. */
+void st_leaves_gather(const struct st_leaf_piece *const *pieces, size_t npieces,
+                      struct st_subtrees *ret);
+void st_subtrees_free(struct st_subtrees *s);
 
 /* ---- The state tree (state.c) ---------------------------------------------------------------- */
 
@@ -651,10 +666,8 @@ int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_er
 /* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],
                     struct st_error *err);
-/* Room for `n` leaves more, at most ST_STATE_ROOM, which the caller fills before anything else is
- * done with the state. */
-#define ST_STATE_ROOM 65536
-int st_state_room(struct st_state *s, size_t n, struct st_leaf **ret, struct st_error *err);
+/* Leaves that were not there before and are not noted; borrowed until the root is there. */
+void st_state_lend(struct st_state *s, const struct st_leaf_piece *piece);
 /* Makes the tree that is kept anew from the facts of the latest checkpoint. */
 int st_state_rebuild(struct st_catalog *c, struct st_error *err);
 /* The root of the tree that is kept. */
@@ -763,15 +776,20 @@ int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
 void st_began_start(struct st_catalog *c);
 /* A row has begun in the file, for good so far. */
 void st_began_add(struct st_table_full *t, const struct st_value *row, bool absent);
-/* They are not kept any more: something else was done to the table, or the scan is over. */
+/* They are not kept any more: something else was done to the table. */
 void st_began_drop(struct st_table_full *t);
+/* The scan is over: none are, and nothing goes on beside it. */
+void st_began_end(struct st_catalog *c);
 /* 1: they are all that the table has. */
 int st_began_is_whole(struct st_catalog *c, const struct st_table_full *t, struct st_error *err);
 size_t st_began_count(const struct st_table_full *t);
 /* Writes them as a body has them; any thread. */
 void st_began_write(const struct st_table_full *t, st_body_sink *sink, void *arg);
-/* Their leaves, made by several threads. */
-int st_began_leaves(const struct st_table_full *t, struct st_state *state, struct st_error *err);
+/* Of all tables that are kept the leaves are there, most of which were made while the scan went on.
+ * No row begins any more. */
+void st_began_finish(struct st_catalog *c);
+/* Lends them; the table stands until the root is there. */
+void st_began_leaves(const struct st_table_full *t, struct st_state *state);
 
 /* ---- Rows of a first checkpoint, put many at a time (first.c) -------------------------------- */
 

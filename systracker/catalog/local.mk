@@ -4,6 +4,7 @@ libsystracker_la_SOURCES += \
 	systracker/catalog/apply.c \
 	systracker/catalog/baseline.c \
 	systracker/catalog/began.c \
+	systracker/catalog/beside.c systracker/catalog/beside.h \
 	systracker/catalog/catalog.c systracker/catalog/catalog.h \
 	systracker/catalog/chain.c \
 	systracker/catalog/changeset.c systracker/catalog/changeset.h \
@@ -50,6 +51,7 @@ CATALOG_TESTS = \
 	systracker/catalog/test-prune \
 	systracker/catalog/test-repeated \
 	systracker/catalog/test-first \
+	systracker/catalog/test-began \
 	systracker/catalog/test-gone \
 	systracker/catalog/test-snapshot
 check_PROGRAMS += $(CATALOG_TESTS)
@@ -63,6 +65,8 @@ systracker_catalog_test_readahead_SOURCES = systracker/catalog/test-readahead.c 
 systracker_catalog_test_checkpoint_SOURCES = systracker/catalog/test-checkpoint.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_first_SOURCES = systracker/catalog/test-first.c \
+	systracker/catalog/test-support.h
+systracker_catalog_test_began_SOURCES = systracker/catalog/test-began.c \
 	systracker/catalog/test-support.h
 systracker_catalog_test_gone_SOURCES = systracker/catalog/test-gone.c \
 	systracker/catalog/test-support.h

@@ -69,9 +69,9 @@ void st_catalog_rollback(struct st_catalog *c)
   st_readahead_stop(c);
   for (size_t i = 0; i < c->count; i++) {
     st_catalog_unsweep(c, &c->tables[i]->pub);
-    st_began_drop(c->tables[i]);
     c->tables[i]->emptied = false;
   }
+  st_began_end(c);
   /* A reader's transaction is for one view of the catalog, and few locks: it has nothing to undo.
    */
   if (c->scanning)

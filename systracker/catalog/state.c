@@ -25,8 +25,8 @@
 #define MOST_LEAVES 96 /* in a bunch, on the average: more are split, to a quarter of that */
 #define MOST_ADDED 8   /* to a bunch, before it is written anew */
 #define FLUSH 524288   /* leaves gathered before they are written: 24 MiB */
-#define TOGETHER 256   /* subtrees that a thread makes at a time */
-#define MOST_PIECES (((size_t)1 << MOST_BITS) / TOGETHER)
+#define TOGETHER ((size_t)256) /* subtrees that a thread makes at a time */
+#define MOST_PARTS (((size_t)1 << MOST_BITS) / TOGETHER)
 #define MOST_THREADS 8
 
 struct leaves {
@@ -77,7 +77,9 @@ static void fact_leaf(const struct st_table_full *t, const struct st_value *row,
 
 struct st_state {
   struct st_catalog *c;
-  struct leaves leaves; /* changed, to be written */
+  struct leaves leaves;              /* changed, to be written; */
+  const struct st_leaf_piece **lent; /* and others, each of another fact that began */
+  size_t nlent;
   struct st_buffer bytes;
   bool loaded;
   int (*before)(void *arg, struct st_error *err); /* the catalog is asked; NULL: nothing */
@@ -97,6 +99,7 @@ struct st_state *st_state_new(struct st_catalog *c)
 void st_state_free(struct st_state *s)
 {
   leaves_free(&s->leaves);
+  free(s->lent);
   st_buffer_free(&s->bytes);
   free(s->nodes);
   free(s);
@@ -425,6 +428,8 @@ static uint64_t count_leaves(const struct st_state *s)
 {
   uint64_t leaves = s->leaves.count;
 
+  for (size_t i = 0; i < s->nlent; i++)
+    leaves += s->lent[i]->starts[256];
   for (size_t i = 0; i < count_nodes(s); i++)
     leaves += s->nodes[i].leaves;
   return leaves;
@@ -452,91 +457,83 @@ static int change_all(struct st_state *s, const struct st_leaf *items, size_t co
   return all ? write_empty(s, next, count_nodes(s), err) : 0;
 }
 
-/* Subtrees are made a piece at a time, by all threads; the one that may ask the catalog puts those
- * of a piece as soon as all before it are put, and makes others where there is none. */
-struct subtrees {
-  const struct st_state *s;
-  uint8_t *leaves;
-  size_t *starts;
-  size_t count;
-  pthread_mutex_t mutex;
-  pthread_cond_t made;
-  size_t next;               /* piece that nobody has taken */
-  bool is_made[MOST_PIECES]; /* or given up */
+/* Subtrees are made a part at a time, by all threads; the one that may ask the catalog puts those
+ * of a part as soon as all before it are put, and makes others where there is none. */
+struct part {
+  struct st_subtrees subtrees;
+  bool made;
 };
 
-static size_t count_pieces(const struct subtrees *all)
-{
-  return (all->count + TOGETHER - 1) / TOGETHER;
-}
+struct planting {
+  struct st_state *s;
+  const struct st_leaf_piece **pieces;
+  size_t npieces;
+  pthread_mutex_t mutex;
+  pthread_cond_t made;
+  size_t count, next; /* parts, and the one that nobody has taken */
+  struct part parts[MOST_PARTS];
+};
 
-static size_t piece_end(const struct subtrees *all, size_t piece)
+static void make_part(const struct planting *p, struct st_subtrees *part)
 {
-  return piece + 1 == count_pieces(all) ? all->count : (piece + 1) * TOGETHER;
-}
-
-static void make_piece(struct subtrees *all, size_t piece)
-{
-  size_t from = piece * TOGETHER, n = piece_end(all, piece) - from;
-
-  st_leaves_sort(all->leaves, all->starts + from, n);
-  st_trees(all->leaves, all->starts + from, n, all->s->bits, all->s->nodes + from);
+  st_leaves_gather(p->pieces, p->npieces, part);
+  st_trees(part->leaves, part->starts, part->count, part->bits, p->s->nodes + part->first);
 }
 
 /* With the mutex.  false: all are taken. */
-static bool make_next(struct subtrees *all)
+static bool make_next(struct planting *p)
 {
-  size_t piece = all->next;
-
-  if (piece == count_pieces(all))
+  if (p->next == p->count)
     return false;
-  all->next++;
-  pthread_mutex_unlock(&all->mutex);
-  make_piece(all, piece);
-  pthread_mutex_lock(&all->mutex);
-  all->is_made[piece] = true;
-  pthread_cond_signal(&all->made);
+  struct part *part = &p->parts[p->next++];
+  pthread_mutex_unlock(&p->mutex);
+  make_part(p, &part->subtrees);
+  pthread_mutex_lock(&p->mutex);
+  part->made = true;
+  pthread_cond_signal(&p->made);
   return true;
 }
 
-static void *make_subtrees(void *arg)
+static void *make_parts(void *arg)
 {
-  struct subtrees *all = arg;
+  struct planting *p = arg;
 
-  pthread_mutex_lock(&all->mutex);
-  while (make_next(all))
+  pthread_mutex_lock(&p->mutex);
+  while (make_next(p))
     ;
-  pthread_mutex_unlock(&all->mutex);
+  pthread_mutex_unlock(&p->mutex);
   return NULL;
 }
 
-static void wait_for_piece(struct subtrees *all, size_t piece)
+static void wait_for_part(struct planting *p, const struct part *part)
 {
-  pthread_mutex_lock(&all->mutex);
-  while (!all->is_made[piece])
-    if (!make_next(all))
-      pthread_cond_wait(&all->made, &all->mutex);
-  pthread_mutex_unlock(&all->mutex);
+  pthread_mutex_lock(&p->mutex);
+  while (!part->made)
+    if (!make_next(p))
+      pthread_cond_wait(&p->made, &p->mutex);
+  pthread_mutex_unlock(&p->mutex);
 }
 
-static int write_bunches(struct st_state *s, const struct subtrees *all, size_t from, size_t to,
-                         struct st_error *err)
+static int write_bunches(struct st_state *s, const struct st_subtrees *t, struct st_error *err)
 {
-  for (size_t i = from; i < to; i++) {
-    size_t at = all->starts[i] * ST_LEAF_SIZE, end = all->starts[i + 1] * ST_LEAF_SIZE;
-    if (end > at && write_bunch(s, ST_BUNCH_SET, i, all->leaves + at, end - at, err) < 0)
+  for (size_t i = 0; i < t->count; i++) {
+    size_t at = t->starts[i] * ST_LEAF_SIZE, end = t->starts[i + 1] * ST_LEAF_SIZE;
+    if (end > at && write_bunch(s, ST_BUNCH_SET, t->first + i, t->leaves + at, end - at, err) < 0)
       return -1;
   }
   return 0;
 }
 
-static int write_subtrees(struct st_state *s, struct subtrees *all, struct st_error *err)
+static int write_parts(struct planting *p, struct st_error *err)
 {
-  for (size_t piece = 0; piece < count_pieces(all); piece++) {
-    wait_for_piece(all, piece);
-    if ((piece == 0 && begin_asking(s, err) < 0) ||
-        write_bunches(s, all, piece * TOGETHER, piece_end(all, piece), err) < 0)
+  struct st_state *s = p->s;
+
+  for (size_t i = 0; i < p->count; i++) {
+    struct part *part = &p->parts[i];
+    wait_for_part(p, part);
+    if ((i == 0 && begin_asking(s, err) < 0) || write_bunches(s, &part->subtrees, err) < 0)
       return -1;
+    st_subtrees_free(&part->subtrees);
   }
   for (size_t i = 0; i < count_nodes(s); i++)
     if (write_node(s, i, &s->nodes[i], err) < 0)
@@ -545,44 +542,69 @@ static int write_subtrees(struct st_state *s, struct subtrees *all, struct st_er
 }
 
 /* Nobody takes up more, where the catalog failed. */
-static void give_up(struct subtrees *all)
+static void give_up(struct planting *p)
 {
-  pthread_mutex_lock(&all->mutex);
-  all->next = count_pieces(all);
-  pthread_mutex_unlock(&all->mutex);
+  pthread_mutex_lock(&p->mutex);
+  p->next = p->count;
+  pthread_mutex_unlock(&p->mutex);
 }
 
-static int make_and_write(struct st_state *s, struct subtrees *all, struct st_error *err)
+static int make_and_write(struct planting *p, struct st_error *err)
 {
   pthread_t threads[MOST_THREADS];
   unsigned started = 0, more = st_processors(MOST_THREADS) - 1;
 
-  pthread_mutex_init(&all->mutex, NULL);
-  pthread_cond_init(&all->made, NULL);
-  while (started < more && started + 1 < count_pieces(all) &&
-         pthread_create(&threads[started], NULL, make_subtrees, all) == 0)
+  pthread_mutex_init(&p->mutex, NULL);
+  pthread_cond_init(&p->made, NULL);
+  while (started < more && started + 1 < p->count &&
+         pthread_create(&threads[started], NULL, make_parts, p) == 0)
     started++;
-  int r = write_subtrees(s, all, err);
-  give_up(all);
+  int r = write_parts(p, err);
+  give_up(p);
   while (started > 0)
     pthread_join(threads[--started], NULL);
-  pthread_cond_destroy(&all->made);
-  pthread_mutex_destroy(&all->mutex);
+  pthread_cond_destroy(&p->made);
+  pthread_mutex_destroy(&p->mutex);
   return r;
+}
+
+static void planting_free(struct planting *p)
+{
+  for (size_t i = 0; i < p->count; i++)
+    st_subtrees_free(&p->parts[i].subtrees);
+  free(p->pieces);
+  free(p);
+}
+ST_DEFINE_CLEANUP(struct planting *, planting_free)
+
+static struct planting *planting_new(struct st_state *s, const struct st_leaf_piece *noted)
+{
+  struct planting *p = st_calloc(1, sizeof(*p));
+  size_t left = count_nodes(s), n = left < TOGETHER ? left : TOGETHER;
+
+  p->s = s;
+  p->pieces = st_malloc((s->nlent + 1) * sizeof(*p->pieces));
+  if (s->nlent)
+    memcpy(p->pieces, s->lent, s->nlent * sizeof(*p->pieces));
+  p->npieces = s->nlent;
+  p->pieces[p->npieces++] = noted;
+  for (p->count = left / n; left > 0; left -= n)
+    p->parts[left / n - 1].subtrees = (struct st_subtrees){s->bits, left - n, n, NULL, NULL};
+  return p;
 }
 
 /* The first leaves of all: there is nothing to read. */
 static int plant(struct st_state *s, struct st_error *err)
 {
-  size_t n = s->leaves.count;
+  ST_CLEANUP(st_leaf_piece_free) struct st_leaf_piece noted = {0};
 
-  set_bits(s, bits_for(n));
-  ST_AUTO_FREE size_t *starts = st_calloc(count_nodes(s) + 1, sizeof(*starts));
-  ST_AUTO_FREE uint8_t *leaves = st_leaves_divide(s->leaves.items, n, s->bits, starts);
-  struct subtrees all = {.s = s, .leaves = leaves, .starts = starts, .count = count_nodes(s)};
+  st_leaves_divide(s->leaves.items, s->leaves.count, &noted);
+  set_bits(s, bits_for(count_leaves(s)));
   leaves_free(&s->leaves);
   s->leaves = (struct leaves){0};
-  return make_and_write(s, &all, err);
+  ST_CLEANUP(planting_freep) struct planting *p = planting_new(s, &noted);
+  s->nlent = 0;
+  return make_and_write(p, err);
 }
 
 static bool any_gone(const struct leaves *l)
@@ -593,39 +615,54 @@ static bool any_gone(const struct leaves *l)
   return false;
 }
 
+static int change_noted(struct st_state *s, bool all, struct st_error *err)
+{
+  struct leaves *l = &s->leaves;
+
+  if (l->count == 0)
+    return 0;
+  if (begin_asking(s, err) < 0 || make_room(s, count_leaves(s), err) < 0)
+    return -1;
+  qsort(l->items, l->count, sizeof(*l->items), st_leaf_compare);
+  if (change_all(s, l->items, l->count, all, err) < 0)
+    return -1;
+  l->count = 0;
+  return 0;
+}
+
+/* Where a tree was planted before: they are as any that are noted. */
+static int change_lent(struct st_state *s, struct st_error *err)
+{
+  for (; s->nlent > 0; s->nlent--) {
+    const struct st_leaf_piece *piece = s->lent[s->nlent - 1];
+    for (size_t i = 0; i < piece->starts[256]; i++) {
+      struct st_leaf *leaf = leaves_add(&s->leaves);
+      memcpy(leaf->key, piece->leaves + i * ST_LEAF_SIZE, ST_LEAF_KEY);
+      memcpy(leaf->hash, piece->leaves + i * ST_LEAF_SIZE + ST_LEAF_KEY, ST_DIGEST_SIZE);
+      if (s->leaves.count == FLUSH && change_noted(s, false, err) < 0)
+        return -1;
+    }
+  }
+  return change_noted(s, false, err);
+}
+
 static int flush(struct st_state *s, struct st_error *err)
 {
-  size_t count = s->leaves.count;
-
-  if (count == 0)
+  if (s->leaves.count == 0 && s->nlent == 0)
     return 0;
   if (load(s, err) < 0)
     return -1;
   bool all = !s->nodes;
   if (all && !any_gone(&s->leaves))
     return plant(s, err);
-  if (begin_asking(s, err) < 0 || make_room(s, count_leaves(s), err) < 0)
-    return -1;
-  qsort(s->leaves.items, count, sizeof(*s->leaves.items), st_leaf_compare);
-  if (change_all(s, s->leaves.items, count, all, err) < 0)
-    return -1;
-  s->leaves.count = 0;
-  return 0;
+  return change_noted(s, all, err) < 0 ? -1 : change_lent(s, err);
 }
 
-int st_state_room(struct st_state *s, size_t n, struct st_leaf **ret, struct st_error *err)
+void st_state_lend(struct st_state *s, const struct st_leaf_piece *piece)
 {
-  struct leaves *l = &s->leaves;
-
-  if (l->count + n > FLUSH && flush(s, err) < 0)
-    return -1;
-  if (l->count + n > l->size) {
-    l->size = l->count + n > 2 * l->size ? l->count + n : 2 * l->size;
-    l->items = st_realloc(l->items, l->size, sizeof(*l->items));
-  }
-  *ret = l->items + l->count;
-  l->count += n;
-  return 0;
+  if ((s->nlent & (s->nlent - 1)) == 0)
+    s->lent = st_realloc(s->lent, s->nlent ? 2 * s->nlent : 1, sizeof(*s->lent));
+  s->lent[s->nlent++] = piece;
 }
 
 int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row *row, bool ended,

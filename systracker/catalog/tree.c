@@ -235,28 +235,88 @@ size_t st_leaf_prefix(const uint8_t *key, unsigned bits)
   return ((size_t)key[0] << 8 | key[1]) >> (16 - bits);
 }
 
-uint8_t *st_leaves_divide(const struct st_leaf *leaves, size_t n, unsigned bits, size_t *ret_starts)
+void st_leaf_piece_free(struct st_leaf_piece *p)
 {
-  size_t parts = (size_t)1 << bits;
-  uint8_t *divided = st_malloc(n * ST_LEAF_SIZE);
-
-  memset(ret_starts, 0, (parts + 1) * sizeof(*ret_starts));
-  for (size_t i = 0; i < n; i++)
-    ret_starts[st_leaf_prefix(leaves[i].key, bits) + 1]++;
-  for (size_t i = 1; i <= parts; i++)
-    ret_starts[i] += ret_starts[i - 1];
-  for (size_t i = 0; i < n; i++) {
-    uint8_t *to = divided + ret_starts[st_leaf_prefix(leaves[i].key, bits)]++ * ST_LEAF_SIZE;
-    memcpy(to, leaves[i].key, ST_LEAF_KEY);
-    memcpy(to + ST_LEAF_KEY, leaves[i].hash, ST_DIGEST_SIZE);
-  }
-  memmove(ret_starts + 1, ret_starts, parts * sizeof(*ret_starts)); /* each is where it ends, now */
-  ret_starts[0] = 0;
-  return divided;
+  free(p->leaves);
+  p->leaves = NULL;
 }
 
-void st_leaves_sort(uint8_t *leaves, const size_t *starts, size_t n)
+static void put_leaf(uint8_t *to, const struct st_leaf *leaf)
 {
+  memcpy(to, leaf->key, ST_LEAF_KEY);
+  memcpy(to + ST_LEAF_KEY, leaf->hash, ST_DIGEST_SIZE);
+}
+
+void st_leaves_divide(const struct st_leaf *leaves, size_t n, struct st_leaf_piece *ret)
+{
+  uint32_t at[257] = {0};
+
   for (size_t i = 0; i < n; i++)
-    sort_part(leaves + starts[i] * ST_LEAF_SIZE, starts[i + 1] - starts[i]);
+    at[leaves[i].key[0] + 1]++;
+  for (size_t i = 1; i < ST_COUNT(at); i++)
+    at[i] += at[i - 1];
+  memcpy(ret->starts, at, sizeof(at));
+  ret->leaves = st_malloc(n * ST_LEAF_SIZE);
+  for (size_t i = 0; i < n; i++)
+    put_leaf(ret->leaves + at[leaves[i].key[0]]++ * ST_LEAF_SIZE, &leaves[i]);
+}
+
+void st_subtrees_free(struct st_subtrees *s)
+{
+  free(s->leaves);
+  free(s->starts);
+  s->leaves = NULL;
+  s->starts = NULL;
+}
+
+/* Those that the subtrees' leaves are among: of whole first bytes, so that there are no others. */
+static const uint8_t *among(const struct st_leaf_piece *piece, const struct st_subtrees *s,
+                            size_t *ret_count)
+{
+  size_t from = (s->first << (16 - s->bits)) >> 8;
+  size_t to = ((s->first + s->count) << (16 - s->bits)) >> 8;
+
+  *ret_count = piece->starts[to] - piece->starts[from];
+  return piece->leaves + piece->starts[from] * ST_LEAF_SIZE;
+}
+
+static size_t subtree_of(const struct st_subtrees *s, const uint8_t *leaf)
+{
+  return st_leaf_prefix(leaf, s->bits) - s->first;
+}
+
+static void count_leaves(const struct st_leaf_piece *piece, struct st_subtrees *s)
+{
+  size_t n;
+  const uint8_t *leaf = among(piece, s, &n);
+
+  for (; n > 0; n--, leaf += ST_LEAF_SIZE)
+    s->starts[subtree_of(s, leaf) + 1]++;
+}
+
+static void copy_leaves(const struct st_leaf_piece *piece, struct st_subtrees *s)
+{
+  size_t n;
+  const uint8_t *leaf = among(piece, s, &n);
+
+  for (; n > 0; n--, leaf += ST_LEAF_SIZE)
+    memcpy(s->leaves + s->starts[subtree_of(s, leaf)]++ * ST_LEAF_SIZE, leaf, ST_LEAF_SIZE);
+}
+
+void st_leaves_gather(const struct st_leaf_piece *const *pieces, size_t npieces,
+                      struct st_subtrees *ret)
+{
+  size_t n = ret->count, *starts = ret->starts = st_calloc(n + 1, sizeof(*starts));
+
+  for (size_t i = 0; i < npieces; i++)
+    count_leaves(pieces[i], ret);
+  for (size_t i = 1; i <= n; i++)
+    starts[i] += starts[i - 1];
+  ret->leaves = st_malloc(starts[n] * ST_LEAF_SIZE);
+  for (size_t i = 0; i < npieces; i++)
+    copy_leaves(pieces[i], ret);
+  memmove(starts + 1, starts, n * sizeof(*starts)); /* each is where it ends, now */
+  starts[0] = 0;
+  for (size_t i = 0; i < n; i++)
+    sort_part(ret->leaves + starts[i] * ST_LEAF_SIZE, starts[i + 1] - starts[i]);
 }
