@@ -68,43 +68,44 @@ SHELL_TESTS = \
 	tests/test-unprivileged.sh \
 	tests/test-unreadable.sh
 
-# Faults, real systems, lints: `make check-real`.
+# Faults, real systems, lints: `make check-real`.  Those that take long come first, and with them one of
+# each kind of root, which the others wait for where it is not made yet.
 REAL_TESTS = \
+	tests/real/test-dead-disk.sh \
+	tests/real/test-rpm-track.sh \
+	tests/real/test-kill.sh \
+	tests/real/lint-scripts.sh \
+	tests/real/test-manifests.sh \
+	tests/real/test-nights.sh \
+	tests/real/test-accounts.sh \
+	tests/real/test-large-300.sh \
+	tests/real/test-rpm-kill.sh \
+	tests/real/test-archive-kill.sh \
+	tests/real/test-deviations.sh \
+	tests/real/test-browser.sh \
+	tests/real/test-packages-restore.sh \
+	tests/real/test-archive-night.sh \
+	tests/real/test-package-files.sh \
+	tests/real/test-nightly.sh \
+	tests/real/test-package-sources.sh \
+	tests/real/test-rpm-restore.sh \
+	tests/real/test-packages-refused.sh \
 	tests/real/lint-automake.sh \
 	tests/real/lint-format.sh \
 	tests/real/lint-man.sh \
-	tests/real/lint-scripts.sh \
-	tests/real/test-accounts.sh \
-	tests/real/test-archive-kill.sh \
-	tests/real/test-archive-night.sh \
-	tests/real/test-browser.sh \
 	tests/real/test-openapi.sh \
 	tests/real/test-damaged-objects.sh \
-	tests/real/test-dead-disk.sh \
 	tests/real/test-debian.sh \
-	tests/real/test-deviations.sh \
 	tests/real/test-dpkg-state.sh \
 	tests/real/test-fleet.sh \
 	tests/real/test-flood.sh \
-	tests/real/test-kill.sh \
 	tests/real/test-kill-first.sh \
-	tests/real/test-large-300.sh \
-	tests/real/test-manifests.sh \
-	tests/real/test-nightly.sh \
-	tests/real/test-nights.sh \
-	tests/real/test-package-files.sh \
-	tests/real/test-package-sources.sh \
 	tests/real/test-packages-keep.sh \
-	tests/real/test-packages-refused.sh \
-	tests/real/test-packages-restore.sh \
 	tests/real/test-readme-disk.sh \
 	tests/real/test-rpm-keep.sh \
 	tests/real/test-repack.sh \
-	tests/real/test-rpm-kill.sh \
 	tests/real/test-rpm-refused.sh \
-	tests/real/test-rpm-restore.sh \
 	tests/real/test-rpm-capture.sh \
-	tests/real/test-rpm-track.sh \
 	tests/real/test-rpm-fetch.sh \
 	tests/real/test-packaged-debian.sh \
 	tests/real/test-packaged-rpm.sh \
