@@ -88,7 +88,7 @@ static void translate_acls(const struct st_id_changes *changes, bool back, struc
 void st_account_phase_translate(const struct st_moves *moves, struct st_wishes *wishes)
 {
   for (size_t i = 0; i < wishes->count && moves->changes.count > 0; i++) {
-    struct st_wish *w = &wishes->items[i];
+    struct st_wish *w = wishes->items[i];
     if (st_is_account_file(w->path))
       continue;
     st_moves_translate(moves, w->path, &w->live.uid, &w->live.gid);
@@ -99,7 +99,7 @@ void st_account_phase_translate(const struct st_moves *moves, struct st_wishes *
 void st_account_phase_translate_back(const struct st_moves *moves, struct st_wishes *wishes)
 {
   for (size_t i = 0; i < wishes->count; i++) {
-    struct st_wish *w = &wishes->items[i];
+    struct st_wish *w = wishes->items[i];
     st_moves_translate_back(moves, w->path, &w->target.uid, &w->target.gid);
     translate_acls(&moves->changes, true, &w->target);
     free(st_steal(&w->target.owner));

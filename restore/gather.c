@@ -15,6 +15,7 @@
 
 void st_gathered_free(struct st_gathered *g)
 {
+  st_places_free(st_steal(&g->places));
   st_wishes_free(&g->wishes);
   st_plan_clear(&g->plugins);
   st_plan_clear(&g->packages);
@@ -311,6 +312,8 @@ static int look_at_bare(struct st_world *w, const char *path, struct st_wish *wi
 /* What is known of the two states of a wish. */
 struct known {
   struct seen target, live;
+  bool whole; /* where all that there was is gone, there is nothing more to ask */
+  bool in;    /* what it lies in is a wish, too */
 };
 
 /* Of a path that a package declares, attributes that policy sets are no facts. */
@@ -376,11 +379,16 @@ static int add_parents(struct st_world *w, const struct facts *facts, const char
 
 /* ---- What differs ---------------------------------------------------------------------------- */
 
+/* Of some part of the paths, by one thread. */
 struct gathering {
   struct st_world *world;
   const struct st_strings *selection;
-  struct known *known; /* of the wishes, one each, in order of paths */
-  size_t size;         /* of them, allocated */
+  struct known *known;    /* of the wishes, one each, in order of paths */
+  size_t size;            /* of them, allocated */
+  size_t done;            /* of the wishes: nothing more is told of them */
+  struct st_set *dirs;    /* wishes for directories */
+  struct st_id *contents; /* new ones, that are looked up */
+  size_t ncontents, size_contents;
   struct st_gathered *out;
   struct facts facts;
 };
@@ -400,12 +408,58 @@ static bool is_path_of(const struct st_wish *w, const struct st_value *path)
   return strncmp(w->path, path->u.bytes.data, n) == 0 && w->path[n] == 0;
 }
 
+/* Whether what is above the two is the same: mostly so of neighbours. */
+static bool in_one_directory(const char *a, const char *b)
+{
+  size_t n = (size_t)(strrchr(a, '/') - a);
+  return strncmp(a, b, n + 1) == 0 && !strchr(b + n + 1, '/');
+}
+
+/* A directory comes before what lies in it. */
+static bool lies_in_wish(const struct gathering *g, size_t i)
+{
+  const char *path = g->out->wishes.items[i]->path;
+  if (i > 0 && in_one_directory(g->out->wishes.items[i - 1]->path, path))
+    return g->known[i - 1].in;
+  return st_set_get(g->dirs, path, (size_t)(strrchr(path, '/') - path), NULL);
+}
+
+static void add_content(struct gathering *g, const struct st_id *id)
+{
+  if (g->ncontents == g->size_contents) {
+    g->size_contents = g->size_contents ? 2 * g->size_contents : 256;
+    g->contents = st_realloc(g->contents, g->size_contents, sizeof(*g->contents));
+  }
+  g->contents[g->ncontents++] = *id;
+}
+
+/* All that was to be told of the last wish was told.  What of it needs no more than that, if all
+ * that there was is gone, is looked at while it is at hand. */
+static void end_wish(struct gathering *g)
+{
+  size_t i = g->out->wishes.count - 1;
+  if (g->done == g->out->wishes.count)
+    return;
+  g->done = i + 1;
+  struct st_wish *w = g->out->wishes.items[i];
+  struct st_state *t = &w->target;
+  bool content = t->type == 'f' && (t->known & ST_KNOWN_DIGEST);
+  g->known[i].in = lies_in_wish(g, i);
+  g->known[i].whole = t->type != 0 && w->live.type == 0 && (!content || t->kept);
+  t->locked = g->world->locked && t->digest.keyed;
+  if (t->type == 'd')
+    st_set_add(g->dirs, w->path, strlen(w->path), 0);
+  if (g->known[i].whole && content && !t->digest.keyed && g->world->look_up)
+    add_content(g, &t->digest);
+}
+
 /* The wish of that path: the last one, or a new one; NULL: it was not asked for. */
 static struct st_wish *wish_of(struct gathering *g, const struct st_value *path)
 {
   struct st_wishes *out = &g->out->wishes;
-  if (out->count > 0 && is_path_of(&out->items[out->count - 1], path))
-    return &out->items[out->count - 1];
+  if (out->count > 0 && is_path_of(out->items[out->count - 1], path))
+    return out->items[out->count - 1];
+  end_wish(g);
   ST_AUTO_FREE char *copy = st_memdup(path->u.bytes.data, path->u.bytes.length);
   if (!is_selected(g->selection, copy))
     return NULL;
@@ -518,29 +572,26 @@ static int add_leader(struct gathering *g, const struct st_wish *w, struct st_se
   return complete_wish(g->world, &g->facts, leader, &known, err);
 }
 
-/* Whether what is above the two is the same: mostly so of neighbours. */
-static bool in_one_directory(const char *a, const char *b)
+static int make_wish(struct gathering *g, size_t i, bool gone, struct st_error *err)
 {
-  size_t n = (size_t)(strrchr(a, '/') - a);
-  return strncmp(a, b, n + 1) == 0 && !strchr(b + n + 1, '/');
+  if (gone && g->known[i].whole)
+    return 0;
+  return complete_wish(g->world, &g->facts, g->out->wishes.items[i], &g->known[i], err);
 }
 
-static int make_wishes(struct gathering *g, struct st_error *err)
+/* `sorted`: of the wishes, those that differ; others come behind them. */
+static int make_wishes(struct gathering *g, bool gone, struct st_error *err)
 {
   struct st_wishes *out = &g->out->wishes;
   ST_CLEANUP(st_set_freep) struct st_set *seen = st_set_new(), *leaders = st_set_new();
-  const char *last = NULL; /* what is above it was looked at */
   for (size_t i = 0, n = out->count; i < n; i++) {
-    if (complete_wish(g->world, &g->facts, &out->items[i], &g->known[i], err) < 0)
+    if (make_wish(g, i, gone, err) < 0)
       return -1;
-    const char *path = out->items[i].path;
-    bool made = out->items[i].target.type != 0 && out->items[i].live.type == 0;
-    if (made && !(last && in_one_directory(last, path))) {
-      if (add_parents(g->world, &g->facts, path, seen, out, n, err) < 0)
-        return -1;
-      last = path;
-    }
-    if (add_leader(g, &out->items[i], leaders, err) < 0)
+    const struct st_wish *w = out->items[i];
+    bool made = !g->known[i].in && w->target.type != 0 && w->live.type == 0;
+    if (made && add_parents(g->world, &g->facts, w->path, seen, out, n, err) < 0)
+      return -1;
+    if (g->selection->count > 0 && add_leader(g, w, leaders, err) < 0)
       return -1;
   }
   st_wishes_sort(out);
@@ -548,42 +599,77 @@ static int make_wishes(struct gathering *g, struct st_error *err)
   return 0;
 }
 
-/* What another thread gathered comes behind. */
-static void join(struct gathering *g, struct gathering *behind)
+/* ---- By parts -------------------------------------------------------------------------------- */
+
+/* What was gathered of one part, behind those before it. */
+static void join(struct gathering *g, struct gathering *part)
 {
-  size_t count = g->out->wishes.count, more = behind->out->wishes.count;
-  if (more > 0) {
-    g->known = st_realloc(g->known, count + more, sizeof(*g->known));
-    memcpy(&g->known[count], behind->known, more * sizeof(*g->known));
-  }
-  st_wishes_append(&g->out->wishes, &behind->out->wishes);
-  free(st_steal(&behind->known));
+  size_t count = g->out->wishes.count, more = part->out->wishes.count;
+  if (more == 0)
+    return;
+  g->known = st_realloc(g->known, count + more, sizeof(*g->known));
+  memcpy(&g->known[count], part->known, more * sizeof(*g->known));
+  st_wishes_append(&g->out->wishes, &part->out->wishes);
 }
 
-static int gather_changes(struct gathering *g, struct st_error *err)
+/* Looks them up beside all that comes. */
+static void look_up(struct gathering *parts, size_t n)
 {
-  struct st_world *w = g->world;
-  ST_AUTO_GATHERED rest = {0};
-  struct gathering behind = {
-      .world = w, .selection = g->selection, .out = &rest, .facts = g->facts};
-  void *const both[] = {g, &behind};
+  const struct st_tracker *t = parts[0].world->look_up;
+  struct st_places *places = st_places_new();
+  for (size_t i = 0; i < n; i++)
+    st_places_add_all(places, parts[i].contents, parts[i].ncontents);
+  if (st_places_count(places) > 0)
+    st_places_begin(places, t->store_dir, t->store);
+  parts[0].out->places = places;
+}
+
+static void free_parts(struct gathering *parts, struct st_gathered *outs)
+{
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++) {
+    free(parts[i].known);
+    free(parts[i].contents);
+    st_set_free(parts[i].dirs);
+    if (i > 0)
+      st_gathered_free(&outs[i]);
+  }
+}
+
+static int gather_parts(struct gathering *parts, struct st_error *err)
+{
+  const struct st_world *w = parts[0].world;
   struct st_catalog *c = w->tracker->catalog;
-  int r = w->alone ? st_catalog_changes_by_two(c, w->checkpoint, ST_LIVE, gather_change, both, err)
-                   : st_catalog_changes(c, w->checkpoint, ST_LIVE, gather_change, g, err);
-  join(g, &behind);
-  return r;
+  void *args[ST_CATALOG_PARTS];
+  bool gone = false;
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++)
+    args[i] = &parts[i];
+  int r = w->alone ? st_catalog_changes_by_parts(c, w->checkpoint, ST_LIVE, gather_change, args,
+                                                 &gone, err)
+                   : st_catalog_changes(c, w->checkpoint, ST_LIVE, gather_change, &parts[0], err);
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++)
+    end_wish(&parts[i]);
+  if (r >= 0 && gone && w->look_up)
+    look_up(parts, ST_CATALOG_PARTS);
+  for (size_t i = 1; i < ST_CATALOG_PARTS; i++)
+    join(&parts[0], &parts[i]);
+  return r < 0 ? -1 : make_wishes(&parts[0], gone, err);
 }
 
 int st_gather_checkpoint(struct st_world *world, const struct st_strings *paths,
                          struct st_gathered *ret, struct st_error *err)
 {
-  struct gathering g = {.world = world, .selection = paths, .out = ret};
-  find_facts(&g.facts, world->tracker->catalog);
-  int r = gather_changes(&g, err);
-  if (r >= 0)
-    r = make_wishes(&g, err);
-  free(g.known);
-  return r < 0 ? -1 : 0;
+  struct gathering parts[ST_CATALOG_PARTS] = {{.world = world, .selection = paths, .out = ret}};
+  struct st_gathered outs[ST_CATALOG_PARTS] = {0};
+  find_facts(&parts[0].facts, world->tracker->catalog);
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++) {
+    if (i > 0)
+      parts[i] = parts[0];
+    parts[i].dirs = st_set_new();
+    parts[i].out = i > 0 ? &outs[i] : ret;
+  }
+  int r = gather_parts(parts, err);
+  free_parts(parts, outs);
+  return r;
 }
 
 static int found_one(void *arg, const struct st_fact_row *fact, struct st_error *err)

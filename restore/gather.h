@@ -4,13 +4,15 @@
 #define ST_RESTORE_GATHER_H
 
 #include "restore/journal.h"
+#include "restore/places.h"
 #include "restore/world.h"
 
 struct st_gathered {
   struct st_wishes wishes;
-  struct st_plan plugins;  /* of tables that are not of entries */
-  struct st_plan packages; /* of tables of packages: done after them, and only with them */
-  struct st_plan first;    /* the administrator's diversions: done before the packages */
+  struct st_plan plugins;   /* of tables that are not of entries */
+  struct st_plan packages;  /* of tables of packages: done after them, and only with them */
+  struct st_plan first;     /* the administrator's diversions: done before the packages */
+  struct st_places *places; /* of new contents, while they are looked up; NULL: they are not */
 };
 #define ST_AUTO_GATHERED ST_CLEANUP(st_gathered_free) struct st_gathered
 void st_gathered_free(struct st_gathered *g);

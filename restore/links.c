@@ -69,7 +69,7 @@ void st_links_look(int root, const struct st_journal *j, struct st_wishes *wishe
   if (links.count > 1)
     qsort(links.items, links.count, sizeof(*links.items), by_inode_and_path);
   for (size_t i = 0; i < wishes->count; i++) {
-    struct st_state *live = &wishes->items[i].live;
+    struct st_state *live = &wishes->items[i]->live;
     if (live->type != 0 && live->type != 'd')
       live->known |= ST_KNOWN_LINKS;
   }

@@ -13,7 +13,7 @@ struct st_places {
   struct st_id *ids; /* as they were added; then each once, ascending */
   size_t count, size;
   struct st_location *at;
-  uint32_t *first; /* of ids that begin so (bucket_of): the first one's number; and the count */
+  uint32_t *first; /* of the ids that begin so (bucket_of): where they are; and the count */
   unsigned bits;
   /* The thread: */
   bool begun;
@@ -42,18 +42,26 @@ void st_places_free(struct st_places *p)
   free(p);
 }
 
-void st_places_add(struct st_places *p, const struct st_id *id)
+void st_places_add_all(struct st_places *p, const struct st_id *ids, size_t n)
 {
-  if (p->count == p->size) {
-    p->size = p->size ? 2 * p->size : 256;
+  if (p->size - p->count < n) {
+    size_t twice = p->size ? 2 * p->size : 256;
+    p->size = p->count + n > twice ? p->count + n : twice;
     p->ids = st_realloc(p->ids, p->size, sizeof(*p->ids));
   }
-  p->ids[p->count++] = *id;
+  if (n > 0)
+    memcpy(&p->ids[p->count], ids, n * sizeof(*ids));
+  p->count += n;
+}
+
+void st_places_add(struct st_places *p, const struct st_id *id)
+{
+  st_places_add_all(p, id, 1);
 }
 
 /* ---- Each once ------------------------------------------------------------------------------- */
 
-/* What an id begins with tells nearly all of them apart; it ascends as they do. */
+/* What an id begins with ascends as they do. */
 static uint64_t beginning_of(const struct st_id *id)
 {
   uint64_t first;
@@ -61,60 +69,63 @@ static uint64_t beginning_of(const struct st_id *id)
   return (uint64_t)(id->keyed != 0) << 63 | be64toh(first) >> 1;
 }
 
-struct key {
-  uint64_t begins;
-  const struct st_id *id;
-};
-
-static int by_id(const void *a, const void *b)
-{
-  const struct key *x = a, *y = b;
-  if (x->begins != y->begins)
-    return x->begins < y->begins ? -1 : 1;
-  return st_id_compare(x->id, y->id);
-}
-
-static void sort(struct st_places *p)
-{
-  ST_AUTO_FREE struct key *keys = st_calloc(p->count + 1, sizeof(*keys));
-  struct st_id *sorted = st_calloc(p->count + 1, sizeof(*sorted));
-  size_t kept = 0;
-  for (size_t i = 0; i < p->count; i++)
-    keys[i] = (struct key){beginning_of(&p->ids[i]), &p->ids[i]};
-  qsort(keys, p->count, sizeof(*keys), by_id);
-  for (size_t i = 0; i < p->count; i++) {
-    if (kept == 0 || !st_id_equal(keys[i].id, &sorted[kept - 1]))
-      sorted[kept++] = *keys[i].id;
-  }
-  free(p->ids);
-  p->ids = sorted;
-  p->count = p->size = kept;
-}
-
-/* ---- Found by their ids ---------------------------------------------------------------------- */
-
 static size_t bucket_of(const struct st_places *p, const struct st_id *id)
 {
   return (size_t)(beginning_of(id) >> (63 - p->bits));
 }
 
 /* About one of them in each bucket that plain ids are in. */
-static void make_buckets(struct st_places *p)
+static size_t count_buckets(struct st_places *p)
 {
-  size_t at = 0;
   p->bits = 0;
   while ((size_t)1 << p->bits < p->count)
     p->bits++;
-  size_t buckets = (size_t)2 << p->bits;
-  free(p->first);
-  p->first = st_calloc(buckets + 1, sizeof(*p->first));
-  for (size_t i = 0; i < p->count; i++) {
-    for (size_t bucket = bucket_of(p, &p->ids[i]); at <= bucket; at++)
-      p->first[at] = (uint32_t)i;
-  }
-  for (; at <= buckets; at++)
-    p->first[at] = (uint32_t)p->count;
+  return (size_t)2 << p->bits;
 }
+
+/* A copy, in the order of the buckets; first[n + 1] is where bucket n ends. */
+static struct st_id *scatter(const struct st_places *p, size_t buckets, uint32_t *first)
+{
+  struct st_id *to = st_calloc(p->count + 1, sizeof(*to));
+  for (size_t i = 0; i < p->count; i++)
+    first[bucket_of(p, &p->ids[i]) + 2]++;
+  for (size_t n = 2; n < buckets + 2; n++)
+    first[n] += first[n - 1];
+  for (size_t i = 0; i < p->count; i++)
+    to[first[bucket_of(p, &p->ids[i]) + 1]++] = p->ids[i];
+  return to;
+}
+
+static int by_id(const void *a, const void *b)
+{
+  return st_id_compare(a, b);
+}
+
+/* What ids begin with tells nearly all of them apart. */
+static void sort(struct st_places *p)
+{
+  size_t buckets = count_buckets(p), from = 0, kept = 0;
+  free(p->first);
+  p->first = st_calloc(buckets + 2, sizeof(*p->first));
+  struct st_id *ids = scatter(p, buckets, p->first);
+  for (size_t n = 0; n < buckets; n++) {
+    size_t to = p->first[n + 1];
+    if (to - from > 1)
+      qsort(&ids[from], to - from, sizeof(*ids), by_id);
+    p->first[n] = (uint32_t)kept;
+    for (size_t i = from; i < to; i++) {
+      if (i == from || !st_id_equal(&ids[i], &ids[kept - 1]))
+        ids[kept++] = ids[i];
+    }
+    from = to;
+  }
+  p->first[buckets] = (uint32_t)kept;
+  free(p->ids);
+  p->ids = ids;
+  p->count = p->size = kept;
+}
+
+/* ---- Found by their ids ---------------------------------------------------------------------- */
 
 size_t st_places_count(const struct st_places *p)
 {
@@ -123,7 +134,7 @@ size_t st_places_count(const struct st_places *p)
 
 size_t st_places_number(const struct st_places *p, const struct st_id *id)
 {
-  if (!p->first)
+  if (!p->at)
     return SIZE_MAX;
   size_t bucket = bucket_of(p, id);
   for (size_t i = p->first[bucket]; i < p->first[bucket + 1]; i++) {
@@ -146,12 +157,13 @@ int st_places_find(struct st_places *p, struct st_store *store, struct st_error 
   ST_AUTO_FREE const struct st_id **ids = st_calloc(p->count + 1, sizeof(*ids));
   for (size_t i = 0; i < p->count; i++)
     ids[i] = &p->ids[i];
+  struct st_location *at = st_calloc(p->count + 1, sizeof(*at));
+  int r = st_store_locate(store, ids, p->count, at, err);
   free(p->at);
-  p->at = st_calloc(p->count + 1, sizeof(*p->at));
-  if (st_store_locate(store, ids, p->count, p->at, err) < 0)
-    return -1;
-  make_buckets(p);
-  return 0;
+  p->at = r < 0 ? NULL : at;
+  if (r < 0)
+    free(at);
+  return r < 0 ? -1 : 0;
 }
 
 static void *find_beside(void *arg)

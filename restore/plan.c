@@ -9,24 +9,52 @@
 
 /* ---- Wishes ---------------------------------------------------------------------------------- */
 
+#define BLOCK 1024 /* wishes that are given memory at once */
+
+static void clear_wish(struct st_wish *w)
+{
+  free(w->path);
+  st_state_clear(&w->target);
+  st_state_clear(&w->live);
+}
+
 void st_wishes_free(struct st_wishes *w)
 {
   for (size_t i = 0; i < w->count; i++) {
-    free(w->items[i].path);
-    st_state_clear(&w->items[i].target);
-    st_state_clear(&w->items[i].live);
+    if (w->items[i])
+      clear_wish(w->items[i]);
   }
+  for (size_t i = 0; i < w->nblocks; i++)
+    free(w->blocks[i]);
+  free(w->blocks);
   free(w->items);
   *w = (struct st_wishes){0};
+}
+
+static struct st_wish *new_wish(struct st_wishes *w)
+{
+  if (w->nblocks == 0 || w->used == BLOCK) {
+    w->blocks = st_realloc(w->blocks, w->nblocks + 1, sizeof(*w->blocks));
+    w->blocks[w->nblocks++] = st_malloc(BLOCK * sizeof(**w->blocks));
+    w->used = 0;
+  }
+  return &w->blocks[w->nblocks - 1][w->used++];
+}
+
+/* Whether that path comes behind the last one. */
+static bool ascends(const struct st_wishes *w, const char *path)
+{
+  return w->count == 0 || strcmp(w->items[w->count - 1]->path, path) < 0;
 }
 
 struct st_wish *st_wishes_take(struct st_wishes *w, char *path, bool selected)
 {
   if (w->count == w->size) {
     w->size = w->size ? 2 * w->size : 64;
-    w->items = st_realloc(w->items, w->size, sizeof(*w->items));
+    w->items = st_realloc(w->items, w->size, sizeof(struct st_wish *));
   }
-  struct st_wish *wish = &w->items[w->count++];
+  w->unsorted |= !ascends(w, path);
+  struct st_wish *wish = w->items[w->count++] = new_wish(w);
   *wish = (struct st_wish){.path = path, .selected = selected};
   return wish;
 }
@@ -40,58 +68,59 @@ void st_wishes_append(struct st_wishes *w, struct st_wishes *from)
 {
   if (from->count == 0)
     return;
+  w->unsorted |= from->unsorted || !ascends(w, from->items[0]->path);
   w->size = w->count + from->count;
-  w->items = st_realloc(w->items, w->size, sizeof(*w->items));
-  memcpy(&w->items[w->count], from->items, from->count * sizeof(*w->items));
+  w->items = st_realloc(w->items, w->size, sizeof(struct st_wish *));
+  memcpy(&w->items[w->count], from->items, from->count * sizeof(struct st_wish *));
+  w->blocks = st_realloc(w->blocks, w->nblocks + from->nblocks, sizeof(*w->blocks));
+  memcpy(&w->blocks[w->nblocks], from->blocks, from->nblocks * sizeof(*w->blocks));
   w->count = w->size;
-  from->count = 0;
+  w->nblocks += from->nblocks;
+  w->used = from->used;
+  from->count = from->nblocks = 0;
   st_wishes_free(from);
 }
 
 static int compare_wishes(const void *a, const void *b)
 {
-  const struct st_wish *x = a, *y = b;
+  const struct st_wish *x = *(struct st_wish *const *)a, *y = *(struct st_wish *const *)b;
   int c = strcmp(x->path, y->path);
   return c ? c : (int)y->selected - (int)x->selected;
 }
 
-static bool is_sorted(const struct st_wishes *w)
-{
-  for (size_t i = 1; i < w->count; i++) {
-    if (strcmp(w->items[i - 1].path, w->items[i].path) >= 0)
-      return false;
-  }
-  return true;
-}
-
 void st_wishes_sort(struct st_wishes *w)
 {
-  if (is_sorted(w))
+  if (!w->unsorted)
     return;
-  qsort(w->items, w->count, sizeof(*w->items), compare_wishes);
+  qsort(w->items, w->count, sizeof(struct st_wish *), compare_wishes);
+  w->unsorted = false;
   size_t kept = 1;
   for (size_t i = 1; i < w->count; i++) {
-    if (strcmp(w->items[i].path, w->items[kept - 1].path) != 0) {
+    if (strcmp(w->items[i]->path, w->items[kept - 1]->path) != 0)
       w->items[kept++] = w->items[i];
-      continue;
-    }
-    free(w->items[i].path);
-    st_state_clear(&w->items[i].target);
-    st_state_clear(&w->items[i].live);
+    else
+      clear_wish(w->items[i]);
   }
   w->count = kept;
 }
 
 static int compare_path_to_wish(const void *key, const void *item)
 {
-  return strcmp(key, ((const struct st_wish *)item)->path);
+  return strcmp(key, (*(struct st_wish *const *)item)->path);
+}
+
+size_t st_wishes_index(const struct st_wishes *w, const char *path)
+{
+  struct st_wish **found = w->count == 0 ? NULL
+                                         : bsearch(path, w->items, w->count,
+                                                   sizeof(struct st_wish *), compare_path_to_wish);
+  return found ? (size_t)(found - w->items) : SIZE_MAX;
 }
 
 struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path)
 {
-  if (w->count == 0)
-    return NULL;
-  return bsearch(path, w->items, w->count, sizeof(*w->items), compare_path_to_wish);
+  size_t i = st_wishes_index(w, path);
+  return i == SIZE_MAX ? NULL : w->items[i];
 }
 
 /* ---- Actions --------------------------------------------------------------------------------- */
@@ -367,8 +396,8 @@ static int find_remaining(const struct planner *p, const char *path, char **ret,
     return -1;
   for (size_t i = 0; i < names.count; i++) {
     ST_AUTO_FREE char *child = join(path, names.items[i]);
-    struct st_wish *w = st_wishes_find(p->wishes, child);
-    if (!w || !is_act(&p->verdicts[w - p->wishes->items], ST_ACTION_DELETE)) {
+    size_t found = st_wishes_index(p->wishes, child);
+    if (found == SIZE_MAX || !is_act(&p->verdicts[found], ST_ACTION_DELETE)) {
       *ret = st_steal(&child);
       return 0;
     }
@@ -408,10 +437,11 @@ static bool has_parent(const struct planner *p, const char *path, char **ret_par
   if (!slash || slash == path)
     return true;
   ST_AUTO_FREE char *parent = st_memdup(path, (size_t)(slash - path));
-  struct st_wish *w = st_wishes_find(p->wishes, parent);
+  size_t found = st_wishes_index(p->wishes, parent);
   bool there = true;
-  if (w) {
-    struct verdict *v = &p->verdicts[w - p->wishes->items];
+  if (found != SIZE_MAX) {
+    struct st_wish *w = p->wishes->items[found];
+    struct verdict *v = &p->verdicts[found];
     if (!w->selected && w->live.type == 0 && w->target.type == 'd' && v->what == NOTHING) {
       decide_change(p, w, v);
       if (v->what == DO && !has_parent(p, parent, ret_parent))
@@ -454,10 +484,11 @@ static void settle_parent(struct planner *p, const struct st_wish *w, struct ver
 /* Whether what others are linked to is, or is going to be, as it should. */
 static bool serves(const struct planner *p, const char *path)
 {
-  const struct st_wish *w = st_wishes_find(p->wishes, path);
-  if (!w)
+  size_t found = st_wishes_index(p->wishes, path);
+  if (found == SIZE_MAX)
     return true; /* nothing differs there */
-  const struct verdict *v = &p->verdicts[w - p->wishes->items];
+  const struct st_wish *w = p->wishes->items[found];
+  const struct verdict *v = &p->verdicts[found];
   if (w->target.type == 0 || w->target.type == 'd')
     return false;
   if (w->selected)
@@ -487,16 +518,10 @@ static void settle_links(const struct planner *p, struct st_wish *w, struct verd
 
 /* ---- The order ------------------------------------------------------------------------------- */
 
-static void take(struct st_state *to, struct st_state *from)
-{
-  *to = *from;
-  *from = (struct st_state){0};
-}
-
 static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
 {
   struct verdict *v = &p->verdicts[i];
-  struct st_wish *w = &p->wishes->items[i];
+  struct st_wish *w = p->wishes->items[i];
   enum st_action_kind kind = v->what == NOTE     ? ST_ACTION_NOTE
                              : v->what == CANNOT ? ST_ACTION_CANNOT
                                                  : v->kind;
@@ -505,8 +530,9 @@ static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
   a->why = st_steal(&v->why);
   v->what = NOTHING; /* any more */
   if (last) {
-    take(&a->before, &w->live);
-    take(&a->after, &w->target);
+    a->before = w->live;
+    a->after = w->target;
+    p->wishes->items[i] = NULL; /* nothing is left of it */
     return;
   }
   st_state_copy(&a->before, &w->live);
@@ -529,7 +555,7 @@ static void put_in_order(const struct planner *p, struct st_actions *ret)
     struct verdict *v = &p->verdicts[i];
     said += v->what > LEFT;
     if (v->what == DO && v->kind != ST_ACTION_DELETE)
-      v->turn = turn_of(&p->wishes->items[i]);
+      v->turn = turn_of(p->wishes->items[i]);
   }
   st_actions_reserve(ret, said);
   for (size_t i = n; i-- > 0;) {
@@ -552,21 +578,21 @@ static void put_in_order(const struct planner *p, struct st_actions *ret)
 
 static int settle(struct planner *p, struct st_error *err)
 {
-  struct st_wish *items = p->wishes->items;
+  struct st_wish **items = p->wishes->items;
   size_t n = p->wishes->count;
   for (size_t i = 0; i < n; i++)
-    decide(p, &items[i], &p->verdicts[i], true);
+    decide(p, items[i], &p->verdicts[i], true);
   for (size_t i = 0; i < n; i++)
-    decide(p, &items[i], &p->verdicts[i], false);
+    decide(p, items[i], &p->verdicts[i], false);
   /* Children sort after their directory: from the end, they are settled before it. */
   for (size_t i = n; i-- > 0;) {
-    if (settle_directory(p, &items[i], &p->verdicts[i], err) < 0)
+    if (settle_directory(p, items[i], &p->verdicts[i], err) < 0)
       return -1;
   }
   for (size_t i = 0; i < n; i++)
-    settle_parent(p, &items[i], &p->verdicts[i]);
+    settle_parent(p, items[i], &p->verdicts[i]);
   for (size_t i = 0; i < n; i++)
-    settle_links(p, &items[i], &p->verdicts[i]);
+    settle_links(p, items[i], &p->verdicts[i]);
   return 0;
 }
 

@@ -17,9 +17,12 @@ struct st_wish {
 };
 
 struct st_wishes {
-  struct st_wish *items;
+  struct st_wish **items; /* in blocks, so that none of them is ever copied */
   size_t count, size;
-  bool last; /* nobody needs them behind the plan, which may take what they hold */
+  struct st_wish **blocks;
+  size_t nblocks, used; /* used: of the last block */
+  bool unsorted;        /* some path does not come behind the one before it */
+  bool last;            /* nobody needs them behind the plan, which may take what they hold */
 };
 #define ST_AUTO_WISHES ST_CLEANUP(st_wishes_free) struct st_wishes
 void st_wishes_free(struct st_wishes *w);
@@ -31,7 +34,9 @@ struct st_wish *st_wishes_take(struct st_wishes *w, char *path, bool selected);
 void st_wishes_append(struct st_wishes *w, struct st_wishes *from);
 /* Sorts by path and joins what was added twice (selected wins). */
 void st_wishes_sort(struct st_wishes *w);
+/* In what is sorted; NULL, SIZE_MAX: it is not there. */
 struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path);
+size_t st_wishes_index(const struct st_wishes *w, const char *path);
 
 enum st_action_kind {
   ST_ACTION_DELETE,

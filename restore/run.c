@@ -63,6 +63,8 @@ static int gather(struct st_session *s, struct st_gathered *ret, struct st_error
     if (st_gather_check_path(&s->world, paths->items[i], err) < 0)
       return -1;
   }
+  /* What phases change comes before. */
+  s->world.look_up = st_phases_wanted(s) ? NULL : s->write;
   return st_gather_checkpoint(&s->world, paths, ret, err);
 }
 
@@ -126,11 +128,13 @@ static int restore(struct st_session *s, struct st_gathered *g, int64_t undoes,
     return -1;
   if (st_account_phase_find(s, past, &phases.moves, err) < 0)
     return -1;
-  if (phases.packages.count > 0 || phases.plugins.count > 0 || phases.moves.changes.count > 0)
+  if (phases.packages.count > 0 || phases.plugins.count > 0 || phases.moves.changes.count > 0) {
+    st_places_free(st_steal(&g->places));
     return st_phases_run(s, g, &phases, err);
+  }
   st_session_take_plugins(&g->first, &g->packages); /* to be said */
   g->wishes.last = true;
-  st_session_look_up(s, &g->wishes);
+  st_session_look_up(s, g);
   if (st_session_plan(s, &g->wishes, s->exact, &actions, err) < 0)
     return -1;
   st_wishes_free(&g->wishes);

@@ -194,18 +194,18 @@ static bool may_be_new(const struct st_wish *w)
          !t->in_package && !t->digest.keyed;
 }
 
-void st_session_look_up(struct st_session *s, const struct st_wishes *wishes)
+void st_session_look_up(struct st_session *s, struct st_gathered *g)
 {
-  struct st_places *places = s->write ? st_places_new() : NULL;
-  size_t count = 0;
-  for (size_t i = 0; places && i < wishes->count; i++) {
-    if (!may_be_new(&wishes->items[i]))
-      continue;
-    st_places_add(places, &wishes->items[i].target.digest);
-    count++;
+  struct st_places *places = st_steal(&g->places);
+  if (!places && s->write) {
+    places = st_places_new();
+    for (size_t i = 0; i < g->wishes.count; i++) {
+      if (may_be_new(g->wishes.items[i]))
+        st_places_add(places, &g->wishes.items[i]->target.digest);
+    }
+    if (st_places_count(places) > 0)
+      st_places_begin(places, s->write->store_dir, s->write->store);
   }
-  if (count > 0)
-    st_places_begin(places, s->write->store_dir, s->write->store);
   s->places = places;
 }
 

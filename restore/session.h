@@ -4,6 +4,7 @@
 #ifndef ST_RESTORE_SESSION_H
 #define ST_RESTORE_SESSION_H
 
+#include "restore/gather.h"
 #include "restore/report.h"
 #include "restore/run.h"
 
@@ -41,9 +42,10 @@ int st_session_follow(struct st_session *s, const struct st_journal *j, struct s
 const struct st_strings *st_session_paths(const struct st_session *s);
 bool st_session_without_plugins(const struct st_session *s);
 
-/* Begins to look up where contents lie of which the plan may make new files, beside the plan; for
- * a restore that changes nothing before it, and is carried out. */
-void st_session_look_up(struct st_session *s, const struct st_wishes *wishes);
+/* Begins to look up where contents lie of which the plan may make new files, beside the plan,
+ * unless that began when they were gathered; for a restore that changes nothing before it, and is
+ * carried out. */
+void st_session_look_up(struct st_session *s, struct st_gathered *g);
 
 int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
                     struct st_actions *ret, struct st_error *err);

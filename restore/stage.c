@@ -238,21 +238,88 @@ static mode_t mode_of(const struct st_stage *s, const struct dir *d)
   return is_open(mode) && !d->later && !(mode & 07022) ? mode | 0700 : 0700;
 }
 
+/* Directories below the tops, those of one level together: what they lie in is one level above. */
+struct levels {
+  uint32_t *dirs;
+  size_t *ends; /* of each level, in `dirs` */
+  size_t count;
+};
+
+static void levels_free(struct levels *l)
+{
+  free(l->dirs);
+  free(l->ends);
+}
+
+/* Level n, from 1 on, begins where the one before it ends. */
+static void sort_by_level(const struct st_stage *s, struct levels *ret)
+{
+  ST_AUTO_FREE uint32_t *levels = st_calloc(s->ndirs + 1, sizeof(*levels));
+  *ret = (struct levels){.dirs = st_calloc(s->ndirs + 1, sizeof(*ret->dirs)),
+                         .ends = st_calloc(s->ndirs + 2, sizeof(*ret->ends))};
+  for (size_t i = 0; i < s->ndirs; i++) {
+    uint32_t parent = s->dirs[i].parent; /* it comes before */
+    levels[i] = parent > 0 ? levels[parent - 1] + 1 : 0;
+    if (levels[i] > ret->count)
+      ret->count = levels[i];
+    if (levels[i] > 0)
+      ret->ends[levels[i] + 1]++;
+  }
+  for (size_t n = 1; n <= ret->count; n++)
+    ret->ends[n] += ret->ends[n - 1];
+  for (size_t i = 0; i < s->ndirs; i++) {
+    if (levels[i] > 0)
+      ret->dirs[ret->ends[levels[i]]++] = (uint32_t)i;
+  }
+}
+
+static void make_dir(struct st_stage *s, struct going *g, const struct dir *d)
+{
+  int parent = s->tops[d->top].made ? open_dir(s, g, d->parent) : -1;
+  s->items[d->action].ready =
+      parent >= 0 && mkdirat(parent, name_of(action_of(s, d->action)), mode_of(s, d)) == 0;
+}
+
+/* Some of one level. */
+struct level {
+  struct st_stage *stage;
+  const uint32_t *dirs;
+  size_t count;
+};
+
+static int make_unit(void *arg, struct st_store *store, unsigned thread, size_t index)
+{
+  const struct level *l = arg;
+  struct st_stage *s = l->stage;
+  (void)store;
+  for (size_t i = index * OTHERS; i < l->count && i < (index + 1) * OTHERS; i++)
+    make_dir(s, &s->going[thread], &s->dirs[l->dirs[i]]);
+  return 0;
+}
+
+/* Those of a level by all threads, as none of them lies in another. */
+static int make_level(struct level *l, struct st_error *err)
+{
+  const struct st_workers w = {
+      .count = (l->count + OTHERS - 1) / OTHERS, .unit = make_unit, .arg = l};
+  return w.count > 1 ? st_workers_run(&w, err) : make_unit(l, NULL, 0, 0);
+}
+
 static int make_directories(struct st_stage *s, struct st_error *err)
 {
-  if (make_tops(s, err) < 0)
+  ST_CLEANUP(levels_free) struct levels levels = {0};
+  int r = make_tops(s, err);
+  if (r < 0)
     return -1;
+  sort_by_level(s, &levels);
   mode_t mask = umask(0);
-  for (size_t i = 0; i < s->ndirs; i++) {
-    const struct dir *d = &s->dirs[i];
-    if (d->parent == 0 || !s->tops[d->top].made)
-      continue;
-    int parent = open_dir(s, &s->going[0], d->parent);
-    s->items[d->action].ready =
-        parent >= 0 && mkdirat(parent, name_of(action_of(s, d->action)), mode_of(s, d)) == 0;
+  for (size_t n = 1; n <= levels.count && r == 0; n++) {
+    size_t from = levels.ends[n - 1];
+    struct level l = {s, &levels.dirs[from], levels.ends[n] - from};
+    r = make_level(&l, err);
   }
   umask(mask);
-  return 0;
+  return r;
 }
 
 /* ---- Entries: any thread --------------------------------------------------------------------- */
@@ -431,34 +498,12 @@ static int end_finding(struct st_stage *s, struct st_error *err)
   return f->result < 0 ? st_error_move(err, &f->error) : 0;
 }
 
-/* Two things that have nothing to do with each other. */
-struct beginning {
-  struct st_stage *stage;
-  struct st_error errors[2];
-};
-
-static int begin_one(void *arg, struct st_store *store, unsigned thread, size_t which)
-{
-  struct beginning *b = arg;
-  (void)store, (void)thread;
-  if (which == 0)
-    return end_finding(b->stage, &b->errors[0]);
-  return b->stage->accounts ? make_directories(b->stage, &b->errors[1]) : 0;
-}
-
 static int begin(struct st_stage *s, struct st_error *err)
 {
-  struct beginning b = {.stage = s};
-  const struct st_workers w = {.count = ST_COUNT(b.errors), .unit = begin_one, .arg = &b};
   read_accounts(s);
-  int r = st_workers_run(&w, err);
-  for (size_t i = 0; i < ST_COUNT(b.errors); i++) {
-    if (b.errors[i].message && err && !err->message)
-      *err = b.errors[i];
-    else
-      st_error_clear(&b.errors[i]);
-  }
-  return r;
+  if (s->accounts && make_directories(s, err) < 0)
+    return -1;
+  return end_finding(s, err);
 }
 
 /* In directories that nobody else may enter files are made with the modes that they are to have. */

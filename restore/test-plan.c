@@ -32,7 +32,7 @@ static int children(void *arg, const char *path, struct st_strings *ret, struct 
   const struct fake *f = arg;
   size_t n = strlen(path);
   for (size_t i = 0; i < f->wishes->count; i++) {
-    const struct st_wish *w = &f->wishes->items[i];
+    const struct st_wish *w = f->wishes->items[i];
     if (strncmp(w->path, path, n) == 0 && w->path[n] == '/' && !strchr(w->path + n + 1, '/') &&
         w->live.type != 0)
       st_strings_add(ret, w->path + n + 1);

@@ -35,7 +35,9 @@ struct st_world {
   struct st_scope *scope_then;
   struct st_world_mounts mounts, mounts_then;
   struct st_world_gaps gaps, gaps_then;
-  char *beside;        /* names that begin so are ours, left by a killed restore; NULL: none */
+  char *beside; /* names that begin so are ours, left by a killed restore; NULL: none */
+  /* Whose store new contents are looked up in, as soon as it is known which; NULL: they are not. */
+  const struct st_tracker *look_up;
   bool locked;         /* the checkpoint's secrets are sealed with a key that we do not have */
   bool alone;          /* the store's lock is held: nobody else writes to the catalog */
   bool clone;          /* files of machine identity stay as they are */

@@ -227,11 +227,14 @@ typedef int st_change_fn(void *arg, const struct st_change *change, struct st_er
 int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn, void *arg,
                        struct st_error *err);
 /* The same for who holds the store's lock, and has so since the scan began, so that nobody commits:
- * where all that there was is gone, another thread may tell what lies from some path on, with
- * args[1], while this one tells what comes before it, and behind that what is no entry, with
- * args[0].  What is told with one of the two is told in order, one by one. */
-int st_catalog_changes_by_two(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn,
-                              void *const args[2], struct st_error *err);
+ * where all entries that there were are gone, and nothing is expected, which `*ret_gone` says, two
+ * threads tell of them, in parts.  What is told with args[i] comes before what is told with
+ * args[i + 1], and is told in order, one by one.  What is no entry comes behind all, with args[0];
+ * so does all else, where it is not so. */
+#define ST_CATALOG_PARTS 6
+int st_catalog_changes_by_parts(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn,
+                                void *const args[ST_CATALOG_PARTS], bool *ret_gone,
+                                struct st_error *err);
 
 /* The history of one path in all entry tables, newest first: fn gets the checkpoint at which the
  * change came, and the change.  Where checkpoints were passed over, the next one whose facts are

@@ -222,10 +222,10 @@ static int all_is_gone(struct st_catalog *c, int64_t b, struct st_error *err)
 
 /* `alone`: nobody commits meanwhile. */
 static int tell_changes(struct st_catalog *c, int64_t a, int64_t b, bool alone, st_change_fn *fn,
-                        void *const args[2], struct st_error *err)
+                        void *const *args, bool *ret_gone, struct st_error *err)
 {
   ST_CLEANUP(st_keylist_free) struct st_keylist list = {0};
-  const struct st_gone all = {c, st_at(c, a).number, alone, fn, {args[0], args[1]}};
+  const struct st_gone all = {c, st_at(c, a).number, alone, fn, args};
   ST_AUTO_VIEW view;
 
   if (st_view_begin(&view, c, err) < 0 || st_gap_check(c, a, err) < 0 ||
@@ -233,6 +233,7 @@ static int tell_changes(struct st_catalog *c, int64_t a, int64_t b, bool alone, 
     return -1;
   int gone = all_is_gone(c, b, err);
   int r = gone < 0 ? -1 : gone ? st_gone_tell(&all, err) : 0;
+  *ret_gone = gone > 0;
   if (r == 0)
     r = collect(c, a, b, gone, &list, err);
   for (size_t i = 0; i < list.count && r == 0; i++)
@@ -244,13 +245,16 @@ static int tell_changes(struct st_catalog *c, int64_t a, int64_t b, bool alone, 
 int st_catalog_changes(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn, void *arg,
                        struct st_error *err)
 {
-  return tell_changes(c, a, b, false, fn, (void *const[]){arg, arg}, err);
+  bool gone;
+
+  return tell_changes(c, a, b, false, fn, &arg, &gone, err);
 }
 
-int st_catalog_changes_by_two(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn,
-                              void *const args[2], struct st_error *err)
+int st_catalog_changes_by_parts(struct st_catalog *c, int64_t a, int64_t b, st_change_fn *fn,
+                                void *const args[ST_CATALOG_PARTS], bool *ret_gone,
+                                struct st_error *err)
 {
-  return tell_changes(c, a, b, true, fn, args, err);
+  return tell_changes(c, a, b, true, fn, args, ret_gone, err);
 }
 
 int st_catalog_last_change(struct st_catalog *c, const struct st_catalog_table *table,

@@ -822,7 +822,7 @@ struct st_gone {
   int64_t number;
   bool alone; /* nobody commits meanwhile: two threads may read */
   st_change_fn *fn;
-  void *args[2]; /* of what comes first, and of what another thread tells */
+  void *const *args; /* ST_CATALOG_PARTS, of one part of the paths each */
 };
 int st_gone_tell(const struct st_gone *g, struct st_error *err);
 

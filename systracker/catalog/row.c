@@ -240,20 +240,23 @@ int st_column_value(struct st_catalog *c, sqlite3_stmt *s, int at, enum st_value
   sqlite3_value *v = sqlite3_column_value(s, at);
   int stored = sqlite3_value_type(v);
 
-  *ret = st_null();
+  ret->type = ST_NULL;
   if (stored == SQLITE_NULL)
     return 0;
   if (type == ST_ID)
     return id_of(c, v, ret, err);
   if (type == ST_INTEGER && stored == SQLITE_INTEGER) {
-    *ret = st_integer(sqlite3_value_int64(v));
+    ret->type = ST_INTEGER;
+    ret->u.integer = sqlite3_value_int64(v);
     return 0;
   }
   if (type == ST_INTEGER || stored != (type == ST_TEXT ? SQLITE_TEXT : SQLITE_BLOB))
     return damaged(c, err);
 
   const void *data = type == ST_TEXT ? (const void *)sqlite3_value_text(v) : sqlite3_value_blob(v);
-  *ret = st_bytes_value(type, data ? data : "", (size_t)sqlite3_value_bytes(v));
+  ret->type = type;
+  ret->u.bytes.data = data ? data : "";
+  ret->u.bytes.length = (size_t)sqlite3_value_bytes(v);
   return 0;
 }
 

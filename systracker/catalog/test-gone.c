@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test-gone.c - all that there was is gone: told by one thread or two, it is the same. */
+/* test-gone.c - all that there was is gone: told as one part or by two threads, it is the same. */
 #include "systracker/catalog/test-support.h"
 
 #define PATHS 400
@@ -53,21 +53,69 @@ static void find_nothing(struct fixture *f)
   assert_true(st_full(table(f, "fake_entry"))->emptied);
 }
 
-static void test_by_two(void **state)
+/* What was told of the parts, one behind the other. */
+struct told {
+  struct st_buffer parts[ST_CATALOG_PARTS];
+  struct st_buffer all;
+  bool gone;
+};
+
+static void told_free(struct told *t)
+{
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++)
+    st_buffer_free(&t->parts[i]);
+  st_buffer_free(&t->all);
+}
+
+static int tell(struct fixture *f, int64_t a, struct told *t)
+{
+  void *args[ST_CATALOG_PARTS];
+
+  *t = (struct told){0};
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++)
+    args[i] = &t->parts[i];
+  int r = st_catalog_changes_by_parts(f->c, a, ST_LIVE, note_change, args, &t->gone, &f->err);
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++)
+    st_buffer_append(&t->all, t->parts[i].data ? t->parts[i].data : "", t->parts[i].length);
+  return r;
+}
+
+static void test_by_parts(void **state)
 {
   struct fixture *f = *state;
 
   make_two(f);
   find_nothing(f);
   for (int64_t a = 1; a <= 2; a++) {
-    ST_AUTO_BUFFER first = ST_BUFFER_INIT, rest = ST_BUFFER_INIT;
-    void *const both[] = {&first, &rest};
+    ST_CLEANUP(told_free) struct told t;
     ST_AUTO_FREE char *all = changes(f, a, ST_LIVE);
 
-    ok(f, st_catalog_changes_by_two(f->c, a, ST_LIVE, note_change, both, &f->err));
-    st_buffer_append(&first, rest.data ? rest.data : "", rest.length);
-    assert_string_equal(first.data, all);
+    ok(f, tell(f, a, &t));
+    assert_true(t.gone);
+    assert_string_equal(t.all.data, all);
     assert_true(strlen(all) > PATHS * sizeof("-/d/000"));
+  }
+}
+
+/* Fewer paths than there are parts; none at all. */
+static void test_few(void **state)
+{
+  struct fixture *f = *state;
+
+  start(f);
+  put_entry(f, "/d", "d", 1);
+  commit(f);
+  start(f);
+  put_entry(f, "/d/x", "f", 1);
+  put_file(f, "/d/x", 1);
+  commit(f);
+  find_nothing(f);
+  for (int64_t a = 1; a <= 2; a++) {
+    ST_CLEANUP(told_free) struct told t;
+    ST_AUTO_FREE char *all = changes(f, a, ST_LIVE);
+
+    ok(f, tell(f, a, &t));
+    assert_string_equal(t.all.data, all);
   }
 }
 
@@ -75,34 +123,38 @@ static void test_by_two(void **state)
 static void test_not_all(void **state)
 {
   struct fixture *f = *state;
-  ST_AUTO_BUFFER first = ST_BUFFER_INIT, rest = ST_BUFFER_INIT;
-  void *const both[] = {&first, &rest};
+  ST_CLEANUP(told_free) struct told t;
 
   make_two(f);
   find_nothing(f);
   put_entry(f, "/d/008", "f", 9);
-  ok(f, st_catalog_changes_by_two(f->c, 2, ST_LIVE, note_change, both, &f->err));
+  ok(f, tell(f, 2, &t));
   ST_AUTO_FREE char *all = changes(f, 2, ST_LIVE);
-  assert_string_equal(first.data, all);
-  assert_int_equal(rest.length, 0);
+  assert_false(t.gone);
+  assert_string_equal(t.parts[0].data, all);
+  for (size_t i = 1; i < ST_CATALOG_PARTS; i++)
+    assert_int_equal(t.parts[i].length, 0);
   assert_non_null(strstr(all, "~/d/008=9 "));
 }
 
 static int stop(void *arg, UNUSED const struct st_change *change, UNUSED struct st_error *err)
 {
-  return ++*(int *)arg < 50 ? 0 : 7;
+  return ++*(int *)arg < 20 ? 0 : 7;
 }
 
 static void test_stopped(void **state)
 {
   struct fixture *f = *state;
-  int told[2] = {0};
-  void *const both[] = {&told[0], &told[1]};
+  int told[ST_CATALOG_PARTS] = {0};
+  void *args[ST_CATALOG_PARTS];
+  bool gone;
 
   make_two(f);
   find_nothing(f);
-  assert_int_equal(st_catalog_changes_by_two(f->c, 1, ST_LIVE, stop, both, &f->err), 7);
-  assert_int_equal(told[0], 50);
+  for (size_t i = 0; i < ST_CATALOG_PARTS; i++)
+    args[i] = &told[i];
+  assert_int_equal(st_catalog_changes_by_parts(f->c, 1, ST_LIVE, stop, args, &gone, &f->err), 7);
+  assert_int_equal(told[0], 20);
 }
 
 /* Wherever a damaged row lies, it is an error, and in words. */
@@ -112,8 +164,7 @@ static void test_damaged(void **state)
 
   make_two(f);
   for (int i = 0; i < 2; i++) {
-    ST_AUTO_BUFFER first = ST_BUFFER_INIT, rest = ST_BUFFER_INIT;
-    void *const both[] = {&first, &rest};
+    ST_CLEANUP(told_free) struct told t;
     ST_AUTO_FREE char *damage = st_format(
         "UPDATE fake_file SET object = x'00' WHERE path = (SELECT %s(path) FROM fake_file)",
         i ? "max" : "min");
@@ -121,7 +172,7 @@ static void test_damaged(void **state)
     reopen(f, ST_CATALOG_WRITE);
     assert_int_equal(sqlite3_exec(f->c->db, damage, NULL, NULL, NULL), SQLITE_OK);
     find_nothing(f);
-    assert_true(st_catalog_changes_by_two(f->c, 1, ST_LIVE, note_change, both, &f->err) < 0);
+    assert_true(tell(f, 1, &t) < 0);
     assert_non_null(strstr(st_error_text(&f->err), "damaged"));
     st_error_clear(&f->err);
     reopen(f, ST_CATALOG_WRITE);
@@ -134,7 +185,8 @@ static void test_damaged(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_by_two, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_by_parts, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_few, setup, teardown),
       cmocka_unit_test_setup_teardown(test_not_all, setup, teardown),
       cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
       cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
