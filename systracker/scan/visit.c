@@ -34,9 +34,18 @@ static const struct st_index_record *old_record(const struct st_visitor *v, cons
   return g->known ? &v->old.records[g->at] : NULL;
 }
 
+/* The directory's own is put together once for names in a row. */
 static const char *path_of(struct st_visitor *v, const struct st_node *n, const char *name)
 {
-  st_node_path(n, name, &v->path);
+  if (v->path_of != n) {
+    st_node_path(n, "", &v->path);
+    v->path_of = n;
+    v->path_length = v->path.length;
+  }
+  v->path.length = v->path_length;
+  if (*name && v->path.length > 0 && v->path.data[v->path.length - 1] != '/')
+    st_buffer_append_byte(&v->path, '/');
+  st_buffer_append_string(&v->path, name);
   return v->path.data;
 }
 

@@ -45,6 +45,8 @@ struct st_visitor {
   struct st_passed *passed;
   size_t npassed, size_passed;
   struct st_buffer path;
+  const struct st_node *path_of; /* `path` is that of a name in it; NULL: not yet */
+  size_t path_length;            /* of the directory's own */
   struct st_list list;
   /* Of the directory at hand: */
   struct st_index_dir old;
