@@ -7,6 +7,9 @@
 
 #define AT_ONCE 8               /* files that get the same content as it is decoded */
 #define PIECE ((size_t)1 << 18) /* bytes that are read at once, of a file that is not mapped */
+/* Bytes from which on a content is proved alone, as it comes: beside the few that are held with it
+ * it would be hashed by itself all the same, and need not be mapped for that. */
+#define ALONE ((uint64_t)16 << 20)
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
@@ -231,7 +234,7 @@ struct held {
   struct pouring pouring;
   struct st_mapped mapped;
   uint8_t digest[ST_DIGEST_SIZE];
-  bool poured, agrees;
+  bool alone, poured, agrees;
 };
 
 static const struct st_id *id_of(const struct held *h)
@@ -300,10 +303,12 @@ static void hash_all(struct going *g, struct held *held, size_t count)
     struct held *h = &held[i];
     if (!h->poured)
       continue;
-    if (st_mapped_open(&h->mapped, first_open(&h->pouring), h->pouring.size) == 0)
+    if (st_mapped_open(&h->mapped, first_open(&h->pouring), h->pouring.size) == 0) {
+      st_mapped_fetch(&h->mapped); /* what was just written is there */
       hash[n++] = (struct st_hash){h->mapped.data, h->mapped.length, h->digest};
-    else
+    } else {
       hash_by_reading(h);
+    }
   }
   st_hashes_compute(g->hashes, hash, n);
 }
@@ -319,15 +324,30 @@ static void prove_all(struct going *g, struct held *held, size_t count)
   }
 }
 
-/* What does not agree is put as if it had not been. */
-static int finish_held(struct held *h, const struct st_content_item *item)
+static int put_alone(struct held *h, const struct st_content_item *item)
 {
   struct pouring *p = &h->pouring;
   const struct st_asked asked = ask(p->stage, item);
-  if (h->agrees)
-    return finish_files(p);
-  give_all_up(p);
   return put_content(p->stage, p->going, &(struct wanted){item, &asked});
+}
+
+/* What does not agree is put as if it had not been. */
+static int finish_held(struct held *h, const struct st_content_item *item)
+{
+  if (h->alone)
+    return 0;
+  if (h->agrees)
+    return finish_files(&h->pouring);
+  give_all_up(&h->pouring);
+  return put_alone(h, item);
+}
+
+static int begin_held(struct held *h, const struct st_content_item *item)
+{
+  if (st_signals_pending())
+    return 1;
+  h->alone = item->at.raw >= ALONE;
+  return h->alone ? put_alone(h, item) : pour_held(h, item);
 }
 
 /* Their files stay open until all of them are hashed at once. */
@@ -340,7 +360,7 @@ static int put_large(struct st_stage *s, struct going *g, const struct st_share 
   for (size_t i = 0; i < count; i++) {
     held[i].pouring = (struct pouring){.stage = s, .going = g};
     if (r == 0)
-      r = st_signals_pending() ? 1 : pour_held(&held[i], &items[i]);
+      r = begin_held(&held[i], &items[i]);
   }
   if (r == 0)
     prove_all(g, held, count);

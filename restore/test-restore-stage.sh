@@ -41,6 +41,7 @@ done
 mkdir "$tree/large"
 for n in 1 2 3 4 5 6; do head -c "$((n + 2))00000" /dev/urandom >"$tree/large/$n"; done
 head -c 5000000 /dev/urandom >"$tree/large/chunks"
+head -c 16800000 /dev/urandom >"$tree/large/alone" # proved as it comes
 cp "$tree/large/3" "$tree/large/again"
 for n in $(seq 9); do cp "$tree/large/4" "$tree/large/more$n"; done
 mkdir "$tree/$odd" && echo odd >"$tree/$odd/$odd"
@@ -105,13 +106,19 @@ done
 [ "$refused" -ge 18 ] || fail "only $refused objects were needed"
 [ "$all_same" -eq 20 ] || fail "damage of what twenty files have was not said"
 
-# The same of one chunk of a large content.
-offset=$(($(sqlite3 "$store/packs/objects.db" 'SELECT offset FROM object ORDER BY stored DESC LIMIT 1') + 5000))
-flip "$pack" "$offset"
-expect_status 1 systracker restore --checkpoint 1 --exact --yes
-contains "$err" '^systracker: /etc/tree/large/chunks: its content cannot be read: ' 'nothing was changed$'
-flip "$pack" "$offset"
-unchanged "a damaged chunk"
+# The same of one chunk of each of the two large contents.
+seen=
+for offset in $(sqlite3 "$store/packs/objects.db" 'SELECT offset FROM object WHERE stored > 850000'); do
+  flip "$pack" "$((offset + 5000))"
+  expect_status 1 systracker restore --checkpoint 1 --exact --yes
+  contains "$err" '^systracker: /etc/tree/large/(chunks|alone): its content cannot be read: ' \
+    'nothing was changed$'
+  flip "$pack" "$((offset + 5000))"
+  unchanged "a damaged chunk"
+  seen="$seen $(sed -n 's|.*/large/\([a-z]*\): its content.*|\1|p' "$err")"
+  case $seen in *chunks*alone* | *alone*chunks*) break ;; esac
+done
+case $seen in *chunks*alone* | *alone*chunks*) ;; *) fail "damaged chunks of: $seen" ;; esac
 
 # There and back.
 expect_status 0 systracker restore --checkpoint 1 --exact
