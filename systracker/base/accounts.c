@@ -140,9 +140,12 @@ void st_accounts_free(struct st_accounts *a)
   free(a);
 }
 
+/* Most of what there is belongs to the account that is listed first. */
 static const char *name_of(const struct list *l, uint32_t id)
 {
   uint64_t at;
+  if (l->count == 0 || l->items[0].id == id)
+    return l->count ? l->items[0].name : NULL;
   return st_set_get(l->by_id, &id, sizeof id, &at) ? l->items[at].name : NULL;
 }
 
