@@ -7,6 +7,7 @@
 
 #include "systracker/base/buffer.h"
 
+#define ST_HASHES_MOST_LANES 16
 #define ST_HASHES_TOGETHER 240               /* fewer than the library has jobs */
 #define ST_HASHES_LONGEST ((size_t)1 << 26)  /* in a lane, bytes */
 #define ST_HASHES_EARNED ((uint64_t)2 << 20) /* bytes: see st_hashes_lanes */
@@ -76,6 +77,38 @@ size_t st_hashes_apart(const struct st_hash *const *sorted, size_t count, size_t
 static void hash_alone(const struct st_hash *c)
 {
   st_digest(c->digest, c->data, c->length);
+}
+
+/* ---- A stream -------------------------------------------------------------------------------- */
+
+struct lane {
+  const struct st_hash *content;
+  void *job;
+  uint64_t end; /* by then it is done */
+};
+
+struct stream {
+  struct st_hashes *h;
+  const struct st_hash_source *source;
+  struct lane lanes[ST_HASHES_MOST_LANES];
+  size_t count;
+  uint64_t now; /* blocks that each lane has hashed */
+};
+
+/* Whether a content is better hashed by itself: lanes would not pay even if they had all that there
+ * is, or it would hold them up.  As st_hashes_apart, for what is known of those to come. */
+static bool is_apart(const struct stream *s, const struct st_hash *c, uint64_t rest,
+                     uint64_t longest, size_t lanes, unsigned cost)
+{
+  uint64_t its = blocks(c), all = rest / 64, most = longest / 64;
+  for (size_t n = 0; n < s->count; n++) {
+    all += s->lanes[n].end - s->now;
+    most = larger(most, s->lanes[n].end - s->now);
+  }
+  uint64_t least = larger((all + its) / lanes, its);
+  uint64_t without = larger(all / lanes, most), with = larger(least, most);
+  return c->length > ST_HASHES_LONGEST || cost * least >= 10 * (all + its) ||
+         cost * (with - without) > 10 * its;
 }
 
 /* ---- libipsec-mb ----------------------------------------------------------------------------- */
@@ -196,7 +229,7 @@ static void check_done(const IMB_JOB *job)
     hash_alone(job->user_data);
 }
 
-static void submit(IMB_MGR *manager, const struct st_hash *c)
+static IMB_JOB *next_job(IMB_MGR *manager, const struct st_hash *c)
 {
   IMB_JOB *job = IMB_GET_NEXT_JOB(manager);
   job->cipher_mode = IMB_CIPHER_NULL;
@@ -209,7 +242,13 @@ static void submit(IMB_MGR *manager, const struct st_hash *c)
   job->auth_tag_output = c->digest;
   job->auth_tag_output_len_in_bytes = ST_DIGEST_SIZE;
   job->user_data = (void *)c;
-  job = IMB_SUBMIT_JOB_NOCHECK(manager);
+  return job;
+}
+
+static void submit(IMB_MGR *manager, const struct st_hash *c)
+{
+  next_job(manager, c);
+  IMB_JOB *job = IMB_SUBMIT_JOB_NOCHECK(manager);
   for (; job; job = IMB_GET_COMPLETED_JOB(manager))
     check_done(job);
 }
@@ -221,6 +260,59 @@ static void side_by_side(struct st_hashes *h, const struct st_hash *const *sorte
     submit(manager, sorted[i]);
   for (IMB_JOB *job = IMB_FLUSH_JOB(manager); job; job = IMB_FLUSH_JOB(manager))
     check_done(job);
+}
+
+/* The library gives jobs back in the order in which they came.  One that is done before has that in
+ * its own `status`, and its digest is written: what was lent to it is given back at once. */
+static void lane_done(struct stream *s, size_t n)
+{
+  struct lane done = s->lanes[n];
+  const IMB_JOB *job = done.job;
+  s->now = larger(s->now, done.end);
+  s->lanes[n] = s->lanes[--s->count];
+  if (job->status != IMB_STATUS_COMPLETED)
+    hash_alone(done.content);
+  s->source->done(s->source->arg, done.content);
+}
+
+/* Another job is in its place only when it was given back. */
+static void given_back(struct stream *s, const IMB_JOB *job)
+{
+  for (size_t n = 0; n < s->count; n++) {
+    if (s->lanes[n].job == job) {
+      lane_done(s, n);
+      return;
+    }
+  }
+}
+
+static void find_done(struct stream *s, const IMB_JOB *job)
+{
+  for (; job; job = IMB_GET_COMPLETED_JOB((IMB_MGR *)s->h->manager))
+    given_back(s, job);
+  for (size_t n = s->count; n-- > 0;) {
+    job = s->lanes[n].job;
+    if (job->status == IMB_STATUS_COMPLETED)
+      lane_done(s, n);
+  }
+}
+
+static void in_lane(struct stream *s, const struct st_hash *c)
+{
+  IMB_MGR *manager = s->h->manager;
+  s->lanes[s->count++] = (struct lane){c, next_job(manager, c), s->now + blocks(c)};
+  find_done(s, IMB_SUBMIT_JOB_NOCHECK(manager));
+}
+
+static void one_done(struct stream *s)
+{
+  size_t before = s->count;
+  while (s->count == before) {
+    const IMB_JOB *job = IMB_FLUSH_JOB((IMB_MGR *)s->h->manager);
+    find_done(s, job);
+    if (!job && s->count == before)
+      lane_done(s, 0);
+  }
 }
 
 #else
@@ -260,6 +352,17 @@ static void side_by_side(struct st_hashes *h, const struct st_hash *const *sorte
     hash_alone(sorted[i]);
 }
 
+static void in_lane(struct stream *s, const struct st_hash *c)
+{
+  hash_alone(c);
+  s->source->done(s->source->arg, c);
+}
+
+static void one_done(struct stream *s)
+{
+  s->count = 0;
+}
+
 #endif
 
 /* ---- All of them ----------------------------------------------------------------------------- */
@@ -285,11 +388,13 @@ size_t st_hashes_lanes(const struct st_hashes *h)
   return h->way ? lanes_of(h->way) : 1;
 }
 
-static void choose_in_time(struct st_hashes *h, const struct st_hash *contents, size_t count)
+/* `soon`: bytes that are to be hashed besides. */
+static void choose_in_time(struct st_hashes *h, const struct st_hash *contents, size_t count,
+                           uint64_t soon)
 {
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count && !h->chosen; i++)
     h->hashed += contents[i].length;
-  if (h->hashed < ST_HASHES_EARNED)
+  if (h->chosen || h->hashed + soon < ST_HASHES_EARNED)
     return;
   choose(h);
   h->chosen = true;
@@ -328,8 +433,7 @@ void st_hashes_compute(struct st_hashes *h, const struct st_hash *contents, size
 {
   if (count == 0)
     return;
-  if (!h->chosen)
-    choose_in_time(h, contents, count);
+  choose_in_time(h, contents, count, 0);
   if (!h->way || (count == 1 && !h->always)) {
     for (size_t i = 0; i < count; i++)
       hash_alone(&contents[i]);
@@ -338,4 +442,36 @@ void st_hashes_compute(struct st_hashes *h, const struct st_hash *contents, size
   const struct st_hash **sorted = sort(h, contents, count);
   for (size_t i = 0; i < count; i += ST_HASHES_TOGETHER)
     compute_some(h, sorted + i, count - i < ST_HASHES_TOGETHER ? count - i : ST_HASHES_TOGETHER);
+}
+
+static bool has_lane(const struct stream *s, const struct st_hash *c, uint64_t rest,
+                     uint64_t longest)
+{
+  const struct st_hashes *h = s->h;
+  return h->way && (h->always || !is_apart(s, c, rest, longest, lanes_of(h->way), cost_of(h)));
+}
+
+void st_hashes_stream(struct st_hashes *h, const struct st_hash_source *source)
+{
+  struct stream s = {.h = h, .source = source};
+  const struct st_hash *c;
+  uint64_t rest, longest;
+  enum st_hash_next next;
+  while ((next = source->next(source->arg, &c, &rest, &longest)) != ST_HASH_NONE) {
+    if (next == ST_HASH_LATER) {
+      if (s.count == 0)
+        break;
+      one_done(&s);
+      continue;
+    }
+    choose_in_time(h, c, 1, rest);
+    if (has_lane(&s, c, rest, longest)) {
+      in_lane(&s, c);
+      continue;
+    }
+    hash_alone(c);
+    source->done(source->arg, c);
+  }
+  while (s.count > 0)
+    one_done(&s);
 }

@@ -29,6 +29,28 @@ ST_DEFINE_CLEANUP(struct st_hashes *, st_hashes_free)
 /* Hashes them all, in whatever order. */
 void st_hashes_compute(struct st_hashes *h, const struct st_hash *contents, size_t count);
 
+/* Contents that come one after the other: a lane that is free is filled by the next one, so that
+ * none waits until there is nothing more.  They had better not end with the longest. */
+enum st_hash_next {
+  ST_HASH_NONE,  /* for now, or for good: the stream ends when all is done that was taken */
+  ST_HASH_LATER, /* when another one is done */
+  ST_HASH_TAKEN,
+};
+struct st_hash_source {
+  /* `content` stays until it is done; `rest`: bytes that are to come behind it, `longest` of them
+   * in one content, by which it is told whether a lane pays. */
+  enum st_hash_next (*next)(void *arg, const struct st_hash **ret_content, uint64_t *ret_rest,
+                            uint64_t *ret_longest);
+  /* Of each that was taken, in whatever order.  Neither hashes anything by the same `st_hashes`. */
+  void (*done)(void *arg, const struct st_hash *content);
+  void *arg;
+};
+void st_hashes_stream(struct st_hashes *h, const struct st_hash_source *source);
+
+/* How many contents, behind one that takes long, are begun before it is done: what is told of those
+ * to come need not go further. */
+#define ST_HASHES_BEHIND 200
+
 /* How many contents of one length fill the lanes: so many, or better some times that, are worth
  * waiting for.  1: one by one is as good; always so until 2 MiB were hashed, as to start the
  * library costs what it saves by then. */

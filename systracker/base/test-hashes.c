@@ -127,14 +127,135 @@ static void check_edges(struct fixture *f)
   munmap(guarded, room + 2 * page);
 }
 
+/* ---- A stream -------------------------------------------------------------------------------- */
+
+#define STREAM 600 /* more than the library has jobs */
+
+/* Each content is in memory of its own from when it is taken until it is done; behind its digest
+ * nothing may be written. */
+struct source {
+  struct fixture *f;
+  const size_t *lengths;
+  size_t count, taken, done, most, later;
+  bool backwards; /* all that is to come is told as nothing */
+  struct one {
+    struct st_hash content;
+    uint8_t digest[ST_DIGEST_SIZE + 1];
+    bool done;
+  } all[STREAM];
+};
+
+static void tell_rest(const struct source *s, uint64_t *ret_rest, uint64_t *ret_longest)
+{
+  *ret_rest = *ret_longest = 0;
+  for (size_t i = s->taken; i < s->count && !s->backwards; i++) {
+    *ret_rest += s->lengths[i];
+    *ret_longest = s->lengths[i] > *ret_longest ? s->lengths[i] : *ret_longest;
+  }
+}
+
+static enum st_hash_next take(void *arg, const struct st_hash **ret, uint64_t *ret_rest,
+                              uint64_t *ret_longest)
+{
+  struct source *s = arg;
+  if (s->taken == s->count)
+    return ST_HASH_NONE;
+  if (s->taken - s->done == s->most) {
+    s->later++;
+    return ST_HASH_LATER;
+  }
+  struct one *o = &s->all[s->taken];
+  size_t length = s->lengths[s->taken++];
+  char *data = length ? st_malloc(length) : NULL;
+  if (data)
+    memcpy(data, s->f->data + s->taken % 64, length);
+  memset(o->digest, 0xa5, sizeof o->digest);
+  o->content = (struct st_hash){data, length, o->digest};
+  *ret = &o->content;
+  tell_rest(s, ret_rest, ret_longest);
+  return ST_HASH_TAKEN;
+}
+
+static void give_back(void *arg, const struct st_hash *content)
+{
+  struct source *s = arg;
+  struct one *o = (struct one *)content;
+  uint8_t expected[ST_DIGEST_SIZE];
+  assert_false(o->done);
+  o->done = true;
+  s->done++;
+  st_digest(expected, content->data, content->length);
+  assert_memory_equal(o->digest, expected, ST_DIGEST_SIZE);
+  assert_int_equal(o->digest[ST_DIGEST_SIZE], 0xa5);
+  free((void *)content->data);
+}
+
+/* `most`: so many are out at once; no more are asked for while there are. */
+static void stream(struct fixture *f, const size_t *lengths, size_t count, size_t most)
+{
+  for (size_t backwards = 0; backwards < 2; backwards++) {
+    struct source *s = st_calloc(1, sizeof *s);
+    s->f = f;
+    s->lengths = lengths;
+    s->count = count;
+    s->most = most;
+    s->backwards = backwards;
+    st_hashes_stream(f->hashes, &(struct st_hash_source){take, give_back, s});
+    assert_int_equal(s->taken, count);
+    assert_int_equal(s->done, count);
+    free(s);
+  }
+}
+
+/* What is in no lane any more is given back, however long the first one takes. */
+static void check_stream_is_bounded(struct fixture *f)
+{
+  size_t lengths[STREAM], most = 0;
+  struct source *s = st_calloc(1, sizeof *s);
+  for (size_t i = 0; i < STREAM; i++)
+    lengths[i] = i == 0 ? ROOM : 100 + i;
+  *s = (struct source){.f = f, .lengths = lengths, .count = STREAM, .most = STREAM};
+  s->most = st_hashes_lanes(f->hashes) + 1;
+  st_hashes_stream(f->hashes, &(struct st_hash_source){take, give_back, s});
+  most = s->later;
+  free(s);
+  assert_int_equal(most, 0);
+}
+
+static void check_stream(struct fixture *f)
+{
+  static const size_t edges[] = {0, 1, 55, 56, 63, 64, 65, 119, 120, 127, 128, 129, 4096};
+  size_t lengths[STREAM];
+  uint64_t number = 11;
+  stream(f, NULL, 0, 1);
+  for (size_t count = 1; count <= 40; count++) {
+    for (size_t i = 0; i < count; i++)
+      lengths[i] = edges[(i + count) % ST_COUNT(edges)];
+    stream(f, lengths, count, STREAM);
+    stream(f, lengths, count, 1 + count % 5);
+  }
+  for (size_t i = 0; i < STREAM; i++)
+    lengths[i] = next(&number) % 20000;
+  stream(f, lengths, STREAM, STREAM);
+  stream(f, lengths, STREAM, 16);
+  stream(f, lengths, STREAM, 7);
+  lengths[0] = ROOM; /* beside it there are more than the library has jobs, and they end first */
+  stream(f, lengths, STREAM, STREAM);
+  lengths[STREAM - 1] = ROOM;
+  stream(f, lengths, STREAM, STREAM);
+  check_stream_is_bounded(f);
+}
+
 static void check_all(struct fixture *f)
 {
+  check_stream(f);
   st_hashes_compute(f->hashes, NULL, 0);
   check_lengths(f);
   check_ends_of_blocks(f);
   check_counts(f);
   check_large(f);
   check_edges(f);
+  check_stream(f); /* and what came before has left nothing */
 }
 
 static void check_by(void **state, enum st_hashes_by by, const char *name)

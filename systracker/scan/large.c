@@ -2,16 +2,18 @@
 #include "systracker/scan/large.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "systracker/base/file.h"
 #include "systracker/base/mapped.h"
 #include "systracker/scan/look.h"
 
-/* Of one thread.  Longer files are no faster among so few; see doc/performance.md. */
-#define ST_LARGE_TOGETHER 48                  /* files, open and mapped */
-#define ST_LARGE_MAPPED ((uint64_t)128 << 20) /* bytes */
-#define ST_LARGE_LONGEST ((uint64_t)24 << 20) /* bytes */
-#define ST_LARGE_FROM ((uint64_t)256 << 10)   /* bytes: shorter ones are copied as fast */
+#define ST_LARGE_FROM ((uint64_t)256 << 10) /* bytes: shorter ones are copied as fast */
+#define ST_LARGE_MAPPED                                                                            \
+  ((uint64_t)512 << 20) /* bytes, and no more than this part of the memory                         \
+                         */
+#define ST_LARGE_PART 16
+#define ST_LARGE_LONGEST 4 /* and one of them is no longer than this part of that */
 
 #define ST_LARGE_LOT ((uint64_t)1 << 30) /* bytes; a kill may lose the digests of two lots */
 
@@ -31,10 +33,22 @@ struct large {
 
 /* While it is hashed. */
 struct mapping {
+  struct st_hash content;
+  struct large *file;
+  uint64_t size; /* that counts as mapped */
   int fd;
   struct st_meta before;
   struct st_mapped mapped;
   struct found *found;
+};
+
+/* What one thread takes from, until there is nothing, or what it waits for is done. */
+struct stream {
+  struct looker *l;
+  struct st_reader *reader;
+  const struct look *until;
+  struct look **late; /* what waited for a file that was no good, to be read behind the stream */
+  size_t count, size;
 };
 
 void st_large_free(struct large_files *s)
@@ -45,6 +59,14 @@ void st_large_free(struct large_files *s)
   free(s->sorted);
 }
 
+/* Mapped, they count as resident, though the kernel may take the pages back at any time. */
+void st_large_init(struct large_files *s)
+{
+  uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+  uint64_t part = memory / ST_LARGE_PART;
+  s->most = part < ST_LARGE_MAPPED ? part : ST_LARGE_MAPPED;
+}
+
 /* ---- In their order -------------------------------------------------------------------------- */
 
 static uint64_t size_of(const struct large *f)
@@ -52,10 +74,10 @@ static uint64_t size_of(const struct large *f)
   return f->item->meta.size;
 }
 
-bool st_large_is(const struct st_item *item)
+bool st_large_is(const struct large_files *s, const struct st_item *item)
 {
   return item->kind == ST_ITEM_LOOK && item->meta.type == 'f' && item->meta.size >= ST_LARGE_FROM &&
-         item->meta.size <= ST_LARGE_LONGEST;
+         item->meta.size <= s->most / ST_LARGE_LONGEST;
 }
 
 void st_large_add(struct large_files *s, struct st_node *node, const struct st_item *item)
@@ -82,7 +104,7 @@ struct large *st_large_put(struct large_files *s, const struct st_item *item)
   return &s->files[__atomic_fetch_add(&s->put, 1, __ATOMIC_RELAXED)];
 }
 
-/* ---- In lots, by size ------------------------------------------------------------------------ */
+/* ---- In lots --------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -96,46 +118,57 @@ static bool is_lot_taken(const struct large_files *s)
 }
 
 /* The next lot is begun when what is told has come to the one before. */
-bool st_large_is_due(const struct looker *l)
+static bool is_one_left(const struct large_files *s)
 {
-  const struct large_files *s = &l->large;
-  if (s->busy >= l->w->threads)
-    return false;
   return !is_lot_taken(s) ||
          (s->to < s->count && (s->to == 0 || __atomic_load_n(&s->put, __ATOMIC_RELAXED) > s->from));
 }
 
+static bool has_room(const struct large_files *s)
+{
+  return s->mapped == 0 || is_lot_taken(s) || s->mapped + size_of(s->sorted[s->taken]) <= s->most;
+}
+
+/* One thread fills its lanes best; others help where there is nothing else to do, and what is told
+ * next waits. */
+bool st_large_is_due(const struct looker *l)
+{
+  const struct large_files *s = &l->large;
+  if (s->busy >= l->w->threads || !is_one_left(s))
+    return false;
+  return s->busy == 0 || (has_room(s) && __atomic_load_n(&l->awaited, __ATOMIC_RELAXED) &&
+                          l->next == __atomic_load_n(&l->tail, __ATOMIC_RELAXED));
+}
+
+/* The longest first, so that lanes are done at about the same time.  No small lot is left. */
 static void begin_lot(struct large_files *s)
 {
   uint64_t bytes = 0;
   s->from = s->to;
   s->taken = 0;
-  do
-    bytes += size_of(&s->files[s->to++]);
-  while (s->to < s->count && bytes + size_of(&s->files[s->to]) <= ST_LARGE_LOT);
+  do {
+    bytes += size_of(&s->files[s->to]);
+    s->begun += size_of(&s->files[s->to++]);
+  } while (s->to < s->count && (bytes < ST_LARGE_LOT || s->bytes - s->begun < ST_LARGE_LOT / 2));
   s->sorted = st_realloc(s->sorted, s->to - s->from, sizeof(struct large *));
   for (size_t i = s->from; i < s->to; i++)
     s->sorted[i - s->from] = &s->files[i];
   qsort(s->sorted, s->to - s->from, sizeof(struct large *), by_size);
 }
 
-/* Neighbours, so many as may be mapped at once. */
-static size_t take_some(struct large_files *s, struct large **group)
+/* What comes behind, for each of the threads that will take it, most likely: of this lot, and then
+ * of those that were not sorted. */
+static void tell_rest(const struct looker *l, uint64_t *ret_rest, uint64_t *ret_longest)
 {
-  uint64_t bytes = 0;
-  size_t n = 0;
-  if (is_lot_taken(s))
-    begin_lot(s);
-  while (n < ST_LARGE_TOGETHER && !is_lot_taken(s)) {
-    struct large *f = s->sorted[s->taken];
-    bytes += size_of(f);
-    if (n > 0 && bytes > ST_LARGE_MAPPED)
-      break;
-    f->state = LOOK_TAKEN;
-    group[n++] = f;
-    s->taken++;
+  const struct large_files *s = &l->large;
+  unsigned threads = s->busy < 2 && l->w->threads > 1 ? 2 : s->busy;
+  size_t n = s->to - s->from - s->taken, behind = s->count - s->to;
+  *ret_rest = *ret_longest = 0;
+  for (size_t i = 0; i < n + behind && i < ST_HASHES_BEHIND; i++) {
+    uint64_t size = size_of(i < n ? s->sorted[s->taken + i] : &s->files[s->to + i - n]);
+    *ret_rest += size / threads;
+    *ret_longest = size > *ret_longest ? size : *ret_longest;
   }
-  return n;
 }
 
 /* ---- Hashing some of them -------------------------------------------------------------------- */
@@ -149,15 +182,16 @@ static int open_it(const struct looker *l, const struct large *f)
   return dir < 0 ? dir : st_file_open(dir, name);
 }
 
-/* One that has grown is mapped no further than others were chosen for. */
-static bool map(const struct looker *l, const struct large *f, struct mapping *m)
+/* One that has grown is read in its turn. */
+static bool map(const struct looker *l, struct mapping *m)
 {
-  m->fd = open_it(l, f);
+  m->fd = open_it(l, m->file);
   if (m->fd < 0 || st_meta_read(m->fd, "", &m->before) < 0 || m->before.type != 'f' ||
-      m->before.size > ST_LARGE_LONGEST || st_mapped_open(&m->mapped, m->fd, m->before.size) < 0)
+      m->before.size > m->size || st_mapped_open(&m->mapped, m->fd, m->before.size) < 0)
     return false;
   st_mapped_fetch(&m->mapped);
   m->found = st_malloc(sizeof(*m->found));
+  m->content = (struct st_hash){m->mapped.data, m->mapped.length, m->found->digest};
   return true;
 }
 
@@ -174,46 +208,100 @@ static void unmap(struct mapping *m)
     close(m->fd);
 }
 
-static void hash(struct looker *l, struct st_reader *reader, struct large **group, size_t count)
+static void add_late(struct stream *s, struct look *k)
 {
-  struct st_hash contents[ST_LARGE_TOGETHER];
-  size_t n = 0;
-  ST_AUTO_FREE struct mapping *mappings = st_calloc(count, sizeof(*mappings));
+  if (s->count == s->size) {
+    s->size = s->size ? 2 * s->size : 16;
+    s->late = st_realloc(s->late, s->size, sizeof(struct look *));
+  }
+  s->late[s->count++] = k;
+}
+
+/* What waits for it goes on, but where it has to be read: that may hash side by side, too. */
+static void end(struct stream *s, struct mapping *m)
+{
+  struct looker *l = s->l;
+  unmap(m);
+  pthread_mutex_lock(&l->mutex);
+  bool good = m->found != NULL;
+  l->large.mapped -= m->size;
+  m->file->found = m->found;
+  m->file->state = LOOK_DONE;
+  struct look *parked = m->file->parked;
+  pthread_mutex_unlock(&l->mutex);
+  free(m);
+  if (parked && good)
+    st_look_go_on(l, parked, s->reader);
+  else if (parked)
+    add_late(s, parked);
+}
+
+static enum st_hash_next take(struct stream *s, struct large **ret, uint64_t *ret_rest,
+                              uint64_t *ret_longest)
+{
+  struct large_files *files = &s->l->large;
+  if ((s->until && st_look_is_done(s->until)) || !is_one_left(files))
+    return ST_HASH_NONE;
+  if (is_lot_taken(files))
+    begin_lot(files);
+  if (!has_room(files))
+    return ST_HASH_LATER;
+  struct large *f = files->sorted[files->taken++];
+  files->mapped += size_of(f);
+  f->state = LOOK_TAKEN;
+  tell_rest(s->l, ret_rest, ret_longest);
+  *ret = f;
+  return ST_HASH_TAKEN;
+}
+
+/* The next one that can be mapped. */
+static enum st_hash_next next(void *arg, const struct st_hash **ret, uint64_t *ret_rest,
+                              uint64_t *ret_longest)
+{
+  struct stream *s = arg;
+  for (;;) {
+    struct large *f = NULL;
+    pthread_mutex_lock(&s->l->mutex);
+    enum st_hash_next r = take(s, &f, ret_rest, ret_longest);
+    pthread_mutex_unlock(&s->l->mutex);
+    if (r != ST_HASH_TAKEN)
+      return r;
+    struct mapping *m = st_calloc(1, sizeof(*m));
+    m->file = f;
+    m->size = size_of(f);
+    if (map(s->l, m)) {
+      *ret = &m->content;
+      return r;
+    }
+    end(s, m);
+  }
+}
+
+static void done(void *arg, const struct st_hash *content)
+{
+  end(arg, (struct mapping *)content);
+}
+
+static void go_through(struct looker *l, struct st_reader *reader, const struct look *until)
+{
+  struct stream s = {.l = l, .reader = reader, .until = until};
   if (!reader->hashes)
     reader->hashes = st_hashes_new();
-  for (size_t i = 0; i < count; i++) {
-    struct mapping *m = &mappings[i];
-    if (map(l, group[i], m))
-      contents[n++] = (struct st_hash){m->mapped.data, m->mapped.length, m->found->digest};
-  }
-  st_hashes_compute(reader->hashes, contents, n);
-  for (size_t i = 0; i < count; i++) {
-    unmap(&mappings[i]);
-    group[i]->found = mappings[i].found;
-  }
+  st_hashes_stream(reader->hashes, &(struct st_hash_source){next, done, &s});
+  for (size_t i = 0; i < s.count; i++)
+    st_look_go_on(l, s.late[i], reader);
+  st_look_hash(l, reader);
+  free(s.late);
 }
 
 void st_large_do(struct looker *l, struct st_reader *reader)
 {
-  struct large *group[ST_LARGE_TOGETHER];
-  struct look *parked[ST_LARGE_TOGETHER];
-  size_t count = take_some(&l->large, group);
+  const struct look *until = reader == &l->reader ? st_look_in_ring(l, l->head) : NULL;
   l->large.busy++;
   pthread_mutex_unlock(&l->mutex);
-  hash(l, reader, group, count);
+  go_through(l, reader, until);
   pthread_mutex_lock(&l->mutex);
   l->large.busy--;
-  for (size_t i = 0; i < count; i++) {
-    group[i]->state = LOOK_DONE;
-    parked[i] = group[i]->parked;
-  }
-  pthread_mutex_unlock(&l->mutex);
-  for (size_t i = 0; i < count; i++) {
-    if (parked[i])
-      st_look_go_on(l, parked[i], reader);
-  }
-  st_look_hash(l, reader);
-  pthread_mutex_lock(&l->mutex);
   if (l->idle > 0 && st_large_is_due(l))
     pthread_cond_signal(&l->more);
 }

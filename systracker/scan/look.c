@@ -30,7 +30,7 @@ struct frame {
 
 /* ---- Threads --------------------------------------------------------------------------------- */
 
-static bool is_done(const struct look *k)
+bool st_look_is_done(const struct look *k)
 {
   return __atomic_load_n(&k->state, __ATOMIC_SEQ_CST) == LOOK_DONE;
 }
@@ -55,7 +55,7 @@ void st_look_done(struct looker *l, struct look *k)
 static void do_next(struct looker *l, struct st_reader *reader)
 {
   struct look *k = st_look_in_ring(l, l->next++);
-  if (is_done(k))
+  if (st_look_is_done(k))
     return;
   __atomic_store_n(&k->state, LOOK_TAKEN, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&l->mutex);
@@ -339,7 +339,7 @@ static void clear(struct looker *l, struct look *k)
 static void wait_for_head(struct looker *l)
 {
   struct look *k = st_look_in_ring(l, l->head);
-  while (!is_done(k)) {
+  while (!st_look_is_done(k)) {
     if (__atomic_load_n(&k->state, __ATOMIC_RELAXED) == LOOK_WAITING) {
       do_some(l, &l->reader);
       continue;
@@ -349,7 +349,9 @@ static void wait_for_head(struct looker *l)
       continue;
     }
     __atomic_store_n(&l->awaited, true, __ATOMIC_SEQ_CST);
-    if (!is_done(k))
+    if (l->idle > 0 && st_large_is_due(l))
+      pthread_cond_signal(&l->more);
+    if (!st_look_is_done(k))
       pthread_cond_wait(&l->done, &l->mutex);
     __atomic_store_n(&l->awaited, false, __ATOMIC_RELAXED);
   }
@@ -361,7 +363,7 @@ static size_t find_done(struct looker *l, size_t most)
   size_t n = 1;
   pthread_mutex_lock(&l->mutex);
   wait_for_head(l);
-  while (n < most && is_done(st_look_in_ring(l, l->head + n)))
+  while (n < most && st_look_is_done(st_look_in_ring(l, l->head + n)))
     n++;
   if (l->next < l->head + n)
     l->next = l->head + n;
@@ -586,7 +588,7 @@ static int put_item(struct looker *l, struct frame *f, const struct st_item *ite
 
 static void add_large(struct looker *l, struct st_node *n, const struct st_item *item)
 {
-  if (!st_large_is(item))
+  if (!st_large_is(&l->large, item))
     return;
   struct look k = {.item = item, .node = n};
   fill_look(l, &k);
@@ -699,6 +701,7 @@ static struct looker *looker_new(struct st_walk_state *w)
   struct looker *l = st_calloc(1, sizeof(*l));
   l->w = w;
   l->links = st_links_new();
+  st_large_init(&l->large);
   pthread_mutex_init(&l->mutex, NULL);
   pthread_cond_init(&l->more, NULL);
   pthread_cond_init(&l->done, NULL);

@@ -98,5 +98,6 @@ void st_look_drop_prepared(const struct looker *l, struct look *look);
 
 /* look.c: it is done, which the thread that tells may wait for.  Not under the mutex. */
 void st_look_done(struct looker *l, struct look *look);
+bool st_look_is_done(const struct look *look);
 
 #endif
