@@ -145,7 +145,7 @@ check_PROGRAMS += tests/list-routes
 tests_list_routes_SOURCES = tests/list-routes.c $(ARCHIVE_SOURCES)
 tests_list_routes_LDADD = $(archive_sync_systracker_archive_LDADD)
 
-EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/archived.sh tests/remote.sh tests/served.sh \
+EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/in-scratch.sh tests/archived.sh tests/remote.sh tests/served.sh \
 	tests/browser/checks.js tests/browser/node.sh tests/browser/schemas.js tests/browser/walk.js \
 	tests/browser/package.json tests/browser/package-lock.json doc/openapi.yaml \
 	doc/screenshots/checkpoint.png doc/screenshots/diff.png doc/screenshots/diff-split-dark.png \
@@ -162,6 +162,7 @@ EXTRA_DIST += $(SHELL_TESTS) $(REAL_TESTS) tests/functions.sh tests/archived.sh 
 
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = /bin/sh
+LOG_COMPILER = /bin/sh $(top_srcdir)/tests/in-scratch.sh
 AM_TESTS_ENVIRONMENT = \
 	ST_SOURCE='$(abs_top_srcdir)' ST_BUILD='$(abs_builddir)' ST_STAGE='$(stage)' \
 	ST_SYSTRACKER='$(stage)$(bindir)/systracker' \
@@ -237,4 +238,4 @@ check-threads:
 	fi
 .PHONY: $(tsan_tests:%=%.run-threads)
 $(tsan_tests:%=%.run-threads): %.run-threads: %
-	@TSAN_OPTIONS=halt_on_error=1 ./$<
+	@TSAN_OPTIONS=halt_on_error=1 $(LOG_COMPILER) ./$<

@@ -105,6 +105,7 @@ if [ "$(id -u)" -ne 0 ] || ! unshare -m true 2>/dev/null; then
 fi
 cat >"$scratch/mounted" <<'END'
 . "$ST_SOURCE/tests/functions.sh"
+rmdir "$scratch"
 scratch=$1 root=$1/root store=$1/store-2 config=$1/systracker.conf out=$1/out err=$1/err
 trap - EXIT
 absent() { sql "SELECT count(*) FROM standard_track_entry f JOIN path p ON p.id = f.path
