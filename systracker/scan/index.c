@@ -28,6 +28,7 @@ struct st_index {
   struct st_buffer pending;
   uint64_t unlogged;       /* bytes that the pending entries were hashed from */
   struct commit *prepared; /* what st_index_prepare wrote; NULL: nothing */
+  bool given_back;         /* what was written of the next one */
 };
 
 static void drop_prepared(struct st_index *index);
@@ -66,16 +67,21 @@ static void free_new(struct st_index_new *dir)
   free(dir);
 }
 
-void st_index_close(struct st_index *index)
+static void free_owned(struct st_index *index)
 {
-  if (!index)
-    return;
-  drop_prepared(index);
   while (index->owned) {
     struct st_index_new *dir = index->owned;
     index->owned = dir->next;
     free_new(dir);
   }
+}
+
+void st_index_close(struct st_index *index)
+{
+  if (!index)
+    return;
+  drop_prepared(index);
+  free_owned(index);
   if (index->fresh.paths)
     st_set_free(index->fresh.paths);
   free(index->fresh.entries);
@@ -676,10 +682,18 @@ static bool is_same(const struct st_index *index)
   return index->file.data && !has_replaced(index, 0, index->file.ndirs);
 }
 
+/* It is in the file, or will be, so that nobody waits for it behind the commit. */
+static void give_back(struct st_index *index)
+{
+  free_owned(index);
+  memset(index->replaced, 0, ((size_t)index->file.ndirs + 1) * sizeof(*index->replaced));
+  index->given_back = true;
+}
+
 int st_index_prepare(struct st_index *index, struct st_error *err)
 {
   const struct st_index_link top = {index->file.data ? 0 : ST_INDEX_NONE, index->replaced[0]};
-  if (is_same(index) || index->prepared)
+  if (index->prepared || is_same(index))
     return 0;
   struct commit *c = index->prepared = st_calloc(1, sizeof(*c));
   c->index = index;
@@ -689,6 +703,7 @@ int st_index_prepare(struct st_index *index, struct st_error *err)
     drop_prepared(index);
     return -1;
   }
+  give_back(index);
   return 0;
 }
 
@@ -714,8 +729,10 @@ int st_index_commit(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                     const uint8_t scope[ST_DIGEST_SIZE], struct st_error *err)
 {
   const struct st_index_binding binding = binding_of(index, head, scope);
-  int r = is_same(index) ? st_index_file_rebind(index->dir, &binding, err)
-                         : write_all(index, head, scope, err);
+  if (index->given_back && !index->prepared)
+    return st_fail(err, 0, "the index was committed, or could not be");
+  int r = !index->prepared && is_same(index) ? st_index_file_rebind(index->dir, &binding, err)
+                                             : write_all(index, head, scope, err);
   if (r < 0)
     return -1;
   if (index->log >= 0 || index->fresh.count > 0)

@@ -180,7 +180,8 @@ int st_index_log(struct st_index *index, const char *path, const struct st_index
 bool st_index_was_put(const struct st_index *index, const char *path);
 /* Writes all of the new one but what binds it, beside, so that this may be done by another thread
  * while the head is being made; nothing else is done to the index meanwhile.  It need not be
- * called. */
+ * called.  The new one's memory is given back: behind it only st_index_commit, once, and closing it
+ * are left. */
 int st_index_prepare(struct st_index *index, struct st_error *err);
 /* Replaces `index` by the new one, bound to this head and scope; removes `index.new`.  Where
  * nothing but the head changed, only the header is written.  Not synced: it is disposable, and what

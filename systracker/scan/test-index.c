@@ -181,6 +181,30 @@ static void test_again(void **state)
   assert_false(st_index_is_current(index, head_1, scope_2));
 }
 
+/* Written ahead, its memory is given back: it is committed once, and another try does not take it
+ * for one in which nothing changed. */
+static void test_prepared(void **state)
+{
+  make(*state);
+  ST_CLEANUP(st_index_closep) struct st_index *index = open_index(*state);
+  assert_int_equal(st_index_start(index, true, NULL), 0);
+  struct st_index_new *dir = st_index_copy(index, 0);
+  struct st_index_entry e = entry_of(77);
+  e.meta.type = 'd';
+  st_index_set(dir, st_index_new_search(dir, "/"), &e);
+  st_index_replace(index, 0, dir);
+  assert_int_equal(st_index_prepare(index, NULL), 0);
+  assert_int_equal(st_index_prepare(index, NULL), 0);
+  commit(index, head_2, scope_1);
+  ST_AUTO_ERROR err = ST_ERROR_INIT;
+  assert_true(st_index_commit(index, head_1, scope_2, &err) < 0);
+  ST_CLEANUP(st_index_closep) struct st_index *again = open_index(*state);
+  assert_true(st_index_is_current(again, head_2, scope_1));
+  assert_entry(again, "/", 77);
+  for (size_t i = 1; i < PATHS; i++)
+    assert_entry(again, paths[i], i);
+}
+
 /* Keyed digests, devices' numbers, every type. */
 static void test_kinds(void **state)
 {
@@ -599,11 +623,22 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_empty),        TEST(test_again),   TEST(test_kinds),
-      TEST(test_positions),    TEST(test_next),    TEST(test_next_directories),
-      TEST(test_header_alone), TEST(test_killed),  TEST(test_large),
-      TEST(test_look),         TEST(test_flipped), TEST(test_root),
-      TEST(test_truncated),    TEST(test_lying),   TEST(test_lying_log),
+      TEST(test_empty),
+      TEST(test_again),
+      TEST(test_prepared),
+      TEST(test_kinds),
+      TEST(test_positions),
+      TEST(test_next),
+      TEST(test_next_directories),
+      TEST(test_header_alone),
+      TEST(test_killed),
+      TEST(test_large),
+      TEST(test_look),
+      TEST(test_flipped),
+      TEST(test_root),
+      TEST(test_truncated),
+      TEST(test_lying),
+      TEST(test_lying_log),
       TEST(test_other_kinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
