@@ -10,6 +10,7 @@ libsystracker_la_SOURCES += \
 	systracker/store/object.c \
 	systracker/store/checked.c systracker/store/checked.h \
 	systracker/store/objectindex.c systracker/store/objectindex.h \
+	systracker/store/objectindex-internal.h systracker/store/objectindexfile.c \
 	systracker/store/pack.c systracker/store/pack.h \
 	systracker/store/packages.c systracker/store/packages.h \
 	systracker/store/packs.c systracker/store/packs.h \
