@@ -77,6 +77,10 @@ REAL_TESTS = \
 	tests/real/lint-scripts.sh \
 	tests/real/test-manifests.sh \
 	tests/real/test-nights.sh \
+	tests/real/test-sync-kill.sh \
+	tests/real/test-prune-kill.sh \
+	tests/real/test-three-hosts.sh \
+	tests/real/test-packaged-debian.sh \
 	tests/real/test-accounts.sh \
 	tests/real/test-large-300.sh \
 	tests/real/test-rpm-kill.sh \
@@ -107,13 +111,9 @@ REAL_TESTS = \
 	tests/real/test-rpm-refused.sh \
 	tests/real/test-rpm-capture.sh \
 	tests/real/test-rpm-fetch.sh \
-	tests/real/test-packaged-debian.sh \
 	tests/real/test-packaged-rpm.sh \
-	tests/real/test-prune-kill.sh \
 	tests/real/test-readme.sh \
 	tests/real/test-serve-kill.sh \
-	tests/real/test-sync-kill.sh \
-	tests/real/test-three-hosts.sh \
 	tests/real/test-transaction-message.sh \
 	tests/real/test-two-roots.sh
 
