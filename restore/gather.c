@@ -415,11 +415,15 @@ static bool in_one_directory(const char *a, const char *b)
   return strncmp(a, b, n + 1) == 0 && !strchr(b + n + 1, '/');
 }
 
-/* A directory comes before what lies in it. */
+/* A directory comes before what lies in it.  A catalog that somebody else made may have paths that
+ * lie in none. */
 static bool lies_in_wish(const struct gathering *g, size_t i)
 {
   const char *path = g->out->wishes.items[i]->path;
-  if (i > 0 && in_one_directory(g->out->wishes.items[i - 1]->path, path))
+  const char *before = i > 0 ? g->out->wishes.items[i - 1]->path : "";
+  if (*path != '/')
+    return false;
+  if (*before == '/' && in_one_directory(before, path))
     return g->known[i - 1].in;
   return st_set_get(g->dirs, path, (size_t)(strrchr(path, '/') - path), NULL);
 }

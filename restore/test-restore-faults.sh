@@ -31,6 +31,18 @@ unchanged()
   cmp "$scratch/2" "$scratch/now" || fail "the root was changed: $1"
 }
 
+# A catalog that somebody else made may have paths that lie nowhere: they are left alone.
+cp -a "$store" "$scratch/foreign"
+whole=$store store=$scratch/foreign
+for path in /etc/app/app.conf /etc/app/other.conf; do
+  [ "$path" = /etc/app/app.conf ] && lost=nowhere || lost=
+  sql "UPDATE path SET path = CAST('$lost' AS BLOB) WHERE CAST(path AS TEXT) = '$path'"
+  expect_status 0 systracker restore --checkpoint 1 --dry-run --yes
+  contains "$out" '^create   /etc/f3 ' '^replace  /etc/f1 '
+done
+contains "$out" '^leave    nowhere ' '^leave     '
+store=$whole
+
 # Each needed object damaged in turn: a byte of its record is inverted, by the object index.
 pack=$(find "$store/packs" -name '*.pack')
 [ "$(echo "$pack" | wc -l)" -eq 1 ] || fail "more than one pack"
