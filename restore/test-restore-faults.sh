@@ -31,16 +31,24 @@ unchanged()
   cmp "$scratch/2" "$scratch/now" || fail "the root was changed: $1"
 }
 
-# A catalog that somebody else made may have paths that lie nowhere: they are left alone.
+# A catalog that somebody else made may have paths that lie nowhere, or end in a slash, which a journal
+# would be refused for: they are said, and all else is restored.  Those that go round about are refused.
 cp -a "$store" "$scratch/foreign"
-whole=$store store=$scratch/foreign
-for path in /etc/app/app.conf /etc/app/other.conf; do
-  [ "$path" = /etc/app/app.conf ] && lost=nowhere || lost=
-  sql "UPDATE path SET path = CAST('$lost' AS BLOB) WHERE CAST(path AS TEXT) = '$path'"
-  expect_status 0 systracker restore --checkpoint 1 --dry-run --yes
-  contains "$out" '^create   /etc/f3 ' '^replace  /etc/f1 '
+whole=$store store=$scratch/foreign was=/etc/f3
+for path in nowhere /etc/f3/ ''; do
+  sql "UPDATE path SET path = CAST('$path' AS BLOB) WHERE CAST(path AS TEXT) = '$was'"
+  expect_status 1 systracker restore --checkpoint 1 --dry-run --yes
+  contains "$out" "^cannot   $path .*no path in its normal form" '^replace  /etc/f1 '
+  was=$path
 done
-contains "$out" '^leave    nowhere ' '^leave     '
+for path in /etc//f3 /etc/./f3 /etc/../f3 /etc/f3/. /etc/f3/..; do
+  sql "UPDATE path SET path = CAST('$path' AS BLOB) WHERE CAST(path AS TEXT) = '$was'"
+  status=0
+  systracker restore --checkpoint 1 --dry-run --yes >"$out" 2>"$err" || status=$?
+  [ "$status" -ne 0 ] || fail "$path would be restored"
+  [ "$status" -eq 2 ] || contains "$out" "^cannot   $path .*no path in its normal form"
+  was=$path
+done
 store=$whole
 
 # Each needed object damaged in turn: a byte of its record is inverted, by the object index.

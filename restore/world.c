@@ -216,9 +216,26 @@ static char *forbidden_by_rules(const struct st_world *w, const char *path, bool
   return NULL;
 }
 
+/* As st_normal_path leaves it: a catalog that somebody else made may have others. */
+static bool is_normal(const char *path)
+{
+  if (*path != '/')
+    return false;
+  for (const char *at = path; at; at = strchr(at + 1, '/')) {
+    const char *name = at + 1;
+    size_t n = *name == '.' ? 1 + (name[1] == '.') : 0; /* "." or "..", if that is all of it */
+    if (name[n] == '/' || (!name[n] && name[0] != 0 && n > 0) || (!*name && at != path))
+      return false;
+  }
+  return true;
+}
+
 static char *forbidden(void *arg, const char *path, bool is_dir, bool deleting, bool *ret_intended)
 {
   const struct st_world *w = arg;
+  *ret_intended = false;
+  if (!is_normal(path))
+    return st_strdup("it is no path in its normal form");
   *ret_intended = true;
   if (deleting && strcmp(path, "/") == 0)
     return st_strdup("it is the root");

@@ -465,6 +465,8 @@ void st_hashes_stream(struct st_hashes *h, const struct st_hash_source *source)
       continue;
     }
     choose_in_time(h, c, 1, rest);
+    if (s.count == ST_HASHES_MOST_LANES) /* not with the library that this was built with */
+      one_done(&s);
     if (has_lane(&s, c, rest, longest)) {
       in_lane(&s, c);
       continue;
