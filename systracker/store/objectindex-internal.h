@@ -8,7 +8,7 @@
 
 struct st_set;
 
-#define ST_OBJECT_INDEX_STATEMENTS 16
+#define ST_OBJECT_INDEX_STATEMENTS 17
 
 struct st_object_index {
   sqlite3 *db;

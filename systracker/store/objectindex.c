@@ -30,6 +30,7 @@ enum statement {
   FROM,
   FIND_FRESH,
   FIND_BASE,
+  BASES,
   NEXT,
   PACK,
   LAST_PACK,
@@ -57,6 +58,7 @@ static const char *const sql[NSTATEMENTS] = {
                   " WHERE id BETWEEN ?1 AND ?2 UNION ALL SELECT id, pack, offset FROM temp.fresh"
                   " WHERE id BETWEEN ?1 AND ?2) GROUP BY id"
                   " ORDER BY min(pack > ?4 OR (pack = ?4 AND offset > ?5)), id LIMIT ?3",
+    [BASES] = "SELECT " ROW " FROM main.object WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 2",
     [NEXT] = "SELECT min(id) FROM (SELECT min(id) AS id FROM main.object WHERE id > ?1"
              " UNION ALL SELECT min(id) FROM temp.fresh WHERE id > ?1)",
     [PACK] = "SELECT identity, indexed FROM main.pack WHERE number = ?1",
@@ -274,6 +276,31 @@ int st_object_index_find_all(struct st_object_index *ix, const struct st_id *con
   return r < 0 ? r : 0;
 }
 
+/* Where it is the one that begins so, as it mostly is, and nothing is fresh: 1; negative; 0: it is
+ * to be looked for. */
+static int find_one_base(struct st_object_index *ix, const struct st_id *low,
+                         const struct st_id *high, struct st_object_row *ret, struct st_error *err)
+{
+  struct st_object_row row;
+  if (st_set_count(ix->fresh) > 0)
+    return 0;
+  hold(ix);
+  AUTO_STATEMENT *s = prepare(ix, BASES, err);
+  if (!s)
+    return -1;
+  bind_id(s, 1, low);
+  bind_id(s, 2, high);
+  int r = step(ix, s, err);
+  if (r <= 0)
+    return r;
+  if (!read_row(s, &row))
+    return st_object_index_damaged(err, "a row makes no sense");
+  if ((r = step(ix, s, err)) != 0)
+    return r < 0 ? r : 0;
+  *ret = row;
+  return 1;
+}
+
 int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,
                               const uint8_t prefix[ST_RECORD_BASE_SIZE],
                               const struct st_object_row *delta, struct st_object_row *ret, int max,
@@ -283,6 +310,9 @@ int st_object_index_find_base(struct st_object_index *ix, uint8_t keyed,
   memset(high.digest, 0xff, sizeof high.digest);
   memcpy(low.digest, prefix, ST_RECORD_BASE_SIZE);
   memcpy(high.digest, prefix, ST_RECORD_BASE_SIZE);
+  int found = max > 0 ? find_one_base(ix, &low, &high, ret, err) : 0;
+  if (found != 0)
+    return found;
   AUTO_STATEMENT *s = prepare(ix, FIND_BASE, err);
   if (!s)
     return -1;
