@@ -304,7 +304,6 @@ static void hash_all(struct going *g, struct held *held, size_t count)
     if (!h->poured)
       continue;
     if (st_mapped_open(&h->mapped, first_open(&h->pouring), h->pouring.size) == 0) {
-      st_mapped_fetch(&h->mapped); /* what was just written is there */
       hash[n++] = (struct st_hash){h->mapped.data, h->mapped.length, h->digest};
     } else {
       hash_by_reading(h);
