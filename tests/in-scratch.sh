@@ -4,6 +4,7 @@
 # where it fails, or crashes, on its way.
 set -u
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/systracker-unit.XXXXXX") || exit 99
+chmod 711 "$TMPDIR" || exit 99 # some tests go on as somebody else
 export TMPDIR
 trap 'rm -rf --one-file-system "$TMPDIR"' EXIT
 trap 'exit 129' HUP INT TERM

@@ -9,11 +9,10 @@
 #include "systracker/scan/look.h"
 
 #define ST_LARGE_FROM ((uint64_t)256 << 10) /* bytes: shorter ones are copied as fast */
-#define ST_LARGE_MAPPED                                                                            \
-  ((uint64_t)512 << 20) /* bytes, and no more than this part of the memory                         \
-                         */
+/* What may be mapped at once: so many bytes, and no more than one part in so many of the memory. */
+#define ST_LARGE_MAPPED ((uint64_t)512 << 20)
 #define ST_LARGE_PART 16
-#define ST_LARGE_LONGEST 4 /* and one of them is no longer than this part of that */
+#define ST_LARGE_LONGEST 4 /* one file is no longer than one part in so many of that */
 
 #define ST_LARGE_LOT ((uint64_t)1 << 30) /* bytes; a kill may lose the digests of two lots */
 
