@@ -19,7 +19,7 @@ void st_places_add_all(struct st_places *p, const struct st_id *ids, size_t n);
 /* Looks all of them up, by this store. */
 int st_places_find(struct st_places *p, struct st_store *store, struct st_error *err);
 /* Begins to do so, by a reader and a thread of its own, which signals do not end; `store` may be
- * used meanwhile, but not put to. */
+ * used meanwhile.  What is put to it then need not be found. */
 void st_places_begin(struct st_places *p, int store_dir, struct st_store *store);
 /* Waits until that is done; what went wrong is told once. */
 int st_places_wait(struct st_places *p, struct st_error *err);
