@@ -3,8 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
+
+#include "systracker/base/thread.h"
 
 #define LOST "not all that was written reached the disk, and may be lost"
 #define EVERY ((uint64_t)128 << 20) /* bytes after which it is worth a file system's commit */
@@ -54,7 +55,7 @@ static void *flush(void *arg)
 
 static void begin(struct st_flusher *f, int fd)
 {
-  if (!f->begun && pthread_create(&f->thread, NULL, flush, f) != 0)
+  if (!f->begun && !st_thread_start(&f->thread, flush, f))
     return;
   f->begun = true;
   f->bytes = 0;

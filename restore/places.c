@@ -2,12 +2,10 @@
 #include "restore/places.h"
 
 #include <endian.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
-#include "restore/signals.h"
 #include "systracker/base/buffer.h"
+#include "systracker/base/thread.h"
 
 struct st_places {
   struct st_id *ids; /* as they were added; then each once, ascending */
@@ -178,12 +176,9 @@ static void *find_beside(void *arg)
 
 void st_places_begin(struct st_places *p, int store_dir, struct st_store *store)
 {
-  sigset_t before;
   p->store_dir = store_dir;
   p->store = store;
-  st_signals_hold(&before);
-  p->begun = pthread_create(&p->thread, NULL, find_beside, p) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  p->begun = st_thread_start(&p->thread, find_beside, p);
 }
 
 int st_places_wait(struct st_places *p, struct st_error *err)

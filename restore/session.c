@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "restore/session.h"
 
-#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,6 +10,7 @@
 #include "restore/preflight.h"
 #include "restore/signals.h"
 #include "systracker/base/escape.h"
+#include "systracker/base/thread.h"
 
 /* ---- The host ----------------------------------------------------------------------------------
  */
@@ -497,7 +497,7 @@ static void begin_freeing(struct freeing *f, struct st_actions *actions)
 {
   f->actions = *actions;
   *actions = (struct st_actions){0};
-  f->begun = pthread_create(&f->thread, NULL, free_actions, &f->actions) == 0;
+  f->begun = st_thread_start(&f->thread, free_actions, &f->actions);
   if (!f->begun)
     st_actions_free(&f->actions);
 }

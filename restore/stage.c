@@ -10,6 +10,7 @@
 #include "systracker/base/file.h"
 #include "systracker/base/meta.h"
 #include "systracker/base/set.h"
+#include "systracker/base/thread.h"
 
 #define OTHERS 64 /* symlinks, FIFOs, devices, directories that a thread takes at once */
 
@@ -483,8 +484,7 @@ void st_stage_look_up(struct st_stage *s)
 {
   if (!is_ahead(s))
     st_places_free(st_steal(&s->o.places));
-  s->finding.begun =
-      s->staged.count > 0 && pthread_create(&s->finding.thread, NULL, find_beside, s) == 0;
+  s->finding.begun = s->staged.count > 0 && st_thread_start(&s->finding.thread, find_beside, s);
 }
 
 static int end_finding(struct st_stage *s, struct st_error *err)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "restore/workers.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "systracker/base/process.h"
+#include "systracker/base/thread.h"
 
 #define SHARE 16 /* indexes that a thread takes at once: neighbours lie in the same directory */
 
@@ -70,8 +70,7 @@ static size_t count_threads(const struct st_workers *w)
 static void run_crew(struct worker *workers, size_t n)
 {
   size_t started = 1;
-  while (started < n &&
-         pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
+  while (started < n && st_thread_start(&workers[started].thread, work, &workers[started]))
     started++;
   work(&workers[0]);
   for (size_t i = 1; i < started; i++)

@@ -26,6 +26,7 @@ libsystracker_la_SOURCES += \
 	systracker/base/set.c systracker/base/set.h \
 	systracker/base/sqlite.c systracker/base/sqlite.h \
 	systracker/base/text.c systracker/base/text.h \
+	systracker/base/thread.c systracker/base/thread.h \
 	systracker/base/version.c systracker/base/version.h \
 	systracker/base/xattr.c systracker/base/xattr.h systracker/base/xattr-words.c
 
@@ -48,6 +49,7 @@ BASE_TESTS = \
 	systracker/base/test-parallel \
 	systracker/base/test-process \
 	systracker/base/test-text \
+	systracker/base/test-thread \
 	systracker/base/test-version \
 	systracker/base/test-xattr
 check_PROGRAMS += $(BASE_TESTS)
@@ -69,6 +71,7 @@ systracker_base_test_parallel_SOURCES = systracker/base/test-parallel.c \
 	systracker/base/test-scratch.h
 systracker_base_test_process_SOURCES = systracker/base/test-process.c systracker/base/test-scratch.h
 systracker_base_test_text_SOURCES = systracker/base/test-text.c systracker/base/test-scratch.h
+systracker_base_test_thread_SOURCES = systracker/base/test-thread.c systracker/base/test-scratch.h
 systracker_base_test_version_SOURCES = systracker/base/test-version.c
 systracker_base_test_xattr_SOURCES = systracker/base/test-xattr.c systracker/base/test-scratch.h
 endif

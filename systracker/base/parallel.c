@@ -3,10 +3,10 @@
 
 #include "systracker/base/parallel.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "systracker/base/process.h"
+#include "systracker/base/thread.h"
 
 #define MOST_THREADS 8
 
@@ -31,7 +31,7 @@ void st_parallel(size_t count, size_t piece, st_parallel_fn *fn, void *arg)
   struct work w = {.count = count, .piece = piece, .fn = fn, .arg = arg};
   pthread_t threads[MOST_THREADS];
   unsigned made = 0, more = count > piece ? st_processors(MOST_THREADS) - 1 : 0;
-  while (made < more && pthread_create(&threads[made], NULL, take_pieces, &w) == 0)
+  while (made < more && st_thread_start(&threads[made], take_pieces, &w))
     made++;
   take_pieces(&w);
   while (made > 0)

@@ -7,8 +7,8 @@
  * Of tables whose rows are not in memory (began.c) the body is read first, by the one thread that
  * may ask the catalog.  They are small as a rule; where they are not, the body is hashed meanwhile.
  */
-#include <pthread.h>
 
+#include "systracker/base/thread.h"
 #include "systracker/catalog/internal.h"
 
 #define MOST_HELD ((size_t)4 << 20) /* bytes of the body */
@@ -105,7 +105,7 @@ static void *write_beside(void *arg)
 /* Nobody asks the catalog from here on until write_back_end. */
 static void write_back_begin(struct write_back *w)
 {
-  w->started = pthread_create(&w->thread, NULL, write_beside, w) == 0;
+  w->started = st_thread_start(&w->thread, write_beside, w);
 }
 
 static int write_back_end(void *arg, struct st_error *err)
@@ -158,7 +158,7 @@ int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
   add_part(&b);
   if (st_body_write_first(c, take_bytes, take_table, &b, state, ret_begun, err) < 0)
     return -1;
-  bool made = pthread_create(&beside, NULL, digest_beside, &b) == 0;
+  bool made = st_thread_start(&beside, digest_beside, &b);
   int r = *ret_begun > 0 ? make_state(c, &b, state, state_root, err) : 0;
   if (made)
     pthread_join(beside, NULL);

@@ -3,10 +3,10 @@
 
 #include "systracker/catalog/beside.h"
 
-#include <pthread.h>
 #include <stddef.h>
 
 #include "systracker/base/buffer.h"
+#include "systracker/base/thread.h"
 
 struct st_beside {
   pthread_mutex_t mutex;
@@ -88,7 +88,7 @@ void st_beside_give(struct st_beside *b, struct st_beside_job *job, bool now)
   *b->end = job;
   b->end = &job->next;
   if (now && !b->started)
-    b->started = pthread_create(&b->thread, NULL, work, b) == 0;
+    b->started = st_thread_start(&b->thread, work, b);
   pthread_cond_signal(&b->given);
   pthread_mutex_unlock(&b->mutex);
 }

@@ -11,10 +11,10 @@
  */
 #include "systracker/catalog/internal.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "systracker/base/process.h"
+#include "systracker/base/thread.h"
 
 /* Who reads, by a connection that it alone reads by. */
 struct teller {
@@ -202,7 +202,7 @@ static bool begin_beside(struct beside *b, const struct st_gone *g)
       st_catalog_open_beside(&b->c, g->c, NULL) < 0)
     return false;
   cut(b->work, g);
-  return pthread_create(&b->thread, NULL, tell_beside, b) == 0;
+  return st_thread_start(&b->thread, tell_beside, b);
 }
 
 int st_gone_tell(const struct st_gone *g, struct st_error *err)

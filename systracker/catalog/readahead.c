@@ -9,9 +9,8 @@
  */
 #include "systracker/catalog/internal.h"
 
-#include <pthread.h>
-
 #include "systracker/base/process.h"
+#include "systracker/base/thread.h"
 
 /* Bytes of manifests that were read and nobody has asked for: no other one is begun then. */
 #define MOST_AHEAD ((size_t)32 << 20)
@@ -117,7 +116,7 @@ void st_readahead_add(struct st_catalog *c, struct st_known *k)
   r->waiting++;
   /* One alone is read as fast by who asks for it. */
   if (!r->started && r->waiting > 1)
-    r->started = pthread_create(&r->thread, NULL, work, r) == 0;
+    r->started = st_thread_start(&r->thread, work, r);
   pthread_cond_signal(&r->more);
   pthread_mutex_unlock(&r->mutex);
 }

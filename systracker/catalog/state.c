@@ -15,9 +15,9 @@
  * above all subtrees.  There are as many subtrees as keep both small: the catalog of a small host
  * would consist of little else, and one of millions of facts would read long bunches.
  */
-#include <pthread.h>
 
 #include "systracker/base/process.h"
+#include "systracker/base/thread.h"
 #include "systracker/catalog/internal.h"
 
 #define MOST_BITS 16
@@ -557,7 +557,7 @@ static int make_and_write(struct planting *p, struct st_error *err)
   pthread_mutex_init(&p->mutex, NULL);
   pthread_cond_init(&p->made, NULL);
   while (started < more && started + 1 < p->count &&
-         pthread_create(&threads[started], NULL, make_parts, p) == 0)
+         st_thread_start(&threads[started], make_parts, p))
     started++;
   int r = write_parts(p, err);
   give_up(p);

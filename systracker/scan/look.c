@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "systracker/base/file.h"
+#include "systracker/base/thread.h"
 #include "systracker/scan/look.h"
 
 #define ST_MOST_OPEN 512  /* directories that entries on their way are in, held open */
@@ -131,7 +132,7 @@ static void start(struct looker *l)
 {
   unsigned threads = l->w->threads;
   l->threads = st_calloc(threads, sizeof(*l->threads));
-  while (l->started < threads && pthread_create(&l->threads[l->started], NULL, work, l) == 0)
+  while (l->started < threads && st_thread_start(&l->threads[l->started], work, l))
     l->started++;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "systracker/base/thread.h"
 #include "systracker/scan/visit.h"
 
 #define ST_NODES 128     /* allocated together */
@@ -142,7 +143,7 @@ static void start(struct st_pool *p)
 {
   pthread_mutex_lock(&p->mutex);
   while (p->started + 1 < p->count &&
-         pthread_create(&p->threads[p->started], NULL, work, &p->visitors[p->started + 1]) == 0)
+         st_thread_start(&p->threads[p->started], work, &p->visitors[p->started + 1]))
     p->started++;
   pthread_mutex_unlock(&p->mutex);
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "systracker/base/log.h"
+#include "systracker/base/thread.h"
 #include "systracker/tracker/observe.h"
 
 void st_scan_result_clear(struct st_scan_result *r)
@@ -55,8 +56,8 @@ static void *write_index(void *arg)
 
 static void beside_begin(struct beside *b)
 {
-  b->syncing = pthread_create(&b->sync, NULL, sync_objects, b) == 0;
-  b->writing = pthread_create(&b->write, NULL, write_index, b) == 0;
+  b->syncing = st_thread_start(&b->sync, sync_objects, b);
+  b->writing = st_thread_start(&b->write, write_index, b);
   if (!b->syncing)
     sync_objects(b);
 }

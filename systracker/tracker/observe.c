@@ -5,6 +5,7 @@
 
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/thread.h"
 #include "systracker/tracker/inscope.h"
 #include "systracker/tracker/rules.h"
 
@@ -750,7 +751,7 @@ void st_observe_closed(struct st_tracker *t)
 static void close_beside(struct st_tracker *t, struct st_index *index)
 {
   st_observe_closed(t);
-  t->closes = index && pthread_create(&t->closing, NULL, close_index, index) == 0;
+  t->closes = index && st_thread_start(&t->closing, close_index, index);
   if (!t->closes)
     st_index_close(index);
 }
