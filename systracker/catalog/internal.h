@@ -598,7 +598,7 @@ void st_expectations_close(struct st_expectations *e);
 /* Who could make two K that agree in as many bytes could break more than this. */
 #define ST_LEAF_KEY 16
 struct st_leaf {
-  uint8_t key[ST_LEAF_KEY], hash[ST_DIGEST_SIZE];
+  uint8_t key[ST_LEAF_KEY], hash[ST_DIGEST_SIZE]; /* as they are kept */
   bool gone;
 };
 /* As leaves are kept, one behind the other: what is kept of K, and the hash. */

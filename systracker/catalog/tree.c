@@ -1,55 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tree.c - leaves and nodes of the state tree (state.c says what they are): sorted, and hashed, one
- * subtree or many together.
+ * tree.c - leaves and nodes of the state tree (state.c says what they are): sorted, and hashed.
+ * Each by itself: many side by side (base/hashes.h) take longer where they are so short.
  */
 #include "systracker/catalog/internal.h"
-
-#define TOGETHER 256 /* hashed at a time */
 
 /* ---- Hashes ---------------------------------------------------------------------------------- */
 
 #define PAIR_SIZE (1 + 2 * ST_DIGEST_SIZE)
 
-static void write_pair(uint8_t out[PAIR_SIZE], uint8_t prefix, const uint8_t *a, const uint8_t *b)
-{
-  out[0] = prefix;
-  memcpy(out + 1, a, ST_DIGEST_SIZE);
-  memcpy(out + 1 + ST_DIGEST_SIZE, b, ST_DIGEST_SIZE);
-}
-
 void st_tree_pair(uint8_t out[ST_DIGEST_SIZE], uint8_t prefix, const uint8_t *a, const uint8_t *b)
 {
   uint8_t bytes[PAIR_SIZE];
 
-  write_pair(bytes, prefix, a, b);
+  bytes[0] = prefix;
+  memcpy(bytes + 1, a, ST_DIGEST_SIZE);
+  memcpy(bytes + 1 + ST_DIGEST_SIZE, b, ST_DIGEST_SIZE);
   st_digest(out, bytes, sizeof(bytes));
 }
 
-/* Pairs that wait to be hashed together. */
-struct pairs {
-  uint8_t bytes[TOGETHER][PAIR_SIZE];
-  uint8_t *to[TOGETHER];
-  size_t count;
-};
-
-static void hash_pairs(struct pairs *p)
-{
-  for (size_t i = 0; i < p->count; i++)
-    st_digest(p->to[i], p->bytes[i], PAIR_SIZE);
-  p->count = 0;
-}
-
-static void add_pair(struct pairs *p, uint8_t *to, uint8_t prefix, const uint8_t *a,
-                     const uint8_t *b)
-{
-  if (p->count == TOGETHER)
-    hash_pairs(p);
-  write_pair(p->bytes[p->count], prefix, a, b);
-  p->to[p->count++] = to;
-}
-
-/* ---- One subtree ----------------------------------------------------------------------------- */
+/* ---- Subtrees -------------------------------------------------------------------------------- */
 
 struct st_node st_tree_join(const struct st_node *left, const struct st_node *right)
 {
@@ -67,125 +37,44 @@ static bool is_right(const uint8_t *key, unsigned depth)
   return key[depth / 8] & (0x80 >> depth % 8);
 }
 
+/* The hash over `n` sorted leaves, each of so many bytes, with what is kept of K first. */
+static void hash_tree(const uint8_t *leaves, size_t size, size_t n, unsigned depth,
+                      uint8_t out[ST_DIGEST_SIZE])
+{
+  uint8_t pair[PAIR_SIZE] = {1};
+  size_t middle = 0;
+
+  if (n == 1) {
+    memcpy(out, leaves + ST_LEAF_KEY, ST_DIGEST_SIZE);
+    return;
+  }
+  if (n == 0 || depth >= 8 * ST_LEAF_KEY) {
+    memset(out, 0, ST_DIGEST_SIZE);
+    return;
+  }
+  while (middle < n && !is_right(leaves + middle * size, depth))
+    middle++;
+  hash_tree(leaves, size, middle, depth + 1, pair + 1);
+  hash_tree(leaves + middle * size, size, n - middle, depth + 1, pair + 1 + ST_DIGEST_SIZE);
+  st_digest(out, pair, sizeof(pair));
+}
+
 struct st_node st_tree(const struct st_leaf *leaves, size_t n, unsigned depth)
 {
   struct st_node up = {.leaves = n};
-  size_t middle = 0;
 
-  if (n == 1)
-    memcpy(up.hash, leaves->hash, sizeof(up.hash));
-  if (n <= 1 || depth >= 8 * ST_LEAF_KEY)
-    return up;
-  while (middle < n && !is_right(leaves[middle].key, depth))
-    middle++;
-  struct st_node left = st_tree(leaves, middle, depth + 1);
-  struct st_node right = st_tree(leaves + middle, n - middle, depth + 1);
-  return st_tree_join(&left, &right);
-}
-
-/* ---- Many subtrees -----------------------------------------------------------------------------
- */
-
-/* Nodes over two or more leaves, those below before those above.  Nodes of the same height, which
- * is one above that of the higher child, are hashed together. */
-struct inner {
-  const uint8_t *left, *right; /* hashes of leaves; NULL: */
-  size_t left_inner, right_inner;
-  unsigned height;
-  uint8_t hash[ST_DIGEST_SIZE];
-};
-
-struct forest {
-  struct inner *inner;
-  size_t count, room;
-  unsigned height;
-};
-
-/* A node: of an inner one its place, else its hash. */
-struct place {
-  const uint8_t *hash;
-  size_t inner;
-  unsigned height;
-};
-
-static const uint8_t no_leaf[ST_DIGEST_SIZE];
-
-static struct place add_inner(struct forest *f, const struct place *left, const struct place *right)
-{
-  if (f->count == f->room) {
-    f->room = f->room ? 2 * f->room : 1024;
-    f->inner = st_realloc(f->inner, f->room, sizeof(*f->inner));
-  }
-  struct inner *n = &f->inner[f->count];
-  n->left = left->hash;
-  n->right = right->hash;
-  n->left_inner = left->inner;
-  n->right_inner = right->inner;
-  n->height = 1 + (left->height > right->height ? left->height : right->height);
-  if (n->height > f->height)
-    f->height = n->height;
-  return (struct place){.inner = f->count++, .height = n->height};
-}
-
-/* The nodes over `n` sorted leaves, each ST_LEAF_SIZE bytes. */
-static struct place plant(struct forest *f, const uint8_t *leaves, size_t n, unsigned depth)
-{
-  size_t middle = 0;
-
-  if (n == 1)
-    return (struct place){.hash = leaves + ST_LEAF_KEY};
-  if (n == 0 || depth >= 8 * ST_LEAF_KEY)
-    return (struct place){.hash = no_leaf};
-  while (middle < n && !is_right(leaves + middle * ST_LEAF_SIZE, depth))
-    middle++;
-  struct place left = plant(f, leaves, middle, depth + 1);
-  struct place right = plant(f, leaves + middle * ST_LEAF_SIZE, n - middle, depth + 1);
-  return add_inner(f, &left, &right);
-}
-
-static void hash_forest(struct forest *f)
-{
-  ST_AUTO_FREE struct pairs *pairs = st_malloc(sizeof(*pairs));
-
-  pairs->count = 0;
-  for (unsigned height = 1; height <= f->height; height++) {
-    for (size_t i = 0; i < f->count; i++) {
-      struct inner *n = &f->inner[i];
-      if (n->height == height)
-        add_pair(pairs, n->hash, 1, n->left ? n->left : f->inner[n->left_inner].hash,
-                 n->right ? n->right : f->inner[n->right_inner].hash);
-    }
-    hash_pairs(pairs);
-  }
-}
-
-#define SUBTREES 64 /* at a time */
-
-/* At most SUBTREES. */
-static void make_some(struct forest *f, const uint8_t *leaves, const size_t *starts, size_t n,
-                      unsigned depth, struct st_node *ret)
-{
-  struct place tops[SUBTREES];
-
-  f->count = 0;
-  f->height = 0;
-  for (size_t i = 0; i < n; i++)
-    tops[i] = plant(f, leaves + starts[i] * ST_LEAF_SIZE, starts[i + 1] - starts[i], depth);
-  hash_forest(f);
-  for (size_t i = 0; i < n; i++) {
-    ret[i].leaves = starts[i + 1] - starts[i];
-    memcpy(ret[i].hash, tops[i].hash ? tops[i].hash : f->inner[tops[i].inner].hash, ST_DIGEST_SIZE);
-  }
+  hash_tree((const uint8_t *)leaves, sizeof(*leaves), n, depth, up.hash);
+  return up;
 }
 
 void st_trees(const uint8_t *leaves, const size_t *starts, size_t n, unsigned depth,
               struct st_node *ret)
 {
-  struct forest f = {0};
-
-  for (size_t i = 0; i < n; i += SUBTREES)
-    make_some(&f, leaves, starts + i, n - i < SUBTREES ? n - i : SUBTREES, depth, ret + i);
-  free(f.inner);
+  for (size_t i = 0; i < n; i++) {
+    ret[i].leaves = starts[i + 1] - starts[i];
+    hash_tree(leaves + starts[i] * ST_LEAF_SIZE, ST_LEAF_SIZE, starts[i + 1] - starts[i], depth,
+              ret[i].hash);
+  }
 }
 
 void st_tree_root(const struct st_node *nodes, size_t n, uint8_t root[ST_DIGEST_SIZE])
