@@ -88,22 +88,22 @@ static void translate_acls(const struct st_id_changes *changes, bool back, struc
 void st_account_phase_translate(const struct st_moves *moves, struct st_wishes *wishes)
 {
   for (size_t i = 0; i < wishes->count && moves->changes.count > 0; i++) {
-    struct st_wish *w = wishes->items[i];
+    struct st_action *w = wishes->items[i];
     if (st_is_account_file(w->path))
       continue;
-    st_moves_translate(moves, w->path, &w->live.uid, &w->live.gid);
-    translate_acls(&moves->changes, false, &w->live);
+    st_moves_translate(moves, w->path, &w->before.uid, &w->before.gid);
+    translate_acls(&moves->changes, false, &w->before);
   }
 }
 
 void st_account_phase_translate_back(const struct st_moves *moves, struct st_wishes *wishes)
 {
   for (size_t i = 0; i < wishes->count; i++) {
-    struct st_wish *w = wishes->items[i];
-    st_moves_translate_back(moves, w->path, &w->target.uid, &w->target.gid);
-    translate_acls(&moves->changes, true, &w->target);
-    free(st_steal(&w->target.owner));
-    free(st_steal(&w->target.group));
+    struct st_action *w = wishes->items[i];
+    st_moves_translate_back(moves, w->path, &w->after.uid, &w->after.gid);
+    translate_acls(&moves->changes, true, &w->after);
+    free(st_steal(&w->after.owner));
+    free(st_steal(&w->after.group));
   }
 }
 
@@ -129,7 +129,7 @@ static bool moves_some(const struct st_id_changes *c, bool group)
 static bool has_action(const struct st_journal *j, const char *path)
 {
   for (size_t i = 0; i < j->actions.count; i++) {
-    if (strcmp(j->actions.items[i].path, path) == 0)
+    if (strcmp(j->actions.items[i]->path, path) == 0)
       return true;
   }
   return false;
@@ -140,14 +140,12 @@ void st_account_phase_take(struct st_actions *actions, struct st_journal *j,
 {
   size_t kept = 0;
   for (size_t i = 0; i < actions->count; i++) {
-    if (!is_of_accounts(&actions->items[i])) {
+    if (!is_of_accounts(actions->items[i])) {
       actions->items[kept++] = actions->items[i];
       continue;
     }
-    struct st_action *taken = st_actions_add(&j->actions, actions->items[i].kind, "");
-    free(taken->path);
-    *taken = actions->items[i];
-    st_moves_drop(&j->moves, actions->items[i].path);
+    st_actions_move(&j->actions, actions->items[i]);
+    st_moves_drop(&j->moves, actions->items[i]->path);
   }
   actions->count = kept;
   if (j->undoes) /* one that was killed on its way may have put none back */
@@ -181,7 +179,7 @@ static int keep_lines(struct st_session *s, const struct st_journal *j, struct s
 int st_account_phase_keep(struct st_session *s, struct st_journal *j, struct st_error *err)
 {
   for (size_t i = 0; i < j->actions.count; i++) {
-    struct st_action *a = &j->actions.items[i];
+    struct st_action *a = j->actions.items[i];
     ST_AUTO_BUFFER target = ST_BUFFER_INIT, live = ST_BUFFER_INIT;
     if (a->kind != ST_ACTION_REPLACE || a->before.type != 'f' || a->after.type != 'f')
       continue;

@@ -85,7 +85,7 @@ static void name_beside(struct st_place *p, const struct st_journal *j, size_t i
 
 static int open_place(const struct run *r, size_t index, struct st_place *ret, struct st_error *err)
 {
-  const struct st_action *a = &r->a->journal->actions.items[index];
+  const struct st_action *a = r->a->journal->actions.items[index];
   ret->parent = st_open_parent(r->root, a->path, &ret->name);
   if (ret->parent < 0)
     return st_fail(err, -ret->parent, "cannot open its directory");
@@ -155,7 +155,7 @@ static int act(struct run *r, const struct st_place *p, struct st_store *store,
 static int carry_out(struct run *r, struct st_store *store, size_t index, char live,
                      struct st_error *err)
 {
-  const struct st_action *a = &r->a->journal->actions.items[index];
+  const struct st_action *a = r->a->journal->actions.items[index];
   struct st_place p = {.live = live};
   uint32_t locked = 0;
   if (open_place(r, index, &p, err) < 0)
@@ -174,7 +174,7 @@ static int carry_out(struct run *r, struct st_store *store, size_t index, char l
 
 static int apply_one(struct run *r, struct st_store *store, size_t index, struct st_error *err)
 {
-  const struct st_action *a = &r->a->journal->actions.items[index];
+  const struct st_action *a = r->a->journal->actions.items[index];
   if (a->kind == ST_ACTION_METADATA && a->after.type == 'd')
     return 0; /* at the end */
   struct st_state live;
@@ -196,7 +196,7 @@ static void finish_directories(struct run *r)
 {
   for (size_t n = r->ndirs; n-- > 0;) {
     size_t i = r->dirs[n];
-    const struct st_action *a = &r->a->journal->actions.items[i];
+    const struct st_action *a = r->a->journal->actions.items[i];
     ST_AUTO_ERROR why = ST_ERROR_INIT;
     struct acting acting = {r, a->path};
     const struct st_put put = put_of(&acting, r->a->store);
@@ -284,18 +284,18 @@ static void reopen_directories(struct run *r)
 {
   const struct st_actions *actions = &r->a->journal->actions;
   for (size_t i = 0; r->anew && i < actions->count; i++) {
-    const struct st_state *after = &actions->items[i].after;
+    const struct st_state *after = &actions->items[i]->after;
     ST_AUTO_ERROR why = ST_ERROR_INIT;
     struct st_place p = {0};
     uint32_t flags;
     if (after->type != 'd' ||
-        (p.parent = st_open_parent(r->root, actions->items[i].path, &p.name)) < 0)
+        (p.parent = st_open_parent(r->root, actions->items[i]->path, &p.name)) < 0)
       continue;
     ST_AUTO_CLOSE int parent = p.parent;
     bool closed = geteuid() != 0 && (after->mode & 0700) != 0700;
     if (st_put_unlock(&p, &flags, &why) < 0 ||
         (closed && set_mode(&p, after->mode | 0700, &why) < 0))
-      note_problem(r, actions->items[i].path, &why);
+      note_problem(r, actions->items[i]->path, &why);
   }
 }
 
@@ -319,7 +319,7 @@ static void lock(struct run *r, const char *path, char type, uint32_t flags)
 static bool is_settled(const struct st_journal *j, const char *path, unsigned what)
 {
   for (size_t i = 0; i < j->actions.count; i++) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     if (strcmp(a->path, path) == 0)
       return a->after.type == 0 || (a->after.known & what);
   }
@@ -342,7 +342,7 @@ static void finish_locks(struct run *r, bool complete)
 {
   const struct st_journal *j = r->a->journal;
   for (size_t i = j->actions.count; complete && r->locks && i-- > 0;) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     if ((a->after.known & ST_KNOWN_FLAGS) && (a->after.flags & ST_FLAGS_LOCK))
       lock(r, a->path, a->after.type, a->after.flags);
   }
@@ -391,7 +391,7 @@ static int reread_accounts(struct run *r, const struct st_action *a, struct st_e
 /* 1: it ends here, and can be gone on with. */
 static int apply_next(struct run *r, struct st_store *store, size_t index, struct st_error *err)
 {
-  const struct st_action *a = &r->a->journal->actions.items[index];
+  const struct st_action *a = r->a->journal->actions.items[index];
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   if (st_signals_pending())
     return 1;
@@ -420,7 +420,7 @@ static int apply_turn(struct run *r, enum turn turn, struct st_error *err)
   bool any = turn == LINK ? r->links : r->shared;
   int result = 0;
   for (size_t i = 0; any && i < actions->count && result == 0; i++) {
-    if (turn_of(&actions->items[i]) == turn)
+    if (turn_of(actions->items[i]) == turn)
       result = apply_next(r, r->a->store, i, err);
   }
   return result;
@@ -452,7 +452,7 @@ static bool place(struct run *r, size_t index)
  * gone through again for what most restores have none of. */
 static void note_later(struct run *r, size_t index)
 {
-  const struct st_action *a = &r->a->journal->actions.items[index];
+  const struct st_action *a = r->a->journal->actions.items[index];
   enum turn turn = turn_of(a);
   r->links |= turn == LINK;
   r->shared |= turn == SHARED;
@@ -469,19 +469,19 @@ static int apply_ordered(struct run *r, struct st_error *err)
   r->placed = st_calloc(actions->count + 1, sizeof(*r->placed));
   r->dirs = st_calloc(actions->count + 1, sizeof(*r->dirs));
   for (size_t i = 0; i < actions->count; i++) {
-    bool first = turn_of(&actions->items[i]) == FIRST;
+    bool first = turn_of(actions->items[i]) == FIRST;
     if (i % SIGNALS_EVERY == 0 && st_signals_pending())
       return 1;
     bool placed = first && place(r, i);
     note_later(r, i);
     if (!first || placed)
       continue;
-    if (!is_in_order(&actions->items[i])) {
+    if (!is_in_order(actions->items[i])) {
       r->entries[r->nentries++] = i;
       continue;
     }
     int result = apply_next(r, r->a->store, i, err);
-    if (result != 0 || reread_accounts(r, &actions->items[i], err) < 0)
+    if (result != 0 || reread_accounts(r, actions->items[i], err) < 0)
       return result != 0 ? result : -1;
   }
   return 0;

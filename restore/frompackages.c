@@ -137,7 +137,7 @@ int st_from_packages(const struct st_preflight *p, struct st_journal *j,
 {
   ST_CLEANUP(bringing_clear) struct bringing b = {.store = p->dry_run ? NULL : p->store};
   for (size_t i = 0; i < j->actions.count; i++) {
-    struct st_action *a = &j->actions.items[i];
+    struct st_action *a = j->actions.items[i];
     if (a->after.in_package && st_store_has(p->store, &a->after.digest))
       a->after.in_package = false;
     if (a->after.in_package && st_preflight_needs_content(a) &&
@@ -175,15 +175,12 @@ void st_from_packages_leave(struct st_tracker *t, int64_t checkpoint,
 {
   size_t kept = 0;
   for (size_t i = 0; i < actions->count; i++) {
-    struct st_action *a = &actions->items[i];
+    struct st_action *a = actions->items[i];
     if (!is_brought(t, checkpoint, steps, a)) {
-      actions->items[kept++] = *a;
+      actions->items[kept++] = a;
       continue;
     }
-    free(a->path);
-    free(a->why);
-    st_state_clear(&a->before);
-    st_state_clear(&a->after);
+    st_action_clear(a);
   }
   actions->count = kept;
 }

@@ -290,22 +290,22 @@ static void digest_like(struct st_world *w, const char *path, const struct st_st
 
 /* Of what is there, facts know the content alone: nobody tracks its metadata, which an undo has to
  * know all the same; or it is gone, and only a plug-in that failed did not see that. */
-static int look_at_bare(struct st_world *w, const char *path, struct st_wish *wish,
+static int look_at_bare(struct st_world *w, const char *path, struct st_action *wish,
                         struct st_error *err)
 {
   struct st_state live;
   if (st_live_state(w->tracker->root, path, NULL, &live, err) < 0)
     return -1;
-  if (live.type != 0 && (wish->target.known & ST_KNOWN_MODE)) {
+  if (live.type != 0 && (wish->after.known & ST_KNOWN_MODE)) {
     st_state_clear(&live);
     return 0;
   }
   if (live.type != 0) {
-    live.digest = wish->live.digest;
-    live.known |= wish->live.known;
+    live.digest = wish->before.digest;
+    live.known |= wish->before.known;
   }
-  st_state_clear(&wish->live);
-  wish->live = live;
+  st_state_clear(&wish->before);
+  wish->before = live;
   return 0;
 }
 
@@ -330,21 +330,21 @@ static int leave_policy(struct st_world *w, int64_t number, const char *path, st
   return 0;
 }
 
-static int complete_wish(struct st_world *w, const struct facts *facts, struct st_wish *wish,
+static int complete_wish(struct st_world *w, const struct facts *facts, struct st_action *wish,
                          struct known *known, struct st_error *err)
 {
   const char *path = wish->path;
   const struct asked then = {w->tracker, facts, w->checkpoint}, now = {w->tracker, facts, ST_LIVE};
-  if (complete(&then, path, &known->target, &wish->target, err) < 0 ||
-      complete(&now, path, &known->live, &wish->live, err) < 0 ||
-      leave_policy(w, w->checkpoint, path, &wish->target, err) < 0 ||
-      leave_policy(w, ST_LIVE, path, &wish->live, err) < 0)
+  if (complete(&then, path, &known->target, &wish->after, err) < 0 ||
+      complete(&now, path, &known->live, &wish->before, err) < 0 ||
+      leave_policy(w, w->checkpoint, path, &wish->after, err) < 0 ||
+      leave_policy(w, ST_LIVE, path, &wish->before, err) < 0)
     return -1;
-  wish->target.locked = w->locked && wish->target.digest.keyed;
-  if (wish->live.type != 0 && !(wish->live.known & ST_KNOWN_MODE) &&
+  wish->after.locked = w->locked && wish->after.digest.keyed;
+  if (wish->before.type != 0 && !(wish->before.known & ST_KNOWN_MODE) &&
       look_at_bare(w, path, wish, err) < 0)
     return -1;
-  digest_like(w, path, &wish->target, &wish->live);
+  digest_like(w, path, &wish->after, &wish->before);
   return 0;
 }
 
@@ -368,10 +368,10 @@ static int add_parents(struct st_world *w, const struct facts *facts, const char
       st_state_clear(&live);
       return 0;
     }
-    struct st_wish *wish = st_wishes_add(out, parent, false);
-    wish->live = live;
+    struct st_action *wish = st_wishes_add(out, parent, false);
+    wish->before = live;
     struct seen none = {0};
-    if (complete(&then, parent, &none, &wish->target, err) < 0)
+    if (complete(&then, parent, &none, &wish->after, err) < 0)
       return -1;
   }
   return 0;
@@ -402,7 +402,7 @@ static bool is_selected(const struct st_strings *selection, const char *path)
   return selection->count == 0;
 }
 
-static bool is_path_of(const struct st_wish *w, const struct st_value *path)
+static bool is_path_of(const struct st_action *w, const struct st_value *path)
 {
   size_t n = path->u.bytes.length;
   return strncmp(w->path, path->u.bytes.data, n) == 0 && w->path[n] == 0;
@@ -445,11 +445,11 @@ static void end_wish(struct gathering *g)
   if (g->done == g->out->wishes.count)
     return;
   g->done = i + 1;
-  struct st_wish *w = g->out->wishes.items[i];
-  struct st_state *t = &w->target;
+  struct st_action *w = g->out->wishes.items[i];
+  struct st_state *t = &w->after;
   bool content = t->type == 'f' && (t->known & ST_KNOWN_DIGEST);
   g->known[i].in = lies_in_wish(g, i);
-  g->known[i].whole = t->type != 0 && w->live.type == 0 && (!content || t->kept);
+  g->known[i].whole = t->type != 0 && w->before.type == 0 && (!content || t->kept);
   t->locked = g->world->locked && t->digest.keyed;
   if (t->type == 'd')
     st_set_add(g->dirs, w->path, strlen(w->path), 0);
@@ -458,7 +458,7 @@ static void end_wish(struct gathering *g)
 }
 
 /* The wish of that path: the last one, or a new one; NULL: it was not asked for. */
-static struct st_wish *wish_of(struct gathering *g, const struct st_value *path)
+static struct st_action *wish_of(struct gathering *g, const struct st_value *path)
 {
   struct st_wishes *out = &g->out->wishes;
   if (out->count > 0 && is_path_of(out->items[out->count - 1], path))
@@ -478,7 +478,7 @@ static struct st_wish *wish_of(struct gathering *g, const struct st_value *path)
 static void gather_entry(struct gathering *g, const struct st_change *change)
 {
   const struct st_value *key = change->before ? change->before : change->after;
-  struct st_wish *wish = wish_of(g, key);
+  struct st_action *wish = wish_of(g, key);
   if (!wish)
     return;
   struct known *known = &g->known[g->out->wishes.count - 1];
@@ -488,8 +488,8 @@ static void gather_entry(struct gathering *g, const struct st_change *change)
     which++;
   if (which == FACTS)
     return;
-  fill_fact(&g->facts, which, change->before, &known->target, &wish->target);
-  fill_fact(&g->facts, which, change->after, &known->live, &wish->live);
+  fill_fact(&g->facts, which, change->before, &known->target, &wish->after);
+  fill_fact(&g->facts, which, change->after, &known->live, &wish->before);
 }
 
 /* Whether the table is of a plug-in of packages: what belongs to them without being a file is put
@@ -552,9 +552,9 @@ static int gather_change(void *arg, const struct st_change *change, struct st_er
 /* Whether the plan is going to put this file's content back. */
 static bool is_put_back(const struct st_wishes *wishes, const char *path)
 {
-  const struct st_wish *w = st_wishes_find(wishes, path);
-  return w && w->selected && w->target.type == 'f' && w->target.kept &&
-         (st_state_differences(&w->target, &w->live) & ST_DIFFERS_SUBSTANCE);
+  const struct st_action *w = st_wishes_find(wishes, path);
+  return w && w->selected && w->after.type == 'f' && w->after.kept &&
+         (st_state_differences(&w->after, &w->before) & ST_DIFFERS_SUBSTANCE);
 }
 
 static void fix_accounts(struct st_world *world, const struct st_wishes *wishes)
@@ -565,14 +565,14 @@ static void fix_accounts(struct st_world *world, const struct st_wishes *wishes)
 
 /* Of paths that were asked for alone: what they are linked to, to know whether it is as it should.
  */
-static int add_leader(struct gathering *g, const struct st_wish *w, struct st_set *seen,
+static int add_leader(struct gathering *g, const struct st_action *w, struct st_set *seen,
                       struct st_error *err)
 {
-  const char *path = w->target.links;
+  const char *path = w->after.links;
   if (g->selection->count == 0 || !path || !st_set_add(seen, path, strlen(path), 0))
     return 0;
   struct known known = {0};
-  struct st_wish *leader = st_wishes_add(&g->out->wishes, path, false);
+  struct st_action *leader = st_wishes_add(&g->out->wishes, path, false);
   return complete_wish(g->world, &g->facts, leader, &known, err);
 }
 
@@ -591,8 +591,8 @@ static int make_wishes(struct gathering *g, bool gone, struct st_error *err)
   for (size_t i = 0, n = out->count; i < n; i++) {
     if (make_wish(g, i, gone, err) < 0)
       return -1;
-    const struct st_wish *w = out->items[i];
-    bool made = !g->known[i].in && w->target.type != 0 && w->live.type == 0;
+    const struct st_action *w = out->items[i];
+    bool made = !g->known[i].in && w->after.type != 0 && w->before.type == 0;
     if (made && add_parents(g->world, &g->facts, w->path, seen, out, n, err) < 0)
       return -1;
     if (g->selection->count > 0 && add_leader(g, w, leaders, err) < 0)
@@ -717,15 +717,15 @@ int st_gather_journal(struct st_world *world, const struct st_journal *j, bool b
                       struct st_wishes *ret, struct st_error *err)
 {
   for (size_t i = 0; i < j->actions.count; i++) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     const struct st_state *target = back ? &a->before : &a->after;
-    struct st_wish *w = st_wishes_add(ret, a->path, true);
-    st_state_copy(&w->target, target);
-    if (live_of(world, a->path, target, back ? &a->after : &a->before, &w->live, err) < 0)
+    struct st_action *w = st_wishes_add(ret, a->path, true);
+    st_state_copy(&w->after, target);
+    if (live_of(world, a->path, target, back ? &a->after : &a->before, &w->before, err) < 0)
       return -1;
     /* A directory's time is put back where it is made anew, and is otherwise nobody's matter. */
-    if (w->live.type == 'd' && w->target.type == 'd')
-      w->target.known &= ~(unsigned)ST_KNOWN_TIME;
+    if (w->before.type == 'd' && w->after.type == 'd')
+      w->after.known &= ~(unsigned)ST_KNOWN_TIME;
   }
   st_wishes_sort(ret);
   st_links_look(world->tracker->root, j, ret);
@@ -759,7 +759,7 @@ int st_gather_conflicts(struct st_world *world, const struct st_journal *j, stru
                         struct st_error *err)
 {
   for (size_t i = 0; i < j->actions.count; i++) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     unsigned d;
     if (conflict_of(world, a, j->state, &d, err) < 0)
       return -1;

@@ -54,9 +54,9 @@ void st_journal_drop(struct st_journal *j, const struct st_journal *other)
   ST_CLEANUP(st_set_freep) struct st_set *paths = st_set_new();
   struct st_actions kept = {0};
   for (size_t i = 0; i < other->actions.count; i++)
-    st_set_add(paths, other->actions.items[i].path, strlen(other->actions.items[i].path), 0);
+    st_set_add(paths, other->actions.items[i]->path, strlen(other->actions.items[i]->path), 0);
   for (size_t i = 0; i < j->actions.count; i++) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     if (st_set_get(paths, a->path, strlen(a->path), NULL))
       continue;
     struct st_action *copy = st_actions_add(&kept, a->kind, a->path);
@@ -117,7 +117,7 @@ void st_journal_encode(struct st_buffer *out, const struct st_journal *j)
   for (size_t i = 0; i < j->packages.count; i++)
     encode_step(out, &j->packages.items[i]);
   for (size_t i = 0; i < j->actions.count; i++) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     st_cbor_array(out, 4);
     st_cbor_integer(out, a->kind);
     st_cbor_bytes(out, a->path, strlen(a->path));

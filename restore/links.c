@@ -49,19 +49,19 @@ static bool is_one(const struct links *links, size_t a, size_t b)
 
 static void fill(struct st_wishes *wishes, const struct link *link, const char *first)
 {
-  struct st_wish *w = st_wishes_find(wishes, link->path);
+  struct st_action *w = st_wishes_find(wishes, link->path);
   if (!w)
     return;
   char *copy = st_strdup(first);
-  free(w->live.links);
-  w->live.links = copy;
+  free(w->before.links);
+  w->before.links = copy;
 }
 
 void st_links_look(int root, const struct st_journal *j, struct st_wishes *wishes)
 {
   struct links links = {0};
   for (size_t i = 0; i < j->actions.count; i++) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     look(&links, root, a->path);
     look(&links, root, a->before.links);
     look(&links, root, a->after.links);
@@ -69,7 +69,7 @@ void st_links_look(int root, const struct st_journal *j, struct st_wishes *wishe
   if (links.count > 1)
     qsort(links.items, links.count, sizeof(*links.items), by_inode_and_path);
   for (size_t i = 0; i < wishes->count; i++) {
-    struct st_state *live = &wishes->items[i]->live;
+    struct st_state *live = &wishes->items[i]->before;
     if (live->type != 0 && live->type != 'd')
       live->known |= ST_KNOWN_LINKS;
   }

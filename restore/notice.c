@@ -57,7 +57,7 @@ static bool is_of_units(const char *path)
 static void take_actions(struct notice *n, const struct st_actions *actions)
 {
   for (size_t i = 0; i < actions->count; i++) {
-    const struct st_action *a = &actions->items[i];
+    const struct st_action *a = actions->items[i];
     bool folder = (a->before.type == 'd' || a->before.type == 0) &&
                   (a->after.type == 'd' || a->after.type == 0);
     if (!st_action_is_done(a) || a->kind == ST_ACTION_METADATA || folder ||

@@ -84,15 +84,12 @@ static void leave_out_impossible(struct st_actions *actions)
 {
   size_t kept = 0;
   for (size_t i = 0; i < actions->count; i++) {
-    struct st_action *a = &actions->items[i];
+    struct st_action *a = actions->items[i];
     if (a->kind != ST_ACTION_CANNOT) {
-      actions->items[kept++] = *a;
+      actions->items[kept++] = a;
       continue;
     }
-    free(a->path);
-    free(a->why);
-    st_state_clear(&a->before);
-    st_state_clear(&a->after);
+    st_action_clear(a);
   }
   actions->count = kept;
 }

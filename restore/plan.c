@@ -7,38 +7,55 @@
 #include "systracker/base/file.h"
 #include "systracker/base/xattr.h"
 
-/* ---- Wishes ---------------------------------------------------------------------------------- */
+#define BLOCK 1024 /* actions that are given memory at once */
 
-#define BLOCK 1024 /* wishes that are given memory at once */
-
-static void clear_wish(struct st_wish *w)
+void st_action_clear(struct st_action *a)
 {
-  free(w->path);
-  st_state_clear(&w->target);
-  st_state_clear(&w->live);
+  free(a->path);
+  free(a->why);
+  st_state_clear(&a->before);
+  st_state_clear(&a->after);
 }
+
+static struct st_action *new_action(struct st_action_blocks *b)
+{
+  if (b->count == 0 || b->used == BLOCK) {
+    b->items = st_realloc(b->items, b->count + 1, sizeof(*b->items));
+    b->items[b->count++] = st_malloc(BLOCK * sizeof(**b->items));
+    b->used = 0;
+  }
+  return &b->items[b->count - 1][b->used++];
+}
+
+/* Those of `from` become theirs. */
+static void append_blocks(struct st_action_blocks *b, struct st_action_blocks *from)
+{
+  if (from->count == 0)
+    return;
+  b->items = st_realloc(b->items, b->count + from->count, sizeof(*b->items));
+  memcpy(&b->items[b->count], from->items, from->count * sizeof(*b->items));
+  b->count += from->count;
+  b->used = from->used;
+  free(from->items);
+  *from = (struct st_action_blocks){0};
+}
+
+static void free_blocks(struct st_action_blocks *b)
+{
+  for (size_t i = 0; i < b->count; i++)
+    free(b->items[i]);
+  free(b->items);
+}
+
+/* ---- Wishes ---------------------------------------------------------------------------------- */
 
 void st_wishes_free(struct st_wishes *w)
 {
-  for (size_t i = 0; i < w->count; i++) {
-    if (w->items[i])
-      clear_wish(w->items[i]);
-  }
-  for (size_t i = 0; i < w->nblocks; i++)
-    free(w->blocks[i]);
-  free(w->blocks);
+  for (size_t i = 0; i < w->count; i++)
+    st_action_clear(w->items[i]);
+  free_blocks(&w->blocks);
   free(w->items);
   *w = (struct st_wishes){0};
-}
-
-static struct st_wish *new_wish(struct st_wishes *w)
-{
-  if (w->nblocks == 0 || w->used == BLOCK) {
-    w->blocks = st_realloc(w->blocks, w->nblocks + 1, sizeof(*w->blocks));
-    w->blocks[w->nblocks++] = st_malloc(BLOCK * sizeof(**w->blocks));
-    w->used = 0;
-  }
-  return &w->blocks[w->nblocks - 1][w->used++];
 }
 
 /* Whether that path comes behind the last one. */
@@ -47,19 +64,19 @@ static bool ascends(const struct st_wishes *w, const char *path)
   return w->count == 0 || strcmp(w->items[w->count - 1]->path, path) < 0;
 }
 
-struct st_wish *st_wishes_take(struct st_wishes *w, char *path, bool selected)
+struct st_action *st_wishes_take(struct st_wishes *w, char *path, bool selected)
 {
   if (w->count == w->size) {
     w->size = w->size ? 2 * w->size : 64;
-    w->items = st_realloc(w->items, w->size, sizeof(struct st_wish *));
+    w->items = st_realloc(w->items, w->size, sizeof(struct st_action *));
   }
   w->unsorted |= !ascends(w, path);
-  struct st_wish *wish = w->items[w->count++] = new_wish(w);
-  *wish = (struct st_wish){.path = path, .selected = selected};
+  struct st_action *wish = w->items[w->count++] = new_action(&w->blocks);
+  *wish = (struct st_action){.path = path, .selected = selected};
   return wish;
 }
 
-struct st_wish *st_wishes_add(struct st_wishes *w, const char *path, bool selected)
+struct st_action *st_wishes_add(struct st_wishes *w, const char *path, bool selected)
 {
   return st_wishes_take(w, st_strdup(path), selected);
 }
@@ -70,20 +87,17 @@ void st_wishes_append(struct st_wishes *w, struct st_wishes *from)
     return;
   w->unsorted |= from->unsorted || !ascends(w, from->items[0]->path);
   w->size = w->count + from->count;
-  w->items = st_realloc(w->items, w->size, sizeof(struct st_wish *));
-  memcpy(&w->items[w->count], from->items, from->count * sizeof(struct st_wish *));
-  w->blocks = st_realloc(w->blocks, w->nblocks + from->nblocks, sizeof(*w->blocks));
-  memcpy(&w->blocks[w->nblocks], from->blocks, from->nblocks * sizeof(*w->blocks));
+  w->items = st_realloc(w->items, w->size, sizeof(struct st_action *));
+  memcpy(&w->items[w->count], from->items, from->count * sizeof(struct st_action *));
+  append_blocks(&w->blocks, &from->blocks);
   w->count = w->size;
-  w->nblocks += from->nblocks;
-  w->used = from->used;
-  from->count = from->nblocks = 0;
+  from->count = 0;
   st_wishes_free(from);
 }
 
 static int compare_wishes(const void *a, const void *b)
 {
-  const struct st_wish *x = *(struct st_wish *const *)a, *y = *(struct st_wish *const *)b;
+  const struct st_action *x = *(struct st_action *const *)a, *y = *(struct st_action *const *)b;
   int c = strcmp(x->path, y->path);
   return c ? c : (int)y->selected - (int)x->selected;
 }
@@ -92,32 +106,33 @@ void st_wishes_sort(struct st_wishes *w)
 {
   if (!w->unsorted)
     return;
-  qsort(w->items, w->count, sizeof(struct st_wish *), compare_wishes);
+  qsort(w->items, w->count, sizeof(struct st_action *), compare_wishes);
   w->unsorted = false;
   size_t kept = 1;
   for (size_t i = 1; i < w->count; i++) {
     if (strcmp(w->items[i]->path, w->items[kept - 1]->path) != 0)
       w->items[kept++] = w->items[i];
     else
-      clear_wish(w->items[i]);
+      st_action_clear(w->items[i]);
   }
   w->count = kept;
 }
 
 static int compare_path_to_wish(const void *key, const void *item)
 {
-  return strcmp(key, (*(struct st_wish *const *)item)->path);
+  return strcmp(key, (*(struct st_action *const *)item)->path);
 }
 
 size_t st_wishes_index(const struct st_wishes *w, const char *path)
 {
-  struct st_wish **found = w->count == 0 ? NULL
-                                         : bsearch(path, w->items, w->count,
-                                                   sizeof(struct st_wish *), compare_path_to_wish);
+  struct st_action **found =
+      w->count == 0
+          ? NULL
+          : bsearch(path, w->items, w->count, sizeof(struct st_action *), compare_path_to_wish);
   return found ? (size_t)(found - w->items) : SIZE_MAX;
 }
 
-struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path)
+struct st_action *st_wishes_find(const struct st_wishes *w, const char *path)
 {
   size_t i = st_wishes_index(w, path);
   return i == SIZE_MAX ? NULL : w->items[i];
@@ -127,12 +142,9 @@ struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path)
 
 void st_actions_free(struct st_actions *a)
 {
-  for (size_t i = 0; i < a->count; i++) {
-    free(a->items[i].path);
-    free(a->items[i].why);
-    st_state_clear(&a->items[i].before);
-    st_state_clear(&a->items[i].after);
-  }
+  for (size_t i = 0; i < a->count; i++)
+    st_action_clear(a->items[i]);
+  free_blocks(&a->blocks);
   free(a->items);
   *a = (struct st_actions){0};
 }
@@ -145,28 +157,26 @@ void st_actions_reserve(struct st_actions *a, size_t more)
   a->items = st_realloc(a->items, a->size, sizeof(*a->items));
 }
 
-/* The path becomes theirs. */
-static struct st_action *take_action(struct st_actions *a, enum st_action_kind kind, char *path)
+void st_actions_move(struct st_actions *a, const struct st_action *other)
 {
-  if (a->count == a->size) {
-    a->size = a->size ? 2 * a->size : 64;
-    a->items = st_realloc(a->items, a->size, sizeof(*a->items));
-  }
-  struct st_action *action = &a->items[a->count++];
-  *action = (struct st_action){.kind = kind, .path = path};
-  return action;
+  if (a->count == a->size)
+    st_actions_reserve(a, a->size ? a->size : 64);
+  struct st_action *action = a->items[a->count++] = new_action(&a->blocks);
+  *action = *other;
 }
 
 struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path)
 {
-  return take_action(a, kind, st_strdup(path));
+  const struct st_action action = {.kind = kind, .path = st_strdup(path)};
+  st_actions_move(a, &action);
+  return a->items[a->count - 1];
 }
 
 size_t st_actions_count(const struct st_actions *a, enum st_action_kind kind)
 {
   size_t n = 0;
   for (size_t i = 0; i < a->count; i++)
-    n += a->items[i].kind == kind;
+    n += a->items[i]->kind == kind;
   return n;
 }
 
@@ -184,11 +194,11 @@ bool st_is_account_file(const char *path)
 /* ---- One path -------------------------------------------------------------------------------- */
 
 /* What is decided about one wish. */
+enum { NOTHING, LEFT, DO, NOTE, CANNOT };
 struct verdict {
-  enum { NOTHING, LEFT, DO, NOTE, CANNOT } what;
-  enum st_action_kind kind; /* of DO */
-  int turn;                 /* along with it */
-  char *why;                /* of NOTE and CANNOT */
+  uint8_t what; /* why, of NOTE and CANNOT, is said with the wish */
+  uint8_t kind; /* of DO: enum st_action_kind */
+  uint8_t turn; /* along with it */
 };
 
 struct planner {
@@ -202,16 +212,16 @@ struct planner {
   size_t parent_length;
 };
 
-static void say(struct verdict *v, int what, char *why)
+static void say(struct st_action *w, struct verdict *v, uint8_t what, char *why)
 {
-  free(v->why);
-  *v = (struct verdict){.what = what, .why = why};
+  free(w->why);
+  w->why = why;
+  *v = (struct verdict){.what = what};
 }
 
 static void act(struct verdict *v, enum st_action_kind kind)
 {
-  free(v->why);
-  *v = (struct verdict){.what = DO, .kind = kind};
+  *v = (struct verdict){.what = DO, .kind = (uint8_t)kind};
 }
 
 static bool is_act(const struct verdict *v, enum st_action_kind kind)
@@ -224,28 +234,29 @@ static bool is_act(const struct verdict *v, enum st_action_kind kind)
  * A group is named by its first path, which is made what it should be by itself, or is so already;
  * the others are put back as links to it. */
 
-static bool is_follower(const struct st_wish *w)
+static bool is_follower(const struct st_action *w)
 {
-  return (w->target.known & ST_KNOWN_LINKS) && w->target.links &&
-         strcmp(w->target.links, w->path) != 0;
+  return (w->after.known & ST_KNOWN_LINKS) && w->after.links &&
+         strcmp(w->after.links, w->path) != 0;
 }
 
 /* Whether what stands there may stay although its group is another: it has no other links that the
  * plan knows of, or they all go, and it is the first of them. */
-static bool keeps_inode(const struct planner *p, const struct st_wish *w)
+static bool keeps_inode(const struct planner *p, const struct st_action *w)
 {
   if (is_follower(w))
     return false;
-  if (!w->live.links)
+  if (!w->before.links)
     return true;
-  return strcmp(w->live.links, w->path) == 0 && !p->options->partial &&
+  return strcmp(w->before.links, w->path) == 0 && !p->options->partial &&
          !st_set_get(p->staying, w->path, strlen(w->path), NULL);
 }
 
-static void note_staying(const struct planner *p, const struct st_wish *w, const struct verdict *v)
+static void note_staying(const struct planner *p, const struct st_action *w,
+                         const struct verdict *v)
 {
-  if (w->live.links && !is_act(v, ST_ACTION_DELETE))
-    st_set_add(p->staying, w->live.links, strlen(w->live.links), 0);
+  if (w->before.links && !is_act(v, ST_ACTION_DELETE))
+    st_set_add(p->staying, w->before.links, strlen(w->before.links), 0);
 }
 
 /* ---- What is known of the target --------------------------------------------------------------
@@ -301,24 +312,24 @@ static void complete(struct st_state *target, const struct st_state *live)
 
 /* ---- What is to be done ---------------------------------------------------------------------- */
 
-static void decide_deletion(const struct planner *p, const struct st_wish *w, struct verdict *v)
+static void decide_deletion(const struct planner *p, struct st_action *w, struct verdict *v)
 {
   if (!p->options->exact) {
     v->what = LEFT;
     return;
   }
   bool intended;
-  char *why = p->world->forbidden(p->world->arg, w->path, w->live.type == 'd', true, &intended);
+  char *why = p->world->forbidden(p->world->arg, w->path, w->before.type == 'd', true, &intended);
   if (why)
-    say(v, intended ? NOTE : CANNOT, why);
+    say(w, v, intended ? NOTE : CANNOT, why);
   else
     act(v, ST_ACTION_DELETE);
 }
 
 /* Why its content cannot be had; NULL: it can, or is not needed. */
-static const char *no_content(const struct st_wish *w, unsigned d)
+static const char *no_content(const struct st_action *w, unsigned d)
 {
-  const struct st_state *t = &w->target;
+  const struct st_state *t = &w->after;
   if (t->type != 'f' || !(d & ST_DIFFERS_CONTENTS))
     return NULL; /* where there is only another group or other holes, it is that of now */
   if (t->locked)
@@ -326,9 +337,9 @@ static const char *no_content(const struct st_wish *w, unsigned d)
   return t->kept ? NULL : "its content is not kept";
 }
 
-static const char *impossible(const struct st_wish *w, unsigned d)
+static const char *impossible(const struct st_action *w, unsigned d)
 {
-  const struct st_state *t = &w->target;
+  const struct st_state *t = &w->after;
   const char *why = is_follower(w) ? NULL : no_content(w, d);
   if (why)
     return why;
@@ -339,42 +350,42 @@ static const char *impossible(const struct st_wish *w, unsigned d)
   return NULL;
 }
 
-static void decide_change(const struct planner *p, struct st_wish *w, struct verdict *v)
+static void decide_change(const struct planner *p, struct st_action *w, struct verdict *v)
 {
-  unsigned d = st_state_differences(&w->target, &w->live);
+  unsigned d = st_state_differences(&w->after, &w->before);
   if ((d & ST_DIFFERS_LINKS) && keeps_inode(p, w))
     d &= ~(unsigned)ST_DIFFERS_LINKS;
   if (d == 0)
     return;
   bool intended;
-  char *why = p->world->forbidden(p->world->arg, w->path, w->target.type == 'd', false, &intended);
+  char *why = p->world->forbidden(p->world->arg, w->path, w->after.type == 'd', false, &intended);
   if (why) {
-    say(v, intended ? NOTE : CANNOT, why);
+    say(w, v, intended ? NOTE : CANNOT, why);
     return;
   }
-  if (w->target.type == 's') {
-    say(v, NOTE, st_strdup("sockets are not restored: who listens makes them"));
+  if (w->after.type == 's') {
+    say(w, v, NOTE, st_strdup("sockets are not restored: who listens makes them"));
     return;
   }
-  complete(&w->target, &w->live);
+  complete(&w->after, &w->before);
   const char *cannot = impossible(w, d);
   if (cannot)
-    say(v, CANNOT, st_strdup(cannot));
-  else if (w->live.type == 0)
+    say(w, v, CANNOT, st_strdup(cannot));
+  else if (w->before.type == 0)
     act(v, ST_ACTION_CREATE);
   else
     act(v, d & ST_DIFFERS_SUBSTANCE ? ST_ACTION_REPLACE : ST_ACTION_METADATA);
 }
 
 /* Deletions first (`gone`): whether a group can keep its inode depends on them. */
-static void decide(const struct planner *p, struct st_wish *w, struct verdict *v, bool gone)
+static void decide(const struct planner *p, struct st_action *w, struct verdict *v, bool gone)
 {
-  if ((w->target.type == 0) != gone)
+  if ((w->after.type == 0) != gone)
     return;
-  resolve_owners(p, &w->target);
+  resolve_owners(p, &w->after);
   if (w->selected && !gone)
     decide_change(p, w, v);
-  else if (w->selected && w->live.type != 0)
+  else if (w->selected && w->before.type != 0)
     decide_deletion(p, w, v);
   if (gone || !w->selected)
     note_staying(p, w, v);
@@ -405,12 +416,11 @@ static int find_remaining(const struct planner *p, const char *path, char **ret,
   return 0;
 }
 
-static int settle_directory(const struct planner *p, const struct st_wish *w, struct verdict *v,
+static int settle_directory(const struct planner *p, struct st_action *w, struct verdict *v,
                             struct st_error *err)
 {
-  bool goes =
-      is_act(v, ST_ACTION_DELETE) || (is_act(v, ST_ACTION_REPLACE) && w->target.type != 'd');
-  if (!goes || w->live.type != 'd')
+  bool goes = is_act(v, ST_ACTION_DELETE) || (is_act(v, ST_ACTION_REPLACE) && w->after.type != 'd');
+  if (!goes || w->before.type != 'd')
     return 0;
   ST_AUTO_FREE char *remaining = NULL;
   if (find_remaining(p, w->path, &remaining, err) < 0)
@@ -418,13 +428,13 @@ static int settle_directory(const struct planner *p, const struct st_wish *w, st
   if (!remaining)
     return 0;
   if (v->kind == ST_ACTION_DELETE)
-    say(v, CANNOT, st_format("the directory still holds %s", st_quote(remaining)));
+    say(w, v, CANNOT, st_format("the directory still holds %s", st_quote(remaining)));
   else if (!p->options->exact)
-    say(v, CANNOT,
+    say(w, v, CANNOT,
         st_format("it is a directory now that holds %s: --exact would delete it",
                   st_quote(remaining)));
   else
-    say(v, CANNOT, st_format("it is a directory now that still holds %s", st_quote(remaining)));
+    say(w, v, CANNOT, st_format("it is a directory now that still holds %s", st_quote(remaining)));
   return 0;
 }
 
@@ -440,15 +450,15 @@ static bool has_parent(const struct planner *p, const char *path, char **ret_par
   size_t found = st_wishes_index(p->wishes, parent);
   bool there = true;
   if (found != SIZE_MAX) {
-    struct st_wish *w = p->wishes->items[found];
+    struct st_action *w = p->wishes->items[found];
     struct verdict *v = &p->verdicts[found];
-    if (!w->selected && w->live.type == 0 && w->target.type == 'd' && v->what == NOTHING) {
+    if (!w->selected && w->before.type == 0 && w->after.type == 'd' && v->what == NOTHING) {
       decide_change(p, w, v);
       if (v->what == DO && !has_parent(p, parent, ret_parent))
-        say(v, CANNOT, st_strdup("the directory above it is missing"));
+        say(w, v, CANNOT, st_strdup("the directory above it is missing"));
     }
     bool made = v->what == DO && v->kind != ST_ACTION_DELETE;
-    there = made ? w->target.type == 'd' : w->live.type == 'd' && v->what != DO;
+    there = made ? w->after.type == 'd' : w->before.type == 'd' && v->what != DO;
   }
   if (!there && !*ret_parent)
     *ret_parent = st_steal(&parent);
@@ -463,7 +473,7 @@ static bool shares_parent(const struct planner *p, const char *path)
   return n > 0 && p->parent && n == p->parent_length && memcmp(path, p->parent, n) == 0;
 }
 
-static void settle_parent(struct planner *p, const struct st_wish *w, struct verdict *v)
+static void settle_parent(struct planner *p, struct st_action *w, struct verdict *v)
 {
   if (v->what != DO || v->kind == ST_ACTION_DELETE || shares_parent(p, w->path))
     return;
@@ -473,7 +483,7 @@ static void settle_parent(struct planner *p, const struct st_wish *w, struct ver
   p->parent = there ? w->path : NULL;
   p->parent_length = slash ? (size_t)(slash - w->path) : 0;
   if (!there)
-    say(v, CANNOT,
+    say(w, v, CANNOT,
         st_format("%s is not a directory now, and is not made one",
                   st_quote(missing ? missing : w->path)));
 }
@@ -487,65 +497,79 @@ static bool serves(const struct planner *p, const char *path)
   size_t found = st_wishes_index(p->wishes, path);
   if (found == SIZE_MAX)
     return true; /* nothing differs there */
-  const struct st_wish *w = p->wishes->items[found];
+  const struct st_action *w = p->wishes->items[found];
   const struct verdict *v = &p->verdicts[found];
-  if (w->target.type == 0 || w->target.type == 'd')
+  if (w->after.type == 0 || w->after.type == 'd')
     return false;
   if (w->selected)
     return v->what == NOTHING || v->what == DO;
-  return !(st_state_differences(&w->target, &w->live) & ~(unsigned)ST_DIFFERS_LINKS);
+  return !(st_state_differences(&w->after, &w->before) & ~(unsigned)ST_DIFFERS_LINKS);
 }
 
-static void settle_links(const struct planner *p, struct st_wish *w, struct verdict *v)
+static void settle_links(const struct planner *p, struct st_action *w, struct verdict *v)
 {
   bool made = is_act(v, ST_ACTION_CREATE) || is_act(v, ST_ACTION_REPLACE);
-  if (!made || w->target.type == 'd' || !is_follower(w))
+  if (!made || w->after.type == 'd' || !is_follower(w))
     return;
-  if (serves(p, w->target.links)) {
-    free(w->target.linked_to);
-    w->target.linked_to = st_strdup(w->target.links);
+  if (serves(p, w->after.links)) {
+    free(w->after.linked_to);
+    w->after.linked_to = st_strdup(w->after.links);
     return;
   }
-  unsigned d = st_state_differences(&w->target, &w->live);
+  unsigned d = st_state_differences(&w->after, &w->before);
   const char *why = no_content(w, d);
   if (why)
-    say(v, CANNOT, st_strdup(why));
+    say(w, v, CANNOT, st_strdup(why));
   else if (!(d & ~(unsigned)ST_DIFFERS_LINKS))
-    say(v, CANNOT,
+    say(w, v, CANNOT,
         st_format("it cannot be linked to %s, which is not as it was then",
-                  st_quote(w->target.links)));
+                  st_quote(w->after.links)));
 }
 
 /* ---- The order ------------------------------------------------------------------------------- */
 
+static enum st_action_kind kind_of(const struct verdict *v)
+{
+  return v->what == NOTE     ? ST_ACTION_NOTE
+         : v->what == CANNOT ? ST_ACTION_CANNOT
+                             : (enum st_action_kind)v->kind;
+}
+
+/* The wish becomes the action, where nobody needs it any more. */
 static void hand_over(const struct planner *p, size_t i, struct st_actions *ret)
 {
-  struct verdict *v = &p->verdicts[i];
-  struct st_wish *w = p->wishes->items[i];
-  enum st_action_kind kind = v->what == NOTE     ? ST_ACTION_NOTE
-                             : v->what == CANNOT ? ST_ACTION_CANNOT
-                                                 : v->kind;
-  bool last = p->wishes->last;
-  struct st_action *a = take_action(ret, kind, last ? st_steal(&w->path) : st_strdup(w->path));
-  a->why = st_steal(&v->why);
-  v->what = NOTHING; /* any more */
-  if (last) {
-    a->before = w->live;
-    a->after = w->target;
-    p->wishes->items[i] = NULL; /* nothing is left of it */
+  struct st_action *w = p->wishes->items[i];
+  enum st_action_kind kind = kind_of(&p->verdicts[i]);
+  if (p->wishes->last) {
+    w->kind = kind;
+    ret->items[ret->count++] = w;
     return;
   }
-  st_state_copy(&a->before, &w->live);
-  st_state_copy(&a->after, &w->target);
+  struct st_action *a = st_actions_add(ret, kind, w->path);
+  a->why = st_steal(&w->why);
+  st_state_copy(&a->before, &w->before);
+  st_state_copy(&a->after, &w->after);
+}
+
+/* What the wishes were given, and those that became no actions. */
+static void hand_over_rest(const struct planner *p, struct st_actions *ret)
+{
+  struct st_wishes *wishes = p->wishes;
+  for (size_t i = 0; i < wishes->count; i++) {
+    if (p->verdicts[i].what <= LEFT)
+      st_action_clear(wishes->items[i]);
+  }
+  append_blocks(&ret->blocks, &wishes->blocks);
+  wishes->count = 0;
 }
 
 /* Files of accounts, and the directories that have to be made for them; the others; links. */
-static int turn_of(const struct st_wish *w)
+static uint8_t turn_of(const struct st_action *w)
 {
-  if (w->target.linked_to)
+  if (w->after.linked_to)
     return 2;
-  return st_is_account_file(w->path) || (strcmp(w->path, "/etc") == 0 && w->target.type == 'd') ? 0
-                                                                                                : 1;
+  return st_is_account_file(w->path) || (strcmp(w->path, "/etc") == 0 && w->after.type == 'd') ? 0
+                                                                                               : 1;
 }
 
 static void put_in_order(const struct planner *p, struct st_actions *ret)
@@ -574,11 +598,13 @@ static void put_in_order(const struct planner *p, struct st_actions *ret)
       hand_over(p, i, ret);
     ret->left += p->verdicts[i].what == LEFT;
   }
+  if (p->wishes->last)
+    hand_over_rest(p, ret);
 }
 
 static int settle(struct planner *p, struct st_error *err)
 {
-  struct st_wish **items = p->wishes->items;
+  struct st_action **items = p->wishes->items;
   size_t n = p->wishes->count;
   for (size_t i = 0; i < n; i++)
     decide(p, items[i], &p->verdicts[i], true);
@@ -608,8 +634,6 @@ int st_restore_plan(struct st_wishes *wishes, const struct st_plan_options *opti
   int r = settle(&p, err);
   if (r == 0)
     put_in_order(&p, ret);
-  for (size_t i = 0; i < wishes->count; i++)
-    free(p.verdicts[i].why);
   free(p.verdicts);
   return r;
 }

@@ -9,35 +9,6 @@
 
 #include "restore/state.h"
 
-/* One path, as it should be and as it is. */
-struct st_wish {
-  char *path;
-  struct st_state target, live;
-  bool selected; /* false: a directory above one, made only where it is needed */
-};
-
-struct st_wishes {
-  struct st_wish **items; /* in blocks, so that none of them is ever copied */
-  size_t count, size;
-  struct st_wish **blocks;
-  size_t nblocks, used; /* used: of the last block */
-  bool unsorted;        /* some path does not come behind the one before it */
-  bool last;            /* nobody needs them behind the plan, which may take what they hold */
-};
-#define ST_AUTO_WISHES ST_CLEANUP(st_wishes_free) struct st_wishes
-void st_wishes_free(struct st_wishes *w);
-/* Adds one; `path` is copied, the states are the caller's to fill. */
-struct st_wish *st_wishes_add(struct st_wishes *w, const char *path, bool selected);
-/* The same of a path that becomes theirs. */
-struct st_wish *st_wishes_take(struct st_wishes *w, char *path, bool selected);
-/* Moves those of `from` behind its own. */
-void st_wishes_append(struct st_wishes *w, struct st_wishes *from);
-/* Sorts by path and joins what was added twice (selected wins). */
-void st_wishes_sort(struct st_wishes *w);
-/* In what is sorted; NULL, SIZE_MAX: it is not there. */
-struct st_wish *st_wishes_find(const struct st_wishes *w, const char *path);
-size_t st_wishes_index(const struct st_wishes *w, const char *path);
-
 enum st_action_kind {
   ST_ACTION_DELETE,
   ST_ACTION_CREATE,   /* nothing was there */
@@ -47,16 +18,48 @@ enum st_action_kind {
   ST_ACTION_CANNOT,   /* said, not done: the restore is incomplete */
 };
 
+/* One path, as it is and as it should be: a wish, until a plan says what is done about it. */
 struct st_action {
-  enum st_action_kind kind;
   char *path;
-  struct st_state before, after;
   char *why; /* of NOTE and CANNOT: words, escaped */
+  enum st_action_kind kind;
+  bool selected; /* of a wish; false: a directory above one, made only where it is needed */
+  struct st_state before, after;
+};
+/* Frees what it holds, not itself. */
+void st_action_clear(struct st_action *a);
+
+/* The memory of actions, each of which stays where it is until all are freed. */
+struct st_action_blocks {
+  struct st_action **items;
+  size_t count, used; /* used: of the last one */
 };
 
-struct st_actions {
-  struct st_action *items;
+struct st_wishes {
+  struct st_action **items;
   size_t count, size;
+  struct st_action_blocks blocks;
+  bool unsorted; /* some path does not come behind the one before it */
+  bool last;     /* nobody needs them behind the plan, whose actions they may become */
+};
+#define ST_AUTO_WISHES ST_CLEANUP(st_wishes_free) struct st_wishes
+void st_wishes_free(struct st_wishes *w);
+/* Adds one; `path` is copied, the states are the caller's to fill. */
+struct st_action *st_wishes_add(struct st_wishes *w, const char *path, bool selected);
+/* The same of a path that becomes theirs. */
+struct st_action *st_wishes_take(struct st_wishes *w, char *path, bool selected);
+/* Moves those of `from` behind its own. */
+void st_wishes_append(struct st_wishes *w, struct st_wishes *from);
+/* Sorts by path and joins what was added twice (selected wins). */
+void st_wishes_sort(struct st_wishes *w);
+/* In what is sorted; NULL, SIZE_MAX: it is not there. */
+struct st_action *st_wishes_find(const struct st_wishes *w, const char *path);
+size_t st_wishes_index(const struct st_wishes *w, const char *path);
+
+struct st_actions {
+  struct st_action **items;
+  size_t count, size;
+  struct st_action_blocks blocks;
   size_t left; /* live paths that the target does not have, left without `exact` */
 };
 #define ST_AUTO_ACTIONS ST_CLEANUP(st_actions_free) struct st_actions
@@ -64,6 +67,8 @@ void st_actions_free(struct st_actions *a);
 /* Makes room for so many more. */
 void st_actions_reserve(struct st_actions *a, size_t more);
 struct st_action *st_actions_add(struct st_actions *a, enum st_action_kind kind, const char *path);
+/* What another one holds, which is theirs then. */
+void st_actions_move(struct st_actions *a, const struct st_action *other);
 /* How many are to be done, or cannot be. */
 size_t st_actions_count(const struct st_actions *a, enum st_action_kind kind);
 static inline bool st_action_is_done(const struct st_action *a)

@@ -270,9 +270,9 @@ static bool keeps_content(const struct st_action *a)
 }
 
 /* Its content is proved when it is made ready. */
-static bool is_staged(const struct check *c, const struct st_action *a)
+static bool is_staged(const struct check *c, size_t index)
 {
-  return c->stage && st_stage_takes(c->stage, (size_t)(a - c->journal->actions.items));
+  return c->stage && st_stage_takes(c->stage, index);
 }
 
 static int forget_piece(void *arg, const void *data, size_t n, struct st_error *err)
@@ -286,8 +286,9 @@ static int forget_piece(void *arg, const void *data, size_t n, struct st_error *
 static int prove_object(void *arg, struct st_store *store, size_t index)
 {
   struct check *c = arg;
-  struct st_action *a = &c->journal->actions.items[index];
-  if (!needs_content(a) || a->after.digest.keyed || is_staged(c, a) || st_is_account_file(a->path))
+  struct st_action *a = c->journal->actions.items[index];
+  if (!needs_content(a) || a->after.digest.keyed || is_staged(c, index) ||
+      st_is_account_file(a->path))
     return 0;
   if (st_signals_pending())
     return 1;
@@ -403,11 +404,12 @@ static int read_through(struct check *c, struct st_action *a, struct st_buffer *
   return adopt ? st_store_writer_finish(w, &a->after.digest, err) : 0;
 }
 
-static void check_object(struct check *c, struct st_action *a)
+static void check_object(struct check *c, size_t index)
 {
-  if (!needs_content(a) || c->proved[a - c->journal->actions.items])
+  struct st_action *a = c->journal->actions.items[index];
+  if (!needs_content(a) || c->proved[index])
     return;
-  if (is_staged(c, a)) {
+  if (is_staged(c, index)) {
     int64_t length = a->after.size ? 0 : st_store_length(c->p->store, &a->after.digest);
     a->after.size += length > 0 ? (uint64_t)length : 0;
     return;
@@ -475,7 +477,7 @@ static void check_kept(struct check *c, const struct st_action *a)
 static void keep_contents(struct check *c)
 {
   for (size_t i = 0; i < c->journal->actions.count && !st_signals_pending(); i++) {
-    struct st_action *a = &c->journal->actions.items[i];
+    struct st_action *a = c->journal->actions.items[i];
     if (!loses_content(a))
       continue;
     ST_AUTO_ERROR why = ST_ERROR_INIT;
@@ -513,12 +515,13 @@ static bool lies_in_made(struct check *c, const struct st_action *a)
   return a->kind == ST_ACTION_CREATE && c->above_made;
 }
 
-static void check_action(struct check *c, struct st_action *a)
+static void check_action(struct check *c, size_t index)
 {
+  struct st_action *a = c->journal->actions.items[index];
   check_account(c, a);
   if (c->p->unchanged && !lies_in_made(c, a))
     check_live(c, a);
-  check_object(c, a);
+  check_object(c, index);
   check_parent(c, a);
   check_locks(c, a->path, a->before.known & ST_KNOWN_FLAGS ? a->before.flags : 0);
   check_link(c, a);
@@ -558,7 +561,7 @@ static int prove_staged(struct check *c, struct st_error *err)
   int r = prove_objects(c, err);
   for (size_t i = 0; r == 0 && i < c->journal->actions.count; i++) {
     if (st_stage_takes(stage, i))
-      check_object(c, &c->journal->actions.items[i]);
+      check_object(c, i);
   }
   return r;
 }
@@ -584,7 +587,7 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   c.may_unlock = st_flags_may_lock();
   c.stage = p->stage;
   for (size_t i = 0; i < j->actions.count; i++) {
-    const struct st_action *a = &j->actions.items[i];
+    const struct st_action *a = j->actions.items[i];
     if (a->after.type == 'd' && a->before.type != 'd')
       st_set_add(made, a->path, strlen(a->path), 0);
   }
@@ -595,7 +598,7 @@ int st_preflight(const struct st_preflight *p, struct st_journal *j, struct st_s
   if (r == 0 && p->stage)
     st_stage_look_up(p->stage);
   for (size_t i = 0; r == 0 && i < j->actions.count; i++) {
-    check_action(&c, &j->actions.items[i]);
+    check_action(&c, i);
     r = i % SIGNALS_EVERY == 0 && st_signals_pending() ? 1 : 0;
   }
   check_all_space(&c);

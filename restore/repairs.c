@@ -184,8 +184,8 @@ void st_repairs_find(struct st_tracker *t, int64_t checkpoint, const struct st_a
   ST_AUTO_STRINGS paths = {0};
   ST_AUTO_ERROR why = ST_ERROR_INIT;
   for (size_t i = 0; i < actions->count; i++) {
-    const char *path = actions->items[i].path;
-    if (!lacks_content(&actions->items[i]) || !is_plain(path))
+    const char *path = actions->items[i]->path;
+    if (!lacks_content(actions->items[i]) || !is_plain(path))
       continue;
     st_strings_add(&paths, path);
     if (other_name(path))
@@ -208,7 +208,7 @@ struct losses {
 static bool loses(const struct st_actions *actions, const char *path)
 {
   for (size_t i = 0; i < actions->count; i++) {
-    const struct st_action *a = &actions->items[i];
+    const struct st_action *a = actions->items[i];
     if (strcmp(a->path, path) == 0)
       return a->before.type == 'f' && a->kind != ST_ACTION_METADATA && a->kind != ST_ACTION_NOTE;
   }

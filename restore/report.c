@@ -267,7 +267,7 @@ static void warn_of_links(const struct st_actions *actions)
 {
   uint64_t n = 0;
   for (size_t i = 0; i < actions->count; i++) {
-    const struct st_action *a = &actions->items[i];
+    const struct st_action *a = actions->items[i];
     n += a->kind == ST_ACTION_REPLACE && a->before.links_outside > 0;
   }
   if (n > 0)
@@ -285,7 +285,7 @@ void st_report_plan(const struct st_cli *cli, const struct st_actions *actions,
   if (cli->quiet)
     return;
   for (size_t i = 0; i < actions->count; i++)
-    print_action(cli, &actions->items[i]);
+    print_action(cli, actions->items[i]);
   for (size_t i = 0; plugins && i < plugins->count; i++)
     print_item(cli, plugins->items[i].possible ? "apply" : "leave", &plugins->items[i]);
   for (size_t i = 0; packages && i < packages->count; i++)

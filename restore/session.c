@@ -187,10 +187,10 @@ static int look_again(struct st_session *s, const struct st_journal *j, bool by_
 }
 
 /* What a package file alone has comes into the store later. */
-static bool may_be_new(const struct st_wish *w)
+static bool may_be_new(const struct st_action *w)
 {
-  const struct st_state *t = &w->target;
-  return w->live.type == 0 && t->type == 'f' && (t->known & ST_KNOWN_DIGEST) && t->kept &&
+  const struct st_state *t = &w->after;
+  return w->before.type == 0 && t->type == 'f' && (t->known & ST_KNOWN_DIGEST) && t->kept &&
          !t->in_package && !t->digest.keyed;
 }
 
@@ -201,7 +201,7 @@ void st_session_look_up(struct st_session *s, struct st_gathered *g)
     places = st_places_new();
     for (size_t i = 0; i < g->wishes.count; i++) {
       if (may_be_new(g->wishes.items[i]))
-        st_places_add(places, &g->wishes.items[i]->target.digest);
+        st_places_add(places, &g->wishes.items[i]->after.digest);
     }
     if (st_places_count(places) > 0)
       st_places_begin(places, s->write->store_dir, s->write->store);
@@ -224,27 +224,23 @@ int st_session_plan(struct st_session *s, struct st_wishes *wishes, bool exact,
 /* ---- Before ------------------------------------------------------------------------------------
  */
 
-/* Those that are to be done; the others stay, in their order. */
+/* Those that are to be done, with the memory of all; of the others, mostly few, a copy stays. */
 static void take_actions(struct st_actions *from, struct st_actions *to)
 {
-  size_t done = 0, kept = 0;
-  for (size_t i = 0; i < from->count; i++)
-    done += st_action_is_done(&from->items[i]);
-  if (done == from->count && to->count == 0) { /* mostly */
-    st_actions_free(to);
-    *to = *from;
-    *from = (struct st_actions){.left = to->left};
-    to->left = 0;
-    return;
-  }
-  st_actions_reserve(to, done);
+  struct st_actions rest = {.left = from->left};
+  size_t done = 0;
   for (size_t i = 0; i < from->count; i++) {
-    if (st_action_is_done(&from->items[i]))
-      to->items[to->count++] = from->items[i];
+    struct st_action *a = from->items[i];
+    if (st_action_is_done(a))
+      from->items[done++] = a;
     else
-      from->items[kept++] = from->items[i];
+      st_actions_move(&rest, a);
   }
-  from->count = kept;
+  from->count = done;
+  from->left = 0;
+  st_actions_free(to);
+  *to = *from;
+  *from = rest;
 }
 
 int st_session_journal(struct st_session *s, struct st_actions *actions, struct st_journal *ret,
@@ -369,7 +365,7 @@ static int verify_plugins(struct st_session *s, const struct st_journal *j, size
 static bool is_half_done(const struct st_journal *j, const struct st_action *left)
 {
   for (size_t i = 0; left->kind == ST_ACTION_CANNOT && i < j->actions.count; i++) {
-    if (strcmp(j->actions.items[i].path, left->path) == 0)
+    if (strcmp(j->actions.items[i]->path, left->path) == 0)
       return true;
   }
   return false;
@@ -387,7 +383,7 @@ static int verify(struct st_session *s, const struct st_journal *j, struct st_se
        st_journal_read(s->write->store_dir, j->number, &again, err) < 0))
     return st_wrap(err, "the restore was carried out, but cannot be verified");
   for (size_t i = 0; i < rest.count; i++) {
-    const struct st_action *a = &rest.items[i];
+    const struct st_action *a = rest.items[i];
     if (!st_action_is_done(a) && !is_half_done(end->by_facts ? &again : j, a))
       continue;
     ST_AUTO_FREE char *words = st_report_differences(st_state_differences(&a->before, &a->after));

@@ -78,7 +78,7 @@ struct st_stage {
 
 static inline struct st_action *action_of(const struct st_stage *s, size_t i)
 {
-  return &s->o.journal->actions.items[i];
+  return s->o.journal->actions.items[i];
 }
 
 static inline const char *name_of(const struct st_action *a)

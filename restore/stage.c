@@ -120,7 +120,7 @@ static int account_file(const struct st_stage *s, const char *path, struct st_bu
 {
   const struct st_actions *actions = &s->o.journal->actions;
   for (size_t i = 0; i < actions->count; i++) {
-    const struct st_action *a = &actions->items[i];
+    const struct st_action *a = actions->items[i];
     if (strcmp(a->path, path) != 0 || a->kind == ST_ACTION_METADATA)
       continue;
     if (a->after.type != 'f' || !(a->after.known & ST_KNOWN_DIGEST) || a->after.linked_to)

@@ -26,23 +26,23 @@ enum st_state_known {
 #define ST_KNOWN_ALL 1023
 
 struct st_state {
-  char type;      /* as find's %y; 0: nothing is there */
-  unsigned known; /* enum st_state_known */
+  char type;       /* as find's %y; 0: nothing is there */
+  bool kept;       /* the content is named as an object of the store */
+  bool in_package; /* along with it: it is in a kept package file alone (frompackages.h) */
+  bool locked;     /* a secret of another host, whose key we do not have */
+  unsigned known;  /* enum st_state_known */
   uint32_t mode, uid, gid;
-  char *owner, *group; /* NULL: no name */
-  uint64_t size;       /* bytes, of regular files */
-  int64_t mtime;
+  uint32_t flags; /* base/flags.h */
   uint32_t mtime_nsec;
-  uint64_t rdev;
-  char *target;        /* of a symlink */
   struct st_id digest; /* of a regular file's content */
-  bool kept;           /* the content is named as an object of the store */
-  bool in_package;     /* along with it: it is in a kept package file alone (frompackages.h) */
-  bool locked;         /* a secret of another host, whose key we do not have */
+  int64_t mtime;
+  uint64_t size; /* bytes, of regular files */
+  uint64_t rdev;
+  char *owner, *group; /* NULL: no name */
+  char *target;        /* of a symlink */
   char *xattrs;        /* base/xattr.h; NULL: none */
   size_t xattrs_length;
-  uint32_t flags; /* base/flags.h */
-  char *holes;    /* base/holes.h; NULL: none */
+  char *holes; /* base/holes.h; NULL: none */
   size_t holes_length;
   char *links;            /* the group of hard links, by its first path; NULL: it is alone */
   uint64_t links_outside; /* links that are not tracked */

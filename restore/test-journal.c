@@ -75,10 +75,10 @@ static void test_round_trip(void **state)
   st_journal_encode(&again, &back);
   assert_int_equal(bytes.length, again.length);
   assert_memory_equal(bytes.data, again.data, bytes.length);
-  assert_string_equal(back.actions.items[0].path, "/etc/odd\n\xff name");
-  assert_string_equal(back.actions.items[0].after.owner, "bob");
-  assert_int_equal(back.actions.items[0].before.mtime, -5);
-  assert_int_equal(back.actions.items[1].after.type, 0);
+  assert_string_equal(back.actions.items[0]->path, "/etc/odd\n\xff name");
+  assert_string_equal(back.actions.items[0]->after.owner, "bob");
+  assert_int_equal(back.actions.items[0]->before.mtime, -5);
+  assert_int_equal(back.actions.items[1]->after.type, 0);
   assert_int_equal(back.plugins.items[0].length, 2);
 }
 
@@ -127,8 +127,8 @@ static void test_lies(void **state)
     bytes.length -= 34 + cut;
     assert_true(decode_signed(&bytes, &err) < 0);
   }
-  free(j.actions.items[0].path);
-  j.actions.items[0].path = st_strdup("/etc/../../escape");
+  free(j.actions.items[0]->path);
+  j.actions.items[0]->path = st_strdup("/etc/../../escape");
   ST_AUTO_BUFFER bytes = ST_BUFFER_INIT;
   ST_AUTO_ERROR err = ST_ERROR_INIT;
   st_journal_encode(&bytes, &j);

@@ -32,9 +32,9 @@ static int children(void *arg, const char *path, struct st_strings *ret, struct 
   const struct fake *f = arg;
   size_t n = strlen(path);
   for (size_t i = 0; i < f->wishes->count; i++) {
-    const struct st_wish *w = f->wishes->items[i];
+    const struct st_action *w = f->wishes->items[i];
     if (strncmp(w->path, path, n) == 0 && w->path[n] == '/' && !strchr(w->path + n + 1, '/') &&
-        w->live.type != 0)
+        w->before.type != 0)
       st_strings_add(ret, w->path + n + 1);
   }
   if (f->extra)
@@ -70,12 +70,12 @@ static struct st_state file(uint8_t content)
 
 static const struct st_state nothing;
 
-static struct st_wish *wish(struct st_wishes *w, const char *path, struct st_state target,
-                            struct st_state live)
+static struct st_action *wish(struct st_wishes *w, const char *path, struct st_state target,
+                              struct st_state live)
 {
-  struct st_wish *added = st_wishes_add(w, path, true);
-  added->target = target;
-  added->live = live;
+  struct st_action *added = st_wishes_add(w, path, true);
+  added->after = target;
+  added->before = live;
   return added;
 }
 
@@ -92,8 +92,8 @@ static void plan(struct st_wishes *w, bool exact, struct fake *f, struct st_acti
 static void expect(const struct st_actions *a, size_t n, enum st_action_kind kind, const char *path)
 {
   assert_true(n < a->count);
-  assert_string_equal(a->items[n].path, path);
-  assert_int_equal(a->items[n].kind, kind);
+  assert_string_equal(a->items[n]->path, path);
+  assert_int_equal(a->items[n]->kind, kind);
 }
 
 static void test_nothing_differs(void **state)
@@ -155,8 +155,8 @@ static void test_content_not_kept(void **state)
   struct fake f = {0};
   struct st_state mode = file(1);
   mode.mode = 0600;
-  wish(&w, "/usr/a", file(1), file(2))->target.kept = false;
-  wish(&w, "/usr/b", file(1), mode)->target.kept = false;
+  wish(&w, "/usr/a", file(1), file(2))->after.kept = false;
+  wish(&w, "/usr/b", file(1), mode)->after.kept = false;
   plan(&w, false, &f, &a);
   expect(&a, 0, ST_ACTION_METADATA, "/usr/b");
   expect(&a, 1, ST_ACTION_CANNOT, "/usr/a");
@@ -213,9 +213,9 @@ static void test_missing_parent(void **state)
   ST_AUTO_ACTIONS a = {0};
   struct fake f = {0};
   wish(&w, "/x/file", file(1), nothing);
-  st_wishes_add(&w, "/x", false)->target = entry('d');
+  st_wishes_add(&w, "/x", false)->after = entry('d');
   wish(&w, "/y/file", file(1), nothing);
-  st_wishes_add(&w, "/y", false)->live = entry('l');
+  st_wishes_add(&w, "/y", false)->before = entry('l');
   plan(&w, false, &f, &a);
   expect(&a, 0, ST_ACTION_CREATE, "/x");
   expect(&a, 1, ST_ACTION_CREATE, "/x/file");
@@ -232,7 +232,7 @@ static void test_forbidden(void **state)
     wish(&w, "/etc/a", nothing, file(1));
     plan(&w, true, &f, &a);
     expect(&a, 0, intended ? ST_ACTION_NOTE : ST_ACTION_CANNOT, "/etc/a");
-    assert_string_equal(a.items[0].why, "not that one");
+    assert_string_equal(a.items[0]->why, "not that one");
   }
 }
 
@@ -278,9 +278,9 @@ static void expect_link(const struct st_actions *a, size_t n, enum st_action_kin
 {
   expect(a, n, kind, path);
   if (to)
-    assert_string_equal(a->items[n].after.linked_to, to);
+    assert_string_equal(a->items[n]->after.linked_to, to);
   else
-    assert_null(a->items[n].after.linked_to);
+    assert_null(a->items[n]->after.linked_to);
 }
 
 /* Joined: only those that are not the first are linked; behind all others. */
@@ -356,9 +356,9 @@ static void test_links_without_content(void **state)
   expect_link(&a, 0, ST_ACTION_CREATE, "/b", "/a");
   expect(&a, 1, ST_ACTION_CANNOT, "/x");
   expect(&a, 2, ST_ACTION_CANNOT, "/y");
-  assert_string_equal(a.items[2].why, "its content is not kept");
+  assert_string_equal(a.items[2]->why, "its content is not kept");
   expect(&a, 3, ST_ACTION_CANNOT, "/z");
-  assert_string_equal(a.items[3].why, "it cannot be linked to /x, which is not as it was then");
+  assert_string_equal(a.items[3]->why, "it cannot be linked to /x, which is not as it was then");
 }
 
 /* What a checkpoint of before did not capture stays as it is. */
@@ -375,8 +375,8 @@ static void test_not_captured(void **state)
   wish(&w, "/a", file(1), live);
   plan(&w, true, &f, &a);
   expect(&a, 0, ST_ACTION_REPLACE, "/a");
-  assert_int_equal(a.items[0].after.flags, 0x10);
-  assert_int_equal(a.items[0].after.xattrs_length, 8);
+  assert_int_equal(a.items[0]->after.flags, 0x10);
+  assert_int_equal(a.items[0]->after.xattrs_length, 8);
 }
 
 int main(void)
