@@ -237,13 +237,13 @@ static int put_batch(struct st_catalog *c, struct batch *b, struct st_error *err
 }
 
 /* Nothing waits any more where it has to grow. */
-static int make_room(struct st_catalog *c, struct batch *b, const struct st_value *row,
+static int make_room(struct st_catalog *c, struct batch *b, const struct st_value *const *row,
                      struct st_error *err)
 {
   size_t need = 0;
 
   for (size_t i = 0; i < b->columns; i++)
-    if (st_has_bytes(&row[i]) && __builtin_add_overflow(need, row[i].u.bytes.length, &need))
+    if (st_has_bytes(row[i]) && __builtin_add_overflow(need, row[i]->u.bytes.length, &need))
       abort(); /* more than the memory that it lies in */
   if ((b->count == MOST_ROWS || need > b->room - b->used) && put_batch(c, b, err) < 0)
     return -1;
@@ -254,20 +254,22 @@ static int make_room(struct st_catalog *c, struct batch *b, const struct st_valu
   return 0;
 }
 
-static int batch_add(struct st_catalog *c, struct batch *b, const struct st_value *row,
+/* Each value from where it lies. */
+static int batch_add(struct st_catalog *c, struct batch *b, const struct st_value *const *row,
                      struct st_error *err)
 {
   if (make_room(c, b, row, err) < 0)
     return -1;
   struct st_value *to = &b->values[b->count++ * b->columns];
   for (size_t i = 0; i < b->columns; i++) {
-    to[i] = row[i];
-    if (!st_has_bytes(&row[i]))
+    size_t length = st_has_bytes(row[i]) ? row[i]->u.bytes.length : 0;
+    to[i] = *row[i];
+    if (!st_has_bytes(row[i]))
       continue;
     to[i].u.bytes.data = b->bytes + b->used; /* of an empty string, too, which is not NULL */
-    if (row[i].u.bytes.length)
-      memcpy(b->bytes + b->used, row[i].u.bytes.data, row[i].u.bytes.length);
-    b->used += row[i].u.bytes.length;
+    if (length)
+      memcpy(b->bytes + b->used, row[i]->u.bytes.data, length);
+    b->used += length;
   }
   return 0;
 }
@@ -454,7 +456,7 @@ int st_first_path(struct st_catalog *c, const struct st_value *path, int64_t *re
     return 0;
   *ret = first->next++;
   note_path(first, path, first->of_row);
-  return batch_add(c, &first->new_paths, path, err);
+  return batch_add(c, &first->new_paths, &path, err);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
@@ -495,21 +497,25 @@ int st_first_is_unsaid(struct st_catalog *c, const struct st_table_full *t,
   return id < 0 || !is_said(t->first, id);
 }
 
-/* The values as the file holds them. */
+/* The values as the file holds them: those of the row, or `made` in their place. */
 static int stored(struct st_catalog *c, const struct st_table_full *t, int64_t path,
-                  const struct st_value *row, struct st_value *ret, struct st_error *err)
+                  const struct st_value *row, struct st_value *made, const struct st_value **ret,
+                  struct st_error *err)
 {
   int64_t id;
 
-  ret[0] = st_integer(path);
+  made[0] = st_integer(path);
+  ret[0] = &made[0];
   for (size_t i = 1; i < t->pub.declaration.ncolumns; i++) {
-    ret[i] = row[i];
+    ret[i] = &row[i];
     if (row[i].type == ST_PATH) {
       if (st_path_id(c, &row[i], true, &id, err) < 0)
         return -1;
-      ret[i] = st_integer(id);
-    } else if (st_repeated_is(c, t, i, path, &row[i])) {
-      ret[i] = st_integer(0);
+      made[i] = st_integer(id);
+      ret[i] = &made[i];
+    } else if (row[i].type == ST_ID && st_repeated_is(c, t, i, path, &row[i])) {
+      made[i] = st_integer(0);
+      ret[i] = &made[i];
     }
   }
   return 0;
@@ -518,7 +524,8 @@ static int stored(struct st_catalog *c, const struct st_table_full *t, int64_t p
 int st_first_row(struct st_catalog *c, struct st_table_full *t, const struct st_value *row,
                  int64_t *ret_path, struct st_error *err)
 {
-  struct st_value values[ST_MAX_COLUMNS];
+  const struct st_value *values[ST_MAX_COLUMNS];
+  struct st_value made[ST_MAX_COLUMNS];
 
   c->first->of_row = true;
   int r = st_path_id(c, &row[0], true, ret_path, err);
@@ -528,7 +535,7 @@ int st_first_row(struct st_catalog *c, struct st_table_full *t, const struct st_
   if (is_said(t->first, *ret_path))
     return 0;
   say(t->first, *ret_path);
-  if (stored(c, t, *ret_path, row, values, err) < 0 ||
+  if (stored(c, t, *ret_path, row, made, values, err) < 0 ||
       batch_add(c, &t->first->batch, values, err) < 0)
     return -1;
   return 1;

@@ -64,8 +64,6 @@ static int check_value(const struct st_table_full *t, size_t i, const struct st_
 {
   const struct st_column *column = &t->pub.declaration.columns[i];
 
-  if (v->type == ST_NULL && !(column->flags & ST_KEY))
-    return 0;
   if (v->type != column->type)
     return st_fail(err, 0, "fact: a value of the wrong type (%s.%s)", t->pub.name, column->name);
   if (v->type == ST_TEXT && !st_is_utf8(v->u.bytes.data, v->u.bytes.length))
@@ -77,14 +75,23 @@ static int check_value(const struct st_table_full *t, size_t i, const struct st_
   return 0;
 }
 
+/* Most are of types of which any value will do. */
+static bool is_plain(const struct st_column *column, const struct st_value *v)
+{
+  return v->type == ST_NULL
+             ? !(column->flags & ST_KEY)
+             : v->type == column->type && (v->type == ST_INTEGER || v->type == ST_BYTES);
+}
+
 static int check_values(const struct st_table_full *t, const struct st_value *values, size_t n,
                         struct st_error *err)
 {
-  int r = 0;
+  const struct st_column *columns = t->pub.declaration.columns;
 
-  for (size_t i = 0; i < n && r == 0; i++)
-    r = check_value(t, i, &values[i], err);
-  return r;
+  for (size_t i = 0; i < n; i++)
+    if (!is_plain(&columns[i], &values[i]) && check_value(t, i, &values[i], err) < 0)
+      return -1;
+  return 0;
 }
 
 int st_key_check(const struct st_table_full *t, const struct st_value *key, struct st_error *err)
