@@ -287,6 +287,20 @@ static int put_directory(const struct st_place *p, struct st_error *err)
   return 0;
 }
 
+/* What is new and of that state has neither attributes nor flags, as nobody but us was at it. */
+static bool is_left_bare(const struct st_put *put, const struct st_state *s)
+{
+  bool flags = (s->known & ST_KNOWN_FLAGS) && s->flags != 0;
+  return put->bare && (s->type == 'f' || s->type == 'd') && !has_attributes(put, s) && !flags;
+}
+
+/* There is nothing to ask for: whoever comes to it behind the stat data shows in its ctime. */
+static bool is_left_plain(const struct st_put *put, const struct st_meta *m,
+                          const struct st_state *s)
+{
+  return is_left_bare(put, s) && !s->holes && !st_meta_is_sparse(m);
+}
+
 /* `name` "": of the descriptor, which is open. */
 static bool is_plain(const struct st_put *put, int dir, const char *name, const struct st_meta *m)
 {
@@ -309,7 +323,9 @@ static void note_file(const struct st_put *put, int fd, const struct st_meta *m,
       !st_written_takes(m))
     return;
   const struct st_written_entry entry = {
-      .has_digest = true, .digest = s->digest, .plain = fd >= 0 && is_plain(put, fd, "", m)};
+      .has_digest = true,
+      .digest = s->digest,
+      .plain = fd >= 0 && (is_left_plain(put, m, s) || is_plain(put, fd, "", m))};
   st_written_add(put->written, m, &entry);
 }
 
@@ -330,7 +346,7 @@ static void note_other(const struct st_put *put, int dir, const char *name, cons
     return;
   if (s->type == 'l')
     st_id_of(&entry.digest, NULL, s->target, strlen(s->target));
-  entry.plain = is_plain(put, dir, name, m);
+  entry.plain = is_left_plain(put, m, s) || is_plain(put, dir, name, m);
   st_written_add(put->written, m, &entry);
 }
 
@@ -416,8 +432,18 @@ int st_put_fresh(const struct st_put *put, int parent, const char *name, const s
   return r;
 }
 
-int st_put_finish_dir(const struct st_put *put, int fd, const struct st_state *s,
-                      struct st_error *err)
+/* Made with all that it is to have, it need not be opened.  `*ret`: as it is. */
+static bool is_finished(const struct st_put *put, int parent, const char *name,
+                        const struct st_state *s, struct st_meta *ret)
+{
+  const struct st_meta meta = meta_of(put, s);
+  return is_left_bare(put, s) && !(s->known & ST_KNOWN_TIME) &&
+         st_meta_read(parent, name, ret) == 0 && ret->type == 'd' && ret->uid == meta.uid &&
+         ret->gid == meta.gid && ret->mode == meta.mode;
+}
+
+static int finish_open_dir(const struct st_put *put, int fd, const struct st_state *s,
+                           struct st_error *err)
 {
   struct st_meta made;
   set_flags(put, fd, true, s);
@@ -426,6 +452,19 @@ int st_put_finish_dir(const struct st_put *put, int fd, const struct st_state *s
   if (put->written)
     note_other(put, fd, "", &made, s);
   return 0;
+}
+
+int st_put_finish_dir(const struct st_put *put, int parent, const char *name,
+                      const struct st_state *s, struct st_error *err)
+{
+  struct st_meta made;
+  if (is_finished(put, parent, name, s, &made)) {
+    if (put->written)
+      note_other(put, parent, name, &made, s);
+    return 0;
+  }
+  ST_AUTO_CLOSE int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return fd < 0 ? st_fail(err, errno, "cannot open it") : finish_open_dir(put, fd, s, err);
 }
 
 static bool has_nothing(int fd)

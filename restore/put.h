@@ -56,9 +56,9 @@ int st_pour_end(struct st_pour *p, struct st_error *err);
 /* Behind that, once its content was proved: what else the entry is to have, while it is open.  The
  * file is closed in any case; who gives one up closes it. */
 int st_pour_finish(struct st_pour *p, const struct st_put *put, struct st_error *err);
-/* The metadata of a directory there, open for reading, when nothing is put into it any more. */
-int st_put_finish_dir(const struct st_put *put, int fd, const struct st_state *s,
-                      struct st_error *err);
+/* The metadata of a directory there, when nothing is put into it any more. */
+int st_put_finish_dir(const struct st_put *put, int parent, const char *name,
+                      const struct st_state *s, struct st_error *err);
 /* Whether what is made in that empty directory has no attributes (default ACLs, labels) and no
  * flags: then none have to be looked for in each. */
 bool st_put_is_bare(int dir);

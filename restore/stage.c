@@ -546,9 +546,8 @@ static void finish_dir(struct st_stage *s, struct going *g, struct dir *d)
   const struct st_action *a = action_of(s, d->action);
   const struct st_put put = st_stage_put_of(s, d->action, &problem);
   int parent = open_dir(s, g, d->parent);
-  ST_AUTO_CLOSE int fd =
-      parent < 0 ? -1 : openat(parent, name_of(a), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  d->finished = fd >= 0 && st_put_finish_dir(&put, fd, &a->after, NULL) == 0 && !problem;
+  d->finished =
+      parent >= 0 && st_put_finish_dir(&put, parent, name_of(a), &a->after, NULL) == 0 && !problem;
 }
 
 static int finish_unit(void *arg, struct st_store *store, unsigned thread, size_t index)
