@@ -264,6 +264,32 @@ static void test_socket(void **state)
   expect(&a, 0, ST_ACTION_NOTE, "/etc/s");
 }
 
+/* Wishes that nobody needs any more become the actions, with all that they hold; the others go. */
+static void test_last(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {0};
+  ST_AUTO_ACTIONS a = {0};
+  struct fake f = {0};
+  struct st_state owned = file(1);
+  owned.owner = st_strdup("bob");
+  wish(&w, "/etc/left", nothing, file(1));
+  wish(&w, "/etc/same", file(1), file(1))->after.group = st_strdup("bob");
+  wish(&w, "/etc/socket", entry('s'), nothing);
+  const struct st_action *made = wish(&w, "/etc/z", owned, nothing);
+  w.last = true;
+  plan(&w, false, &f, &a);
+  assert_int_equal(w.count, 0);
+  st_wishes_free(&w);
+  expect(&a, 0, ST_ACTION_CREATE, "/etc/z");
+  assert_ptr_equal(a.items[0], made);
+  assert_string_equal(a.items[0]->after.owner, "bob");
+  expect(&a, 1, ST_ACTION_NOTE, "/etc/socket");
+  assert_non_null(a.items[1]->why);
+  assert_int_equal(a.count, 2);
+  assert_int_equal(a.left, 1);
+}
+
 /* A file in a group of hard links; NULL: alone. */
 static struct st_state linked(uint8_t content, const char *group)
 {
@@ -394,6 +420,7 @@ int main(void)
       cmocka_unit_test(test_owner_by_name),
       cmocka_unit_test(test_socket),
       cmocka_unit_test(test_links_joined),
+      cmocka_unit_test(test_last),
       cmocka_unit_test(test_links_broken),
       cmocka_unit_test(test_links_exchanged),
       cmocka_unit_test(test_links_without_content),
