@@ -94,6 +94,7 @@ REAL_TESTS = \
 	tests/real/test-package-sources.sh \
 	tests/real/test-rpm-restore.sh \
 	tests/real/test-packages-refused.sh \
+	tests/real/test-bench.sh \
 	tests/real/lint-automake.sh \
 	tests/real/lint-format.sh \
 	tests/real/lint-man.sh \
@@ -205,7 +206,8 @@ screenshots: stage-tree $(check_PROGRAMS)
 # end, whatever fails in another.
 .PHONY: check-real check-real-parts check-roots check-sanitizers check-threads
 check-real: all-am $(check_PROGRAMS) $(check_LTLIBRARIES) \
-		tests/bench/corpus tests/bench/fleet/fleet-simulator
+		tests/bench/corpus tests/bench/fleet/fleet-simulator tests/bench/floor tests/bench/hold \
+		tests/bench/measure tests/bench/report
 	@$(MAKE) $(AM_MAKEFLAGS) -k check-real-parts
 check-real-parts: check-roots check-sanitizers check-threads check-fuzz
 

@@ -133,6 +133,3 @@ make_packages()
     }'
   : >"$packages_root/made"
 }
-
-# The cache is warm: all of it was read just before.
-warm() { quietly "$floor" hash "$1"; }

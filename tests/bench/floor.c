@@ -3,7 +3,8 @@
  * floor.c - what a kind of work costs at least, with nothing of a tracker in it:
  *
  *   floor walk DIR          lists every directory and calls statx(2) for each entry
- *   floor hash DIR          the same, and reads and hashes (SHA-256 of libgcrypt) each regular file
+ *   floor read PATH...      the same, and reads each regular file; a path may be a file, too
+ *   floor hash DIR          the same, reads and hashes (SHA-256 of libgcrypt) each regular file
  *   floor compress DIR OUT  the same, and compresses each file by zstd -3 into the one file OUT
  *   floor hash-list DIR     reads and hashes the files named on standard input (ended by NULs)
  *
@@ -16,6 +17,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gcrypt.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -34,6 +36,7 @@
 
 enum kind {
   WALK,
+  READ,
   HASH,
   COMPRESS,
 };
@@ -163,6 +166,16 @@ static void hash(struct worker *w, int fd)
   w->count.failed += n < 0;
 }
 
+/* So that it is in the page cache. */
+static void only_read(struct worker *w, int fd)
+{
+  st_buffer_reserve(&w->content, PIECE);
+  ssize_t n;
+  while ((n = read(fd, w->content.data, PIECE)) > 0)
+    w->count.bytes += (uint64_t)n;
+  w->count.failed += n < 0;
+}
+
 static void write_out(struct floor *f, const void *data, size_t length)
 {
   pthread_mutex_lock(&f->out_lock);
@@ -210,6 +223,8 @@ static void read_files(struct worker *w, const struct item *i)
       w->count.failed++;
     else if (w->floor->kind == COMPRESS)
       compress(w, fd);
+    else if (w->floor->kind == READ)
+      only_read(w, fd);
     else
       hash(w, fd);
   }
@@ -352,25 +367,61 @@ static struct folder *open_top(const char *path)
   return top;
 }
 
-static void push_list(struct floor *f, struct folder *top)
+static void push_folder(struct floor *f, const char *path)
 {
+  struct folder *top = open_top(path);
+  struct item *first = NULL;
+  add_folder(&first, top, ".");
+  push(f, first);
+  leave(top);
+}
+
+static void push_file(struct floor *f, const char *path)
+{
+  ST_AUTO_FREE char *folder = st_strdup(path), *name = st_strdup(path);
+  struct folder *top = open_top(dirname(folder));
+  struct item *first = NULL;
+  add_file(&first, top, basename(name), 0);
+  push(f, first);
+  leave(top);
+}
+
+static void push_paths(struct floor *f, char **paths)
+{
+  for (; *paths; paths++) {
+    struct stat s;
+    if (stat(*paths, &s) < 0)
+      die(*paths);
+    if (S_ISDIR(s.st_mode))
+      push_folder(f, *paths);
+    else
+      push_file(f, *paths);
+  }
+}
+
+static void push_list(struct floor *f, const char *path)
+{
+  struct folder *top = open_top(path);
   struct item *list = NULL;
   ST_AUTO_FREE char *name = NULL;
   size_t size = 0;
   while (getdelim(&name, &size, 0, stdin) > 0)
     add_file(&list, top, name, 0);
   push(f, list);
+  leave(top);
 }
 
 static enum kind kind_of(const char *word, int argc)
 {
   if (argc == 3 && strcmp(word, "walk") == 0)
     return WALK;
+  if (argc >= 3 && strcmp(word, "read") == 0)
+    return READ;
   if (argc == 3 && (strcmp(word, "hash") == 0 || strcmp(word, "hash-list") == 0))
     return HASH;
   if (argc == 4 && strcmp(word, "compress") == 0)
     return COMPRESS;
-  fputs("usage: floor walk|hash|hash-list DIR | compress DIR OUT\n", stderr);
+  fputs("usage: floor walk|hash|hash-list DIR | compress DIR OUT | read PATH...\n", stderr);
   exit(ST_EXIT_TROUBLE);
 }
 
@@ -390,18 +441,16 @@ int main(int argc, char **argv)
                     .out_lock = PTHREAD_MUTEX_INITIALIZER,
                     .out = -1};
   st_digest_init();
-  struct folder *top = open_top(argv[2]);
   if (f.kind == COMPRESS)
     f.out = open(argv[3], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (f.kind == COMPRESS && f.out < 0)
     die(argv[3]);
-  struct item *first = NULL;
   if (strcmp(argv[1], "hash-list") == 0)
-    push_list(&f, top);
+    push_list(&f, argv[2]);
+  else if (f.kind == READ)
+    push_paths(&f, argv + 2);
   else
-    add_folder(&first, top, ".");
-  push(&f, first);
-  leave(top);
+    push_folder(&f, argv[2]);
   run_threads(&f);
   if (f.kind == COMPRESS &&
       (st_write_all(f.out, f.out_data.data, f.out_data.length, NULL) < 0 || close(f.out) < 0))

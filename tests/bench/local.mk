@@ -7,6 +7,7 @@ bench_helpers = \
 	tests/bench/fleet/fleet-simulator \
 	tests/bench/fleet/http-floor \
 	tests/bench/floor \
+	tests/bench/hold \
 	tests/bench/measure \
 	tests/bench/report
 EXTRA_PROGRAMS += $(bench_helpers)
@@ -33,6 +34,8 @@ tests_bench_fleet_http_floor_SOURCES = tests/bench/fleet/http-floor.c
 tests_bench_fleet_http_floor_LDADD = libsystracker.la $(MHD_LIBS)
 tests_bench_floor_SOURCES = tests/bench/floor.c
 tests_bench_floor_LDADD = libsystracker.la
+tests_bench_hold_SOURCES = tests/bench/hold.c
+tests_bench_hold_LDADD = libsystracker.la
 tests_bench_measure_SOURCES = tests/bench/measure.c
 tests_bench_measure_LDADD = libsystracker.la
 tests_bench_report_SOURCES = tests/bench/report.c

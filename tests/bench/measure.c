@@ -5,8 +5,9 @@
  *   measure RESULTS ROW WHO ROUND COMMAND [ARGUMENT...]
  *
  * One line of JSON is appended to RESULTS: seconds by the clock, seconds of processors (user and
- * system, of the command and all its children), peak memory of the largest process among them, and
- * how many processors others kept busy meanwhile.  The command's exit status is passed on.
+ * system, of the command and all its children), peak memory of the largest process among them, what
+ * they read from disks, and how many processors others kept busy meanwhile.  The command's exit
+ * status is passed on.
  */
 #include "config.h"
 
@@ -22,6 +23,8 @@
 
 #include "systracker/base/cleanup.h"
 #include "systracker/base/error.h"
+
+#define BLOCKS_PER_MB 2048.0 /* of getrusage(2), of 512 bytes each */
 
 struct moment {
   double clock;   /* seconds */
@@ -96,8 +99,9 @@ int main(int argc, char **argv)
   double cpu = seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
   double others = (after.machine - before.machine - cpu) / wall;
   json_t *line =
-      json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:i}", "row", argv[2], "who", argv[3], "round",
-                argv[4], "wall_s", wall, "cpu_s", cpu, "peak_mb", (double)usage.ru_maxrss / 1024,
+      json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:i}", "row", argv[2], "who", argv[3],
+                "round", argv[4], "wall_s", wall, "cpu_s", cpu, "peak_mb",
+                (double)usage.ru_maxrss / 1024, "read_mb", (double)usage.ru_inblock / BLOCKS_PER_MB,
                 "others", others > 0 ? others : 0, "status", exit_status(status));
   if (!line || append(argv[1], line) < 0) {
     fprintf(stderr, "measure: cannot write (%s)\n", argv[1]);

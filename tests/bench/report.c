@@ -4,10 +4,12 @@
  *
  *   report RESULTS [--json]
  *
- * RESULTS has a JSON object a line: what was measured (measure.c; or who and bytes, for a size),
- * and of each row a head {row, title, base} and its limits {row, limit: wall_s | peak_mb | bytes,
- * who, factor, of: [who...], plus, plus_of}: at most factor times the least of `of`, plus a number,
- * plus what another took.  Rows stand in the order of their heads.
+ * RESULTS has a JSON object a line: what was measured (measure.c; or who and bytes, for a size;
+ * `repeated` where it was measured once more, and does not count), and of each row a head {row,
+ * title, base, warm}, what was held in memory for it {row, hold} (hold.c), and its limits {row,
+ * limit: wall_s | peak_mb | bytes, who, factor, of: [who...], plus, plus_of}: at most factor times
+ * the least of `of`, plus a number, plus what another took.  Rows stand in the order of their
+ * heads.
  *
  * What was measured in turn is compared in turn: a ratio is the median of the ratios of each round.
  */
@@ -21,7 +23,8 @@
 #include "systracker/base/error.h"
 
 #define MOST_ROUNDS 4096
-#define BUSY 0.25 /* processors kept busy by others, from which on it is said */
+#define READ_MB 1.0 /* that a measurement may read from disks without its being said */
+#define BUSY 0.25   /* processors kept busy by others, from which on it is said */
 
 static json_t *all;
 static bool as_json;
@@ -60,10 +63,15 @@ static const char *text(const json_t *line, const char *key)
   return s ? s : "";
 }
 
+static bool was_repeated(const json_t *line)
+{
+  return json_is_true(json_object_get(line, "repeated"));
+}
+
 static bool is_of(const json_t *line, const char *row, const char *who)
 {
   return strcmp(text(line, "row"), row) == 0 && strcmp(text(line, "who"), who) == 0 &&
-         !json_object_get(line, "limit");
+         !json_object_get(line, "limit") && !was_repeated(line);
 }
 
 /* Of all rounds, or of one. */
@@ -223,15 +231,34 @@ static void print_who(const json_t *head, const char *who)
   printf(" %7zu\n", n.count);
 }
 
+/* What it read from disks in each measurement in which that was so much, as it counts or not. */
+static void reads(const char *row, const char *who, bool repeated, double least_mb,
+                  struct numbers *out)
+{
+  size_t i;
+  json_t *line;
+  out->count = 0;
+  json_array_foreach(all, i, line)
+  {
+    if (strcmp(text(line, "row"), row) == 0 && strcmp(text(line, "who"), who) == 0 &&
+        was_repeated(line) == repeated && number(line, "read_mb") >= least_mb)
+      add(out, number(line, "read_mb"));
+  }
+}
+
 static void print_who_json(const json_t *head, const char *who)
 {
-  static const char *const what[] = {"wall_s", "cpu_s", "peak_mb", "bytes"};
+  static const char *const what[] = {"wall_s", "cpu_s", "peak_mb", "read_mb", "bytes"};
   json_t *o = json_pack("{s:s, s:s}", "row", text(head, "row"), "who", who);
   for (size_t i = 0; i < ST_COUNT(what); i++) {
     double v = middle_value(text(head, "row"), who, NULL, what[i]);
     if (!isnan(v))
       json_object_set_new(o, what[i], json_real(v));
   }
+  struct numbers n;
+  reads(text(head, "row"), who, true, 0, &n);
+  if (n.count > 0)
+    json_object_set_new(o, "repeated", json_integer((json_int_t)n.count));
   json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
   putchar('\n');
   json_decref(o);
@@ -272,6 +299,58 @@ static void print_busy(const char *row)
            busy);
 }
 
+/* Of those to whom it happened: how often, and how much at most. */
+static void print_reads(const char *row, const char *words, bool repeated, double least_mb)
+{
+  ST_AUTO_STRINGS told = {0};
+  size_t i;
+  json_t *line;
+  json_array_foreach(all, i, line)
+  {
+    const char *who = text(line, "who");
+    struct numbers n;
+    reads(row, who, repeated, least_mb, &n);
+    if (!*who || strcmp(text(line, "row"), row) != 0 || n.count == 0 || st_strings_has(&told, who))
+      continue;
+    qsort(n.items, n.count, sizeof(*n.items), by_size);
+    printf("%s %s %zu x, at most %.1f MB", told.count ? ";" : words, who, n.count,
+           n.items[n.count - 1]);
+    st_strings_add(&told, who);
+  }
+  if (told.count > 0)
+    puts(")");
+}
+
+static void print_hold(const json_t *line)
+{
+  const json_t *hold = json_object_get(line, "hold");
+  if (as_json) {
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+  } else if (!json_object_get(hold, "mb")) {
+    puts("  (nothing was held in memory: it failed)");
+  } else if (!json_is_true(json_object_get(hold, "held"))) {
+    printf("  (nothing was held in memory: that were %.0f MB, and at most %.0f are)\n",
+           number(hold, "mb"), number(hold, "most_mb"));
+  }
+}
+
+static void print_memory(const json_t *head)
+{
+  const char *row = text(head, "row");
+  size_t i;
+  json_t *line;
+  json_array_foreach(all, i, line)
+  {
+    if (json_object_get(line, "hold") && strcmp(text(line, "row"), row) == 0)
+      print_hold(line);
+  }
+  if (as_json || !json_is_true(json_object_get(head, "warm")))
+    return;
+  print_reads(row, "  (measured again, as it had read from the disk:", true, 0);
+  print_reads(row, "  (read from the disk what was to be in memory:", false, READ_MB);
+}
+
 static void print_row(const json_t *head)
 {
   const char *row = text(head, "row");
@@ -288,6 +367,7 @@ static void print_row(const json_t *head)
     if (json_object_get(line, "limit") && strcmp(text(line, "row"), row) == 0)
       print_limit(line);
   }
+  print_memory(head);
   if (!as_json) {
     print_busy(row);
     putchar('\n');

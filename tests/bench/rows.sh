@@ -40,7 +40,6 @@ prepare_usr()
   mkdir -p "$stores"
   make_config "$dir/digests.conf" /usr
   make_config "$dir/content.conf" /usr all
-  warm "$usr"
 }
 
 # made NAME: makes its first checkpoint, where there is none, and one more.
@@ -66,6 +65,7 @@ row_first_digests()
   in_turn "floor-walk floor-hash systracker with-packages" "aide"
   : >"$stores/digests/made"
 }
+first_digests__reads() { "$@" "$usr_root"; }
 first_digests__floor_walk() { measured "$floor" walk "$usr"; }
 first_digests__floor_hash() { measured "$floor" hash "$usr"; }
 # Metadata and digests alone, as the others do; and with packages, whose manifests are made from what
@@ -91,6 +91,7 @@ row_first_content()
   in_turn "floor-compress systracker" "tar-zstd restic casync bup borg git"
   : >"$stores/content/made"
 }
+first_content__reads() { "$@" "$usr_root"; }
 first_content__floor_compress() { measured "$floor" compress "$usr" "$dir/compressed"; }
 first_content__systracker()
 {
@@ -132,6 +133,7 @@ row_nothing_changed()
   limit peak_mb systracker 0 "" 48
   in_turn "floor-walk systracker" "find git bup rsync restic borg aide"
 }
+nothing_changed__reads() { "$@" "$usr_root" "$stores/digests"; }
 nothing_changed__floor_walk() { measured "$floor" walk "$usr"; }
 nothing_changed__systracker() { digests checkpoint; }
 nothing_changed__find() { measured find "$usr" -newermt 2100-01-01; }
@@ -171,12 +173,15 @@ changed__changes()
   changes=$((${changes:-$(date +%s)} + 1))
   "$BENCH_PROGRAMS/corpus" change "$usr" "$changes" "$((entries / 1000))" >"$dir/changed"
 }
+# What is measured again would know them, but for others.
+other_changes() { [ "$repeats_left" -ge 2 ] || changed__changes; }
+changed__reads() { "$@" "$usr_root" "$stores/digests"; }
 changed__floor_walk() { measured "$floor" walk "$usr"; }
 changed__floor_content() { measured sh -c "'$floor' hash-list '$usr' <'$dir/changed'"; }
-changed__systracker() { digests checkpoint; }
-changed__restic() { keep_restic measured; }
-changed__bup() { keep_bup measured; }
-changed__borg() { keep_borg measured; }
+changed__systracker() { other_changes && digests checkpoint; }
+changed__restic() { other_changes && keep_restic measured; }
+changed__bup() { other_changes && keep_bup measured; }
+changed__borg() { other_changes && keep_borg measured; }
 
 # ---- A million files -----------------------------------------------------------------------------
 
@@ -186,12 +191,17 @@ row_million()
   make_million
   mkdir -p "$stores"
   make_config "$dir/million.conf" /srv
-  warm "$dir/million-root/srv"
   made million
   row floor-walk "nothing changed among 1,000,000 small files"
   limit wall_s systracker 1.1 floor-walk
   limit peak_mb systracker 0 "" 150
   in_turn "floor-walk systracker" "find"
+}
+# Of the files, names and inodes: nobody reads what is in them.
+million__reads()
+{
+  quietly "$floor" walk "$dir/million-root/srv"
+  "$@" "$stores/million"
 }
 million__floor_walk() { measured "$floor" walk "$dir/million-root/srv"; }
 million__systracker() { million checkpoint; }
@@ -212,6 +222,7 @@ growth_of()
   printf '{"row":"%s","who":"%s","round":"1","bytes":%s}\n' "$row" "$1" "$2" >>"$results"
 }
 
+etc_nights__reads() { "$@" "$etc_root/etc" "$stores/etc"; }
 row_etc_nights()
 {
   make_etc
@@ -284,6 +295,7 @@ row_look()
   for of in diff log cat diff-usr; do limit wall_s "$of" 0 "" 0.02; done
   in_turn "diff log cat diff-usr" ""
 }
+look__reads() { "$@" "$stores/long" "$stores/digests"; }
 look__diff()
 {
   accept="0 1"
@@ -309,6 +321,7 @@ row_packages()
   limit wall_s unchanged 0.1 dpkg-floor
   in_turn "dpkg-floor dpkg_track unchanged" ""
 }
+packages__reads() { "$@" "$packages_root"; }
 packages__dpkg_floor() { measured "$BENCH_PROGRAMS/dpkg-floor" "$packages_root/var/lib/dpkg" 10; }
 packages__dpkg_track() { measured "$BENCH_PROGRAMS/dpkg-read" "$packages_root" 10; }
 packages__unchanged() { measured "$BENCH_PROGRAMS/dpkg-read" "$packages_root" 10 unchanged; }
@@ -320,7 +333,6 @@ prepare_restore()
   prepare_usr
   made content
   [ -e "$dir/usr.tar" ] || quietly tar -C "$usr_root" -cf "$dir/usr.tar" usr
-  quietly cat "$dir/usr.tar"
 }
 
 row_restore()
@@ -344,6 +356,7 @@ empty()
   mkdir -m 700 "$out"
   sync
 }
+restore__reads() { "$@" "$usr" "$dir/usr.tar" "$stores/content"; }
 restore__cp() { empty && measured cp -a "$usr" "$out"; }
 restore__tar() { empty && measured tar -C "$out" -xpf "$dir/usr.tar"; }
 restore__systracker()
@@ -403,6 +416,7 @@ new_disk()
   out=$mounted/out
   mkdir -m 700 "$out"
   sync
+  restore__reads quietly "$floor" read
 }
 # shellcheck disable=SC2016 # for the inner shell
 synced() { measured sh -c '"$@" && sync -f "$0"' "$out" "$@"; }
