@@ -98,6 +98,8 @@ const struct st_rule *st_rules_match_parts(const struct st_rules *rules,
 const struct st_rule *st_rules_match(const struct st_rules *rules, const char *path, bool is_dir)
 {
   struct st_path_parts parts;
+  if (rules->count == 0)
+    return NULL;
   st_path_parts_cut(&parts, path);
   const struct st_rule *rule = st_rules_match_parts(rules, &parts, is_dir);
   st_path_parts_free(&parts);
