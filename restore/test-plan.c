@@ -405,6 +405,86 @@ static void test_not_captured(void **state)
   assert_int_equal(a.items[0]->after.xattrs_length, 8);
 }
 
+/* More wishes than a block holds, of two parts; each third is to be made, left and as it should. */
+static void wish_many(struct st_wishes *w, const char *folder, int count)
+{
+  for (int i = 0; i < count; i++) {
+    ST_AUTO_FREE char *path = st_format("/%s/%04d", folder, i);
+    wish(w, path, i % 3 == 1 ? nothing : file(1), i % 3 == 0 ? nothing : file(1));
+  }
+}
+
+static void expect_same(const struct st_actions *a, const struct st_actions *b)
+{
+  assert_int_equal(a->count, b->count);
+  assert_int_equal(a->left, b->left);
+  for (size_t i = 0; i < a->count; i++) {
+    const struct st_action *x = a->items[i], *y = b->items[i];
+    expect(b, i, x->kind, x->path);
+    assert_true(x->why ? y->why && strcmp(x->why, y->why) == 0 : !y->why);
+    assert_int_equal(x->before.type, y->before.type);
+    assert_int_equal(x->after.type, y->after.type);
+    assert_int_equal(st_state_differences(&x->after, &y->after), 0);
+  }
+}
+
+/* A plan that is asked again says the same, and so does the last one, by the wishes themselves,
+ * which lie in more blocks than one. */
+static void test_many(void **state)
+{
+  (void)state;
+  for (int exact = 0; exact < 2; exact++) {
+    ST_AUTO_WISHES w = {0}, part = {0};
+    ST_AUTO_ACTIONS first = {0}, again = {0}, own = {0};
+    struct fake f = {.forbidden = "/b/0003"};
+    wish_many(&w, "b", 1200);
+    wish_many(&part, "a", 1500);
+    st_wishes_append(&w, &part);
+    st_wishes_add(&w, "/a/0000", false)->after = entry('l'); /* twice: not what was asked for */
+    wish(&w, "/c", entry('l'), nothing);
+    plan(&w, exact, &f, &first);
+    plan(&w, exact, &f, &again);
+    expect_same(&first, &again);
+    assert_int_equal(w.count, 2701);
+    const struct st_action *lies = st_wishes_find(&w, "/a/0000");
+    w.last = true;
+    plan(&w, exact, &f, &own);
+    assert_int_equal(w.count, 0);
+    st_wishes_free(&w);
+    expect_same(&first, &own);
+    assert_int_equal(own.count, exact ? 1801 : 901);
+    assert_int_equal(own.left, exact ? 0 : 900);
+    expect(&own, exact ? 900 : 0, ST_ACTION_CREATE, "/a/0000");
+    assert_ptr_equal(own.items[exact ? 900 : 0], lies);
+    assert_string_equal(own.items[own.count - 1]->why, "not that one");
+  }
+}
+
+/* What one list gives up another holds, and each frees its own. */
+static void test_moved(void **state)
+{
+  (void)state;
+  ST_AUTO_WISHES w = {.last = true};
+  ST_AUTO_ACTIONS a = {0}, taken = {0};
+  struct fake f = {0};
+  wish_many(&w, "a", 1500);
+  plan(&w, false, &f, &a);
+  size_t kept = 0, all = a.count;
+  for (size_t i = 0; i < all; i++) {
+    if (i % 2)
+      st_actions_move(&taken, a.items[i]);
+    else
+      a.items[kept++] = a.items[i];
+  }
+  a.count = kept;
+  assert_int_equal(taken.count + a.count, all);
+  expect(&taken, taken.count - 1, ST_ACTION_CREATE, "/a/1497");
+  st_actions_free(&a);
+  expect(&taken, 0, ST_ACTION_CREATE, "/a/0003");
+  st_actions_add(&taken, ST_ACTION_DELETE, "/z");
+  expect(&taken, taken.count - 1, ST_ACTION_DELETE, "/z");
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -425,6 +505,8 @@ int main(void)
       cmocka_unit_test(test_links_exchanged),
       cmocka_unit_test(test_links_without_content),
       cmocka_unit_test(test_not_captured),
+      cmocka_unit_test(test_many),
+      cmocka_unit_test(test_moved),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
