@@ -9,7 +9,7 @@
 #define PIECE ((size_t)1 << 18) /* bytes that are read at once, of a file that is not mapped */
 /* Bytes from which on a content is proved alone, as it comes: beside the few that are held with it
  * it would be hashed by itself all the same, and need not be mapped for that. */
-#define ALONE ((uint64_t)16 << 20)
+#define ALONE ((uint64_t)12 << 20)
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
