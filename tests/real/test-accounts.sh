@@ -281,7 +281,7 @@ quietly() { systracker "$@" >"$scratch/log.1" 2>&1 || { cat "$scratch/log.1"; fa
 again() # the store as it was, the root being so already
 {
   rm -rf "$store"
-  cp -a "$scratch/store.before" "$store"
+  copy_store "$scratch/store.before" "$store"
 }
 
 # From one state to the other and killed on the way: gone on with, or gone back, to exactly what is

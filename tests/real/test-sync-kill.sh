@@ -33,7 +33,8 @@ mv "$archive" "$scratch/twin-archive"
 fresh()
 {
   rm -rf "$archive" "$scratch/fetched"
-  if [ "$1" = "$fetch" ]; then cp -a "$scratch/twin-archive" "$archive"; else cp -a "$scratch/before" "$archive"; fi
+  if [ "$1" = "$fetch" ]; then from=$scratch/twin-archive; else from=$scratch/before; fi
+  copy_store "$from" "$archive"
 }
 # traced PROGRAM OPTION...: under strace, with its options.
 traced()
@@ -118,7 +119,7 @@ set_back()
 {
   fresh "$program"
   rm -rf "$store"
-  cp -a "$scratch/image" "$store"
+  copy_store "$scratch/image" "$store"
 }
 for call in renameat mkdirat fsync unlink pwrite64; do
   set_back
