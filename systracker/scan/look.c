@@ -3,8 +3,9 @@
  * look.c - the walk's second part: one thread goes through what was noted, in the order of the
  * paths, and tells it; the others read and hash ahead of it.
  *
- * What is on its way stands in a ring in that order.  Threads take up what is to be read, and the
- * one that tells takes what is done from the ring's head, or does it itself where nobody has begun.
+ * What is on its way stands in a ring in that order.  Threads take up what is to be read; the one
+ * that tells takes what is done from the ring's head, and where that is not done yet it takes up
+ * what is next, as any other.
  * It puts in an entry, and finds one done, without the mutex, which it takes for many at a time: of
  * a thread that waits and what it waits for, either says so before it looks at the other.
  */
@@ -127,10 +128,12 @@ static void *work(void *arg)
   return NULL;
 }
 
-/* A thread that cannot be had is done without. */
+/* The thread that tells works, too, where it would wait: so no more run than there are processors
+ * for.  Where it had to share one with those that work for it, all of them waited for it in turn. A
+ * thread that cannot be had is done without. */
 static void start(struct looker *l)
 {
-  unsigned threads = l->w->threads;
+  unsigned threads = l->w->threads > 1 ? l->w->threads - 1 : 1;
   l->threads = st_calloc(threads, sizeof(*l->threads));
   while (l->started < threads && st_thread_start(&l->threads[l->started], work, l))
     l->started++;
@@ -336,25 +339,38 @@ static void clear(struct looker *l, struct look *k)
   drop_opened(l, k->own);
 }
 
+/* Whether there is something to take up: the head itself, or what is next. */
+static bool may_work(const struct looker *l, const struct look *head)
+{
+  return __atomic_load_n(&head->state, __ATOMIC_RELAXED) == LOOK_WAITING ||
+         (l->next < l->tail && has_room(l, &l->reader));
+}
+
+/* Nothing is left but what others have at hand, and large files perhaps.  It says that it waits
+ * before it looks, as st_look_done does it the other way. */
+static void await(struct looker *l, const struct look *head)
+{
+  __atomic_store_n(&l->awaited, true, __ATOMIC_SEQ_CST);
+  if (st_large_is_parked(head) && st_large_is_due(l)) {
+    st_large_do(l, &l->reader);
+  } else {
+    if (l->idle > 0 && st_large_is_due(l))
+      pthread_cond_signal(&l->more);
+    if (!st_look_is_done(head))
+      pthread_cond_wait(&l->done, &l->mutex);
+  }
+  __atomic_store_n(&l->awaited, false, __ATOMIC_RELAXED);
+}
+
 /* Until the head is done: with the mutex. */
 static void wait_for_head(struct looker *l)
 {
-  struct look *k = st_look_in_ring(l, l->head);
-  while (!st_look_is_done(k)) {
-    if (__atomic_load_n(&k->state, __ATOMIC_RELAXED) == LOOK_WAITING) {
+  const struct look *head = st_look_in_ring(l, l->head);
+  while (!st_look_is_done(head)) {
+    if (may_work(l, head))
       do_some(l, &l->reader);
-      continue;
-    }
-    if (st_large_is_parked(k) && st_large_is_due(l)) {
-      st_large_do(l, &l->reader);
-      continue;
-    }
-    __atomic_store_n(&l->awaited, true, __ATOMIC_SEQ_CST);
-    if (l->idle > 0 && st_large_is_due(l))
-      pthread_cond_signal(&l->more);
-    if (!st_look_is_done(k))
-      pthread_cond_wait(&l->done, &l->mutex);
-    __atomic_store_n(&l->awaited, false, __ATOMIC_RELAXED);
+    else
+      await(l, head);
   }
 }
 
