@@ -168,12 +168,8 @@ int st_mapped_open(struct st_mapped *m, int fd, uint64_t length)
 
 void st_mapped_fetch(struct st_mapped *m)
 {
-  if (!m->data)
-    return;
-  madvise((void *)m->data, m->length, MADV_SEQUENTIAL);
-#ifdef MADV_POPULATE_READ
-  madvise((void *)m->data, m->length, MADV_POPULATE_READ);
-#endif
+  if (m->data)
+    madvise((void *)m->data, m->length, MADV_WILLNEED);
 }
 
 bool st_mapped_is_whole(const struct st_mapped *m)

@@ -33,8 +33,8 @@ struct st_mapped {
  * before the content is. */
 int st_mapped_open(struct st_mapped *m, int fd, uint64_t length);
 
-/* Has all of it read from the disk, from the front to the back: one file after the other is faster
- * than to touch the pages of several by turns.  No more than a hint. */
+/* Has all of it read from the disk, from the front to the back, and does not wait for it: one file
+ * after the other is faster than to touch the pages of several by turns.  No more than a hint. */
 void st_mapped_fetch(struct st_mapped *m);
 
 /* Whether all that was looked at was there.  It may have been cut off and be longer again: states
