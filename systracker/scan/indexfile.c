@@ -451,7 +451,10 @@ int st_index_log_open(int dir, struct st_error *err)
   if (st_read_all(fd, ST_INDEX_MOST, &file, err) < 0)
     return -1;
   size_t whole = read_log((const uint8_t *)file.data, file.length, &nobody);
-  if (ftruncate(fd, (off_t)whole) < 0 || lseek(fd, (off_t)whole, SEEK_SET) < 0)
+  /* A file that was cut to nothing, even where it had nothing, is written out by ext4 when it is
+   * closed (ext4(5), auto_da_alloc). */
+  if ((file.length != whole && ftruncate(fd, (off_t)whole) < 0) ||
+      lseek(fd, (off_t)whole, SEEK_SET) < 0)
     return st_fail(err, errno, "cannot cut index.new");
   uint32_t version = htole32(ST_LOG_VERSION);
   if (whole == 0 &&
