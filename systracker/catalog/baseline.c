@@ -83,39 +83,61 @@ static void *digest_beside(void *arg)
   return NULL;
 }
 
-/* ---- What the file has so far goes to the disk meanwhile
- * -----------------------------------------
- */
+/* ---- What the file has so far goes to the disk meanwhile ------------------------------------- */
 
 struct write_back {
   struct st_catalog *c;
   pthread_t thread;
   bool started;
+  pthread_mutex_t mutex;
+  pthread_cond_t written;
+  bool flushed; /* under it */
   int result;
   struct st_error err;
 };
 
+static void note_flushed(struct write_back *w)
+{
+  pthread_mutex_lock(&w->mutex);
+  w->flushed = true;
+  pthread_cond_signal(&w->written);
+  pthread_mutex_unlock(&w->mutex);
+}
+
 static void *write_beside(void *arg)
 {
   struct write_back *w = arg;
-  w->result = st_catalog_write_back(w->c, &w->err);
+  w->result = st_catalog_flush(w->c, &w->err);
+  note_flushed(w);
+  if (w->result == 0)
+    w->result = st_catalog_sync(w->c, &w->err);
   return NULL;
 }
 
-/* Nobody asks the catalog from here on until write_back_end. */
+/* Nobody asks the catalog from here on until write_back_flushed. */
 static void write_back_begin(struct write_back *w)
 {
+  pthread_mutex_init(&w->mutex, NULL);
+  pthread_cond_init(&w->written, NULL);
   w->started = st_thread_start(&w->thread, write_beside, w);
 }
 
-static int write_back_end(void *arg, struct st_error *err)
+static void write_back_flushed(void *arg)
 {
   struct write_back *w = arg;
 
-  if (!w->started)
-    return 0;
-  pthread_join(w->thread, NULL);
-  w->started = false;
+  pthread_mutex_lock(&w->mutex);
+  while (w->started && !w->flushed)
+    pthread_cond_wait(&w->written, &w->mutex);
+  pthread_mutex_unlock(&w->mutex);
+}
+
+static int write_back_end(struct write_back *w, struct st_error *err)
+{
+  if (w->started)
+    pthread_join(w->thread, NULL);
+  pthread_cond_destroy(&w->written);
+  pthread_mutex_destroy(&w->mutex);
   return w->result < 0 ? st_error_move(err, &w->err) : 0;
 }
 
@@ -140,9 +162,9 @@ static int make_state(struct st_catalog *c, const struct body *b, struct st_stat
   if (st_state_load(state, err) < 0)
     return -1;
   write_back_begin(&w);
-  st_state_set_before(state, write_back_end, &w);
+  st_state_set_before(state, write_back_flushed, &w);
   int r = make_tree(c, b, state, root, err);
-  if (w.started && write_back_end(&w, r < 0 ? NULL : err) < 0)
+  if (write_back_end(&w, r < 0 ? NULL : err) < 0)
     r = -1;
   st_error_clear(&w.err);
   return r;

@@ -235,12 +235,17 @@ void st_catalog_write_straight(struct st_catalog *c)
            "PRAGMA cache_size = -2048; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE");
 }
 
-int st_catalog_write_back(struct st_catalog *c, struct st_error *err)
+int st_catalog_flush(struct st_catalog *c, struct st_error *err)
+{
+  return sqlite3_db_cacheflush(c->db) == SQLITE_OK ? 0 : st_sql_fail(c, "catalog", err);
+}
+
+/* xSync of SQLite's files is fdatasync(2) of a descriptor, which for a database is all that it
+ * looks at (os_unix.c): so others may write to the file meanwhile. */
+int st_catalog_sync(struct st_catalog *c, struct st_error *err)
 {
   sqlite3_file *file = NULL;
 
-  if (sqlite3_db_cacheflush(c->db) != SQLITE_OK)
-    return st_sql_fail(c, "catalog", err);
   if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
       !file->pMethods)
     return 0;

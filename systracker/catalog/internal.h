@@ -264,10 +264,12 @@ void st_catalog_close_beside(struct st_catalog *c);
  */
 void st_catalog_write_straight(struct st_catalog *c);
 void st_catalog_write_logged(struct st_catalog *c);
-/* What a first checkpoint has put so far is written, and the disk has it; so there is less to wait
- * for when it is committed.  Any thread, while nobody else asks the catalog.  A failure stands: the
- * disk says it once. */
-int st_catalog_write_back(struct st_catalog *c, struct st_error *err);
+/* What a first checkpoint has put so far is written to the file. */
+int st_catalog_flush(struct st_catalog *c, struct st_error *err);
+/* The disk has what was written to the file before; so there is less to wait for when it is
+ * committed.  Any thread, whoever asks the catalog meanwhile, but not while it is closed or another
+ * one opens it.  A failure stands: the disk says it once. */
+int st_catalog_sync(struct st_catalog *c, struct st_error *err);
 
 /* ---- SQLite (sql.c) -------------------------------------------------------------------------- */
 
@@ -660,8 +662,7 @@ int st_state_note(void *state, struct st_table_full *t, const struct st_fact_row
 /* Reads what is kept, so that it need not be before it is written to. */
 int st_state_load(struct st_state *s, struct st_error *err);
 /* From now on the catalog is not asked before `before` was called, once. */
-void st_state_set_before(struct st_state *s, int (*before)(void *arg, struct st_error *err),
-                         void *arg);
+void st_state_set_before(struct st_state *s, void (*before)(void *arg), void *arg);
 int st_state_root(struct st_state *s, uint8_t root[ST_DIGEST_SIZE], struct st_error *err);
 /* The same for all that changed at `number`. */
 int st_state_update(struct st_catalog *c, int64_t number, uint8_t root[ST_DIGEST_SIZE],

@@ -82,7 +82,7 @@ struct st_state {
   size_t nlent;
   struct st_buffer bytes;
   bool loaded;
-  int (*before)(void *arg, struct st_error *err); /* the catalog is asked; NULL: nothing */
+  void (*before)(void *arg); /* the catalog is asked; NULL: nothing */
   void *before_arg;
   unsigned bits;
   struct st_node *nodes; /* of the subtrees, 1 << bits; NULL: there are none yet */
@@ -105,19 +105,19 @@ void st_state_free(struct st_state *s)
   free(s);
 }
 
-void st_state_set_before(struct st_state *s, int (*before)(void *arg, struct st_error *err),
-                         void *arg)
+void st_state_set_before(struct st_state *s, void (*before)(void *arg), void *arg)
 {
   s->before = before;
   s->before_arg = arg;
 }
 
 /* From here on the catalog is asked, and written to. */
-static int begin_asking(struct st_state *s, struct st_error *err)
+static void begin_asking(struct st_state *s)
 {
-  int (*before)(void *, struct st_error *) = st_steal(&s->before);
+  void (*before)(void *) = st_steal(&s->before);
 
-  return before ? before(s->before_arg, err) : 0;
+  if (before)
+    before(s->before_arg);
 }
 
 static size_t count_nodes(const struct st_state *s)
@@ -174,8 +174,8 @@ static int load(struct st_state *s, struct st_error *err)
 
   if (s->loaded)
     return 0;
-  if (begin_asking(s, err) < 0 ||
-      st_sql_number(s->c, "PRAGMA user_version", 0, &version, err) < 0 ||
+  begin_asking(s);
+  if (st_sql_number(s->c, "PRAGMA user_version", 0, &version, err) < 0 ||
       st_sql_number(s->c, "SELECT count(*) FROM node", 0, &rows, err) < 0)
     return -1;
   s->loaded = true;
@@ -531,7 +531,9 @@ static int write_parts(struct planting *p, struct st_error *err)
   for (size_t i = 0; i < p->count; i++) {
     struct part *part = &p->parts[i];
     wait_for_part(p, part);
-    if ((i == 0 && begin_asking(s, err) < 0) || write_bunches(s, &part->subtrees, err) < 0)
+    if (i == 0)
+      begin_asking(s);
+    if (write_bunches(s, &part->subtrees, err) < 0)
       return -1;
     st_subtrees_free(&part->subtrees);
   }
@@ -621,7 +623,8 @@ static int change_noted(struct st_state *s, bool all, struct st_error *err)
 
   if (l->count == 0)
     return 0;
-  if (begin_asking(s, err) < 0 || make_room(s, count_leaves(s), err) < 0)
+  begin_asking(s);
+  if (make_room(s, count_leaves(s), err) < 0)
     return -1;
   qsort(l->items, l->count, sizeof(*l->items), st_leaf_compare);
   if (change_all(s, l->items, l->count, all, err) < 0)
