@@ -340,11 +340,10 @@ static int scope_history(struct st_catalog *c, struct numbers *ret, struct st_er
 }
 
 /* Checkpoints at which something of the path may have changed, newest first, with repetitions. */
-static int path_history(struct st_catalog *c, const struct st_value *path, struct numbers *ret,
-                        struct st_error *err)
+static int path_history(struct st_catalog *c, int64_t id, const struct st_value *path,
+                        struct numbers *ret, struct st_error *err)
 {
-  int64_t id;
-  int r = st_path_id(c, path, false, &id, err);
+  int r = 0;
 
   for (size_t i = 0; i < c->count && r == 0; i++)
     if (st_is_entry(c->tables[i]) && c->tables[i]->stored && id >= 0)
@@ -359,55 +358,99 @@ static int path_history(struct st_catalog *c, const struct st_value *path, struc
   return r;
 }
 
+/* Of the path in one table. */
+struct in_table {
+  struct st_revisions revisions;
+  struct st_fact_row *later; /* what held before the change told last; NULL: not known */
+};
+
 struct history {
+  struct st_catalog *c;
+  const struct st_value *path;
   st_history_fn *fn;
   void *arg;
   int64_t number;
-  struct st_fact_row **later; /* of each table: the path's fact before the change told last */
+  struct in_table *tables; /* as the catalog's; of entries alone */
 };
 
-static void history_clear(struct st_catalog *c, struct history *h)
+static void history_clear(struct history *h)
 {
-  for (size_t i = 0; i < c->count; i++)
-    st_fact_free(h->later[i]);
-  free(h->later);
+  for (size_t i = 0; i < h->c->count; i++) {
+    st_fact_free(h->tables[i].later);
+    st_revisions_close(&h->tables[i].revisions);
+  }
+  free(h->tables);
+}
+
+static int history_open(struct history *h, int64_t id, struct st_error *err)
+{
+  struct st_catalog *c = h->c;
+  int r = 0;
+
+  h->tables = st_calloc(c->count + 1, sizeof(*h->tables));
+  for (size_t i = 0; i < c->count && r == 0; i++)
+    if (st_is_entry(c->tables[i]))
+      r = st_revisions_open(&h->tables[i].revisions, c, c->tables[i], id, h->path, err);
+  return r;
+}
+
+/* As st_catalog_fact; no later one than was asked for before. */
+static int fact_at(struct history *h, size_t i, int64_t number, struct st_fact_row **ret,
+                   struct st_error *err)
+{
+  struct st_table_full *t = h->c->tables[i];
+
+  if (st_gap_check(h->c, number, err) < 0 ||
+      st_revisions_at(&h->tables[i].revisions, number, ret, err) < 0 ||
+      (!*ret && st_expected_fact(h->c, number, t, h->path, ret, err) < 0))
+    return -1;
+  if (!*ret)
+    *ret = st_row_copy(t, h->path, 1);
+  return 0;
+}
+
+/* A row is in force from `since` on, whatever else is expected. */
+static bool held_at(const struct st_fact_row *fact, int64_t number)
+{
+  return !fact->expected && fact->since > 0 && fact->since <= number;
 }
 
 /* What came with the checkpoint in one table.  What held before the next change, told before this
  * one, is what holds after it; but what was expected depends on the checkpoint, too. */
-static int history_in(struct st_catalog *c, size_t i, const struct st_value *path, int64_t before,
-                      struct history *h, struct st_error *err)
+static int history_in(struct history *h, size_t i, int64_t before, struct st_error *err)
 {
-  ST_CLEANUP(st_fact_freep) struct st_fact_row *after = st_steal(&h->later[i]);
-  const struct st_catalog_table *table = &c->tables[i]->pub;
+  struct st_fact_row **later = &h->tables[i].later;
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *after = st_steal(later);
   struct st_change change;
 
   if (after && after->expected)
     st_fact_free(st_steal(&after));
-  if (!after && st_catalog_fact(c, h->number, table, path, &after, err) < 0)
+  if (!after && fact_at(h, i, h->number, &after, err) < 0)
     return -1;
-  if (st_catalog_fact(c, before, table, path, &h->later[i], err) < 0)
-    return -1;
-  if (!make_change(h->later[i], after, &change))
+  if (held_at(after, before)) {
+    *later = st_steal(&after);
     return 0;
-  int packaged = is_packaged(c, h->later[i], before, after, h->number, err);
+  }
+  if (fact_at(h, i, before, later, err) < 0)
+    return -1;
+  if (!make_change(*later, after, &change))
+    return 0;
+  int packaged = is_packaged(h->c, *later, before, after, h->number, err);
   change.packaged = packaged > 0;
   return packaged < 0 ? -1 : h->fn(h->arg, h->number, &change, err);
 }
 
 /* What came with one checkpoint; of a snapshot nobody knows. */
-static int history_at(struct st_catalog *c, const struct st_value *path, struct history *h,
-                      struct st_error *err)
+static int history_at(struct history *h, struct st_error *err)
 {
-  int64_t before = st_catalog_before(c, h->number);
+  int64_t before = st_catalog_before(h->c, h->number);
   int r = 0;
 
   if (before == 0 && h->number != 1)
     return 0;
-
-  for (size_t i = 0; i < c->count && r == 0; i++)
-    if (st_is_entry(c->tables[i]))
-      r = history_in(c, i, path, before, h, err);
+  for (size_t i = 0; i < h->c->count && r == 0; i++)
+    if (st_is_entry(h->c->tables[i]))
+      r = history_in(h, i, before, err);
   return r;
 }
 
@@ -416,20 +459,22 @@ int st_catalog_history(struct st_catalog *c, const char *path, st_history_fn *fn
 {
   ST_CLEANUP(numbers_free) struct numbers numbers = {0};
   struct st_value value = st_path_value(path);
-  struct history h = {.fn = fn, .arg = arg};
+  struct history h = {.c = c, .path = &value, .fn = fn, .arg = arg};
+  int64_t id;
   ST_AUTO_VIEW view;
 
-  if (st_view_begin(&view, c, err) < 0)
+  if (st_view_begin(&view, c, err) < 0 || st_path_id(c, &value, false, &id, err) < 0)
     return -1;
   int64_t latest = st_catalog_latest(c);
-  int r = path_history(c, &value, &numbers, err);
-
-  h.later = st_calloc(c->count + 1, sizeof(struct st_fact_row *));
+  int r = path_history(c, id, &value, &numbers, err);
+  if (r == 0)
+    r = history_open(&h, id, err);
   for (size_t i = 0; i < numbers.count && r == 0; i++) {
     h.number = numbers.items[i];
     if (h.number <= latest && (i == 0 || h.number != numbers.items[i - 1]))
-      r = history_at(c, &value, &h, err);
+      r = history_at(&h, err);
   }
-  history_clear(c, &h);
+  if (h.tables)
+    history_clear(&h);
   return r;
 }

@@ -19,18 +19,27 @@ int st_fact_read(struct st_catalog *c, sqlite3_stmt *s, int at, const struct st_
 
 /* ---- One fact -------------------------------------------------------------------------------- */
 
-int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
-                 struct st_fact_row **ret, struct st_error *err)
+/* `path`: the entry's, where the statement does not say it; or NULL. */
+static int copy_fact(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
+                     const struct st_value *path, struct st_fact_row **ret, struct st_error *err)
 {
   struct st_value values[ST_MAX_COLUMNS];
   struct st_fact_row fact = {.values = values};
 
   if (st_fact_read(c, s, 0, t, &fact, err) < 0)
     return -1;
+  if (path)
+    values[0] = *path;
   *ret = st_row_copy(t, values, t->pub.declaration.ncolumns);
   (*ret)->since = fact.since;
   (*ret)->present = fact.present;
   return 0;
+}
+
+int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
+                 struct st_fact_row **ret, struct st_error *err)
+{
+  return copy_fact(c, s, t, NULL, ret, err);
 }
 
 /* 1: the overlay speaks of the key; a row that ended in it leaves `*ret` NULL. */
@@ -89,6 +98,53 @@ int st_catalog_fact(struct st_catalog *c, int64_t number, const struct st_catalo
   if (!*ret)
     *ret = st_row_copy(t, key, t->pub.nkeys);
   return 0;
+}
+
+/* ---- The revisions of an entry --------------------------------------------------------------- */
+
+static int next_revision(struct st_revisions *r, struct st_error *err)
+{
+  return r->at = st_sql_step(r->c, r->statement, err);
+}
+
+int st_revisions_open(struct st_revisions *r, struct st_catalog *c, struct st_table_full *t,
+                      int64_t id, const struct st_value *path, struct st_error *err)
+{
+  ST_AUTO_BUFFER sql = ST_BUFFER_INIT;
+
+  *r = (struct st_revisions){.c = c, .t = t, .path = path};
+  if (!t->stored || id < 0)
+    return 0;
+  st_buffer_append_string(&sql, "SELECT ");
+  st_table_select(&sql, t, ST_SELECT_NO_PATH);
+  st_buffer_printf(&sql, ", t.until FROM \"%s\" t WHERE t.\"%s\" = ?1 ORDER BY t.since DESC",
+                   t->pub.name, t->pub.declaration.columns[0].name);
+  r->statement = st_sql_prepare(c, sql.data, err);
+  if (!r->statement)
+    return -1;
+  sqlite3_bind_int64(r->statement, 1, id);
+  return next_revision(r, err) < 0 ? -1 : 0;
+}
+
+int st_revisions_at(struct st_revisions *r, int64_t number, struct st_fact_row **ret,
+                    struct st_error *err)
+{
+  int until = 2 + (int)r->t->pub.declaration.ncolumns;
+
+  *ret = NULL;
+  while (r->at == 1 && sqlite3_column_int64(r->statement, 0) > number)
+    next_revision(r, err);
+  if (r->at <= 0)
+    return r->at;
+  if (sqlite3_column_type(r->statement, until) != SQLITE_NULL &&
+      sqlite3_column_int64(r->statement, until) <= number)
+    return 0;
+  return copy_fact(r->c, r->statement, r->t, r->path, ret, err);
+}
+
+void st_revisions_close(struct st_revisions *r)
+{
+  sqlite3_finalize(r->statement);
 }
 
 /* ---- Stored rows in key order ---------------------------------------------------------------- */

@@ -421,6 +421,21 @@ int st_rows_open(struct st_rows *rows, struct st_catalog *c, int64_t number,
                  struct st_error *err);
 int st_rows_next(struct st_rows *rows, struct st_error *err); /* 1: there is one */
 void st_rows_close(struct st_rows *rows);
+/* The stored rows of one entry, for who asks for earlier and earlier checkpoints: one statement,
+ * and the path is looked up once.  Nothing is written meanwhile. */
+struct st_revisions {
+  struct st_catalog *c;
+  struct st_table_full *t;
+  const struct st_value *path; /* borrowed */
+  sqlite3_stmt *statement;
+  int at; /* 1: it stands on a row; 0: there are no more */
+};
+int st_revisions_open(struct st_revisions *r, struct st_catalog *c, struct st_table_full *t,
+                      int64_t id, const struct st_value *path, struct st_error *err);
+/* As st_stored_fact; no later one than was asked for before. */
+int st_revisions_at(struct st_revisions *r, int64_t number, struct st_fact_row **ret,
+                    struct st_error *err);
+void st_revisions_close(struct st_revisions *r);
 /* The row that a statement of st_table_select stands on, copied. */
 int st_fact_copy(struct st_catalog *c, sqlite3_stmt *s, struct st_table_full *t,
                  struct st_fact_row **ret, struct st_error *err);
