@@ -107,10 +107,12 @@ static void note_flushed(struct write_back *w)
 static void *write_beside(void *arg)
 {
   struct write_back *w = arg;
-  w->result = st_catalog_flush(w->c, &w->err);
+  sqlite3_file *file;
+
+  w->result = st_catalog_flush(w->c, &file, &w->err);
   note_flushed(w);
   if (w->result == 0)
-    w->result = st_catalog_sync(w->c, &w->err);
+    w->result = st_catalog_sync(w->c, file, &w->err);
   return NULL;
 }
 

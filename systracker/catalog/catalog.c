@@ -235,21 +235,22 @@ void st_catalog_write_straight(struct st_catalog *c)
            "PRAGMA cache_size = -2048; PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE");
 }
 
-int st_catalog_flush(struct st_catalog *c, struct st_error *err)
+int st_catalog_flush(struct st_catalog *c, sqlite3_file **ret, struct st_error *err)
 {
-  return sqlite3_db_cacheflush(c->db) == SQLITE_OK ? 0 : st_sql_fail(c, "catalog", err);
+  *ret = NULL;
+  if (sqlite3_db_cacheflush(c->db) != SQLITE_OK)
+    return st_sql_fail(c, "catalog", err);
+  if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, ret) != SQLITE_OK)
+    *ret = NULL;
+  return 0;
 }
 
 /* xSync of SQLite's files is fdatasync(2) of a descriptor, which for a database is all that it
  * looks at (os_unix.c): so others may write to the file meanwhile. */
-int st_catalog_sync(struct st_catalog *c, struct st_error *err)
+int st_catalog_sync(const struct st_catalog *c, sqlite3_file *file, struct st_error *err)
 {
-  sqlite3_file *file = NULL;
-
-  if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
-      !file->pMethods)
-    return 0;
-  if (file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) != SQLITE_OK)
+  if (file && file->pMethods &&
+      file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) != SQLITE_OK)
     return st_fail(err, EIO, "catalog: the disk did not keep it (%s)", c->name);
   return 0;
 }

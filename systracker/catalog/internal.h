@@ -264,12 +264,12 @@ void st_catalog_close_beside(struct st_catalog *c);
  */
 void st_catalog_write_straight(struct st_catalog *c);
 void st_catalog_write_logged(struct st_catalog *c);
-/* What a first checkpoint has put so far is written to the file. */
-int st_catalog_flush(struct st_catalog *c, struct st_error *err);
-/* The disk has what was written to the file before; so there is less to wait for when it is
- * committed.  Any thread, whoever asks the catalog meanwhile, but not while it is closed or another
- * one opens it.  A failure stands: the disk says it once. */
-int st_catalog_sync(struct st_catalog *c, struct st_error *err);
+/* What a first checkpoint has put so far is written to the file, which is SQLite's, or NULL. */
+int st_catalog_flush(struct st_catalog *c, sqlite3_file **ret, struct st_error *err);
+/* The disk has what was written to it before; so there is less to wait for when it is committed.
+ * Any thread, whoever asks the catalog meanwhile, but not when it is closed.  A failure stands: the
+ * disk says it once. */
+int st_catalog_sync(const struct st_catalog *c, sqlite3_file *file, struct st_error *err);
 
 /* ---- SQLite (sql.c) -------------------------------------------------------------------------- */
 
