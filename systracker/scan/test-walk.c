@@ -251,6 +251,36 @@ static void test_crowded(void **state)
   refuse_threads(&before, false);
 }
 
+/* Told no more, and nobody waits for what others had at hand, which fills the memory that it may
+ * take. */
+static void test_telling_fails(void **state)
+{
+  struct world *w = *state;
+  RULES(w, "+/etc/d");
+  make_dir(w, "/etc/d");
+  for (int i = 0; i < 60; i++) {
+    ST_AUTO_FREE char *path = st_format("/etc/d/%02d", i);
+    put_file(w, path, path);
+    ST_AUTO_CLOSE int fd = openat(w->root, path + 1, O_WRONLY);
+    assert_int_equal(ftruncate(fd, (off_t)3 << 20), 0);
+    age(w, path);
+  }
+  w->full = true;
+  w->max_content = UINT64_C(1) << 30;
+  const char *const failing[] = {"/etc/d", "/etc/d/00", "/etc/d/17", "/etc/d/59"};
+  for (size_t i = 0; i < 2 * ST_COUNT(failing); i++) {
+    ST_CLEANUP(st_index_closep) struct st_index *index = begin_walk(w, true);
+    w->prepares = i % 2;
+    w->want = ST_WANT_ENTRY | (i % 4 < 2 ? ST_WANT_CONTENT : ST_WANT_DIGEST);
+    w->fails = failing[i / 2];
+    do_walk(w, index);
+    assert_false(said(w, "entry /etc/d/59"));
+  }
+  w->fails = NULL;
+  walk(w);
+  assert_int_equal(count_said(w, "digest /etc/d/"), 60);
+}
+
 /* Killed after the walk: what was hashed is not hashed again, and all of it is looked at. */
 static void test_killed(void **state)
 {
@@ -649,31 +679,15 @@ int main(void)
 {
   st_digest_init();
   const struct CMUnitTest tests[] = {
-      TEST(test_first),
-      TEST(test_entry),
-      TEST(test_unchanged),
-      TEST(test_unsettled),
-      TEST(test_changed),
-      TEST(test_gone),
-      TEST(test_cached),
-      TEST(test_large),
-      TEST(test_many),
-      TEST(test_killed),
-      TEST(test_crowded),
-      TEST(test_deep),
-      TEST(test_odd_names),
-      TEST(test_changes_before),
-      TEST(test_vanishes),
-      TEST(test_swapped),
-      TEST(test_swapped_for_fifo),
-      TEST(test_roots),
-      TEST(test_top),
-      TEST(test_store),
-      TEST(test_generated),
-      TEST(test_unreadable),
-      TEST(test_named_mount),
-      TEST(test_other_mount),
-      TEST(test_mount_above),
+      TEST(test_first),       TEST(test_entry),       TEST(test_unchanged),
+      TEST(test_unsettled),   TEST(test_changed),     TEST(test_gone),
+      TEST(test_cached),      TEST(test_large),       TEST(test_many),
+      TEST(test_killed),      TEST(test_crowded),     TEST(test_telling_fails),
+      TEST(test_deep),        TEST(test_odd_names),   TEST(test_changes_before),
+      TEST(test_vanishes),    TEST(test_swapped),     TEST(test_swapped_for_fifo),
+      TEST(test_roots),       TEST(test_top),         TEST(test_store),
+      TEST(test_generated),   TEST(test_unreadable),  TEST(test_named_mount),
+      TEST(test_other_mount), TEST(test_mount_above),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

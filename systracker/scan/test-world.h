@@ -43,7 +43,7 @@ struct world {
   bool prepares;   /* content is prepared */
   bool refuses;    /* but no large one */
   uint64_t max_content;
-  const char *fails; /* preparing it does; the walk then has to */
+  const char *fails; /* preparing it does, or telling it; the walk then has to */
   const char *forced;
   const char *expects, *expected;         /* the path, and its content */
   void (*while_reading)(struct world *w); /* called from `content` and `want` */
@@ -148,8 +148,9 @@ static inline int on_entry(void *arg, uint32_t plugins, const struct st_entry *e
                            struct st_error *err)
 {
   struct world *w = arg;
-  (void)err;
   assert_int_not_equal(plugins, 0);
+  if (w->fails && strcmp(entry->path, w->fails) == 0)
+    return st_fail(err, 0, "as the test will have it");
   w->unnamed += !st_strings_has(&w->soon, entry->path);
   say(w, "entry", entry->path);
   if (entry->has_digest)
