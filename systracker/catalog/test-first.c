@@ -331,6 +331,26 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
   return (int)syscall(SYS_fdatasync, fd);
 }
 
+/* There is no room in the catalog's file; or a thread beside writes to it, and takes its time. */
+static atomic_bool full, slow, beside;
+
+__attribute__((visibility("default"))) ssize_t pwrite64(int fd, const void *data, size_t length,
+                                                        off64_t at)
+{
+  if (full && is_catalog(fd)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  if (slow && gettid() != getpid() && is_catalog(fd)) {
+    const struct timespec some = {0, 50000000};
+    slow = false;
+    beside = true;
+    nanosleep(&some, NULL);
+    beside = false;
+  }
+  return syscall(SYS_pwrite64, fd, data, length, at);
+}
+
 /* Whoever it is told to, a thread beside or the commit: there is no checkpoint. */
 static void test_disk_lost_it(void **state)
 {
@@ -351,6 +371,50 @@ static void test_disk_lost_it(void **state)
   commit(f);
   assert_many(f, 1, 1000);
   assert_sound(f);
+}
+
+/* The thread beside can write nothing to the file: who waits for it is told. */
+static void test_disk_is_full(void **state)
+{
+  struct fixture *f = *state;
+  struct st_checkpoint cp;
+
+  start(f);
+  put_many(f, 1000);
+  full = true;
+  int r = st_catalog_commit(f->c, &f->keys, 1000000, NULL, false, &cp, &f->err);
+  full = false;
+  assert_true(r < 0);
+  assert_non_null(strstr(f->err.message, "full"));
+  st_error_clear(&f->err);
+  assert_int_equal(st_catalog_latest(f->c), 0);
+  start(f);
+  put_many(f, 1000);
+  commit(f);
+  assert_many(f, 1, 1000);
+  assert_sound(f);
+}
+
+static int count_asked(UNUSED unsigned what, void *arg, UNUSED void *statement, UNUSED void *text)
+{
+  *(unsigned *)arg += beside;
+  return 0;
+}
+
+/* The connection is one thread's at a time. */
+static void test_written_beside(void **state)
+{
+  struct fixture *f = *state;
+  unsigned asked = 0;
+
+  start(f);
+  put_many(f, 1000);
+  sqlite3_trace_v2(f->c->db, SQLITE_TRACE_STMT, count_asked, &asked);
+  slow = true;
+  commit(f);
+  assert_false(slow);
+  assert_int_equal(asked, 0);
+  sqlite3_trace_v2(f->c->db, 0, NULL, NULL);
 }
 
 /* The table that rows are taken from is of no use to anybody else. */
@@ -523,6 +587,8 @@ int main(int argc, char **argv)
       cmocka_unit_test_setup_teardown(test_taken_back_whole, setup, teardown),
       cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
       cmocka_unit_test_setup_teardown(test_disk_lost_it, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_disk_is_full, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_written_beside, setup, teardown),
       cmocka_unit_test_setup_teardown(test_own_alone, setup, teardown),
   };
   return cmocka_run_group_tests_name("first", tests, NULL, NULL);
