@@ -734,6 +734,157 @@ static void test_pruned(void **state)
   assert_int_equal(damage, 0);
 }
 
+/* ---- Histories --------------------------------------------------------------------------------
+ */
+
+#define CHECKPOINTS 40
+#define PATHS 6
+
+static unsigned dice(unsigned *seed, unsigned sides)
+{
+  *seed = *seed * 1103515245u + 12345u;
+  return (*seed >> 16) % sides;
+}
+
+static void path_of(char path[16], size_t i)
+{
+  snprintf(path, 16, "/p/%zu", i);
+}
+
+static struct st_value content(struct st_id *id, unsigned n)
+{
+  st_id_of(id, NULL, &n, sizeof(n));
+  return st_id_value(id);
+}
+
+/* Of some paths, each in one table, or in two. */
+static struct st_id random_manifest(struct fixture *f, unsigned *seed)
+{
+  ST_CLEANUP(st_manifest_freep) struct st_manifest *m = st_manifest_new(f->c, false);
+  size_t n = nobjects++;
+
+  assert_true(n < MAX_OBJECTS);
+  for (size_t i = 0; i < PATHS; i++) {
+    char path[16];
+    struct st_id id;
+    path_of(path, i);
+    struct st_value entry[] = {st_path_value(path), st_text_value("f"), st_integer(dice(seed, 3))};
+    struct st_value file[] = {entry[0], content(&id, dice(seed, 2))};
+    if (dice(seed, 3) > 0)
+      ok(f, st_expect(m, "fake_entry", entry, ST_COUNT(entry), &f->err));
+    if (dice(seed, 3) > 0)
+      ok(f, st_expect(m, "fake_file", file, ST_COUNT(file), &f->err));
+  }
+  ok(f, st_manifest_encode(m, &objects[n].data, &f->err));
+  st_id_of(&objects[n].id, NULL, objects[n].data.data, objects[n].data.length);
+  return objects[n].id;
+}
+
+static void random_fact(struct fixture *f, unsigned *seed)
+{
+  char path[16];
+  struct st_id id;
+
+  path_of(path, dice(seed, PATHS));
+  struct st_value file[] = {st_path_value(path), content(&id, dice(seed, 2))};
+  switch (dice(seed, 4)) {
+  case 0:
+    gone_entry(f, path);
+    break;
+  case 1:
+    ok(f, st_catalog_gone(f->c, table(f, "fake_file"), file, &f->err));
+    break;
+  case 2:
+    ok(f, st_catalog_put(f->c, table(f, "fake_file"), file, &f->err));
+    break;
+  default:
+    put_entry(f, path, "f", dice(seed, 3));
+  }
+}
+
+static void random_checkpoint(struct fixture *f, unsigned *seed)
+{
+  const char *const names[] = {"aa", "bb"};
+  char version[16];
+
+  start(f);
+  if (dice(seed, 3) == 0) {
+    size_t n = dice(seed, (unsigned)nobjects + 1);
+    const char *name = names[dice(seed, 2)];
+    snprintf(version, sizeof(version), "%zu", n);
+    if (n < nobjects)
+      install(f, name, version, &objects[n].id);
+    else
+      uninstall(f, name);
+  }
+  for (unsigned i = dice(seed, 4); i > 0; i--)
+    random_fact(f, seed);
+  commit(f);
+}
+
+static void note_two(struct fixture *f, int64_t before, int64_t number, const char *name,
+                     const char *path, struct st_buffer *out)
+{
+  ST_CLEANUP(st_fact_freep) struct st_fact_row *a = NULL, *b = NULL;
+  struct st_value key = st_path_value(path);
+  const struct st_catalog_table *t = table(f, name);
+  struct st_change change = {.declaration = &t->declaration};
+
+  ok(f, st_catalog_fact(f->c, before, t, &key, &a, &f->err));
+  ok(f, st_catalog_fact(f->c, number, t, &key, &b, &f->err));
+  change.before = a->present ? a->values : NULL;
+  change.after = b->present ? b->values : NULL;
+  bool same = a->present == b->present;
+  for (size_t i = 1; same && a->present && i < t->declaration.ncolumns; i++)
+    same = !st_value_differs(&a->values[i], &b->values[i]);
+  if (!same)
+    ok(f, note_history(out, number, &change, &f->err));
+}
+
+/* It says of each table what st_catalog_fact does at every two neighbours. */
+static void assert_histories(struct fixture *f)
+{
+  for (size_t i = 0; i < PATHS; i++) {
+    ST_AUTO_BUFFER told = ST_BUFFER_INIT, expected = ST_BUFFER_INIT;
+    char path[16];
+    path_of(path, i);
+    st_buffer_append_string(&told, "");
+    st_buffer_append_string(&expected, "");
+    for (int64_t n = st_catalog_latest(f->c); n > 0; n = st_catalog_before(f->c, n)) {
+      note_two(f, st_catalog_before(f->c, n), n, "fake_entry", path, &expected);
+      note_two(f, st_catalog_before(f->c, n), n, "fake_file", path, &expected);
+    }
+    ok(f, st_catalog_history(f->c, path, note_history, &told, &f->err));
+    assert_string_equal(told.data, expected.data);
+  }
+}
+
+static void test_histories(void **state)
+{
+  struct fixture *f = *state;
+  const struct st_catalog_objects callbacks = {get_object, NULL};
+
+  for (unsigned seed = 1; seed < 9; seed++) {
+    unsigned s = seed;
+    for (int i = 0; i < 5; i++)
+      random_manifest(f, &s);
+    for (int i = 0; i < CHECKPOINTS; i++)
+      random_checkpoint(f, &s);
+    assert_histories(f);
+    prune_but(f, CHECKPOINTS / 2 + seed);
+    assert_histories(f);
+    start(f); /* and while another one is made */
+    random_fact(f, &s);
+    assert_histories(f);
+    st_catalog_rollback(f->c);
+    while (nobjects)
+      st_buffer_free(&objects[--nobjects].data);
+    fixture_close(f);
+    fixture_open(f);
+    st_catalog_set_objects(f->c, &callbacks);
+  }
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup_objects, teardown_objects)
@@ -753,6 +904,7 @@ int main(void)
       test(test_manifest_is_canonical),
       test(test_hostile_manifest),
       test(test_pruned),
+      test(test_histories),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
