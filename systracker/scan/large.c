@@ -239,7 +239,8 @@ static enum st_hash_next take(struct stream *s, struct large **ret, uint64_t *re
                               uint64_t *ret_longest)
 {
   struct large_files *files = &s->l->large;
-  if ((s->until && st_look_is_done(s->until)) || !is_one_left(files))
+  bool over = s->l->end || (s->until && st_look_is_done(s->until));
+  if (over || !is_one_left(files))
     return ST_HASH_NONE;
   if (is_lot_taken(files))
     begin_lot(files);
