@@ -12,11 +12,13 @@
 
 #define MOST_BYTES ((size_t)64 << 20) /* of one table's rows, as the body has them */
 
-#define ROWS 4096 /* of a piece */
+#define ROWS 4096     /* of a piece */
+#define ROW_BYTES 128 /* about as many as one has; where all have less, the rest takes no memory   \
+                       */
 
 struct row {
-  uint64_t at;                   /* of its bytes */
-  uint32_t length, key, key_end; /* the path ends there, too */
+  uint32_t at, length;   /* of its bytes; no piece has more than MOST_BYTES before its last row */
+  uint32_t key, key_end; /* the path ends there, too */
   uint32_t path_length;
   uint32_t values; /* behind the key */
 };
@@ -106,6 +108,7 @@ static struct piece *piece_new(const struct st_table_full *t)
   p->job.run = make_leaves;
   p->t = t;
   p->rows = st_malloc(ROWS * sizeof(*p->rows)); /* what is not used of it takes no memory */
+  st_buffer_reserve(&p->bytes, (size_t)ROWS * ROW_BYTES);
   if ((b->npieces & (b->npieces - 1)) == 0)
     b->pieces = st_realloc(b->pieces, b->npieces ? 2 * b->npieces : 1, sizeof(struct piece *));
   return b->pieces[b->npieces++] = p;
@@ -137,7 +140,7 @@ static void piece_add(struct piece *p, const struct st_value *row, bool absent)
   struct st_body_place place;
   struct row *r = &p->rows[p->count++];
 
-  r->at = p->bytes.length;
+  r->at = (uint32_t)p->bytes.length;
   st_body_begun(p->t, &fact, &p->bytes, &place);
   r->length = (uint32_t)(p->bytes.length - r->at);
   r->key = (uint32_t)(place.key - r->at);
