@@ -18,7 +18,7 @@ enum st_read_result {
 
 #define ST_READ_MOST_HELD 240                /* files */
 #define ST_READ_SMALL ((uint64_t)1 << 20)    /* bytes of the longest file that is held */
-#define ST_READ_MOST_BYTES ((size_t)8 << 20) /* of all of them */
+#define ST_READ_MOST_BYTES ((size_t)4 << 20) /* of all of them */
 
 /* What one thread reads with; used again and again.  Zeros at first.  Small files without a key are
  * held, one behind the other, to be hashed at once. */
