@@ -13,8 +13,7 @@
 #define MOST_BYTES ((size_t)64 << 20) /* of one table's rows, as the body has them */
 
 #define ROWS 4096     /* of a piece */
-#define ROW_BYTES 128 /* about as many as one has; where all have less, the rest takes no memory   \
-                       */
+#define ROW_BYTES 128 /* about as many as one has; what is not used takes no memory */
 
 struct row {
   uint32_t at, length;   /* of its bytes; no piece has more than MOST_BYTES before its last row */
@@ -107,7 +106,7 @@ static struct piece *piece_new(const struct st_table_full *t)
 
   p->job.run = make_leaves;
   p->t = t;
-  p->rows = st_malloc(ROWS * sizeof(*p->rows)); /* what is not used of it takes no memory */
+  p->rows = st_malloc(ROWS * sizeof(*p->rows));
   st_buffer_reserve(&p->bytes, (size_t)ROWS * ROW_BYTES);
   if ((b->npieces & (b->npieces - 1)) == 0)
     b->pieces = st_realloc(b->pieces, b->npieces ? 2 * b->npieces : 1, sizeof(struct piece *));
