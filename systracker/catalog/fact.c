@@ -59,6 +59,14 @@ static int overlay_fact(struct st_catalog *c, struct st_table_full *t, const str
   return r;
 }
 
+/* Of a row that has begun by then, with `until` behind what st_table_select takes. */
+static bool is_in_force(const struct st_table_full *t, sqlite3_stmt *s, int64_t number)
+{
+  int until = 2 + (int)t->pub.declaration.ncolumns;
+
+  return sqlite3_column_type(s, until) == SQLITE_NULL || sqlite3_column_int64(s, until) > number;
+}
+
 int st_stored_fact(struct st_catalog *c, struct st_at at, struct st_table_full *t,
                    const struct st_value *key, struct st_fact_row **ret, struct st_error *err)
 {
@@ -77,10 +85,7 @@ int st_stored_fact(struct st_catalog *c, struct st_at at, struct st_table_full *
   int r = st_sql_step(c, s, err);
   if (r <= 0)
     return r;
-  int until = 2 + (int)t->pub.declaration.ncolumns;
-  if (sqlite3_column_type(s, until) != SQLITE_NULL && sqlite3_column_int64(s, until) <= at.number)
-    return 0;
-  return st_fact_copy(c, s, t, ret, err);
+  return is_in_force(t, s, at.number) ? st_fact_copy(c, s, t, ret, err) : 0;
 }
 
 int st_catalog_fact(struct st_catalog *c, int64_t number, const struct st_catalog_table *table,
@@ -129,15 +134,12 @@ int st_revisions_open(struct st_revisions *r, struct st_catalog *c, struct st_ta
 int st_revisions_at(struct st_revisions *r, int64_t number, struct st_fact_row **ret,
                     struct st_error *err)
 {
-  int until = 2 + (int)r->t->pub.declaration.ncolumns;
-
   *ret = NULL;
   while (r->at == 1 && sqlite3_column_int64(r->statement, 0) > number)
     next_revision(r, err);
   if (r->at <= 0)
     return r->at;
-  if (sqlite3_column_type(r->statement, until) != SQLITE_NULL &&
-      sqlite3_column_int64(r->statement, until) <= number)
+  if (!is_in_force(r->t, r->statement, number))
     return 0;
   return copy_fact(r->c, r->statement, r->t, r->path, ret, err);
 }
