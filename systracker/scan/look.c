@@ -22,6 +22,7 @@
 #define ST_FEW 64         /* so many one thread may take up together */
 #define ST_ENOUGH_LOOKS 8 /* on their way: then threads pay */
 #define ST_RUN 64         /* so many are told before there is room for others */
+#define ST_SOON 256       /* so many on their way for each thread: what is done is told */
 
 /* The way down to the node at hand. */
 struct frame {
@@ -339,6 +340,24 @@ static void clear(struct looker *l, struct look *k)
   drop_opened(l, k->own);
 }
 
+/* It is told, or never will be.  The next one takes its place, which is still in the processor's
+ * cache; the ring is too long to be. */
+static void spare_look(struct looker *l, struct look *k)
+{
+  clear(l, k);
+  k->next = l->spare;
+  l->spare = k;
+}
+
+static struct look *take_spare(struct looker *l)
+{
+  struct look *k = l->spare;
+  if (!k)
+    return st_malloc(sizeof(*k));
+  l->spare = k->next;
+  return k;
+}
+
 /* Whether there is something to take up: the head itself, or what is next. */
 static bool may_work(const struct looker *l, const struct look *head)
 {
@@ -399,8 +418,8 @@ static void drop_told(struct looker *l, size_t n)
   if (l->crowded > 0)
     pthread_cond_broadcast(&l->room);
   pthread_mutex_unlock(&l->mutex);
-  for (size_t i = 0; i < n; i++)
-    clear(l, st_look_in_ring(l, head + i));
+  for (size_t i = n; i-- > 0;)
+    spare_look(l, st_look_in_ring(l, head + i));
 }
 
 /* Tells what is done from the head on, so many at most: one at least, for which it waits. */
@@ -423,6 +442,20 @@ static int tell_until(struct looker *l, size_t left, struct st_error *err)
   return 0;
 }
 
+/* Of many that are on their way half are told, as far as they are done: so few are, that what they
+ * take stays in the processors' caches. */
+static int tell_soon(struct looker *l, struct st_error *err)
+{
+  size_t n = l->tail - l->head;
+  for (size_t left = n / 2; n > left; n = l->tail - l->head) {
+    if (!st_look_is_done(st_look_in_ring(l, l->head)))
+      return 0;
+    if (tell_some(l, n - left, err) < 0)
+      return -1;
+  }
+  return 0;
+}
+
 /* Threads pay for many entries, or for large ones. */
 static bool pays(const struct looker *l)
 {
@@ -438,7 +471,10 @@ static int make_look(struct looker *l, const struct st_item *item, struct st_nod
   size_t n = l->tail - l->head;
   if ((n == ST_RING || l->open >= ST_MOST_OPEN) && tell_until(l, n / 2, err) < 0)
     return -1;
-  struct look *k = *ret = st_look_in_ring(l, l->tail);
+  if (n >= (size_t)ST_SOON * l->w->threads && tell_soon(l, err) < 0)
+    return -1;
+  struct look *k = *ret = take_spare(l);
+  __atomic_store_n(&l->ring[l->tail % ST_RING], k, __ATOMIC_RELAXED);
   memset(k, 0, offsetof(struct look, old));
   k->item = item;
   k->node = node;
@@ -729,7 +765,9 @@ static struct looker *looker_new(struct st_walk_state *w)
 static void looker_free(struct looker *l)
 {
   while (l->head < l->tail)
-    clear(l, st_look_in_ring(l, l->head++));
+    spare_look(l, st_look_in_ring(l, l->head++));
+  while (l->spare)
+    free(take_spare(l));
   free(l->incomplete);
   st_large_free(&l->large);
   st_links_free(l->links);

@@ -24,6 +24,7 @@ enum look_result { LOOK_SEEN, LOOK_VANISHED, LOOK_NOT_SEEN, LOOK_FAILED };
 /* Something to tell.  `item` says what; what is below `path` is for entries to look at. */
 struct look {
   enum look_state state; /* atomic: who finds it done has all of it */
+  struct look *next;     /* while it is spare */
   const struct st_item *item;
   struct st_node *node;
   char *path;
@@ -59,9 +60,10 @@ struct looker {
   const struct st_node *path_of; /* that path is the directory's; NULL: another one */
   pthread_mutex_t mutex;
   pthread_cond_t more, done, room;
-  struct look ring[ST_RING];
-  size_t head, next, tail; /* counted from the beginning of the walk; tail: atomic */
-  size_t open;             /* directories, with those above the node at hand */
+  struct look *ring[ST_RING]; /* atomic, as who ends one asks which is at the head */
+  struct look *spare;         /* of the thread that tells: the one told last first, as it is warm */
+  size_t head, next, tail;    /* counted from the beginning of the walk; tail: atomic */
+  size_t open;                /* directories, with those above the node at hand */
   uint64_t ahead;
   uint64_t bytes;         /* to be read, perhaps, of all that was put in */
   unsigned idle, crowded; /* threads that wait for more (atomic), for room */
@@ -79,7 +81,7 @@ struct looker {
 
 static inline struct look *st_look_in_ring(struct looker *l, size_t n)
 {
-  return &l->ring[n % ST_RING];
+  return __atomic_load_n(&l->ring[n % ST_RING], __ATOMIC_RELAXED);
 }
 
 /* lookat.c, any thread: what is asked of one entry, read and hashed.  false: it is done when what
