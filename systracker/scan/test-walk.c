@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "systracker/scan/test-world.h"
 
@@ -675,6 +676,38 @@ static void test_mount_above(void **state)
   in_child(w, walk_mount_above);
 }
 
+/* Of how many descriptors the table has room for (proc(5)). */
+static long descriptors(void)
+{
+  char text[4096];
+  int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+  close(fd);
+  text[n > 0 ? n : 0] = 0;
+  const char *line = strstr(text, "FDSize:");
+  return line ? strtol(line + strlen("FDSize:"), NULL, 10) : -1;
+}
+
+/* A child's table is as large as what its parent had open. */
+static void walk_with_room(struct world *w)
+{
+  long before = descriptors();
+  must(before > 0 && before < 1024);
+  walk(w);
+  must(descriptors() >= 1024);
+}
+
+static void test_room_for_descriptors(void **state)
+{
+  struct world *w = *state;
+  struct rlimit limit;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_max < 1024)
+    skip();
+  RULES(w, "+/etc");
+  in_child(w, walk_with_room);
+}
+
 int main(void)
 {
   st_digest_init();
@@ -687,7 +720,7 @@ int main(void)
       TEST(test_vanishes),    TEST(test_swapped),     TEST(test_swapped_for_fifo),
       TEST(test_roots),       TEST(test_top),         TEST(test_store),
       TEST(test_generated),   TEST(test_unreadable),  TEST(test_named_mount),
-      TEST(test_other_mount), TEST(test_mount_above),
+      TEST(test_other_mount), TEST(test_mount_above), TEST(test_room_for_descriptors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

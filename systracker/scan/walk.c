@@ -11,6 +11,7 @@
 #include "systracker/scan/visit.h"
 
 #define ST_MOST_THREADS 8
+#define ST_DESCRIPTORS 1024 /* about as many as a walk has at most */
 
 /* ---- Roots ----------------------------------------------------------------------------------- */
 
@@ -157,9 +158,20 @@ static void raise_limit(void)
   }
 }
 
+/* Where threads run, a table of descriptors that has to grow is waited for until no processor can
+ * look at the old one (expand_files() in the kernel's fs/file.c), which takes 10 ms or more each
+ * time it doubles.  So it is as large as the walk needs it before there are any. */
+static void make_room(int root)
+{
+  int fd = fcntl(root, F_DUPFD_CLOEXEC, ST_DESCRIPTORS - 1);
+  if (fd >= 0)
+    close(fd);
+}
+
 static int walk(struct st_walk_state *w, struct st_error *err)
 {
   raise_limit();
+  make_room(w->o->root);
   clock_gettime(CLOCK_REALTIME_COARSE, &w->start);
   find_absent_mounts(w);
   if (visit_all(w, err) < 0 || st_look_all(w, err) < 0)
