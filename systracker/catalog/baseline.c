@@ -189,5 +189,7 @@ int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
   else
     digest_parts(&b);
   st_digester_final(b.digester, body);
+  if (r == 0 && *ret_begun > 0)
+    st_began_release(c);
   return r;
 }

@@ -67,6 +67,27 @@ static void piece_free(struct st_catalog *c, struct piece *p)
   free(p);
 }
 
+static void empty_piece(struct st_beside_job *job)
+{
+  struct piece *p = (struct piece *)job;
+
+  st_buffer_free(&p->bytes);
+  free(st_steal(&p->rows));
+  st_leaf_piece_free(&p->leaves);
+}
+
+/* Of few there is no thread that could. */
+void st_began_release(struct st_catalog *c)
+{
+  for (size_t i = 0; i < c->count; i++) {
+    const struct st_began *b = c->tables[i]->began;
+    for (size_t k = 0; b && b->npieces > 1 && k < b->npieces; k++) {
+      b->pieces[k]->job.run = empty_piece;
+      piece_give(c, b->pieces[k], true);
+    }
+  }
+}
+
 void st_began_drop(struct st_table_full *t)
 {
   struct st_began *b = st_steal(&t->began);
@@ -86,13 +107,24 @@ void st_began_end(struct st_catalog *c)
   st_beside_free(st_steal(&c->beside));
 }
 
+/* Then what begins is all that it has.  Where that cannot be told, the scan will say why. */
+static bool is_empty(struct st_catalog *c, const struct st_table_full *t)
+{
+  ST_AUTO_FREE char *sql = st_format("SELECT EXISTS (SELECT 1 FROM \"%s\")", t->pub.name);
+  ST_AUTO_ERROR ignored = ST_ERROR_INIT;
+  int64_t some;
+
+  return st_sql_number(c, sql, 0, &some, &ignored) == 0 && !some;
+}
+
 void st_began_start(struct st_catalog *c)
 {
   st_began_end(c);
   for (size_t i = 0; i < c->count; i++) {
     struct st_table_full *t = c->tables[i];
 
-    if (!c->writer || c->replica || c->base != 0 || !st_is_entry(t) || t->pub.nkeys != 1)
+    if (!c->writer || c->replica || c->base != 0 || !st_is_entry(t) || t->pub.nkeys != 1 ||
+        !t->stored || !is_empty(c, t))
       continue;
     t->began = st_calloc(1, sizeof(*t->began));
     t->began->c = c;
@@ -164,19 +196,6 @@ void st_began_add(struct st_table_full *t, const struct st_value *row, bool abse
   b->bytes += p->rows[p->count - 1].length;
   if (p->count == ROWS)
     piece_give(b->c, p, true);
-}
-
-/* All rows that the file has are in memory, too. */
-int st_began_is_whole(struct st_catalog *c, const struct st_table_full *t, struct st_error *err)
-{
-  ST_AUTO_FREE char *sql = st_format("SELECT count(*) FROM \"%s\"", t->pub.name);
-  int64_t count;
-
-  if (!t->began)
-    return 0;
-  if (st_sql_number(c, sql, 0, &count, err) < 0)
-    return -1;
-  return count == (int64_t)t->began->count;
 }
 
 size_t st_began_count(const struct st_table_full *t)

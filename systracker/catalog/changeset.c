@@ -247,10 +247,8 @@ int st_body_write_counted(struct st_catalog *c, int64_t number, st_body_sink *si
 static int write_first_table(struct st_catalog *c, struct st_table_full *t, struct writer *w,
                              st_body_table_sink *table, struct st_error *err)
 {
-  int whole = st_began_is_whole(c, t, err);
-
-  if (whole <= 0 || st_began_count(t) == 0)
-    return whole < 0 ? -1 : each_changed(c, 0, c->number, t, false, write_row, w, err);
+  if (st_began_count(t) == 0)
+    return each_changed(c, 0, c->number, t, false, write_row, w, err);
   write_name(w, t);
   w->sink(w->arg, w->bytes.data, w->bytes.length);
   st_buffer_clear(&w->bytes);

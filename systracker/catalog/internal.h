@@ -788,7 +788,8 @@ int st_baseline_digest(struct st_catalog *c, uint8_t body[ST_DIGEST_SIZE],
 
 /* ---- Rows of a first checkpoint, in memory (began.c) ----------------------------------------- */
 
-/* A scan begins: its rows are kept, where there was no checkpoint before. */
+/* A scan begins: rows of the tables that are empty are kept, where there was no checkpoint before.
+ */
 void st_began_start(struct st_catalog *c);
 /* A row has begun in the file, for good so far. */
 void st_began_add(struct st_table_full *t, const struct st_value *row, bool absent);
@@ -796,8 +797,10 @@ void st_began_add(struct st_table_full *t, const struct st_value *row, bool abse
 void st_began_drop(struct st_table_full *t);
 /* The scan is over: none are, and nothing goes on beside it. */
 void st_began_end(struct st_catalog *c);
-/* 1: they are all that the table has. */
-int st_began_is_whole(struct st_catalog *c, const struct st_table_full *t, struct st_error *err);
+/* Their leaves were made, and nothing more is asked of them: what they took is given back, beside
+ * what follows. */
+void st_began_release(struct st_catalog *c);
+/* How many: all that the table has.  0: none, or they are not kept. */
 size_t st_began_count(const struct st_table_full *t);
 /* Writes them as a body has them; any thread. */
 void st_began_write(const struct st_table_full *t, st_body_sink *sink, void *arg);

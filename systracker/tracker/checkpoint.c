@@ -28,8 +28,8 @@ int st_tracker_scan(struct st_tracker *t, struct st_scan_result *ret, struct st_
   return r < 0 ? st_wrap(err, "scan") : 0;
 }
 
-/* The store's objects are made durable, and the index is written, beside what the catalog does
- * before it commits, which needs neither. */
+/* The store's objects are made durable beside what the catalog does before it commits, and the
+ * index is written beside the commit, which waits for the disk more than it works. */
 struct beside {
   struct st_store *store;
   struct st_index *index;
@@ -57,18 +57,23 @@ static void *write_index(void *arg)
 static void beside_begin(struct beside *b)
 {
   b->syncing = st_thread_start(&b->sync, sync_objects, b);
-  b->writing = st_thread_start(&b->write, write_index, b);
   if (!b->syncing)
     sync_objects(b);
 }
 
-static int sync_wait(void *arg, struct st_error *err)
+static int sync_wait(struct beside *b, struct st_error *err)
 {
-  struct beside *b = arg;
   if (b->syncing)
     pthread_join(b->sync, NULL);
   b->syncing = false;
   return b->result < 0 ? st_error_move(err, &b->err) : 0;
+}
+
+static int before_commit(void *arg, struct st_error *err)
+{
+  struct beside *b = arg;
+  b->writing = st_thread_start(&b->write, write_index, b);
+  return sync_wait(b, err);
 }
 
 static void beside_end(struct beside *b)
@@ -84,7 +89,7 @@ static int commit_catalog(struct st_observation *o, const struct st_checkpoint_o
 {
   struct st_tracker *t = o->tracker;
   struct beside beside = {.store = t->store, .index = o->index};
-  struct st_catalog_durable durable = {sync_wait, &beside};
+  struct st_catalog_durable durable = {before_commit, &beside};
   beside_begin(&beside);
   st_catalog_set_durable(t->catalog, &durable);
   int r = st_catalog_commit(t->catalog, &t->keys, began, options->message, o->result->incomplete,
