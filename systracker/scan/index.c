@@ -24,8 +24,7 @@ struct st_index {
   struct st_index_new **replaced; /* by position; one element where there is no file */
   struct st_index_new *owned;
   bool persist;
-  int log; /* index.new, -1: not opened yet */
-  struct st_buffer pending;
+  struct st_index_log log;
   uint64_t unlogged;       /* bytes that the pending entries were hashed from */
   struct commit *prepared; /* what st_index_prepare wrote; NULL: nothing */
   bool given_back;         /* what was written of the next one */
@@ -51,7 +50,7 @@ int st_index_open(struct st_index **ret, int store_dirfd, struct st_error *err)
   struct st_index *index = st_calloc(1, sizeof(*index));
   (void)err;
   index->dir = store_dirfd;
-  index->log = -1;
+  index->log.fd = -1;
   st_index_file_open(&index->file, store_dirfd);
   st_index_log_read(store_dirfd, add_fresh, &index->fresh);
   *ret = index;
@@ -87,9 +86,7 @@ void st_index_close(struct st_index *index)
   free(index->fresh.entries);
   free(index->replaced);
   st_index_file_close(&index->file);
-  if (index->log >= 0)
-    close(index->log);
-  st_buffer_free(&index->pending);
+  st_index_log_close(&index->log);
   free(index);
 }
 
@@ -477,13 +474,12 @@ int st_index_log(struct st_index *index, const char *path, const struct st_index
 {
   if (!index->persist)
     return 0;
-  if (index->log < 0 && (index->log = st_index_log_open(index->dir, err)) < 0)
+  if (index->log.fd < 0 && st_index_log_open(&index->log, index->dir, err) < 0)
     return -1;
   index->unlogged += entry->meta.size;
-  if (st_index_log_append(index->log, &index->pending, path, entry, index->unlogged > ST_LOG_BYTES,
-                          err) < 0)
+  if (st_index_log_append(&index->log, path, entry, index->unlogged > ST_LOG_BYTES, err) < 0)
     return -1;
-  if (index->pending.length == 0)
+  if (index->log.pending.length == 0)
     index->unlogged = 0;
   return 0;
 }
@@ -735,7 +731,7 @@ int st_index_commit(struct st_index *index, const uint8_t head[ST_DIGEST_SIZE],
                                              : write_all(index, head, scope, err);
   if (r < 0)
     return -1;
-  if (index->log >= 0 || index->fresh.count > 0)
+  if (index->log.fd >= 0 || index->fresh.count > 0)
     st_index_log_remove(index->dir);
   return 0;
 }

@@ -11,7 +11,8 @@
 
 #define ST_INDEX_VERSION 5
 #define ST_INDEX_ROOTLESS 4 /* the version before: it does not say of which root it is */
-#define ST_LOG_VERSION 4
+#define ST_LOG_VERSION 5
+#define ST_LOG_VERSION_WHOLE 4            /* in which each path is whole */
 #define ST_INDEX_MOST ((uint64_t)1 << 36) /* bytes; a larger file is not ours */
 #define ST_INDEX_TEMPORARY ".index"
 #define ST_LOG_HEADER 8
@@ -388,8 +389,9 @@ int st_index_writer_finish(struct st_index_writer *w, const struct st_index_bind
 /* ---- The log of a scan ----------------------------------------------------------------------- */
 
 struct log_reader {
-  void (*fn)(void *arg, const char *path, const struct st_index_entry *entry);
+  void (*fn)(void *arg, const char *path, const struct st_index_entry *entry); /* may be NULL */
   void *arg;
+  struct st_buffer path; /* of the entry before */
 };
 
 static uint32_t get32(const uint8_t *p)
@@ -399,27 +401,49 @@ static uint32_t get32(const uint8_t *p)
   return le32toh(n);
 }
 
-static bool read_entry(const struct log_reader *reader, const uint8_t *p, size_t n)
+/* The path begins as the one before it, of so many bytes. */
+static bool read_path(struct log_reader *reader, uint32_t shared, const uint8_t *rest, size_t n)
+{
+  struct st_buffer *path = &reader->path;
+  if (shared > path->length || memchr(rest, 0, n))
+    return false;
+  path->length = shared;
+  st_buffer_append(path, rest, n);
+  st_buffer_append(path, "", 1);
+  path->length--;
+  return path->data[0] == '/';
+}
+
+static bool read_entry(struct log_reader *reader, const uint8_t *p, size_t n)
 {
   struct st_index_record record;
   struct st_index_entry e;
-  if (n <= ST_LOG_FIXED || p[ST_LOG_FIXED] != '/' || memchr(p + ST_LOG_FIXED, 0, n - ST_LOG_FIXED))
+  if (n <= ST_LOG_FIXED)
     return false;
   memcpy(&record, p, sizeof(record));
+  if (!read_path(reader, le32toh(record.name), p + ST_LOG_FIXED, n - ST_LOG_FIXED))
+    return false;
   st_index_unpack(&record, &e);
   memcpy(e.digest.digest, p + sizeof(record), ST_DIGEST_SIZE);
   e.flags |= ST_INDEX_FRESH;
-  ST_AUTO_FREE char *path = st_memdup(p + ST_LOG_FIXED, n - ST_LOG_FIXED);
   if (reader->fn)
-    reader->fn(reader->arg, path, &e);
+    reader->fn(reader->arg, reader->path.data, &e);
   return true;
 }
 
+static bool is_log(const uint8_t *p, size_t length)
+{
+  if (length < ST_LOG_HEADER || memcmp(p, "STIN", 4) != 0)
+    return false;
+  uint32_t version = get32(p + 4);
+  return version == ST_LOG_VERSION || version == ST_LOG_VERSION_WHOLE;
+}
+
 /* Returns how many bytes are whole, with the header; 0: no log. */
-static size_t read_log(const uint8_t *p, size_t length, const struct log_reader *reader)
+static size_t read_log(const uint8_t *p, size_t length, struct log_reader *reader)
 {
   size_t at = ST_LOG_HEADER;
-  if (length < ST_LOG_HEADER || memcmp(p, "STIN", 4) != 0 || get32(p + 4) != ST_LOG_VERSION)
+  if (!is_log(p, length))
     return 0;
   while (length - at >= 8) {
     size_t n = get32(p + at);
@@ -428,6 +452,7 @@ static size_t read_log(const uint8_t *p, size_t length, const struct log_reader 
       break;
     at += 8 + n;
   }
+  st_buffer_free(&reader->path);
   return at;
 }
 
@@ -436,15 +461,15 @@ void st_index_log_read(int dir,
                        void *arg)
 {
   ST_AUTO_BUFFER file = ST_BUFFER_INIT;
-  const struct log_reader reader = {fn, arg};
+  struct log_reader reader = {.fn = fn, .arg = arg};
   if (st_read_file(dir, "index.new", ST_INDEX_MOST, &file, NULL) == 0)
     read_log((const uint8_t *)file.data, file.length, &reader);
 }
 
-int st_index_log_open(int dir, struct st_error *err)
+int st_index_log_open(struct st_index_log *log, int dir, struct st_error *err)
 {
   ST_AUTO_BUFFER file = ST_BUFFER_INIT;
-  const struct log_reader nobody = {NULL, NULL};
+  struct log_reader nobody = {0};
   ST_AUTO_CLOSE int fd = openat(dir, "index.new", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return st_fail(err, errno, "cannot open index.new");
@@ -460,7 +485,16 @@ int st_index_log_open(int dir, struct st_error *err)
   if (whole == 0 &&
       (st_write_all(fd, "STIN", 4, err) < 0 || st_write_all(fd, &version, 4, err) < 0))
     return -1;
-  return st_steal_fd(&fd);
+  log->fd = st_steal_fd(&fd);
+  return 0;
+}
+
+void st_index_log_close(struct st_index_log *log)
+{
+  if (log->fd >= 0)
+    close(log->fd);
+  st_buffer_free(&log->pending);
+  st_buffer_free(&log->last);
 }
 
 static void put32(struct st_buffer *b, uint32_t n)
@@ -469,22 +503,37 @@ static void put32(struct st_buffer *b, uint32_t n)
   st_buffer_append(b, &n, sizeof(n));
 }
 
-int st_index_log_append(int fd, struct st_buffer *pending, const char *path,
+/* How many bytes the path has from the one before it, which is this one from here on.  One at least
+ * is its own. */
+static size_t take_shared(struct st_buffer *last, const char *path, size_t length)
+{
+  size_t n = 0, most = last->length < length ? last->length : length - 1;
+  while (n < most && last->data[n] == path[n])
+    n++;
+  last->length = n;
+  st_buffer_append(last, path + n, length - n);
+  return n;
+}
+
+int st_index_log_append(struct st_index_log *log, const char *path,
                         const struct st_index_entry *entry, bool now, struct st_error *err)
 {
+  struct st_buffer *pending = &log->pending;
   struct st_index_record record = {0};
-  size_t n = strlen(path), at = pending->length;
+  size_t length = strlen(path), shared = take_shared(&log->last, path, length);
+  size_t n = ST_LOG_FIXED + length - shared, at = pending->length;
   st_index_pack(&record, entry);
-  put32(pending, (uint32_t)(ST_LOG_FIXED + n));
+  record.name = htole32((uint32_t)shared);
+  put32(pending, (uint32_t)n);
   put32(pending, 0);
   st_buffer_append(pending, &record, sizeof(record));
   st_buffer_append(pending, entry->digest.digest, ST_DIGEST_SIZE);
-  st_buffer_append(pending, path, n);
-  uint32_t crc = htole32(st_crc32c(0, pending->data + at + 8, ST_LOG_FIXED + n));
+  st_buffer_append(pending, path + shared, length - shared);
+  uint32_t crc = htole32(st_crc32c(0, pending->data + at + 8, n));
   memcpy(pending->data + at + 4, &crc, sizeof(crc));
   if (pending->length < ST_BATCH && !now)
     return 0;
-  if (st_write_all(fd, pending->data, pending->length, err) < 0)
+  if (st_write_all(log->fd, pending->data, pending->length, err) < 0)
     return st_wrap(err, "index.new");
   st_buffer_clear(pending);
   return 0;

@@ -10,8 +10,9 @@
  * directory's: 32 bytes each table      a row for each directory, in walk order; a directory's
  * subtree is the run behind it: offset of its block u64, of its digests u64, records u32, bytes of
  * names u32, digests u32, directories at and below it u32, names left out as generated u32, CRC-32C
- * of its digests u32 index.new  "STIN", version u32 = 4, then for each entry its length u32,
- * CRC-32C u32, and: record, digest [32], path
+ * of its digests u32 index.new  "STIN", version u32 = 5, then for each entry its length u32,
+ * CRC-32C u32, and: record, whose name says how many bytes of the path are as in the entry before,
+ * digest [32], and the rest of the path.  In version 4 each path is whole.
  *
  * Readers take nothing on trust: what does not check is no index.  Digests are checked for
  * themselves, directory by directory, when they are used.
@@ -71,8 +72,14 @@ int st_index_writer_finish(struct st_index_writer *w, const struct st_index_bind
 
 /* The log of a scan: opened for appending behind what is whole of it; written in batches, or at
  * once. */
-int st_index_log_open(int dir, struct st_error *err);
-int st_index_log_append(int fd, struct st_buffer *pending, const char *path,
+struct st_index_log {
+  int fd;                   /* index.new, -1: not opened yet */
+  struct st_buffer pending; /* to be written */
+  struct st_buffer last;    /* the path of the entry before, since it was opened */
+};
+int st_index_log_open(struct st_index_log *log, int dir, struct st_error *err);
+void st_index_log_close(struct st_index_log *log);
+int st_index_log_append(struct st_index_log *log, const char *path,
                         const struct st_index_entry *entry, bool now, struct st_error *err);
 /* Calls fn for what is whole of it. */
 void st_index_log_read(int dir,

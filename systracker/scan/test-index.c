@@ -413,6 +413,101 @@ static void test_killed(void **state)
   assert_true(st_index_is_current(last, head_2, scope_1));
 }
 
+static void read_file(const struct scratch *s, const char *name, struct st_buffer *out)
+{
+  assert_int_equal(st_read_file(s->dir, name, 1 << 20, out, NULL), 0);
+}
+
+static void write_file(const struct scratch *s, const char *name, const void *data, size_t n)
+{
+  /* Not cut to nothing and written again, which ext4 would sync each time. */
+  unlinkat(s->dir, name, 0);
+  ST_AUTO_CLOSE int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  assert_true(fd >= 0);
+  assert_int_equal(st_write_all(fd, data, n, NULL), 0);
+}
+
+/* In the log each path has of itself what the one before it has not. */
+static const char *const logged[] = {"/a/b",         "/a/b",    "/a",       "/a/bc",
+                                     "/b/bc",        "/b/bc/d", "/b/bc/de", "/",
+                                     "/b/bc/\xff\n", "/b/bd",   "/c"};
+
+static void note_logged(const struct scratch *s, size_t from, size_t to)
+{
+  ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+  assert_int_equal(st_index_start(index, true, NULL), 0);
+  for (size_t i = from; i < to; i++) {
+    struct st_index_entry e = entry_of(i);
+    e.meta.size = (uint64_t)1 << 30; /* written at once */
+    assert_int_equal(st_index_log(index, logged[i], &e, NULL), 0);
+  }
+}
+
+static void assert_logged(const struct scratch *s, size_t count)
+{
+  static const char *const none[] = {"/a/", "/b", "/a/b/bc", "/bc", "/b/bc/dde", "/c/b"};
+  struct st_index_entry e;
+  ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+  for (size_t i = 0; i < count; i++) {
+    size_t last = i == 0 && count > 1 ? 1 : i; /* "/a/b" is there twice */
+    assert_true(st_index_find_fresh(index, logged[i], &e));
+    assert_true(e.meta.inode == UINT64_MAX - last && e.digest.digest[0] == last + 1);
+  }
+  for (size_t i = 0; i < ST_COUNT(none); i++)
+    assert_false(st_index_find_fresh(index, none[i], &e));
+}
+
+static void test_log_paths(void **state)
+{
+  const struct scratch *s = *state;
+  for (size_t i = 1; i <= ST_COUNT(logged); i++) {
+    note_logged(s, 0, i / 2);
+    note_logged(s, i / 2, i); /* it goes on behind what another one wrote */
+    assert_logged(s, i);
+    assert_int_equal(unlinkat(s->dir, "index.new", 0), 0);
+  }
+}
+
+/* One that says of a path that it begins as one before which is shorter is cut off there. */
+static void test_log_shares_too_much(void **state)
+{
+  const struct scratch *s = *state;
+  struct st_index_entry e;
+  ST_AUTO_BUFFER file = ST_BUFFER_INIT;
+  note_logged(s, 0, 4);
+  read_file(s, "index.new", &file);
+  uint32_t length, crc, more = htole32(5); /* "/a/bc" begins as "/a", which has 2 */
+  size_t at = file.length - 8 - (sizeof(struct st_index_record) + ST_DIGEST_SIZE + strlen("/bc"));
+  memcpy(&length, file.data + at, sizeof(length));
+  assert_int_equal(at + 8 + le32toh(length), file.length);
+  memcpy(file.data + at + 8 + offsetof(struct st_index_record, name), &more, sizeof(more));
+  crc = htole32(st_crc32c(0, file.data + at + 8, le32toh(length)));
+  memcpy(file.data + at + 4, &crc, sizeof(crc));
+  write_file(s, "index.new", file.data, file.length);
+  assert_logged(s, 3);
+  ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+  assert_false(st_index_find_fresh(index, "/a/bc", &e));
+}
+
+/* The version before, in which each path is whole, as one is that begins to be written. */
+static void test_log_of_before(void **state)
+{
+  const struct scratch *s = *state;
+  ST_AUTO_BUFFER file = ST_BUFFER_INIT;
+  for (size_t i = 0; i < 5; i++)
+    note_logged(s, i, i + 1);
+  read_file(s, "index.new", &file);
+  assert_int_equal(file.data[4], 5);
+  file.data[4] = 4;
+  write_file(s, "index.new", file.data, file.length);
+  note_logged(s, 5, ST_COUNT(logged));
+  assert_logged(s, ST_COUNT(logged));
+  file.data[4] = 6;
+  write_file(s, "index.new", file.data, file.length);
+  ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+  assert_int_equal(st_index_count(index), 0);
+}
+
 /* What took long to hash is written at once. */
 static void test_large(void **state)
 {
@@ -435,20 +530,6 @@ static void test_look(void **state)
   assert_int_equal(st_index_start(index, false, NULL), 0);
   note_many(index, 2000);
   assert_int_equal(faccessat(s->dir, "index.new", F_OK, 0), -1);
-}
-
-static void read_file(const struct scratch *s, const char *name, struct st_buffer *out)
-{
-  assert_int_equal(st_read_file(s->dir, name, 1 << 20, out, NULL), 0);
-}
-
-static void write_file(const struct scratch *s, const char *name, const void *data, size_t n)
-{
-  /* Not cut to nothing and written again, which ext4 would sync each time. */
-  unlinkat(s->dir, name, 0);
-  ST_AUTO_CLOSE int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
-  assert_true(fd >= 0);
-  assert_int_equal(st_write_all(fd, data, n, NULL), 0);
 }
 
 /* What is left of the index: nothing, or all, where only digests were damaged, which are not there
@@ -632,6 +713,9 @@ int main(void)
       TEST(test_next_directories),
       TEST(test_header_alone),
       TEST(test_killed),
+      TEST(test_log_paths),
+      TEST(test_log_shares_too_much),
+      TEST(test_log_of_before),
       TEST(test_large),
       TEST(test_look),
       TEST(test_flipped),
