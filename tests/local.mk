@@ -227,7 +227,8 @@ check-sanitizers:
 # What runs in threads, in a build of its own under TSan.
 tsan = $(abs_top_srcdir)/build-tsan
 tsan_tests = archive-sync/serve/test-commit systracker/scan/test-walk systracker/scan/test-walk-again \
-	systracker/scan/test-walk-large systracker/catalog/test-first archive-sync/serve/test-worker
+	systracker/scan/test-walk-large systracker/scan/test-walk-ring systracker/catalog/test-first \
+	archive-sync/serve/test-worker
 
 check-threads:
 	@if test -e '$(abs_top_srcdir)/config.status'; then \

@@ -12,7 +12,10 @@
 #define ST_INDEX_VERSION 5
 #define ST_INDEX_ROOTLESS 4 /* the version before: it does not say of which root it is */
 #define ST_LOG_VERSION 5
-#define ST_LOG_VERSION_WHOLE 4            /* in which each path is whole */
+#define ST_LOG_VERSION_WHOLE 4 /* in which each path is whole */
+/* Bytes of a path that the one before may lend it: so what is read takes no more than some 40 times
+ * what a log does. */
+#define ST_LOG_SHARED 4095
 #define ST_INDEX_MOST ((uint64_t)1 << 36) /* bytes; a larger file is not ours */
 #define ST_INDEX_TEMPORARY ".index"
 #define ST_LOG_HEADER 8
@@ -405,7 +408,7 @@ static uint32_t get32(const uint8_t *p)
 static bool read_path(struct log_reader *reader, uint32_t shared, const uint8_t *rest, size_t n)
 {
   struct st_buffer *path = &reader->path;
-  if (shared > path->length || memchr(rest, 0, n))
+  if (shared > path->length || shared > ST_LOG_SHARED || memchr(rest, 0, n))
     return false;
   path->length = shared;
   st_buffer_append(path, rest, n);
@@ -466,6 +469,18 @@ void st_index_log_read(int dir,
     read_log((const uint8_t *)file.data, file.length, &reader);
 }
 
+/* What a log of the version before has is right in this one, too. */
+static int begin_log(int fd, const uint8_t *p, size_t whole, struct st_error *err)
+{
+  uint32_t header[2] = {0, htole32(ST_LOG_VERSION)};
+  memcpy(header, "STIN", 4);
+  if (whole > 0 && memcmp(p, header, sizeof(header)) == 0)
+    return 0;
+  if (lseek(fd, 0, SEEK_SET) < 0)
+    return st_fail(err, errno, "cannot begin index.new");
+  return st_write_all(fd, header, sizeof(header), err);
+}
+
 int st_index_log_open(struct st_index_log *log, int dir, struct st_error *err)
 {
   ST_AUTO_BUFFER file = ST_BUFFER_INIT;
@@ -478,13 +493,12 @@ int st_index_log_open(struct st_index_log *log, int dir, struct st_error *err)
   size_t whole = read_log((const uint8_t *)file.data, file.length, &nobody);
   /* A file that was cut to nothing, even where it had nothing, is written out by ext4 when it is
    * closed (ext4(5), auto_da_alloc). */
-  if ((file.length != whole && ftruncate(fd, (off_t)whole) < 0) ||
-      lseek(fd, (off_t)whole, SEEK_SET) < 0)
+  if (file.length != whole && ftruncate(fd, (off_t)whole) < 0)
     return st_fail(err, errno, "cannot cut index.new");
-  uint32_t version = htole32(ST_LOG_VERSION);
-  if (whole == 0 &&
-      (st_write_all(fd, "STIN", 4, err) < 0 || st_write_all(fd, &version, 4, err) < 0))
+  if (begin_log(fd, (const uint8_t *)file.data, whole, err) < 0)
     return -1;
+  if (lseek(fd, 0, SEEK_END) < 0)
+    return st_fail(err, errno, "cannot go on with index.new");
   log->fd = st_steal_fd(&fd);
   return 0;
 }
@@ -493,6 +507,7 @@ void st_index_log_close(struct st_index_log *log)
 {
   if (log->fd >= 0)
     close(log->fd);
+  log->fd = -1;
   st_buffer_free(&log->pending);
   st_buffer_free(&log->last);
 }
@@ -508,6 +523,8 @@ static void put32(struct st_buffer *b, uint32_t n)
 static size_t take_shared(struct st_buffer *last, const char *path, size_t length)
 {
   size_t n = 0, most = last->length < length ? last->length : length - 1;
+  if (most > ST_LOG_SHARED)
+    most = ST_LOG_SHARED;
   while (n < most && last->data[n] == path[n])
     n++;
   last->length = n;
@@ -533,8 +550,10 @@ int st_index_log_append(struct st_index_log *log, const char *path,
   memcpy(pending->data + at + 4, &crc, sizeof(crc));
   if (pending->length < ST_BATCH && !now)
     return 0;
-  if (st_write_all(log->fd, pending->data, pending->length, err) < 0)
+  if (st_write_all(log->fd, pending->data, pending->length, err) < 0) {
+    st_index_log_close(log); /* what was torn is cut off when it is opened again */
     return st_wrap(err, "index.new");
+  }
   st_buffer_clear(pending);
   return 0;
 }

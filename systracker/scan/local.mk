@@ -21,7 +21,8 @@ libsystracker_la_SOURCES += \
 
 if HAVE_CMOCKA
 scan_tests = systracker/scan/test-index systracker/scan/test-rules systracker/scan/test-shipped \
-	systracker/scan/test-walk systracker/scan/test-walk-again systracker/scan/test-walk-large
+	systracker/scan/test-walk systracker/scan/test-walk-again systracker/scan/test-walk-large \
+	systracker/scan/test-walk-ring
 check_PROGRAMS += $(scan_tests)
 TESTS += $(scan_tests)
 systracker_scan_test_index_SOURCES = systracker/scan/test-index.c
@@ -31,4 +32,8 @@ systracker_scan_test_walk_SOURCES = systracker/scan/test-walk.c systracker/scan/
 systracker_scan_test_walk_again_SOURCES = systracker/scan/test-walk-again.c
 systracker_scan_test_walk_large_SOURCES = systracker/scan/test-walk-large.c \
 	systracker/scan/test-world.h
+# The same, where the ring is so small that all of it is used again and again, on however many processors.
+systracker_scan_test_walk_ring_SOURCES = systracker/scan/test-walk.c systracker/scan/test-world.h \
+	systracker/scan/large.c systracker/scan/look.c systracker/scan/lookat.c
+systracker_scan_test_walk_ring_CPPFLAGS = $(AM_CPPFLAGS) -DST_RING=48 -DST_SOON=5 -DST_MOST_OPEN=24
 endif

@@ -17,12 +17,15 @@
 #include "systracker/base/thread.h"
 #include "systracker/scan/look.h"
 
-#define ST_MOST_OPEN 512  /* directories that entries on their way are in, held open */
 #define ST_LOT 16         /* so many wake a thread that waits */
 #define ST_FEW 64         /* so many one thread may take up together */
 #define ST_ENOUGH_LOOKS 8 /* on their way: then threads pay */
 #define ST_RUN 64         /* so many are told before there is room for others */
-#define ST_SOON 256       /* so many on their way for each thread: what is done is told */
+
+#ifndef ST_SOON          /* tests have less */
+#define ST_SOON 256      /* so many on their way for each thread: what is done is told */
+#define ST_MOST_OPEN 512 /* directories that entries on their way are in, held open */
+#endif
 
 /* The way down to the node at hand. */
 struct frame {
@@ -442,18 +445,31 @@ static int tell_until(struct looker *l, size_t left, struct st_error *err)
   return 0;
 }
 
+/* So many are done from the head on, most likely, as is worth a turn. */
+static bool is_worth_telling(struct looker *l)
+{
+  return st_look_is_done(st_look_in_ring(l, l->head)) &&
+         st_look_is_done(st_look_in_ring(l, l->head + ST_LOT - 1));
+}
+
 /* Of many that are on their way half are told, as far as they are done: so few are, that what they
  * take stays in the processors' caches. */
 static int tell_soon(struct looker *l, struct st_error *err)
 {
-  size_t n = l->tail - l->head;
-  for (size_t left = n / 2; n > left; n = l->tail - l->head) {
-    if (!st_look_is_done(st_look_in_ring(l, l->head)))
-      return 0;
-    if (tell_some(l, n - left, err) < 0)
+  size_t left = (l->tail - l->head) / 2;
+  while (l->tail - l->head >= left + ST_LOT && is_worth_telling(l))
+    if (tell_some(l, l->tail - l->head - left, err) < 0)
       return -1;
-  }
   return 0;
+}
+
+/* Where the ring is full, half of it is told: threads are woken for many entries, not for each. */
+static int make_room(struct looker *l, struct st_error *err)
+{
+  size_t n = l->tail - l->head;
+  if (n == ST_RING || l->open >= ST_MOST_OPEN)
+    return tell_until(l, n / 2, err);
+  return n >= (size_t)ST_SOON * l->w->threads ? tell_soon(l, err) : 0;
 }
 
 /* Threads pay for many entries, or for large ones. */
@@ -463,15 +479,11 @@ static bool pays(const struct looker *l)
   return looks >= ST_ENOUGH_LOOKS || (looks > 1 && l->bytes >= ST_READ_LARGE);
 }
 
-/* Room for one more, whose fields but the last are zeros; put_in puts it in.  Where the ring is
- * full, half of it is told: threads are woken for many entries, not for each. */
+/* One more, whose fields but the last are zeros; put_in puts it in. */
 static int make_look(struct looker *l, const struct st_item *item, struct st_node *node,
                      struct look **ret, struct st_error *err)
 {
-  size_t n = l->tail - l->head;
-  if ((n == ST_RING || l->open >= ST_MOST_OPEN) && tell_until(l, n / 2, err) < 0)
-    return -1;
-  if (n >= (size_t)ST_SOON * l->w->threads && tell_soon(l, err) < 0)
+  if (make_room(l, err) < 0)
     return -1;
   struct look *k = *ret = take_spare(l);
   __atomic_store_n(&l->ring[l->tail % ST_RING], k, __ATOMIC_RELAXED);

@@ -6,7 +6,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "systracker/base/file.h"
@@ -468,25 +470,102 @@ static void test_log_paths(void **state)
   }
 }
 
+/* The last entry, whose own part of its path is `rest`, says that it shares so much. */
+static void forge_shared(const struct scratch *s, const char *rest, uint32_t shared)
+{
+  uint32_t length, crc;
+  ST_AUTO_BUFFER file = ST_BUFFER_INIT;
+  read_file(s, "index.new", &file);
+  size_t n = sizeof(struct st_index_record) + ST_DIGEST_SIZE + strlen(rest);
+  size_t at = file.length - 8 - n;
+  memcpy(&length, file.data + at, sizeof(length));
+  assert_int_equal(le32toh(length), n);
+  assert_memory_equal(file.data + file.length - strlen(rest), rest, strlen(rest));
+  shared = htole32(shared);
+  memcpy(file.data + at + 8 + offsetof(struct st_index_record, name), &shared, sizeof(shared));
+  crc = htole32(st_crc32c(0, file.data + at + 8, n));
+  memcpy(file.data + at + 4, &crc, sizeof(crc));
+  write_file(s, "index.new", file.data, file.length);
+}
+
 /* One that says of a path that it begins as one before which is shorter is cut off there. */
 static void test_log_shares_too_much(void **state)
 {
   const struct scratch *s = *state;
   struct st_index_entry e;
-  ST_AUTO_BUFFER file = ST_BUFFER_INIT;
   note_logged(s, 0, 4);
-  read_file(s, "index.new", &file);
-  uint32_t length, crc, more = htole32(5); /* "/a/bc" begins as "/a", which has 2 */
-  size_t at = file.length - 8 - (sizeof(struct st_index_record) + ST_DIGEST_SIZE + strlen("/bc"));
-  memcpy(&length, file.data + at, sizeof(length));
-  assert_int_equal(at + 8 + le32toh(length), file.length);
-  memcpy(file.data + at + 8 + offsetof(struct st_index_record, name), &more, sizeof(more));
-  crc = htole32(st_crc32c(0, file.data + at + 8, le32toh(length)));
-  memcpy(file.data + at + 4, &crc, sizeof(crc));
-  write_file(s, "index.new", file.data, file.length);
+  forge_shared(s, "/bc", 5); /* "/a/bc", behind "/a" */
   assert_logged(s, 3);
   ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
   assert_false(st_index_find_fresh(index, "/a/bc", &e));
+}
+
+/* Of a path that is longer than most, not all is shared: a short log would become long ones. */
+static void test_log_long_paths(void **state)
+{
+  const struct scratch *s = *state;
+  struct st_index_entry e = entry_of(1);
+  char path[6002], rest[6002];
+  for (size_t i = 0; i < 6000; i++)
+    path[i] = i % 200 ? (char)('a' + i % 23) : '/';
+  path[6001] = 0;
+  e.meta.size = (uint64_t)1 << 30;
+  {
+    ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+    assert_int_equal(st_index_start(index, true, NULL), 0);
+    for (char c = 'x'; c <= 'z'; c++) {
+      path[6000] = c;
+      assert_int_equal(st_index_log(index, path, &e, NULL), 0);
+    }
+  }
+  for (char c = 'x'; c <= 'z'; c++) {
+    ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+    path[6000] = c;
+    assert_true(st_index_find_fresh(index, path, &e));
+  }
+  memcpy(rest, path + 4095, sizeof(path) - 4095);
+  forge_shared(s, rest, 4096);
+  ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+  path[6000] = 'y';
+  assert_true(st_index_find_fresh(index, path, &e));
+  assert_int_equal(st_index_count(index), 2);
+}
+
+/* A write fails, wherever in an entry, and the log is gone on with all the same: what was torn is
+ * cut off, and paths are what they were. */
+static void test_log_torn(void **state)
+{
+  static const char *const paths_of[] = {"/home/alice/one", "/home/alice/two", "/home/bob/xyz",
+                                         "/home/bob/z"};
+  const struct scratch *s = *state;
+  struct st_index_entry e = entry_of(1);
+  struct rlimit before, few;
+  e.meta.size = (uint64_t)1 << 30;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, SIG_IGN);
+  for (rlim_t more = 0; more < 240; more += 7) {
+    ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
+    assert_int_equal(st_index_start(index, true, NULL), 0);
+    assert_int_equal(st_index_log(index, paths_of[0], &e, NULL), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)stat_of(s, "index.new").st_size + more;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    int r = st_index_log(index, paths_of[1], &e, NULL);
+    r = r < 0 ? r : st_index_log(index, paths_of[2], &e, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(st_index_log(index, paths_of[3], &e, NULL), 0);
+    ST_CLEANUP(st_index_closep) struct st_index *next = open_index(s);
+    size_t there = 0;
+    for (size_t i = 0; i < ST_COUNT(paths_of); i++)
+      there += st_index_find_fresh(next, paths_of[i], &e);
+    assert_true(st_index_find_fresh(next, paths_of[3], &e));
+    assert_int_equal(st_index_count(next), there);
+    assert_int_equal(there < ST_COUNT(paths_of), r < 0);
+    assert_int_equal(unlinkat(s->dir, "index.new", 0), 0);
+    e = entry_of(1);
+    e.meta.size = (uint64_t)1 << 30;
+  }
+  signal(SIGXFSZ, SIG_DFL);
 }
 
 /* The version before, in which each path is whole, as one is that begins to be written. */
@@ -502,6 +581,9 @@ static void test_log_of_before(void **state)
   write_file(s, "index.new", file.data, file.length);
   note_logged(s, 5, ST_COUNT(logged));
   assert_logged(s, ST_COUNT(logged));
+  st_buffer_clear(&file);
+  read_file(s, "index.new", &file);
+  assert_int_equal(file.data[4], 5); /* as paths are not whole any more */
   file.data[4] = 6;
   write_file(s, "index.new", file.data, file.length);
   ST_CLEANUP(st_index_closep) struct st_index *index = open_index(s);
@@ -715,6 +797,8 @@ int main(void)
       TEST(test_killed),
       TEST(test_log_paths),
       TEST(test_log_shares_too_much),
+      TEST(test_log_long_paths),
+      TEST(test_log_torn),
       TEST(test_log_of_before),
       TEST(test_large),
       TEST(test_look),
