@@ -11,6 +11,7 @@
 #include "archive-sync/serve/options.h"
 #include "archive-sync/serve/tls.h"
 #include "systracker/base/file.h"
+#include "systracker/base/keys.h"
 
 #define NAME_MAX_LENGTH 253 /* of a host name */
 
@@ -45,7 +46,7 @@ static int match_host(void *arg, const struct st_access_host *host, struct st_er
 {
   struct search *s = arg;
   (void)err;
-  if (strncmp(host->id, s->text, strlen(s->text)) != 0)
+  if (!st_host_id_begins(host->id, s->text, strlen(s->text)))
     return 0;
   s->count++;
   memcpy(s->found, host->id, sizeof(s->found));

@@ -53,7 +53,8 @@ static void print_help(void)
     const struct st_cli_verb *v = host_verbs[i]->verb;
     printf("  %-7s DIR HOST [ARGUMENT]  %s\n", v->name, v->summary);
   }
-  printf("\nHOST is an id, the beginning of one, or a host name; ID/epoch-N is an older epoch.\n"
+  printf("\nHOST is an id, four or more digits that it begins with, or a host name;\n"
+         "ID/epoch-N is an older epoch.\n"
          "Options:\n  --json   print one JSON object a line\n"
          "  --quiet  print nothing but errors and what was asked for\n"
          "  --help, --version\n");

@@ -439,7 +439,7 @@ char *st_archive_host_name(struct st_archive *a, const char *host)
 
 static bool host_matches(struct st_archive *a, const char *id, const char *text, size_t n)
 {
-  if (n > 0 && n < ST_HOST_ID_SIZE && strncmp(id, text, n) == 0)
+  if (st_host_id_begins(id, text, n))
     return true;
   ST_AUTO_FREE char *name = st_archive_host_name(a, id);
   return name && strlen(name) == n && memcmp(name, text, n) == 0;

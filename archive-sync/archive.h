@@ -84,7 +84,8 @@ bool st_archive_is_wanted(struct st_archive *a, const char *host);
 int st_archive_want(struct st_archive *a, const char *host, bool wanted, struct st_error *err);
 /* What the latest checkpoint has as /etc/hostname: malloc'ed, NULL where it is not kept. */
 char *st_archive_host_name(struct st_archive *a, const char *host);
-/* "ID", the beginning of one, a name, each with or without "/epoch-N"; as "ID" or "ID/epoch-N". */
+/* "ID", the beginning of one (st_host_id_begins), a name, each with or without "/epoch-N"; as "ID"
+ * or "ID/epoch-N". */
 int st_archive_find_host(struct st_archive *a, const char *text, char **ret, struct st_error *err);
 
 /* ---- Two catalogs of one host

@@ -9,6 +9,7 @@
 #include "archive-sync/wire.h"
 #include "systracker/base/escape.h"
 #include "systracker/base/file.h"
+#include "systracker/base/keys.h"
 #include "systracker/base/text.h"
 #include "systracker/tracker/sealed.h"
 
@@ -146,7 +147,7 @@ static bool matches(const json_t *host, const char *text, size_t n)
 {
   const char *id = json_string_value(json_object_get(host, "host"));
   const char *name = json_string_value(json_object_get(host, "name"));
-  if (n > 0 && strncmp(id, text, n) == 0)
+  if (st_host_id_begins(id, text, n))
     return true;
   return name && strlen(name) == n && memcmp(name, text, n) == 0;
 }

@@ -23,7 +23,7 @@ static const struct st_cli_option sync_options[] = {
 };
 
 static const struct st_cli_option fetch_options[] = {
-    {"host", OPT_HOST, "HOST", "which host's: its id, the beginning of it, or its name"},
+    {"host", OPT_HOST, "HOST", "which host's: its id, its first digits, or its name"},
     {"checkpoint", OPT_CHECKPOINT, "CHECKPOINT", "this one alone, with what it needs"},
     {"join-file", OPT_JOIN, "FILE", "what is behind the # of the URL, from a file"},
     {"wait", OPT_WAIT, "SECONDS", "wait so long for a server (600)"},

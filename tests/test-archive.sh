@@ -125,6 +125,10 @@ cmp "$out" "$scratch/root-a/opt/own" || fail "fetch did not give back what was s
 expect_status 2 systracker_archive cat "$fetched" "$a" 2 /opt/shared-1
 expect_status 0 systracker fetch "$archive" --host alpha
 contains "$out" "^fetched checkpoints 1 to 3 of host $a"
+expect_status 0 systracker fetch "$archive" --host "$(printf %.4s "$a")"
+contains "$out" '^nothing new to fetch'
+# Of an id so few digits may well be a name.
+expect_status 2 systracker fetch "$archive" --host "$(printf %.3s "$a")"
 expect_status 0 systracker fetch "$archive" --host "$a"
 contains "$out" '^nothing new to fetch'
 for path in /opt/shared-1 /opt/own /etc/issue; do

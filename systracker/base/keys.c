@@ -14,6 +14,7 @@
 #include "systracker/base/file.h"
 
 #define KEY_FILE "key"
+#define SHORTEST_ID 4 /* digits */
 #define NONCE_SIZE 12
 #define TAG_SIZE 16
 
@@ -298,6 +299,11 @@ void st_host_id(char out[ST_HOST_ID_SIZE], const uint8_t public_key[ST_PUBLIC_KE
   uint8_t digest[ST_DIGEST_SIZE];
   st_digest(digest, public_key, ST_PUBLIC_KEY_SIZE);
   st_hex(out, digest, (ST_HOST_ID_SIZE - 1) / 2);
+}
+
+bool st_host_id_begins(const char *id, const char *text, size_t n)
+{
+  return n >= SHORTEST_ID && n < ST_HOST_ID_SIZE && strncmp(id, text, n) == 0;
 }
 
 /* ---- Signatures (RFC 8032, pure Ed25519) -------------------------------------------- */

@@ -45,6 +45,9 @@ void st_keys_of_data_key(struct st_keys *keys, const uint8_t data_key[ST_KEY_SIZ
 void st_keys_wipe(struct st_keys *keys);
 
 void st_host_id(char out[ST_HOST_ID_SIZE], const uint8_t public_key[ST_PUBLIC_KEY_SIZE]);
+/* Whether the first `n` bytes of the text are the id, or as much of its beginning as may stand for
+ * it: four digits at least.  Less, as "a" or "db", is a name that many a host has. */
+bool st_host_id_begins(const char *id, const char *text, size_t n);
 
 int st_sign(const struct st_keys *keys, const void *data, size_t length,
             uint8_t out[ST_SIGNATURE_SIZE], struct st_error *err);

@@ -316,9 +316,21 @@ static void test_unseal_errors(void **state)
   assert_string_equal(plain.data, "hello");
 }
 
+static void test_id_begins(void **state)
+{
+  static const char id[] = "dbca5a40e2f1c3b4a5968778695a4b3c";
+  (void)state;
+  for (size_t n = 0; n <= 32; n++)
+    assert_int_equal(st_host_id_begins(id, id, n), n >= 4);
+  assert_false(st_host_id_begins(id, "dbca5a40e2f1c3b4a5968778695a4b3c0", 33));
+  assert_false(st_host_id_begins(id, "dbcb", 4));
+  assert_true(st_host_id_begins(id, "dbca/epoch-2", 4));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_id_begins),
       scratch_test(test_ed25519),
       cmocka_unit_test(test_bad_signature),
       cmocka_unit_test(test_malleable),
