@@ -109,6 +109,7 @@ row_size()
 {
   prepare_usr
   made content
+  rm -rf "${stores:?}/content/journal" # of restores that were measured before
   [ -e "$dir/compressed" ] || quietly "$floor" compress "$usr" "$dir/compressed"
   row borg "its size in the store"
   limit bytes systracker 1 borg
